@@ -1,0 +1,1 @@
+"""What happens in one time step. One cell a file, equations first."""

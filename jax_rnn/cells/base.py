@@ -1,0 +1,266 @@
+"""The contract of a cell, and cells made of two affine maps."""
+
+from abc import abstractmethod
+from typing import Any, ClassVar, Generic, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jax_rnn.initializers import Init, resolve
+from jax_rnn.typing import Array, CarryT, DTypeLike, Float, accumulator, default_float, describe
+
+__all__ = ["AffineCell", "Cell", "GatedCell", "HiddenCarry", "unstack"]
+
+
+class HiddenCarry(NamedTuple):
+    """The state of a cell that remembers its hidden state and nothing else."""
+
+    h: Float[Array, "*batch H"]
+
+
+class Cell(nnx.Module, Generic[CarryT]):
+    """One time step: ``(carry, x) -> (carry, y)``.
+
+    A subclass sets ``input_size`` and ``hidden_size`` and implements the methods below; it then
+    runs under every scan and layer of this library, and inside ``flax.nnx.RNN``. The carry is a
+    NamedTuple of arrays, each ``(*batch, features)``.
+
+    ``step`` must be pure: it reads parameters and writes none, so that it runs under ``jax.jit``,
+    ``jax.grad``, ``jax.vmap`` and ``lax.scan`` as it is. Every row of a batch is on its own.
+    """
+
+    input_size: int
+    hidden_size: int
+
+    @property
+    def output_size(self) -> int:
+        """Features of ``y``; the next layer's ``input_size``."""
+        return self.hidden_size
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """Of inputs and outputs; that of the parameters."""
+        params = jax.tree.leaves(nnx.state(self, nnx.Param))
+        return jnp.dtype(params[0].dtype) if params else default_float()
+
+    @property
+    def num_feature_axes(self) -> int:
+        """How many trailing axes of the input are features (asked by ``flax.nnx.RNN``)."""
+        return 1
+
+    @abstractmethod
+    def initialize_carry(
+        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
+    ) -> CarryT:
+        """The carry before the first step, for inputs of shape ``(*batch, I)``.
+
+        The signature is Flax's; ``rngs`` and ``carry_init`` are for cells that start at random.
+        """
+
+    def project(self, x: Float[Array, "*batch I"]) -> Any:
+        """The part of a step that needs no carry; a scan may run it for many steps at once."""
+        return x
+
+    @abstractmethod
+    def step(self, carry: CarryT, x: Any) -> tuple[CarryT, Float[Array, "*batch O"]]:
+        """The rest of the step, on what ``project`` returned for one time step."""
+
+    def __call__(
+        self, carry: CarryT, x: Float[Array, "*batch I"]
+    ) -> tuple[CarryT, Float[Array, "*batch O"]]:
+        self._check_call(carry, x)
+        return self.step(carry, self.project(x))
+
+    def _check_call(self, carry: Any, x: Any) -> None:
+        name = type(self).__name__
+        if not isinstance(x, Array | np.ndarray):
+            raise TypeError(
+                f"{name}: expected the input to be an array, got {describe(x)}; use jnp.asarray"
+            )
+        if x.ndim < 1 or x.shape[-1] != self.input_size:
+            raise ValueError(
+                f"{name}: expected an input of shape (*batch, {self.input_size}), "
+                f"got {x.shape}; the last axis holds the features"
+            )
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            raise ValueError(
+                f"{name}: expected an input of dtype {self.dtype}, got {x.dtype}; cast it "
+                "with .astype"
+            )
+        wanted: Any = jax.eval_shape(lambda: self.initialize_carry(x.shape))
+        if jax.tree.structure(carry) != jax.tree.structure(wanted):
+            raise TypeError(
+                f"{name}: expected a carry {type(wanted).__name__}({', '.join(wanted._fields)}), "
+                f"got {type(carry).__name__}; cell.initialize_carry(x.shape) makes one of zeros"
+            )
+        for field, value, leaf in zip(wanted._fields, cast(Any, carry), wanted, strict=True):
+            if jnp.shape(value) != leaf.shape:
+                raise ValueError(
+                    f"{name}: expected {field} of the carry to have shape {leaf.shape}, "
+                    f"got {jnp.shape(value)}; the batch is that of the input"
+                )
+
+
+class AffineCell(Cell[CarryT]):
+    r"""A cell with torch's parameters: an affine map of the input and one of the hidden state.
+
+    Subclasses name their ``gates`` and implement ``step``. In half precision (bfloat16, float16)
+    products are summed in float32, and the carry stays in float32 from step to step; outputs are in
+    the cell's dtype.
+
+    Parameters, named and laid out as in ``torch.nn`` (gates one below the other):
+        ``weight_ih``: (G*H, I), ``weight_hh``: (G*H, H), ``bias_ih`` and ``bias_hh``: (G*H,),
+        absent with ``bias=False``.
+
+    Args:
+        input_size: I, features of the input.
+        hidden_size: H, features of the hidden state.
+        bias: whether both maps have one.
+        output_size: features of h where they are not H; then ``weight_hh`` is (G*H, output_size).
+        init: initial distribution, ``"torch"``, ``"flax"`` or an ``initializers.Scheme``.
+        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        rngs: source of the initial values.
+
+    Raises:
+        TypeError: a size that is no int. ValueError: a size below 1, an unknown ``init``.
+    """
+
+    gates: ClassVar[tuple[str, ...]]
+    carry_type: ClassVar[type] = HiddenCarry
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        output_size: int | None = None,
+        init: Init = "torch",
+        dtype: DTypeLike | None = None,
+        rngs: nnx.Rngs,
+    ):
+        for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
+            if isinstance(size, bool) or not isinstance(size, int):
+                raise TypeError(f"{name}: expected an int, got {size!r}")
+            if size < 1:
+                raise ValueError(f"{name}: expected at least 1, got {size}")
+        if not isinstance(rngs, nnx.Rngs):
+            raise TypeError(
+                f"rngs: expected nnx.Rngs, got {type(rngs).__name__}; use nnx.Rngs(seed)"
+            )
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self._output_size = hidden_size if output_size is None else output_size
+        self.bias = bias
+        scheme = resolve(init)
+        dtype = _floating(dtype)
+        gates = len(self.gates)
+
+        def parameter(draw, fan_in):
+            drawn = draw(rngs.params(), gates, hidden_size, fan_in, accumulator(dtype))
+            return nnx.Param(drawn.astype(dtype))
+
+        self.weight_ih = parameter(scheme.weight_ih, input_size)
+        self.weight_hh = parameter(scheme.weight_hh, self._output_size)
+        self.bias_ih = parameter(scheme.bias, input_size) if bias else None
+        self.bias_hh = parameter(scheme.bias, self._output_size) if bias else None
+
+    @property
+    def output_size(self) -> int:
+        return self._output_size
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        return self.weight_hh[...].dtype
+
+    def initialize_carry(
+        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
+    ) -> CarryT:
+        """Zeros: ``h`` has ``output_size`` features, every other field ``hidden_size``."""
+        batch, dtype = input_shape[:-1], accumulator(self.dtype)
+        fields = cast(Any, self.carry_type)._fields
+        sizes = (self.output_size if name == "h" else self.hidden_size for name in fields)
+        return self.carry_type(*(jnp.zeros((*batch, size), dtype) for size in sizes))
+
+    def project(self, x: Float[Array, "*batch I"]) -> Float[Array, "*batch G H"]:
+        return self.by_gate(affine(x, self.weight_ih, self.bias_ih))
+
+    def recur(self, h: Float[Array, "*batch O"]) -> Float[Array, "*batch G H"]:
+        """The affine map of the hidden state."""
+        return self.by_gate(affine(h.astype(self.dtype), self.weight_hh, self.bias_hh))
+
+    def by_gate(self, x: Float[Array, "*batch GH"]) -> Float[Array, "*batch G H"]:
+        return x.reshape(*x.shape[:-1], len(self.gates), self.hidden_size)
+
+
+class GatedCell(AffineCell[CarryT]):
+    r"""An affine map of the input, one of the hidden state, and an update of the two.
+
+    .. math::
+        X_t = W_{ih} x_t + b_{ih} \qquad
+        H_t = W_{hh} h_{t-1} + b_{hh} \qquad
+        (carry_t, y_t) = update(X_t, H_t, carry_{t-1})
+
+    An author names the gates and writes ``update``::
+
+        class PlainCell(GatedCell[HiddenCarry]):
+            gates = ("hidden",)
+
+            def update(self, x, h, carry):
+                (x,), (h,) = unstack(x), unstack(h)
+                h = jnp.tanh(x + h)
+                return HiddenCarry(h), h
+
+    ``update`` sees ``x`` and ``h`` of shape ``(*batch, G, H)``, one row a gate in the order of
+    ``gates``, and must be pure. A carry of more than ``h`` names its type in ``carry_type``; the
+    field that the hidden map reads is always called ``h``.
+
+    Parameters, args and errors: those of ``AffineCell``.
+    """
+
+    @abstractmethod
+    def update(
+        self, x: Float[Array, "*batch G H"], h: Float[Array, "*batch G H"], carry: CarryT
+    ) -> tuple[CarryT, Float[Array, "*batch O"]]:
+        """The equations of the cell."""
+
+    def step(
+        self, carry: CarryT, x: Float[Array, "*batch G H"]
+    ) -> tuple[CarryT, Float[Array, "*batch O"]]:
+        new_carry, y = self.update(x, self.recur(cast(Any, carry).h), carry)
+        return new_carry, y.astype(self.dtype)
+
+
+def unstack(x: Float[Array, "*batch G H"]) -> tuple[Float[Array, "*batch H"], ...]:
+    """The gates of ``x``, one array each."""
+    return jnp.unstack(x, axis=-2)
+
+
+def affine(
+    x: Float[Array, "*batch I"],
+    weight: Float[Array, "O I"] | nnx.Param,
+    bias: Float[Array, " O"] | nnx.Param | None = None,
+) -> Float[Array, "*batch O"]:
+    """``x W^T + b``, summed in float32 where the operands are half precision."""
+    dtype = accumulator(weight.dtype)
+    y = jnp.matmul(x, weight[...].T, preferred_element_type=dtype)
+    return y if bias is None else y + bias[...].astype(dtype)
+
+
+def _floating(dtype: DTypeLike | None) -> jnp.dtype:
+    if dtype is None:
+        return default_float()
+    try:
+        dtype = jnp.dtype(dtype)
+    except TypeError as error:
+        raise ValueError(f"dtype: expected a floating type, got {dtype}") from error
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(f"dtype: expected a floating type, got {dtype.name}")
+    if dtype == jnp.float64 and default_float() != jnp.float64:
+        raise ValueError(
+            "dtype: expected float64 to be switched on, got JAX's default, where it is not; "
+            'use jax.config.update("jax_enable_x64", True) or with jax.enable_x64(True)'
+        )
+    return jnp.dtype(dtype)

@@ -1,0 +1,41 @@
+"""The gated recurrent unit."""
+
+import jax.numpy as jnp
+from jax.nn import sigmoid
+
+from jax_rnn.cells.base import GatedCell, HiddenCarry, unstack
+from jax_rnn.typing import Array, Float
+
+__all__ = ["GRUCell"]
+
+
+class GRUCell(GatedCell[HiddenCarry]):
+    r"""Gated recurrent unit, with the reset gate after the product, as in ``torch.nn`` and cuDNN.
+
+    .. math::
+        r_t &= \sigma(W_{ir} x_t + b_{ir} + W_{hr} h_{t-1} + b_{hr}) \\
+        z_t &= \sigma(W_{iz} x_t + b_{iz} + W_{hz} h_{t-1} + b_{hz}) \\
+        n_t &= \tanh(W_{in} x_t + b_{in} + r_t (W_{hn} h_{t-1} + b_{hn})) \\
+        h_t &= (1 - z_t) n_t + z_t h_{t-1}
+
+    Shapes: x (*batch, I), h (*batch, H), y = h_t. Parameters, gates in the order r z n:
+    ``weight_ih`` (3H, I), ``weight_hh`` (3H, H), ``bias_ih`` (3H,), ``bias_hh`` (3H,). The bias
+    b_hn stands inside the reset and cannot be merged with b_in.
+
+    Args and errors: those of ``GatedCell``.
+
+    Source: K. Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014; slide
+    "Exercise 11-6", whose equations reset the state before the product: another cell, see
+    ``OriginalGRUCell``.
+    """
+
+    gates = ("r", "z", "n")
+
+    def update(
+        self, x: Float[Array, "*batch 3 H"], h: Float[Array, "*batch 3 H"], carry: HiddenCarry
+    ) -> tuple[HiddenCarry, Float[Array, "*batch H"]]:
+        (xr, xz, xn), (hr, hz, hn) = unstack(x), unstack(h)
+        r, z = sigmoid(xr + hr), sigmoid(xz + hz)
+        n = jnp.tanh(xn + r * hn)
+        h = (1 - z) * n + z * carry.h
+        return HiddenCarry(h), h

@@ -1,0 +1,51 @@
+"""The long short-term memory cell."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax.nn import sigmoid
+
+from jax_rnn.cells.base import GatedCell, unstack
+from jax_rnn.typing import Array, Float
+
+__all__ = ["LSTMCarry", "LSTMCell"]
+
+
+class LSTMCarry(NamedTuple):
+    """Hidden state and cell state, in torch's order (Flax's own cell has c first)."""
+
+    h: Float[Array, "*batch H"]
+    c: Float[Array, "*batch H"]
+
+
+class LSTMCell(GatedCell[LSTMCarry]):
+    r"""Long short-term memory, with forget gate and without peepholes.
+
+    .. math::
+        i_t &= \sigma(W_{ii} x_t + b_{ii} + W_{hi} h_{t-1} + b_{hi}) \\
+        f_t &= \sigma(W_{if} x_t + b_{if} + W_{hf} h_{t-1} + b_{hf}) \\
+        g_t &= \tanh(W_{ig} x_t + b_{ig} + W_{hg} h_{t-1} + b_{hg}) \\
+        o_t &= \sigma(W_{io} x_t + b_{io} + W_{ho} h_{t-1} + b_{ho}) \\
+        c_t &= f_t c_{t-1} + i_t g_t \\
+        h_t &= o_t \tanh(c_t)
+
+    Shapes: x (*batch, I), h and c (*batch, H), y = h_t. Parameters, gates in the order i f g o:
+    ``weight_ih`` (4H, I), ``weight_hh`` (4H, H), ``bias_ih`` (4H,), ``bias_hh`` (4H,).
+
+    Args and errors: those of ``GatedCell``.
+
+    Source: S. Hochreiter and J. Schmidhuber, "Long short-term memory", 1997; F. Gers,
+    J. Schmidhuber and F. Cummins, "Learning to forget", 2000; slide "Under the hood: LSTM" (which
+    prints the equations of a GRU instead).
+    """
+
+    gates = ("i", "f", "g", "o")
+    carry_type = LSTMCarry
+
+    def update(
+        self, x: Float[Array, "*batch 4 H"], h: Float[Array, "*batch 4 H"], carry: LSTMCarry
+    ) -> tuple[LSTMCarry, Float[Array, "*batch H"]]:
+        i, f, g, o = unstack(x + h)
+        c = sigmoid(f) * carry.c + sigmoid(i) * jnp.tanh(g)
+        h = sigmoid(o) * jnp.tanh(c)
+        return LSTMCarry(h, c), h

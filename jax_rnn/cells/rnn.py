@@ -1,0 +1,58 @@
+"""Elman's recurrent cell."""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jax_rnn.cells.base import GatedCell, HiddenCarry, unstack
+from jax_rnn.initializers import Init
+from jax_rnn.typing import Array, DTypeLike, Float
+
+__all__ = ["RNNCell"]
+
+_NONLINEARITIES = {"tanh": jnp.tanh, "relu": jax.nn.relu}
+
+
+class RNNCell(GatedCell[HiddenCarry]):
+    r"""One tanh or relu layer that sees its own last output.
+
+    .. math::
+        h_t = \tanh(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})
+
+    Shapes: x (*batch, I), h (*batch, H), y = h_t. Parameters: ``weight_ih`` (H, I), ``weight_hh``
+    (H, H), ``bias_ih`` (H,), ``bias_hh`` (H,).
+
+    Args and errors: those of ``GatedCell``, and
+        nonlinearity: ``"tanh"`` or ``"relu"``; anything else is a ValueError.
+
+    Source: J. L. Elman, "Finding structure in time", 1990; slide "RNN in PyTorch".
+    """
+
+    gates = ("hidden",)
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
+        *,
+        init: Init = "torch",
+        dtype: DTypeLike | None = None,
+        rngs: nnx.Rngs,
+    ):
+        if not isinstance(nonlinearity, str) or nonlinearity not in _NONLINEARITIES:
+            raise ValueError(
+                f"nonlinearity: expected one of {sorted(_NONLINEARITIES)}, got {nonlinearity!r}"
+            )
+        super().__init__(input_size, hidden_size, bias, init=init, dtype=dtype, rngs=rngs)
+        self.nonlinearity = nonlinearity
+
+    def update(
+        self, x: Float[Array, "*batch 1 H"], h: Float[Array, "*batch 1 H"], carry: HiddenCarry
+    ) -> tuple[HiddenCarry, Float[Array, "*batch H"]]:
+        (x,), (h,) = unstack(x), unstack(h)
+        h = _NONLINEARITIES[self.nonlinearity](x + h)
+        return HiddenCarry(h), h

@@ -1,0 +1,188 @@
+"""Comparisons and sweeps on a terminal."""
+
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from jax_rnn.compare.comparison import Comparison
+from jax_rnn.compare.parity import EpochPair
+from jax_rnn.compare.sweep import Sweep
+from jax_rnn.testing.check_parity import Rung
+
+__all__ = ["EpochTable", "print_comparison", "print_overview", "print_sweeps"]
+
+MILESTONES = (1, 2, 3, 4, 5, 6, 8, 10, 15)
+"""Epochs that stay in the table; beyond them every tenth part of the run does."""
+
+
+class EpochTable:
+    """A table that grows while torch trains: milestones stay, the epoch at hand is the last row."""
+
+    def __init__(self, console: Console, epochs: int, target: str | None):
+        self.epochs, self.target = epochs, target
+        self.rows: list[EpochPair] = []
+        self.latest: EpochPair | None = None
+        self.live = Live(console=console, get_renderable=self._table, refresh_per_second=12)
+
+    def __enter__(self) -> "EpochTable":
+        self.live.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.live.__exit__(kind, error, traceback)
+
+    def __call__(self, pair: EpochPair) -> None:
+        every = max(1, self.epochs // 10)
+        kept = pair.epoch in MILESTONES or pair.epoch % every == 0 or pair.epoch == self.epochs
+        if kept:
+            self.rows.append(pair)
+        self.latest = None if kept else pair
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for header in ("epoch", "loss JAX", "loss PyTorch", "difference"):
+            table.add_column(header, justify="right", no_wrap=True)
+        for header in ("JAX predicts", "PyTorch predicts"):
+            table.add_column(header, no_wrap=True, overflow="ellipsis")
+        for pair in [*self.rows, *([self.latest] if self.latest else [])]:
+            ours, theirs = pair.loss
+            table.add_row(
+                str(pair.epoch),
+                f"{ours:.6f}",
+                f"{theirs:.6f}",
+                f"{abs(ours - theirs):.1e}",
+                *(self._prediction(text, pair) for text in pair.prediction),
+            )
+        return table
+
+    def _prediction(self, text: str, pair: EpochPair) -> Text:
+        differ = pair.prediction[0] != pair.prediction[1]
+        return Text(text, style="red" if differ else "green" if text == self.target else "")
+
+
+def print_comparison(console: Console, result: Comparison) -> None:
+    """The summary of one comparison."""
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    table.add_column("", style="dim")
+    table.add_column("JAX", justify="right")
+    table.add_column("PyTorch", justify="right")
+    for part, shapes in result.shapes.items():
+        table.add_row(f"{part} shape", *(_shapes(shapes[side]) for side in ("jax", "torch")))
+    for part in ("import", "compile", "run"):
+        times = [result.seconds[side].get(part) for side in ("jax", "torch")]
+        if any(time is not None for time in times):
+            name = f"run, {result.epochs} epochs" if part == "run" else part
+            table.add_row(name, *(_seconds(time) for time in times))
+    console.print()
+    console.print(table)
+    console.print()
+    for line in _verdict(result):
+        console.print(line, highlight=False)
+
+
+def print_overview(console: Console, results: Sequence[Comparison]) -> None:
+    """One row a comparison."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("lesson")
+    for header in ("seed", "loss", "gradients", "weights", "outputs", "equal strings"):
+        table.add_column(header, justify="right")
+    table.title = f"largest differences, {results[0].dtype}"
+    table.title_justify = "left"
+    for result in results:
+        table.add_row(
+            result.title,
+            str(result.seed),
+            _gap(result.max_abs_loss_difference),
+            _gap(result.max_abs_gradient_difference),
+            _gap(result.max_abs_weight_difference),
+            _gap(result.max_abs_value_difference["output"]),
+            f"{result.predictions_equal} of {result.epochs}" if result.epochs else "-",
+        )
+    console.print()
+    console.print(table)
+
+
+def print_sweeps(console: Console, sweeps: Sequence[Sweep]) -> None:
+    """Rates, epochs and losses, a column a framework."""
+    names = {"jax": "JAX", "torch": "PyTorch"}
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    table.add_column("", style="dim")
+    for sweep in sweeps:
+        table.add_column(names[sweep.framework], justify="right")
+
+    def row(name: str, *cells: str) -> None:
+        table.add_row(name, *cells)
+
+    row("all letters right, ever", *(_rate(s.ever, s.seeds) for s in sweeps))
+    row(f"at epoch {sweeps[0].epochs}", *(_rate(s.at_end, s.seeds) for s in sweeps))
+    row("first right epoch, median", *(_epoch(s.median_first_epoch) for s in sweeps))
+    row("right to the end from, median", *(_epoch(s.median_stable_epoch) for s in sweeps))
+    for part in ("min", "median", "max"):
+        row(f"last loss, {part}", *(f"{s.loss[part]:.4f}" for s in sweeps))
+    row("seconds in all", *(f"{s.seconds:.1f}" for s in sweeps))
+    first = sweeps[0]
+    console.print(
+        f"[bold]{first.title}[/], {first.seeds} seeds, {first.epochs} epochs, "
+        f"{first.init} initial values",
+        highlight=False,
+    )
+    console.print(table)
+
+
+def _verdict(result: Comparison) -> list[str]:
+    gaps = result.max_abs_value_difference
+    lines = [f"largest difference before training: output {gaps['output']:.1e}"]
+    if result.shapes["hidden"]["jax"]:
+        lines[0] += f", hidden {gaps['hidden']:.1e}"
+    if not result.epochs:
+        return [*lines, _ladder(result.rungs)]
+    lines[0] += f", gradients {_gap(result.max_abs_gradient_difference)}"
+    right = [result.predictions[side][-1] == result.target for side in ("jax", "torch")]
+    lines.append(_ladder(result.rungs))
+    told = {2: "both say the target", 1: "one of the two says the target", 0: "neither does"}
+    return [
+        *lines,
+        f"largest difference over {result.epochs} epochs: "
+        f"loss {_gap(result.max_abs_loss_difference)}, "
+        f"weights at the end {_gap(result.max_abs_weight_difference)}",
+        f"strings equal at {result.predictions_equal} of {result.epochs} epochs; "
+        f"at the last, {told[sum(right)]}",
+    ]
+
+
+def _ladder(rungs: Sequence[Rung]) -> str:
+    if rungs[-1].passed:
+        return f"ladder of parity, all hold: {', '.join(rung.name for rung in rungs)}"
+    return f"[red]ladder of parity, fails at {rungs[-1].name}[/]: {escape(rungs[-1].detail)}"
+
+
+def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:
+    return ", ".join(str(tuple(shape)) for shape in shapes) or "-"
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def _gap(gap: float | None) -> str:
+    return "-" if gap is None else f"{gap:.1e}"
+
+
+def _rate(count: int, seeds: int) -> str:
+    return f"{count} of {seeds} ({count / seeds:.0%})"
+
+
+def _epoch(epoch: float | None) -> str:
+    return "never" if epoch is None else f"{epoch:g}"

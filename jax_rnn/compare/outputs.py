@@ -1,0 +1,44 @@
+"""Files that a command is asked to write: looked at before the work, so that no result is lost."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+__all__ = ["FIGURE_SUFFIXES", "check_figure_suffix", "check_outputs"]
+
+FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
+NEEDED = {"--plot": ("matplotlib",), "--html": ("matplotlib", "jinja2")}
+
+
+def check_outputs(paths: dict[str, Path | None]) -> None:
+    """Refuse what could not be written, by option.
+
+    Raises:
+        ValueError: a folder that is not there, a folder in place of a file, a figure of an unknown
+            format.
+        ModuleNotFoundError: what writes the file is not installed.
+    """
+    for option, path in paths.items():
+        if path is None:
+            continue
+        if path.is_dir():
+            raise ValueError(f"{option}: expected a file, got the folder {path}; name a file in it")
+        if not path.parent.is_dir():
+            raise ValueError(
+                f"{option}: expected a file in a folder that is there, got {path}; "
+                f"make the folder {path.parent} first"
+            )
+        if option == "--plot":
+            check_figure_suffix(path)
+        for package in NEEDED.get(option, ()):
+            if find_spec(package) is None:
+                raise ModuleNotFoundError(
+                    f"{option}: expected {package} to be installed, but it is not: "
+                    'pip install "jax-rnn[plot]"',
+                    name=package,
+                )
+
+
+def check_figure_suffix(path: Path) -> None:
+    if path.suffix.lower() not in FIGURE_SUFFIXES:
+        expected = ", ".join(FIGURE_SUFFIXES)
+        raise ValueError(f"figures are saved as {expected}; got {path.suffix!r} in {str(path)!r}")

@@ -1,0 +1,176 @@
+"""One page that shows what a comparison found, complete in a single file."""
+
+import re
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from io import StringIO
+from itertools import groupby, zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from jax_rnn.compare.comparison import Comparison
+from jax_rnn.compare.plots import (
+    GRID,
+    INK,
+    JAX,
+    MUTED,
+    TORCH,
+    difference_figure,
+    first_right,
+    loss_figure,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["render_html", "write_html"]
+
+FRAMEWORKS = ("jax", "torch")
+STYLE_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", JAX: "jax", TORCH: "torch"}
+
+
+class Epoch(NamedTuple):
+    """One row of the table of strings; ``runs`` cuts each string where equal and unequal meet."""
+
+    number: int
+    loss: dict[str, str]
+    difference: str
+    runs: dict[str, list[tuple[bool, str]]]
+    equal: bool
+    verdict: str
+
+
+def write_html(path: str | Path, comparisons: Sequence[Comparison]) -> None:
+    """``render_html`` into a file."""
+    Path(path).write_text(render_html(comparisons), encoding="utf-8")
+
+
+def render_html(comparisons: Sequence[Comparison]) -> str:
+    """A page that needs no other file and no network.
+
+    Raises:
+        ValueError: there are no comparisons.
+        ImportError: jinja2 or matplotlib is not installed.
+    """
+    if not comparisons:
+        raise ValueError("there is nothing to report: no comparisons were given")
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ImportError as error:
+        message = 'the page is made by jinja2: pip install "jax-rnn[plot]"'
+        raise ImportError(message) from error
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": number, "seconds": seconds, "shapes": shapes}
+    source = files("jax_rnn.compare").joinpath("page.html.jinja").read_text(encoding="utf-8")
+    environments = [comparison.environment for comparison in comparisons]
+    same_everywhere = all(other == environments[0] for other in environments)
+    return environment.from_string(source).render(
+        headline=headline(comparisons),
+        sections=[_section(index, comparison) for index, comparison in enumerate(comparisons, 1)],
+        environment=environments[0] if same_everywhere else None,
+    )
+
+
+def headline(comparisons: Sequence[Comparison]) -> str:
+    """The result in one sentence."""
+    trained = [c for c in comparisons if c.max_abs_loss_difference is not None]
+    if not trained:
+        names = ", ".join(c.title for c in comparisons)
+        largest = max(max(c.max_abs_value_difference.values()) for c in comparisons)
+        return f"{names}: largest difference of outputs and states {number(largest)}"
+    worst = max(trained, key=lambda c: c.max_abs_loss_difference or 0)
+    equal, epochs = sum(c.predictions_equal for c in trained), sum(c.epochs for c in trained)
+    over = f"over {epochs} epochs; the strings are equal at {equal} of {epochs}"
+    difference = f"largest loss difference {number(worst.max_abs_loss_difference)}"
+    if len(comparisons) == 1:
+        return f"{worst.title}: {difference} {over}"
+    return f"{len(comparisons)} comparisons: {difference} ({worst.title}, {worst.dtype}) {over}"
+
+
+def number(value: float | None) -> str:
+    """Two significant digits; a zero that is exact looks exact."""
+    return "–" if value is None else "0" if value == 0 else f"{value:.1e}"
+
+
+def seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:#.3g}"
+
+
+def shapes(values: Sequence[Sequence[int]]) -> list[str]:
+    return [str(tuple(shape)) for shape in values]
+
+
+def _section(index: int, comparison: Comparison) -> dict[str, Any]:
+    name = f"comparison-{index}"
+    return {
+        "id": name,
+        "comparison": comparison,
+        "summary": headline([comparison]),
+        "figures": _figures(comparison, name),
+        "epochs": list(_epochs(comparison)),
+        "first": {framework: first_right(comparison, framework) for framework in FRAMEWORKS},
+    }
+
+
+def _epochs(comparison: Comparison) -> Iterator[Epoch]:
+    kind = np.dtype(comparison.dtype).type
+    losses = zip(comparison.loss["jax"], comparison.loss["torch"], strict=True)
+    texts = zip(comparison.predictions["jax"], comparison.predictions["torch"], strict=True)
+    for index, ((a, b), (p, q)) in enumerate(zip(losses, texts, strict=True), 1):
+        yield Epoch(
+            number=index,
+            loss={"jax": str(kind(a)), "torch": str(kind(b))},
+            difference=number(abs(a - b)),
+            runs={"jax": list(_runs(p, q)), "torch": list(_runs(q, p))},
+            equal=p == q,
+            verdict=_verdict(p, q, comparison.target),
+        )
+
+
+def _verdict(ours: str, theirs: str, target: str | None) -> str:
+    if ours == theirs:
+        return "right" if ours == target else ""
+    if ours == target:
+        return "right in JAX only"
+    return "right in PyTorch only" if theirs == target else "different"
+
+
+def _runs(text: str, other: str) -> Iterator[tuple[bool, str]]:
+    """``text`` in pieces, each with whether ``other`` has the same there."""
+    pairs = zip_longest(text, other[: len(text)])
+    for same, run in groupby(pairs, key=lambda pair: pair[0] == pair[1]):
+        yield same, "".join(character for character, _ in run)
+
+
+def _figures(comparison: Comparison, prefix: str) -> dict[str, str]:
+    if not comparison.loss["jax"]:
+        return {}
+    return {
+        "loss": _inline_svg(loss_figure(comparison), f"{prefix}-loss-"),
+        "difference": _inline_svg(difference_figure(comparison), f"{prefix}-difference-"),
+    }
+
+
+def _inline_svg(figure: "Figure", prefix: str) -> str:
+    """The figure as an element of a page: its ids its own, its colours and fonts the page's."""
+    from matplotlib import rc_context
+
+    buffer = StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}):
+        figure.savefig(buffer, format="svg", transparent=True)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.S)
+    view = re.search(r'viewBox="[^"]*"', svg)
+    assert view is not None
+    svg = re.sub(r"<svg[^>]*>", f'<svg {view[0]} aria-hidden="true">', svg, count=1)
+    svg = re.sub(r'(?<= id=")|(?<=url\(#)|(?<=href="#)', prefix, svg)
+    svg = re.sub(r"font-family: [^;]*; ", "", svg)
+    for colour, variable in STYLE_VARIABLES.items():
+        svg = svg.replace(colour, f"var(--{variable})")
+    return svg.replace("xlink:href", "href")

@@ -1,0 +1,166 @@
+"""One lesson from many seeds: how often it succeeds, how soon, and whether it stays."""
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from flax import nnx
+
+from jax_rnn.compare.timing import import_seconds, torch_on_one_thread
+from jax_rnn.interop.state_dict import torch_state_dict
+from jax_rnn.lessons.lesson import Lesson
+from jax_rnn.train.progress import progress_bar
+
+__all__ = ["Sweep", "summarise", "sweep_jax", "sweep_torch"]
+
+InitName = Literal["torch", "flax"]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Many runs of one lesson. Epochs count from 1; None stands for "never".
+
+    Attributes:
+        lesson, variant, framework, init: what was run.
+        seeds: how many runs, from seed 0 up.
+        epochs: optimizer steps of each.
+        ever: runs that had every letter right at some epoch.
+        at_end: runs that have every letter right at the last epoch.
+        median_first_epoch: of the first right epoch, over the runs that had one.
+        median_stable_epoch: of the epoch from which all is right to the end, likewise.
+        loss: ``{"min", "median", "max"}`` of the last epoch's losses.
+        seconds: for all runs, compilation included.
+        first_epoch, stable_from, final_loss, final_accuracy: one entry a run.
+    """
+
+    lesson: str
+    variant: str | None
+    framework: Literal["jax", "torch"]
+    init: str
+    seeds: int
+    epochs: int
+    ever: int
+    at_end: int
+    median_first_epoch: float | None
+    median_stable_epoch: float | None
+    loss: dict[str, float]
+    seconds: float
+    first_epoch: list[int | None]
+    stable_from: list[int | None]
+    final_loss: list[float]
+    final_accuracy: list[float]
+
+    @property
+    def title(self) -> str:
+        return self.lesson if self.variant is None else f"{self.lesson} ({self.variant})"
+
+
+def sweep_jax(
+    lesson: Lesson,
+    seeds: int,
+    variant: str | None = None,
+    *,
+    init: InitName = "torch",
+    seeds_per_call: int = 1000,
+) -> Sweep:
+    """All seeds at once in one compiled program, a slice of them at a time."""
+    start = time.perf_counter()
+    history = lesson.sweep(seeds, variant, init=init, seeds_per_call=seeds_per_call)
+    return summarise(
+        lesson,
+        variant,
+        framework="jax",
+        init=init,
+        loss=history.loss,
+        exact=history.metrics["exact"],
+        accuracy=history.metrics["accuracy"],
+        seconds=time.perf_counter() - start,
+    )
+
+
+def sweep_torch(
+    lesson: Lesson, seeds: int, variant: str | None = None, *, init: InitName = "torch"
+) -> Sweep:
+    """One seed after another. ``init="flax"`` gives torch the weights that Flax would draw."""
+    labels = lesson.required_labels()
+    import_seconds("torch")
+    import torch
+
+    import reference_torch
+    from reference_torch.training import train
+
+    theirs = reference_torch.load(lesson.name)
+    build = theirs.variants[variant] if variant else theirs.model
+    start = time.perf_counter()
+    loss = np.zeros((seeds, lesson.epochs))
+    right = np.zeros((seeds, lesson.epochs, *labels.shape), bool)
+    bar = progress_bar(f"{lesson.name} in PyTorch, {seeds} seeds", seeds)
+    with bar as advance, torch_on_one_thread():
+        for seed in range(seeds):
+            torch.manual_seed(seed)
+            module = build()
+            if init == "flax":
+                drawn = torch_state_dict(lesson.build(variant, init=init, rngs=nnx.Rngs(seed)))
+                module.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in drawn.items()})
+            for epoch, value, ids in train(theirs, module):
+                loss[seed, epoch - 1] = value
+                right[seed, epoch - 1] = ids == labels
+            advance(1)
+    return summarise(
+        lesson,
+        variant,
+        framework="torch",
+        init=init,
+        loss=loss,
+        exact=np.all(right, (2, 3)),
+        accuracy=right.mean((2, 3)),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def summarise(
+    lesson: Lesson,
+    variant: str | None,
+    *,
+    framework: Literal["jax", "torch"],
+    init: str,
+    loss: np.ndarray,
+    exact: np.ndarray,
+    accuracy: np.ndarray,
+    seconds: float,
+) -> Sweep:
+    """Rates and epochs from arrays of shape (seeds, epochs)."""
+    seeds, epochs = exact.shape
+    ever, at_end = exact.any(1), exact[:, -1]
+    first = np.where(ever, exact.argmax(1) + 1, 0)
+    last_wrong = np.where(exact.all(1), 0, epochs - (~exact[:, ::-1]).argmax(1))
+    stable = np.where(at_end, last_wrong + 1, 0)
+    final = loss[:, -1].astype(float)
+    return Sweep(
+        lesson=lesson.name,
+        variant=variant,
+        framework=framework,
+        init=init,
+        seeds=seeds,
+        epochs=epochs,
+        ever=int(ever.sum()),
+        at_end=int(at_end.sum()),
+        median_first_epoch=_median(first),
+        median_stable_epoch=_median(stable),
+        loss={
+            "min": float(final.min()),
+            "median": float(np.median(final)),
+            "max": float(final.max()),
+        },
+        seconds=seconds,
+        first_epoch=[int(epoch) or None for epoch in first],
+        stable_from=[int(epoch) or None for epoch in stable],
+        final_loss=final.tolist(),
+        final_accuracy=accuracy[:, -1].astype(float).tolist(),
+    )
+
+
+def _median(epochs: np.ndarray) -> float | None:
+    reached = epochs[epochs > 0]
+    return float(np.median(reached)) if reached.size else None

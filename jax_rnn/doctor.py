@@ -1,0 +1,51 @@
+"""What is installed, where it runs, how precisely, and what is missing."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+from jax_rnn.compare.environment import PACKAGES, environment, installed
+from jax_rnn.devices import available
+from jax_rnn.typing import default_float
+
+__all__ = ["examine"]
+
+OPTIONAL = {
+    "torch": ("`jax-rnn compare` and `sweep --framework torch`", 'pip install "jax-rnn[torch]"'),
+    "matplotlib": ("--plot and --html", 'pip install "jax-rnn[plot]"'),
+    "jinja2": ("--html", 'pip install "jax-rnn[plot]"'),
+}
+
+
+def examine() -> Iterator[str]:
+    """Lines to print, with rich's markup."""
+    facts = environment()
+    yield "[bold]versions[/]"
+    for name in ("python", *PACKAGES):
+        yield f"  {name:16}{facts[name]}"
+    yield f"  {'system':16}{facts['system']}"
+    yield f"  {'processor':16}{facts['processor']}"
+
+    yield "[bold]devices[/], the best first"
+    devices = available()
+    for kind, found in devices.items():
+        yield f"  {kind:16}{len(found)} x {found[0].device_kind}"
+
+    yield "[bold]precision[/]"
+    yield f"  {'default float':16}{default_float()}"
+    yield f"  {'matmul':16}{facts['matmul precision']}"
+
+    yield "[bold]settings[/]"
+    for name in ("JAX_PLATFORMS", "XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR"):
+        yield f"  {name:28}{os.environ.get(name, 'not set')}"
+
+    yield "[bold]missing[/]"
+    yield from list(_missing(set(devices))) or ["  nothing"]
+
+
+def _missing(kinds: set[str]) -> Iterator[str]:
+    for package, (use, remedy) in OPTIONAL.items():
+        if installed(package) is None:
+            yield f"  {package}, for {use}: {remedy}".replace("[", r"\[")
+    if "gpu" not in kinds and shutil.which("nvidia-smi"):
+        yield r'  JAX for the NVIDIA GPU of this machine: pip install "jax\[cuda13]"'

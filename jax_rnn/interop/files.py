@@ -1,0 +1,41 @@
+"""Parameters as safetensors files, which torch reads and writes too. Nothing is ever unpickled."""
+
+import os
+from pathlib import Path
+
+from flax import nnx
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
+
+__all__ = ["load_safetensors", "save_safetensors"]
+
+
+def save_safetensors(module: nnx.Module, path: str | Path) -> None:
+    """Write the parameters of ``module`` under torch's names; the file is whole or not there."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        save_file(torch_state_dict(module), partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_safetensors(module: nnx.Module, path: str | Path) -> None:
+    """Give ``module`` the parameters of a file written here or by torch.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, or its names or shapes do not fit. The module keeps its old
+            values.
+    """
+    try:
+        arrays = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path}: expected a safetensors file, got one that cannot be read ({error}); "
+            "copy it again, or write it anew with save_safetensors"
+        ) from error
+    load_torch_state_dict(module, arrays)

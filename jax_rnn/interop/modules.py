@@ -1,0 +1,149 @@
+"""Whole modules to and from torch: layers, cells, Linear, Embedding and containers of them."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+from flax import nnx
+
+from jax_rnn.cells.gru import GRUCell
+from jax_rnn.cells.lstm import LSTMCell
+from jax_rnn.cells.rnn import RNNCell
+from jax_rnn.feedforward import Embedding, Linear
+from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
+from jax_rnn.layers import GRU, LSTM, RNN
+from jax_rnn.recurrent import Recurrent
+from jax_rnn.typing import DTypeLike
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["from_torch", "to_torch"]
+
+LAYER = (
+    "input_size",
+    "hidden_size",
+    "num_layers",
+    "bias",
+    "batch_first",
+    "dropout",
+    "bidirectional",
+)
+CELL = ("input_size", "hidden_size", "bias")
+
+TABLE: dict[str, tuple[type, tuple[str, ...]]] = {
+    "RNN": (RNN, (*LAYER, "nonlinearity")),
+    "LSTM": (LSTM, (*LAYER, "proj_size")),
+    "GRU": (GRU, LAYER),
+    "RNNCell": (RNNCell, (*CELL, "nonlinearity")),
+    "LSTMCell": (LSTMCell, CELL),
+    "GRUCell": (GRUCell, CELL),
+    "Linear": (Linear, ("in_features", "out_features", "bias")),
+    "Embedding": (Embedding, ("num_embeddings", "embedding_dim")),
+}
+"""Torch's name, our class, and the constructor's options, which have the same names in both."""
+
+EMBEDDING_ONLY_IN_TORCH = {"padding_idx": None, "max_norm": None, "sparse": False}
+
+
+def from_torch(module: "torch.nn.Module") -> Any:
+    """Our module with the options, weights, dtype and train/eval mode of torch's.
+
+    RNN, LSTM, GRU, their cells, Linear and Embedding become ours; Sequential, ModuleList and
+    ModuleDict of them become ``nnx.Sequential``, ``nnx.List`` and ``nnx.Dict``.
+
+    Raises:
+        TypeError: any other module, a model of one's own among them: build it from this library's
+            layers and use ``load_torch_state_dict``.
+        ValueError: an option that has no counterpart; float64 weights while JAX has it off.
+    """
+    import torch
+
+    dtypes = {parameter.dtype for parameter in module.parameters()}
+    if len(dtypes) > 1:
+        raise ValueError(f"from_torch: expected parameters of one dtype, got {dtypes}")
+    dtype = jnp.dtype(str(*dtypes).removeprefix("torch.")) if dtypes else None
+    ours = _from_torch(module, torch.nn, dtype)
+    load_torch_state_dict(ours, module.state_dict())
+    (ours.train if module.training else ours.eval)()
+    return ours
+
+
+def to_torch(module: nnx.Module) -> "torch.nn.Module":
+    """Torch's module with the options, weights, dtype and train/eval mode of ours.
+
+    Raises:
+        TypeError: a module that torch does not have, e.g. a layer of custom cells or
+            ``GRU(reset_after=False)``.
+    """
+    import torch
+
+    theirs = _to_torch(module, torch.nn)
+    state = torch_state_dict(module)
+    if state:
+        dtype = next(iter(state.values())).dtype
+        theirs = theirs.to(getattr(torch, str(dtype)))
+        wide = {name: torch.tensor(value.astype("float64")) for name, value in state.items()}
+        theirs.load_state_dict(wide)
+    return theirs
+
+
+def _from_torch(module: Any, nn: Any, dtype: DTypeLike | None) -> Any:
+    if type(module) is nn.Sequential:
+        return nnx.Sequential(*(_from_torch(child, nn, dtype) for child in module))
+    if type(module) is nn.ModuleList:
+        return nnx.List([_from_torch(child, nn, dtype) for child in module])
+    if type(module) is nn.ModuleDict:
+        return nnx.Dict({name: _from_torch(child, nn, dtype) for name, child in module.items()})
+    name = type(module).__name__
+    if name not in TABLE or type(module) is not getattr(nn, name):
+        raise TypeError(
+            f"from_torch: expected one of {', '.join(TABLE)} or a container of them, got {name}; "
+            "build that model from jax_rnn's layers and use load_torch_state_dict(model, "
+            "module.state_dict())"
+        )
+    if name == "Embedding":
+        _refuse_options(module, EMBEDDING_ONLY_IN_TORCH)
+    ours, options = TABLE[name]
+    values = {option: getattr(module, option) for option in options}
+    if name == "Linear":
+        values["bias"] = module.bias is not None
+    return ours(**values, dtype=dtype, rngs=nnx.Rngs(0))
+
+
+def _to_torch(module: Any, nn: Any) -> Any:
+    if type(module) is nnx.Sequential:
+        return nn.Sequential(*(_to_torch(child, nn) for child in module.layers))
+    if type(module) is nnx.List:
+        return nn.ModuleList([_to_torch(child, nn) for child in module])
+    if type(module) is nnx.Dict:
+        return nn.ModuleDict({name: _to_torch(module[name], nn) for name in module})
+    for name, (ours, options) in TABLE.items():
+        if type(module) is ours and not (ours is GRU and not module.reset_after):
+            theirs = getattr(nn, name)(**{option: _option(module, option) for option in options})
+            return theirs.train(
+                not (isinstance(module, Recurrent) and module.dropout.deterministic)
+            )
+    raise TypeError(
+        f"to_torch: expected one of {', '.join(TABLE)} (GRU with reset_after=True) or a container "
+        f"of them, got {type(module).__name__}; build the same model in torch and use "
+        "load_state_dict with torch_state_dict(module)"
+    )
+
+
+def _option(module: Any, option: str) -> Any:
+    readers: dict[str, Callable[[], Any]] = {
+        "bias": lambda: module.use_bias if isinstance(module, nnx.Linear) else module.bias,
+        "dropout": lambda: module.dropout.rate,
+        "embedding_dim": lambda: module.features,
+    }
+    return readers[option]() if option in readers else getattr(module, option)
+
+
+def _refuse_options(module: Any, only_in_torch: dict[str, Any]) -> None:
+    for option, default in only_in_torch.items():
+        if getattr(module, option) != default:
+            raise ValueError(
+                f"from_torch: expected {type(module).__name__} with {option}={default}, "
+                f"got {getattr(module, option)}; it has no counterpart here"
+            )

@@ -1,0 +1,133 @@
+"""Parameters under torch's names and in torch's layout, as NumPy arrays.
+
+| here | torch.nn | layout |
+| --- | --- | --- |
+| ``Recurrent.cells[k].<name>`` | ``<name>_l{k}`` | same |
+| ``Recurrent.reverse_cells[k].<name>`` | ``<name>_l{k}_reverse`` | same |
+| ``Linear.kernel`` (in, out) | ``weight`` (out, in) | transposed |
+| ``Embedding.embedding`` | ``weight`` | same |
+| ``nnx.Sequential.layers[k]`` | ``{k}`` | |
+| any other parameter | its own name | same |
+
+Nothing here imports torch: a state dict is any mapping from names to arrays or tensors.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jax_rnn.recurrent import Recurrent
+from jax_rnn.typing import as_numpy
+
+__all__ = ["load_torch_state_dict", "torch_state_dict"]
+
+_DIRECTIONS = {"cells": "", "reverse_cells": "_reverse"}
+
+
+class _Entry(NamedTuple):
+    """One parameter, and how torch writes it."""
+
+    name: str
+    param: nnx.Param
+    transposed: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.param.shape[::-1] if self.transposed else self.param.shape
+
+    def value(self) -> np.ndarray:
+        array = np.asarray(self.param[...])
+        return np.ascontiguousarray(array.T) if self.transposed else array
+
+
+def torch_state_dict(module: nnx.Module, values: nnx.State | None = None) -> dict[str, np.ndarray]:
+    """The parameters of ``module`` under torch's names and in torch's layout.
+
+    Args:
+        module: made of this library's layers and cells, ``nnx.Linear`` and ``nnx.Embed``.
+            Gradients that ``jax.grad`` took of such a module have its form, and are named likewise.
+        values: a state of the same structure to name in place of the parameters.
+
+    Raises:
+        TypeError: a parameter that is no attribute of a module, and so has no name.
+    """
+    if values is not None:
+        module = nnx.clone(module)
+        nnx.update(module, values)
+    return {entry.name: entry.value() for entry in _all_entries(module)}
+
+
+def load_torch_state_dict(module: nnx.Module, mapping: Mapping[str, Any]) -> None:
+    """Give ``module`` the values of a torch state dict, tensors or arrays; its dtypes stay.
+
+    Raises:
+        ValueError: any name missing, unexpected or misshapen, any value that is not floating. The
+            message lists them all, and the module keeps its old values.
+    """
+    entries = {entry.name: entry for entry in _all_entries(module)}
+    arrays = {name: as_numpy(value) for name, value in mapping.items()}
+    faults = [f"missing: {name}" for name in entries if name not in arrays]
+    faults += [f"unexpected: {name}" for name in arrays if name not in entries]
+    for name in entries.keys() & arrays.keys():
+        expected, array = entries[name].shape, arrays[name]
+        if array.shape != expected:
+            faults.append(f"misshapen: {name}, expected {expected}, got {array.shape}")
+        elif not jnp.issubdtype(array.dtype, jnp.floating):
+            faults.append(f"not floating: {name}, got {array.dtype}")
+    if faults:
+        raise ValueError(
+            f"this state dict does not fit {type(module).__name__}: expected the names and shapes "
+            "of jax_rnn.torch_state_dict(module), got\n  " + "\n  ".join(sorted(faults))
+        )
+    for name, entry in entries.items():
+        value = arrays[name].T if entry.transposed else arrays[name]
+        entry.param[...] = jnp.asarray(value, entry.param.dtype)
+
+
+def _all_entries(module: nnx.Module) -> list[_Entry]:
+    """Every parameter; one that stands where no name leads to it is an error."""
+    entries = list(_entries(module))
+    named = {id(entry.param) for entry in entries}
+    nodes = nnx.iter_graph(module)
+    nameless = [
+        path for path, node in nodes if isinstance(node, nnx.Param) and id(node) not in named
+    ]
+    if nameless:
+        raise TypeError(
+            f"{type(module).__name__}: expected every parameter to be an attribute of a module, "
+            f"got some in {nameless}; use nnx.List or nnx.Dict for several of them"
+        )
+    return entries
+
+
+def _entries(module: nnx.Module, prefix: str = "") -> Iterator[_Entry]:
+    for name, value in _children(module):
+        if isinstance(value, nnx.Param):
+            yield _entry(module, prefix, name, value)
+        elif isinstance(module, Recurrent) and name in _DIRECTIONS:
+            for k, cell in enumerate(value):
+                for entry in _entries(cell):
+                    yield entry._replace(name=f"{prefix}{entry.name}_l{k}{_DIRECTIONS[name]}")
+        elif isinstance(value, nnx.Module):
+            yield from _entries(value, f"{prefix}{name}.")
+
+
+def _children(module: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(module, nnx.Sequential):
+        module = module.layers
+    if isinstance(module, nnx.List):
+        return ((str(k), child) for k, child in enumerate(module))
+    if isinstance(module, nnx.Dict):
+        return ((name, module[name]) for name in module)
+    return iter(vars(module).items())
+
+
+def _entry(module: nnx.Module, prefix: str, name: str, param: nnx.Param) -> _Entry:
+    if isinstance(module, nnx.Linear) and name == "kernel":
+        return _Entry(f"{prefix}weight", param, transposed=True)
+    if isinstance(module, nnx.Embed) and name == "embedding":
+        return _Entry(f"{prefix}weight", param, transposed=False)
+    return _Entry(f"{prefix}{name}", param, transposed=False)

@@ -1,0 +1,46 @@
+"""One LSTM cell reads one letter.
+
+Slide "One node: 4 (input_dim) in 2 (hidden_size)": the letter h, one-hot over h e l o, goes in as
+(1, 1, 4) and comes out as (1, 1, 2). The state (h, c) starts at random.
+"""
+
+import numpy as np
+from flax import nnx
+
+from jax_rnn.initializers import Init
+from jax_rnn.layers import LSTM
+from jax_rnn.lessons.lesson import Lesson, encode, one_hot
+
+SYMBOLS = "helo"
+
+
+class Model(nnx.Module):
+    def __init__(self, *, init: Init = "torch", rngs: nnx.Rngs):
+        self.lstm = LSTM(4, 2, batch_first=True, init=init, rngs=rngs)
+
+    def __call__(self, inputs, hidden=None):
+        return self.lstm(inputs, hidden)
+
+
+def lesson_on(words: list[str], *, name: str, slide: str, teaches: str) -> Lesson:
+    """The same cell on these words, with a random initial state."""
+    hidden = np.random.default_rng(11).standard_normal((2, 1, len(words), 2)).astype(np.float32)
+    return Lesson(
+        name=name,
+        slide=slide,
+        teaches=teaches,
+        symbols=SYMBOLS,
+        inputs=one_hot(np.stack([encode(word, SYMBOLS) for word in words]), len(SYMBOLS)),
+        labels=None,
+        model=Model,
+        hidden=tuple(hidden),
+        epochs=0,
+    )
+
+
+lesson = lesson_on(
+    ["h"],
+    name="cell",
+    slide="One node: 4 (input_dim) in 2 (hidden_size)",
+    teaches="A cell turns an input and a state into an output and the next state.",
+)

@@ -1,0 +1,45 @@
+"""Teach an RNN to turn hihell into ihello.
+
+Slide "Teach RNN 'hihell' to 'ihello'": at every letter predict the next. The letter alone does not
+tell: h is followed by i, then by e; l by l, then by o. The RNN has to remember. Its tanh output
+*is* the logits, five numbers in [-1, 1], so the loss cannot fall below log(1 + 4 e^-2) = 0.43265.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from flax import nnx
+
+from jax_rnn.initializers import Init
+from jax_rnn.layers import GRU, LSTM, RNN
+from jax_rnn.lessons.lesson import Lesson, encode, one_hot
+from jax_rnn.recurrent import Recurrent
+
+SYMBOLS = "hielo"
+INPUTS = encode("hihell", SYMBOLS)[None]
+LABELS = encode("ihello", SYMBOLS)[None]
+
+
+class Model(nnx.Module):
+    def __init__(
+        self, layer: Callable[..., Recurrent] = RNN, *, init: Init = "torch", rngs: nnx.Rngs
+    ):
+        self.rnn = layer(5, 5, batch_first=True, init=init, rngs=rngs)
+
+    def __call__(self, inputs, hidden=None):
+        return self.rnn(inputs, hidden)
+
+
+lesson = Lesson(
+    name="ihello",
+    slide="Teach RNN 'hihell' to 'ihello'",
+    teaches="A recurrent network predicts the next letter from those before.",
+    symbols=SYMBOLS,
+    inputs=one_hot(INPUTS, len(SYMBOLS)),
+    labels=LABELS,
+    model=Model,
+    variants={
+        "lstm": partial(Model, LSTM),
+        "gru": partial(Model, GRU),
+    },
+)

@@ -1,0 +1,165 @@
+"""What a lesson is: data, a model and hyperparameters."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from jax_rnn.initializers import Init
+from jax_rnn.train.loop import History, fit
+from jax_rnn.train.seeds import fit_seeds
+from jax_rnn.typing import default_float
+
+__all__ = ["BuildModel", "Lesson", "encode", "one_hot"]
+
+
+class BuildModel(Protocol):
+    """Makes a model; the model's call is ``model(inputs, hidden=None) -> (logits, hidden)``."""
+
+    def __call__(self, *, init: Init = "torch", rngs: nnx.Rngs) -> Any: ...
+
+
+def encode(text: str, symbols: str) -> np.ndarray:
+    """The index in ``symbols`` of every character of ``text``, int32 (T,)."""
+    return np.array([symbols.index(character) for character in text], np.int32)
+
+
+def one_hot(ids: np.ndarray, size: int) -> np.ndarray:
+    """Rows of the identity, float32 (*ids.shape, size)."""
+    return np.eye(size, dtype=np.float32)[ids]
+
+
+def first_row(ids: np.ndarray) -> np.ndarray:
+    return ids[0]
+
+
+def no_explanation(model: Any) -> Iterable[str]:
+    return ()
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """One program of the lecture.
+
+    Attributes:
+        name: of the file, here and in ``reference_torch``.
+        slide: where the lecture shows it.
+        teaches: in one sentence.
+        symbols: character of every index.
+        inputs: one-hot float32 (B, T, I), or int32 ids (B, T) for a model that embeds them.
+        labels: int32 ids (B, T); None where nothing is trained.
+        model: builds the model.
+        hidden: the initial state, where the lesson gives one.
+        learning_rate, epochs: of Adam, on the whole batch.
+        reduction: of the cross entropy, over all B*T positions.
+        variants: other models for the same task, by name.
+        reading: predicted ids (B, T) -> the ids (N,) that ``text`` spells out.
+        explain: lines that answer the slide's question, from the trained model.
+    """
+
+    name: str
+    slide: str
+    teaches: str
+    symbols: str
+    inputs: np.ndarray
+    labels: np.ndarray | None
+    model: BuildModel
+    hidden: tuple[np.ndarray, ...] | None = None
+    learning_rate: float = 0.1
+    epochs: int = 100
+    reduction: Literal["mean", "sum"] = "mean"
+    variants: Mapping[str, BuildModel] = field(default_factory=dict)
+    reading: Callable[[np.ndarray], np.ndarray] = first_row
+    explain: Callable[[Any], Iterable[str]] = no_explanation
+
+    @property
+    def trained(self) -> bool:
+        return self.labels is not None
+
+    @property
+    def target(self) -> str | None:
+        """The string that a perfect model predicts."""
+        return None if self.labels is None else self.text(self.labels)
+
+    def builder(self, variant: str | None = None) -> BuildModel:
+        """What builds the model, or one of its variants. ValueError: an unknown variant."""
+        if variant is None:
+            return self.model
+        if variant not in self.variants:
+            known = ", ".join(self.variants) or "none"
+            raise ValueError(f"{self.name} has no variant {variant!r}; expected one of: {known}")
+        return self.variants[variant]
+
+    def build(self, variant: str | None = None, *, init: Init = "torch", rngs: nnx.Rngs) -> Any:
+        """The model, or one of its variants. ValueError: an unknown variant."""
+        return self.builder(variant)(init=init, rngs=rngs)
+
+    def batch(self) -> dict[str, Any]:
+        """Inputs and labels as JAX arrays, floats in JAX's default dtype."""
+        floating = np.issubdtype(self.inputs.dtype, np.floating)
+        inputs = jnp.asarray(self.inputs, default_float() if floating else jnp.int32)
+        return {"inputs": inputs, "labels": jnp.asarray(self.required_labels(), jnp.int32)}
+
+    def optimizer(self) -> optax.GradientTransformation:
+        return optax.adam(self.learning_rate)
+
+    def loss(self, model: Any, batch: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Cross entropy over all positions, and the predicted ids."""
+        logits, _ = model(batch["inputs"])
+        entropy = optax.softmax_cross_entropy_with_integer_labels(logits, batch["labels"])
+        loss = entropy.mean() if self.reduction == "mean" else entropy.sum()
+        return loss, {"prediction": logits.argmax(-1)}
+
+    def score(self, model: Any, batch: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Cross entropy, and how much of the prediction is right."""
+        loss, metrics = self.loss(model, batch)
+        right = metrics["prediction"] == batch["labels"]
+        return loss, {"exact": right.all(), "accuracy": right.mean()}
+
+    def train(self, model: Any, epochs: int | None = None) -> History:
+        """Train ``model`` in place; the history of losses and predictions, see ``fit``."""
+        return fit(
+            model,
+            self.loss,
+            self.batch(),
+            steps=self.epochs if epochs is None else epochs,
+            optimizer=self.optimizer(),
+            description=self.name,
+        )
+
+    def sweep(
+        self,
+        seeds: int,
+        variant: str | None = None,
+        *,
+        init: Init = "torch",
+        seeds_per_call: int = 1000,
+    ) -> History:
+        """Train from seeds 0 to ``seeds - 1`` at once; losses and scores, see ``fit_seeds``."""
+        return fit_seeds(
+            lambda rngs: self.build(variant, init=init, rngs=rngs),
+            self.score,
+            self.batch(),
+            seeds=range(seeds),
+            steps=self.epochs,
+            optimizer=self.optimizer(),
+            seeds_per_call=seeds_per_call,
+            description=f"{self.name}, {seeds} seeds",
+        )
+
+    def text(self, ids: np.ndarray) -> str:
+        """Predicted ids (B, T) as the string they spell."""
+        return "".join(self.symbols[i] for i in self.reading(np.asarray(ids)))
+
+    def required_labels(self) -> np.ndarray:
+        """The labels. ValueError: the lesson has none."""
+        if self.labels is None:
+            raise ValueError(
+                f"{self.name} shows shapes and trains nothing: expected a lesson that trains; "
+                f"`jax-rnn train {self.name}` runs it once"
+            )
+        return self.labels

@@ -1,0 +1,79 @@
+"""Exercise 11-4: teach a long sentence.
+
+180 characters, 25 different ones, as one sequence: an embedding, an LSTM and a linear layer read
+the first 179 and predict the last 179. Fed with the true letters the trained model says every next
+one; fed with its own answers, from the first letter on, it recites the sentence.
+"""
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import lax
+
+from jax_rnn.feedforward import Embedding, Linear
+from jax_rnn.initializers import Init
+from jax_rnn.layers import LSTM
+from jax_rnn.lessons.lesson import Lesson, encode
+
+SENTENCE = (
+    "if you want to build a ship, don't drum up people together to "
+    "collect wood and don't assign them tasks and work, but rather "
+    "teach them to long for the endless immensity of the sea."
+)
+SYMBOLS = "".join(sorted(set(SENTENCE)))
+IDS = encode(SENTENCE, SYMBOLS)
+
+
+class Model(nnx.Module):
+    def __init__(self, *, init: Init = "torch", rngs: nnx.Rngs):
+        size = len(SYMBOLS)
+        self.embedding = Embedding(size, size, init=init, rngs=rngs)
+        self.lstm = LSTM(size, size, batch_first=True, init=init, rngs=rngs)
+        self.linear = Linear(size, size, init=init, rngs=rngs)
+
+    def __call__(self, inputs, hidden=None):
+        outputs, hidden = self.lstm(self.embedding(inputs), hidden)
+        return self.linear(outputs), hidden
+
+
+@jax.jit
+def recite(model: Model) -> jax.Array:
+    """The sentence from its first letter, each next letter the model's own, (180,)."""
+    first = jnp.asarray(IDS[:1])
+    logits, hidden = model(first[None])
+
+    def step(state, _):
+        logits, hidden = state
+        letter = logits[0, -1].argmax().astype(jnp.int32)
+        return model(letter[None, None], hidden), letter
+
+    _, letters = lax.scan(step, (logits, hidden), length=len(IDS) - 1)
+    return jnp.concatenate([first, letters])
+
+
+def explain(model: Model) -> Iterator[str]:
+    logits, _ = model(lesson.batch()["inputs"])
+    told = SENTENCE[0] + lesson.text(np.asarray(logits.argmax(-1)))
+    alone = lesson.text(np.asarray(recite(model))[None])
+    for title, text in (("With the true letters before it", told), ("On its own", alone)):
+        right = sum(a == b for a, b in zip(text, SENTENCE, strict=True))
+        verdict = "exact" if text == SENTENCE else f"{right} of {len(SENTENCE)} letters right"
+        yield f"{title}: {verdict}"
+        yield f"  {text}"
+
+
+lesson = Lesson(
+    name="long_sentence",
+    slide="Exercise 11-4",
+    teaches="An LSTM learns 180 characters by heart and recites them from the first.",
+    symbols=SYMBOLS,
+    inputs=IDS[None, :-1],
+    labels=IDS[None, 1:],
+    model=Model,
+    learning_rate=0.03,
+    epochs=150,
+    explain=explain,
+)

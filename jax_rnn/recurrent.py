@@ -1,0 +1,274 @@
+"""Cells stacked and run over time in one or two directions: Recurrent, and what it is made of."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jax_rnn.cells.base import Cell
+from jax_rnn.scans.sequential import sequential
+from jax_rnn.sequences import check_lengths, lengths_to_mask
+from jax_rnn.typing import Array, Float, describe
+
+__all__ = ["Recurrent"]
+
+
+class Recurrent(nnx.Module):
+    """Any cells, one layer above the other, over a sequence, in one direction or both.
+
+    ``Recurrent(cell)`` is one layer; ``Recurrent(first, second)`` feeds the outputs of ``first``
+    to ``second``. A pair ``(forward, backward)`` in place of a cell makes a layer of two
+    directions: the backward cell reads from the end, and the outputs of the two stand side by
+    side. Every call is pure, so a layer works inside ``jax.jit``, ``jax.grad``, ``jax.vmap`` and
+    their ``nnx`` namesakes.
+
+    Call: ``output, h_n = layer(input, hx=None, *, lengths=None, rngs=None)``, shapes as in
+        torch.nn: input: (T, B, I); (B, T, I) with ``batch_first``; (T, I) without a batch. More
+        batch axes
+            may stand where B does.
+        hx: the state before the first step, zeros if absent. An array (L, B, H) if the cell's carry
+            is one array, else a tuple of them in the order of the carry's fields, ``(h_0, c_0)``
+            for LSTM; (L, H) without a batch. L counts layers times directions, the two directions
+            of a layer side by side. ``batch_first`` does not change it.
+        lengths: (B,) integers, how many steps of each sequence count, 0 to T. It plays the part of
+            torch's PackedSequence: later outputs are zero, the final state is that of the last step
+            that counts (the initial state for length 0), the backward direction starts there, and
+            the padding, whatever it holds, reaches no value and no gradient. Inside ``jax.jit``,
+            where values are not known, a length above T reads as T and one below 0 as 0.
+        rngs: ``nnx.Rngs(dropout=seed)`` or a key; needed while training with dropout.
+        output: outputs of the last layer, laid out like the input, with O features.
+        h_n: the state after the last step, laid out like ``hx``.
+
+    Args:
+        layers: from the input up, each a cell or a pair of cells.
+        batch_first: whether batched inputs and outputs are (B, T, features).
+        dropout: the rate at which outputs of every layer but the last are dropped while training;
+            ``layer.eval()`` and ``layer.train()`` switch it, as in torch.
+        unroll: steps per iteration of the compiled loop.
+
+    Raises:
+        TypeError: something that is no ``Cell``; an ``hx`` of the wrong kind; lengths that are no
+            integers; a dropout that is no number.
+        ValueError: cells whose sizes do not meet; inputs, states or lengths of the wrong rank,
+            size, dtype or value; a sequence without steps; a dropout outside [0, 1]; dropout
+            without ``rngs``. All before anything is compiled.
+    """
+
+    def __init__(
+        self,
+        *layers: Cell | tuple[Cell, Cell],
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        unroll: int = 1,
+    ):
+        pairs = [layer if isinstance(layer, tuple) else (layer,) for layer in layers]
+        check_rate(dropout)
+        check_unroll(unroll)
+        _check_stack(pairs)
+        self.cells = nnx.List([pair[0] for pair in pairs])
+        self.reverse_cells = nnx.List([pair[1] for pair in pairs if len(pair) == 2])
+        self.batch_first = batch_first
+        self.dropout = nnx.Dropout(float(dropout))
+        self.unroll = unroll
+
+    @property
+    def num_layers(self) -> int:
+        return len(self.cells)
+
+    @property
+    def bidirectional(self) -> bool:
+        return len(self.reverse_cells) > 0
+
+    @property
+    def input_size(self) -> int:
+        return self.cells[0].input_size
+
+    @property
+    def hidden_size(self) -> int:
+        return self.cells[-1].hidden_size
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """Of inputs, outputs and states; that of the parameters."""
+        return self.cells[0].dtype
+
+    def __call__(
+        self,
+        input: Float[Array, "*time_batch I"],
+        hx: Any = None,
+        *,
+        lengths: Any = None,
+        rngs: nnx.Rngs | Array | None = None,
+    ) -> tuple[Float[Array, "*time_batch O"], Any]:
+        self._check_input(input)
+        xs = jnp.moveaxis(input, -2, 0) if self.batch_first else input
+        steps, *batch, _ = xs.shape
+        mask = None
+        if lengths is not None:
+            lengths = check_lengths(lengths, tuple(batch), steps, type(self).__name__)
+            mask = lengths_to_mask(lengths, steps)
+        self._check_rngs(rngs)
+        carries = iter(self._initial_carries(tuple(batch), hx))
+
+        last = []
+        for k, directions in enumerate(self._directions()):
+            if k > 0:
+                xs = self.dropout(xs, rngs=rngs)
+            outputs = []
+            for cell, reverse in zip(directions, (False, True), strict=False):
+                carry, ys = sequential(
+                    cell, next(carries), xs, mask=mask, reverse=reverse, unroll=self.unroll
+                )
+                last.append(carry)
+                outputs.append(ys)
+            xs = outputs[0] if len(outputs) == 1 else jnp.concatenate(outputs, axis=-1)
+
+        h_n = jax.tree.map(lambda *states: jnp.stack(states).astype(self.dtype), *last)
+        output = jnp.moveaxis(xs, 0, -2) if self.batch_first else xs
+        return output, h_n[0] if len(h_n) == 1 else h_n
+
+    def _directions(self) -> Iterator[tuple[Cell, ...]]:
+        for k, cell in enumerate(self.cells):
+            yield (cell, self.reverse_cells[k]) if self.bidirectional else (cell,)
+
+    def _check_rngs(self, rngs: Any) -> None:
+        if self.dropout.rate == 0 or self.dropout.deterministic or self.num_layers == 1:
+            return
+        key = isinstance(rngs, Array) and jnp.issubdtype(rngs.dtype, jax.dtypes.prng_key)
+        stream = isinstance(rngs, nnx.Rngs) and ("dropout" in rngs or "default" in rngs)
+        if not key and not stream:
+            raise (ValueError if rngs is None or isinstance(rngs, nnx.Rngs) else TypeError)(
+                f"{type(self).__name__}: expected rngs while training with dropout "
+                f"{self.dropout.rate}, got {_rngs_name(rngs)}; pass rngs=nnx.Rngs(dropout=seed) or "
+                "a key of jax.random.key, or switch to evaluation with .eval()"
+            )
+
+    def _check_input(self, input: Array) -> None:
+        name = type(self).__name__
+        if not isinstance(input, Array | np.ndarray):
+            raise TypeError(
+                f"{name}: expected the input to be an array, got {describe(input)}; "
+                "use jnp.asarray, and lengths= for sequences of different lengths"
+            )
+        if input.ndim < 2:
+            layout = "(B, T, I)" if self.batch_first else "(T, B, I)"
+            raise ValueError(
+                f"{name}: expected an input of shape {layout}, or (T, I) without a batch, "
+                f"got {input.shape}"
+            )
+        if input.shape[-1] != self.input_size:
+            raise ValueError(
+                f"{name}: expected {self.input_size} input features, got {input.shape[-1]}; the "
+                "last axis of the input holds the features"
+            )
+        if input.shape[-2 if self.batch_first else 0] == 0:
+            raise ValueError(
+                f"{name}: expected at least one time step, got none in shape {input.shape}"
+            )
+        if input.dtype != self.dtype:
+            raise ValueError(
+                f"{name}: expected an input of dtype {self.dtype}, that of the parameters, "
+                f"got {input.dtype}; cast the input with .astype, or build the layer with dtype="
+            )
+
+    def _initial_carries(self, batch: tuple[int, ...], hx: Any) -> list[Any]:
+        """Every cell's carry before the first step, once ``hx`` is seen to fit."""
+        cells = [cell for directions in self._directions() for cell in directions]
+        initialize = [partial(cell.initialize_carry, (*batch, cell.input_size)) for cell in cells]
+        if hx is None:
+            return [carry() for carry in initialize]
+        name, wanted = type(self).__name__, jax.eval_shape(initialize[0])
+        parts = (hx,) if len(wanted) == 1 else hx
+        if not isinstance(parts, tuple | list) or len(parts) != len(wanted):
+            raise TypeError(
+                f"{name}: expected hx to be a tuple ({', '.join(wanted._fields)}), "
+                f"got {describe(hx)}"
+            )
+        for field, value, leaf in zip(wanted._fields, parts, wanted, strict=True):
+            shape = (len(cells), *leaf.shape)
+            if not isinstance(value, Array | np.ndarray):
+                raise TypeError(
+                    f"{name}: expected {field} of hx to be an array of shape {shape}, "
+                    f"got {describe(value)}"
+                )
+            if value.shape != shape or value.dtype != self.dtype:
+                raise ValueError(
+                    f"{name}: expected {field} of hx to be a {self.dtype} array of shape {shape}, "
+                    f"(layers * directions, {'batch, ' if batch else ''}features) whatever "
+                    f"batch_first says, got {describe(value)}"
+                )
+        return [
+            type(wanted)(
+                *(part[k].astype(leaf.dtype) for part, leaf in zip(parts, wanted, strict=True))
+            )
+            for k in range(len(cells))
+        ]
+
+
+def _check_stack(layers: list[tuple[Cell, ...]]) -> None:
+    """Cells, as many directions in every layer, each layer reading what the one below returns."""
+    if not layers:
+        raise ValueError("Recurrent: expected at least one cell, got none")
+    for cell in (cell for layer in layers for cell in layer):
+        if not isinstance(cell, Cell):
+            raise TypeError(
+                f"Recurrent: expected cells, or pairs (forward, backward) of them, "
+                f"got {type(cell).__name__}"
+            )
+    directions = sorted({len(layer) for layer in layers})
+    if directions not in ([1], [2]):
+        raise ValueError(
+            f"Recurrent: expected one direction in every layer, or two, got {directions} mixed"
+        )
+    features = layers[0][0].input_size
+    for layer in layers:
+        for cell in layer:
+            if cell.input_size != features:
+                raise ValueError(
+                    f"Recurrent: expected a cell that reads {features} features there, "
+                    f"got {type(cell).__name__} with input_size {cell.input_size}"
+                )
+        features = sum(cell.output_size for cell in layer)
+    if len(layers) > 1:
+        _check_same_carry([cell for layer in layers for cell in layer])
+
+
+def _check_same_carry(cells: list[Cell]) -> None:
+    """The states of all layers stand in one array, so they must be alike."""
+    carries = [_carry_name(cell) for cell in cells]
+    for cell, carry in zip(cells, carries, strict=True):
+        if carry != carries[0]:
+            raise ValueError(
+                f"Recurrent: expected every cell to carry {carries[0]}, got "
+                f"{type(cell).__name__} with {carry}; put cells that differ into a Recurrent each"
+            )
+
+
+def _carry_name(cell: Cell) -> str:
+    carry = jax.eval_shape(partial(cell.initialize_carry, (cell.input_size,)))
+    sizes = ", ".join(f"{field}: {leaf.shape}" for field, leaf in carry._asdict().items())
+    return f"{type(carry).__name__}({sizes}) of {cell.dtype}"
+
+
+def check_rate(dropout: float) -> None:
+    if isinstance(dropout, bool) or not isinstance(dropout, int | float):
+        raise TypeError(f"dropout: expected a number from 0 to 1, got {dropout!r}")
+    if not 0 <= dropout <= 1:
+        raise ValueError(f"dropout: expected a number from 0 to 1, got {dropout}")
+
+
+def check_unroll(unroll: int) -> None:
+    if isinstance(unroll, bool) or not isinstance(unroll, int):
+        raise TypeError(f"unroll: expected an int, got {unroll!r}")
+    if unroll < 1:
+        raise ValueError(f"unroll: expected at least 1, got {unroll}")
+
+
+def _rngs_name(rngs: Any) -> str:
+    if isinstance(rngs, nnx.Rngs):
+        return "an nnx.Rngs with no stream 'dropout'"
+    return "none" if rngs is None else describe(rngs)

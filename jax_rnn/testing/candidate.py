@@ -1,0 +1,272 @@
+"""A cell under examination: its copy in float64, random data for it, and its runs to compare."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import lax
+
+from jax_rnn.cells.base import Cell
+from jax_rnn.scans.sequential import sequential
+from jax_rnn.typing import Array, PyTree
+
+__all__ = ["Candidate", "Wrong", "agree", "named", "outcome", "snapshot"]
+
+TOLERANCE = 1e-9
+
+Outcome = dict[str, Array]
+"""Arrays by name: ``y``, the fields of the carry after it, perhaps a loss and its gradients."""
+
+Run = Callable[[Cell, Any, Array], tuple[Any, Array]]
+
+
+class Wrong(Exception):
+    """An answer that is not what the question expects."""
+
+    def __init__(self, got: str, mend: str):
+        super().__init__(got)
+        self.got, self.mend = got, mend
+
+
+class Candidate:
+    """What the questions of the exam work on; everything is made when first asked for.
+
+    The cell is a copy, so that the author's stays as it is. Its parameters are in float64, and
+    those that start at zero are random: a bias of zeros hides what it does. The carry is one that
+    the cell reached itself, so that it is random and valid.
+    """
+
+    def __init__(self, cell: Cell, batch: int | None, steps: int | None, seed: int):
+        self.original = cell
+        self.seed = seed
+        self._batch, self._steps = batch, steps
+        self.traced: list[tuple[int, ...]] = []
+
+    @cached_property
+    def cell(self) -> Cell:
+        rng = np.random.default_rng(self.seed)
+
+        def wide(leaf):
+            if not inexact(leaf):
+                return leaf
+            return jnp.asarray(leaf, jnp.promote_types(leaf.dtype, jnp.float64))
+
+        def lively(leaf):
+            return jnp.where(leaf == 0, 0.3 * rng.normal(size=leaf.shape), leaf)
+
+        graphdef, params, rest = nnx.split(self.original, _trainable, ...)
+        params, rest = jax.tree.map(wide, (params, rest))
+        return nnx.merge(graphdef, jax.tree.map(lively, params), rest)
+
+    @cached_property
+    def batch(self) -> int:
+        return self._batch or self._other_than(3)
+
+    @cached_property
+    def steps(self) -> int:
+        return self._steps or self._other_than(4, self.batch)
+
+    def _other_than(self, size: int, *sizes: int) -> int:
+        """A size that no feature axis has, so that mistaken axes do not fit by chance."""
+        cell = self.cell
+        taken = {cell.input_size, cell.hidden_size, cell.output_size, *sizes}
+        while size in taken:
+            size += 2
+        return size
+
+    def normal(self, *shape: int, like: Any = None, seed: int = 0) -> Array:
+        rng = np.random.default_rng([self.seed, seed, *shape])
+        values = rng.normal(size=shape)
+        if like is not None and jnp.iscomplexobj(like):
+            values = values + 1j * rng.normal(size=shape)
+        return jnp.asarray(values)
+
+    @cached_property
+    def xs(self) -> Array:
+        return self.normal(self.steps, self.batch, self.cell.input_size)
+
+    @cached_property
+    def other_xs(self) -> Array:
+        return self.normal(*self.xs.shape, seed=1)
+
+    @cached_property
+    def initial(self) -> Any:
+        return self.cell.initialize_carry((self.batch, self.cell.input_size))
+
+    @cached_property
+    def carry(self) -> Any:
+        return self.reach(2)
+
+    @cached_property
+    def other_carry(self) -> Any:
+        return self.reach(3)
+
+    def reach(self, seed: int) -> Any:
+        """The carry after two steps on inputs of their own."""
+        carry = self.initial
+        for x in self.normal(2, *self.xs.shape[1:], seed=seed):
+            carry, _ = self.cell.step(carry, self.cell.project(x))
+        return carry
+
+    @cached_property
+    def variables(self) -> dict[str, Any]:
+        """All that a run can be differentiated by."""
+        fields = {k: leaf for k, leaf in self.carry._asdict().items() if inexact(leaf)}
+        return {"params": nnx.state(self.cell, _trainable), "carry": fields, "x": self.xs}
+
+    @cached_property
+    def counters(self) -> dict[str, Array]:
+        """The other fields of the carry: integers."""
+        return {k: leaf for k, leaf in self.carry._asdict().items() if not inexact(leaf)}
+
+    @cached_property
+    def cotangent(self) -> Outcome:
+        """Random weights for the outcome of a run: the loss is their inner product."""
+        y = self.normal(*self.xs.shape[:2], self.cell.output_size, seed=4)
+        return {"y": y} | {
+            f"carry.{name}": self.normal(*leaf.shape, like=leaf, seed=5)
+            for name, leaf in self.variables["carry"].items()
+        }
+
+    def with_params(self, params: Any) -> Cell:
+        graphdef, _, rest = nnx.split(self.cell, _trainable, ...)
+        return nnx.merge(graphdef, params, rest)
+
+    def carry_of(self, out: Outcome) -> Any:
+        return type(self.carry)(*(out[f"carry.{name}"] for name in self.carry._fields))
+
+    def run(self, carry: Any, xs: Any) -> Outcome:
+        """The scan of this library, compiled; ``traced`` remembers the shapes it was traced at."""
+        return outcome(*self._run(*nnx.split(self.cell), carry, xs))
+
+    @cached_property
+    def _run(self) -> Callable[..., Any]:
+        def run(graphdef, state, carry, xs):
+            self.traced.append(xs.shape)
+            return sequential(nnx.merge(graphdef, state), carry, xs)
+
+        return jax.jit(run, static_argnums=0)
+
+    def graded(self, run: Run) -> Callable[[Any, Any, Outcome], Outcome]:
+        """``(variables, counters, cotangent) -> outcome`` of ``run``, with loss and gradients."""
+
+        def loss(variables, counters, cotangent):
+            carry = type(self.carry)(**(variables["carry"] | counters))
+            out = outcome(*run(self.with_params(variables["params"]), carry, variables["x"]))
+            return sum((weight * out[k]).sum().real for k, weight in cotangent.items()), out
+
+        def grade(*args):
+            (value, out), gradients = jax.value_and_grad(loss, has_aux=True)(*args)
+            gradients = {f"gradient of {k}": leaf for k, leaf in named(gradients).items()}
+            return out | {"loss": value} | gradients
+
+        return grade
+
+    def definition(self, lengths: Any = None, variables: Any = None) -> Outcome:
+        """One call of the cell after another: what a run must give where rows have these lengths.
+
+        Nothing is masked here. Every carry is kept, and the loss sees of each row the outputs
+        before its end and the carry there.
+        """
+        lengths = np.full(self.batch, self.steps) if lengths is None else lengths
+        variables = variables or self.variables
+        return self._definition(variables, self.counters, self.cotangent, lengths)
+
+    @cached_property
+    def _definition(self) -> Callable[..., Outcome]:
+        def run(cell, carry, xs):
+            def body(carry, x):
+                new, y = cell(carry, x)
+                return new, (carry, y)
+
+            last, (carries, ys) = lax.scan(body, carry, xs)
+            return jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), carries, last), ys
+
+        @jax.jit
+        def define(variables, counters, cotangent, lengths):
+            time = jnp.arange(self.steps + 1)[:, None]
+
+            def only(keep, leaf):
+                return jnp.where(keep.reshape(keep.shape + (1,) * (leaf.ndim - 2)), leaf, 0)
+
+            cotangent = {
+                k: only(time[1:] <= lengths, w) if k == "y" else only(time == lengths, w[None])
+                for k, w in cotangent.items()
+            }
+            out = self.graded(run)(variables, counters, cotangent)
+            rows = jnp.arange(self.batch)
+            ends = {k: leaf[lengths, rows] for k, leaf in out.items() if k.startswith("carry.")}
+            return out | ends | {"y": only(time[1:] <= lengths, out["y"])}
+
+        return define
+
+
+def outcome(carry: Any, ys: Any) -> Outcome:
+    return {"y": ys} | {f"carry.{name}": leaf for name, leaf in carry._asdict().items()}
+
+
+def inexact(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.inexact)
+
+
+def _trainable(path: Any, value: Any) -> bool:
+    return isinstance(value, nnx.Param) and inexact(value)
+
+
+def named(tree: PyTree) -> dict[str, Any]:
+    """The leaves of a tree by their path, in words."""
+    return dict(_named(tree))
+
+
+def _named(tree: PyTree) -> Iterator[tuple[str, Any]]:
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        name = jax.tree_util.keystr(path, simple=True, separator=".")
+        yield name.removesuffix(".value").removeprefix("params."), leaf
+
+
+def snapshot(cell: Cell) -> tuple[Any, dict[str, np.ndarray]]:
+    """All that a cell remembers: its plain attributes, and its variables by name."""
+    graphdef, state = nnx.split(cell)
+    return graphdef, {name: _plain(leaf) for name, leaf in named(state).items()}
+
+
+def _plain(leaf: Any) -> np.ndarray:
+    is_key = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return np.array(jax.random.key_data(leaf) if is_key else leaf)
+
+
+def agree(
+    actual: Mapping[str, Any],
+    expected: Mapping[str, Any],
+    where: str,
+    mend: str,
+    tolerance: float = TOLERANCE,
+) -> None:
+    """Two sets of arrays by name are the same, up to rounding.
+
+    Raises:
+        Wrong: names the first that is not, and by how much.
+    """
+    for name in expected:
+        a, b = np.asarray(actual[name]), np.asarray(expected[name])
+        if a.shape != b.shape:
+            raise Wrong(f"{name} of shape {a.shape} instead of {b.shape} {where}", mend)
+        if not a.size:
+            continue
+        allowed = tolerance * max(1.0, float(np.abs(b).max()))
+        gap = np.abs(np.where(a == b, 0, a - b))
+        if not (gap <= allowed).all():
+            place = tuple(int(i) for i in np.unravel_index(np.nanargmax(_bad(gap)), gap.shape))
+            raise Wrong(
+                f"{name}{list(place) if place else ''} = {a[place]:.6g} instead of {b[place]:.6g} "
+                f"{where} (allowed difference {allowed:.1e})",
+                mend,
+            )
+
+
+def _bad(gap: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(gap), np.inf, gap)

@@ -1,0 +1,360 @@
+"""The questions of ``check_cell``, cheap and fundamental ones first."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import lax
+
+from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
+from jax_rnn.recurrent import Recurrent
+from jax_rnn.scans.sequential import sequential
+from jax_rnn.sequences import lengths_to_mask
+from jax_rnn.testing.candidate import Candidate, Wrong, agree, named, outcome, snapshot
+from jax_rnn.testing.contract import contract, dtypes
+
+__all__ = ["QUESTIONS", "Question"]
+
+
+class Question(NamedTuple):
+    """One thing that is expected of every cell.
+
+    Attributes:
+        name: a word for it.
+        expects: what, in words that follow "expected".
+        ask: raises ``Wrong``, or whatever the cell raises.
+        mend: advice where the cell raised an error instead of giving an answer.
+        needed: whether the questions after it make no sense without it.
+    """
+
+    name: str
+    expects: str
+    ask: Callable[[Candidate], None]
+    mend: str
+    needed: bool = False
+
+
+_PURE = "let step read and not write: what it remembers belongs in the carry"
+
+
+def _purity(c: Candidate) -> None:
+    def call():
+        carry = c.cell.initialize_carry((c.batch, c.cell.input_size))
+        return named((carry, c.cell.project(c.xs[0]), c.cell(c.carry, c.xs[0])))
+
+    call()  # what a cell keeps for itself from its first call on does no harm
+    attributes, variables = snapshot(c.cell)
+    first = call()
+    attributes_after, variables_after = snapshot(c.cell)
+    changed = [k for k in variables_after if not _same(variables.get(k), variables_after[k])]
+    if changed:
+        raise Wrong(f"a call that changed {', '.join(changed)}", _PURE)
+    if attributes != attributes_after:
+        raise Wrong("a call that changed an attribute of the cell", _PURE)
+    second = call()
+    if any(not _same(first[k], second[k]) for k in first):
+        raise Wrong(
+            "another result from a second call with the same arguments",
+            _PURE + ", and what is random is drawn before and comes with the input",
+        )
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a is not None and np.array_equal(a, b)
+
+
+_HASHABLE = (
+    "let attributes of the cell be numbers, strings, tuples or functions, not lists or dicts"
+)
+
+
+def _trace(c: Candidate) -> None:
+    try:
+        hash(nnx.graphdef(c.cell))
+    except TypeError as error:
+        raise Wrong(f"attributes that jax.jit cannot tell apart: {error}", _HASHABLE) from error
+    written = []
+
+    @jax.jit
+    def step(state, carry, x):
+        cell = nnx.merge(nnx.graphdef(c.cell), state)
+        before = named(nnx.state(cell))
+        out = outcome(*cell(carry, x))
+        after = named(nnx.state(cell))
+        written.extend(name for name in after if after[name] is not before.get(name))
+        return out
+
+    traced = step(nnx.state(c.cell), c.carry, c.xs[0])
+    if written:
+        raise Wrong(f"a traced call that wrote {', '.join(written)}", _PURE)
+    agree(
+        traced,
+        outcome(*c.cell(c.carry, c.xs[0])),
+        "under jax.jit",
+        "let step compute with its arguments and the parameters, and nothing else",
+    )
+
+
+def _project(c: Candidate) -> None:
+    steps = [named(c.cell.project(x)) for x in c.xs]
+    agree(
+        named(c.cell.project(c.xs)),
+        {name: np.stack([step[name] for step in steps]) for name in steps[0]},
+        "from project on all steps at once",
+        "let project work on the last axis only; what looks at other steps belongs in step",
+    )
+
+
+def _scan(c: Candidate) -> None:
+    carry, ys = c.carry, []
+    for x in c.xs:
+        carry, y = c.cell(carry, x)
+        ys.append(y)
+    agree(
+        c.run(c.carry, c.xs),
+        outcome(carry, np.stack(ys)),
+        "after a scan",
+        "let a call of the cell be step(carry, project(x)) and no more",
+    )
+
+
+def _resume(c: Candidate) -> None:
+    middle = c.steps // 2
+    first = c.run(c.carry, c.xs[:middle])
+    second = c.run(c.carry_of(first), c.xs[middle:])
+    agree(
+        second | {"y": np.concatenate([first["y"], second["y"]])},
+        c.run(c.carry, c.xs),
+        f"resumed after {middle} steps",
+        "keep all that a step remembers in the carry",
+    )
+
+
+def _reverse(c: Candidate) -> None:
+    backward = jax.jit(lambda carry, xs: sequential(c.cell, carry, xs, reverse=True))
+    flipped = c.run(c.carry, c.xs[::-1])
+    agree(
+        outcome(*backward(c.carry, c.xs)),
+        flipped | {"y": flipped["y"][::-1]},
+        "from the end",
+        "let project and step look at one step alone",
+    )
+
+
+_LAST_AXIS = (
+    "let every sum and mean name the last axis (axis=-1) and every reshape keep the others: "
+    "(*batch, features), with any number of batch axes"
+)
+
+
+def _rows(c: Candidate) -> None:
+    out = c.run(c.carry, c.xs)
+
+    def row(out, k):
+        return {name: leaf[:, k] if name == "y" else leaf[k] for name, leaf in out.items()}
+
+    def pick(k, leaf, other, axis=0):
+        chosen = np.arange(c.batch) == k
+        return np.where(chosen.reshape(-1, *(1,) * (leaf.ndim - axis - 1)), leaf, other)
+
+    for k in range(c.batch):
+        carry = jax.tree.map(lambda leaf, other, k=k: pick(k, leaf, other), c.carry, c.other_carry)
+        mixed = c.run(carry, pick(k, c.xs, c.other_xs, axis=1))
+        agree(row(mixed, k), row(out, k), f"in row {k} when other rows change", _LAST_AXIS)
+
+    alone = c.run(jax.tree.map(lambda leaf: np.array(leaf)[0], c.carry), np.array(c.xs)[:, 0])
+    agree(alone, row(out, 0), "without a batch axis", _LAST_AXIS)
+
+    def double(leaf, axis):
+        return np.stack([np.roll(leaf, 1, axis), leaf], axis)
+
+    twice = c.run(jax.tree.map(lambda leaf: double(leaf, 0), c.carry), double(c.xs, 1))
+    expected = {name: double(leaf, 1 if name == "y" else 0) for name, leaf in out.items()}
+    agree(twice, expected, "with two batch axes", _LAST_AXIS)
+
+
+def _compile(c: Candidate) -> None:
+    out = c.run(c.carry, c.xs)
+    c.traced.clear()
+    c.run(c.initial, c.other_xs)
+    c.run(c.carry_of(out), c.other_xs)
+    if c.traced:
+        raise Wrong(
+            f"{len(c.traced)} more",
+            "give every field of the initial carry its dtype, e.g. jnp.full(shape, 1, dtype) "
+            "where jnp.full(shape, 1.0) is weakly typed, and let attributes of the cell be equal "
+            "to themselves",
+        )
+
+
+def _gradients(c: Candidate) -> None:
+    leaves, structure = jax.tree.flatten(c.variables)
+    gradients = c.definition()
+
+    def loss(k, shift):
+        moved = [*leaves[:k], leaves[k] + shift, *leaves[k + 1 :]]
+        return float(c.definition(variables=structure.unflatten(moved))["loss"])
+
+    for k, name in enumerate(named(c.variables)):
+        direction = c.normal(*leaves[k].shape, like=leaves[k], seed=6)
+        claimed = float((np.array(gradients[f"gradient of {name}"]) * direction).sum().real)
+        for size in (1e-5, 1e-6):  # the second for a kink within reach of the first
+            measured = (loss(k, size * direction) - loss(k, -size * direction)) / (2 * size)
+            if abs(claimed - measured) <= 1e-6 * max(1.0, abs(measured)):
+                break
+        else:
+            raise Wrong(
+                f"{claimed:.6g} from jax.grad and {measured:.6g} from finite differences, with "
+                f"respect to {name} in a random direction",
+                "check the rules of jax.custom_vjp, and whether lax.stop_gradient, a rounding or "
+                'a comparison cuts a path; where that is on purpose, skip=["gradients"]',
+            )
+
+
+def _padding(c: Candidate) -> None:
+    lengths = np.resize([c.steps // 2, 0, c.steps], c.batch)
+    mask = lengths_to_mask(lengths, c.steps)
+    padded = jnp.asarray(np.where(mask[..., None], c.xs, np.nan))
+    scan = jax.jit(c.graded(lambda *args: sequential(*args, mask=mask)))
+    masked = scan(c.variables | {"x": padded}, c.counters, c.cotangent)
+    for name, leaf in masked.items():
+        if not np.isfinite(leaf).all():
+            raise Wrong(
+                f"{name} that is not finite",
+                "let step be differentiable at an input of zeros, which is what a masked step "
+                "sees: guard norms, divisions, sqrt and log, e.g. sqrt(sum(x**2) + eps)",
+            )
+    expected = c.definition(lengths)
+    agree(masked, expected, "where steps are masked", _LAST_AXIS)
+
+    states = [leaf[None].astype(c.cell.dtype) for leaf in c.carry]
+    hx = states[0] if len(states) == 1 else tuple(states)
+    output, last = Recurrent(nnx.clone(c.cell))(padded, hx, lengths=lengths)
+    fields = [last[0]] if len(states) == 1 else [leaf[0] for leaf in last]
+    agree(
+        outcome(type(c.carry)(*fields), output),
+        {name: leaf for name, leaf in expected.items() if name == "y" or name[:6] == "carry."},
+        "from Recurrent(cell) with lengths",
+        "let every field of the carry be real numbers: states of a layer have its dtype",
+    )
+
+
+def _transforms(c: Candidate) -> None:
+    rows = {name: 1 if name == "y" else 0 for name in c.cotangent}
+    variables = {"params": None, "carry": 0, "x": 1}
+    batched = jax.jit(jax.vmap(c.graded(sequential), in_axes=(variables, 0, rows)))
+    out = batched(c.variables, c.counters, c.cotangent)
+    for name in out:
+        if name in ("y", "gradient of x"):
+            out[name] = np.swapaxes(out[name], 0, 1)
+        elif "carry." not in name:
+            out[name] = np.array(out[name]).sum(0)
+    agree(out, c.definition(), "under jax.vmap", _LAST_AXIS)
+
+
+def _checkpoint(c: Candidate) -> None:
+    run = jax.jit(c.graded(lambda cell, carry, xs: lax.scan(jax.checkpoint(cell), carry, xs)))
+    agree(
+        run(c.variables, c.counters, c.cotangent),
+        c.definition(),
+        "under jax.checkpoint",
+        "let step give the same when it is computed again in the backward pass",
+    )
+
+
+_FLAX = "keep Flax's signature, initialize_carry(self, input_shape, rngs=None, carry_init=None)"
+
+
+def _nnx_rnn(c: Candidate) -> None:
+    cell: Any = nnx.clone(c.cell)
+    given: Any = nnx.RNN(cell, time_major=True, return_carry=True)(c.xs, initial_carry=c.carry)
+    agree(outcome(*given), c.run(c.carry, c.xs), "given a carry", _FLAX)
+    carry, ys = nnx.RNN(cell, return_carry=True)(jnp.swapaxes(c.xs, 0, 1))
+    own = outcome(carry, np.swapaxes(np.array(ys), 0, 1))
+    agree(own, c.run(c.initial, c.xs), "from its own initial carry", _FLAX)
+
+
+_NAMED = (
+    "keep every nnx.Param as an attribute of the cell or of a module in it, and several "
+    "of them in nnx.List or nnx.Dict: in a tuple it has no name in a state dict"
+)
+
+
+def _saving(c: Candidate) -> None:
+    other = nnx.clone(c.cell)
+    nnx.update(other, jax.tree.map(lambda leaf: leaf + 1, nnx.state(other, nnx.Param)))
+    load_torch_state_dict(other, torch_state_dict(c.cell))
+    saved, loaded = (named(nnx.state(cell, nnx.Param)) for cell in (c.cell, other))
+    lost = [name for name in saved if not np.array_equal(saved[name], loaded[name])]
+    if lost:
+        raise Wrong(f"other values of {', '.join(lost)}", _NAMED)
+
+
+QUESTIONS = (
+    Question(
+        "contract",
+        "sizes, carry and outputs to be what jax_rnn.Cell says",
+        contract,
+        "set input_size and hidden_size to what the weights fit, and write initialize_carry and "
+        "step for arrays (*batch, features)",
+        needed=True,
+    ),
+    Question(
+        "purity",
+        "a call to change nothing in the cell, and a second one to give the same",
+        _purity,
+        _PURE,
+        needed=True,
+    ),
+    Question(
+        "trace",
+        "a step to run under jax.jit, to give the plain value and to write nothing",
+        _trace,
+        _PURE,
+        needed=True,
+    ),
+    Question(
+        "dtypes",
+        "outputs and carry to stay in the cell's own dtype",
+        dtypes,
+        "take every dtype from the parameters",
+    ),
+    Question("project", "project of all steps to be that of each", _project, _LAST_AXIS),
+    Question("scan", "a scan to equal one step after another", _scan, _PURE),
+    Question("resume", "two runs, the second from the first's carry, to equal one", _resume, _PURE),
+    Question("reverse", "a scan from the end to be that of the flipped inputs", _reverse, _PURE),
+    Question("rows", "every row of a batch to be on its own", _rows, _LAST_AXIS),
+    Question(
+        "compile",
+        "one compilation for all runs at the same shapes",
+        _compile,
+        _HASHABLE,
+    ),
+    Question(
+        "gradients",
+        "gradients to be those of finite differences",
+        _gradients,
+        "let step be differentiable in reverse mode: lax.scan or fori_loop with a fixed number of "
+        "turns, no while_loop",
+    ),
+    Question(
+        "padding",
+        "masked steps, holding NaN, to reach no value and no gradient",
+        _padding,
+        _LAST_AXIS,
+    ),
+    Question(
+        "transforms", "vmap and grad of single rows to equal the batch", _transforms, _LAST_AXIS
+    ),
+    Question(
+        "checkpoint",
+        "jax.checkpoint of the step to leave values and gradients as they are",
+        _checkpoint,
+        _PURE,
+    ),
+    Question("nnx_rnn", "flax.nnx.RNN(cell) to give the same", _nnx_rnn, _FLAX),
+    Question("saving", "a state dict to make another cell the same, bit for bit", _saving, _NAMED),
+)

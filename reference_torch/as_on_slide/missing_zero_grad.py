@@ -1,0 +1,29 @@
+"""A training loop without `zero_grad`.
+
+The slide has the line, and this is what it is there for. `backward` adds to the gradients that
+stand there, so without it every step follows the sum over all epochs so far. Of 200 seeds 9 end at
+ihello, against 144 with it.
+
+Right: `optimizer.zero_grad()` once an epoch, anywhere between a step and the next `backward`.
+"""
+
+import torch
+
+from reference_torch.ihello import Model, lesson
+from reference_torch.training import loss_of, tensors
+
+
+def final_text(seed: int) -> str:
+    """ihello trained from this seed without `zero_grad`: the string at the last epoch."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Model()
+    inputs, labels, _ = tensors(lesson, model)
+    assert labels is not None
+    optimizer = torch.optim.Adam(model.parameters(), lr=lesson.learning_rate)
+    logits = inputs
+    for _ in range(lesson.epochs):
+        logits, _ = model(inputs)
+        loss_of(logits, labels).backward()
+        optimizer.step()
+    return lesson.text(logits.argmax(dim=-1).numpy())

@@ -1,0 +1,83 @@
+"""Learned vectors in place of one-hot: Embedding, RNN, Linear.
+
+    e_t = E[x_t]    h_t = tanh(W_ih e_t + b_ih + W_hh h_{t-1} + b_hh)    logits_t = W h_t + b
+
+The slide asks why this trains faster and more stably. At its learning rate of 0.1 it does not: of
+200 seeds 182 end at ihello, against 199 with one-hot inputs. Torch draws E from N(0, 1), so a
+vector is about sqrt(10) long where a one-hot vector is 1 long, and the tanh saturates early, where
+its gradient is nearly zero: after 5 epochs |h| > 0.95 for 62 % of the units. With vectors scaled by
+1/sqrt(10) it is 18 %, and 198 seeds.
+"""
+
+import dataclasses
+import math
+from functools import partial
+
+import torch
+from torch import nn
+
+from reference_torch.ihello import SEEDS, SYMBOLS, X, Y
+from reference_torch.lesson import Lesson
+from reference_torch.training import successes, train
+
+
+class Model(nn.Module):
+    def __init__(self, scale: float = 1.0):
+        super().__init__()
+        self.embedding = nn.Embedding(5, 10)
+        self.rnn = nn.RNN(input_size=10, hidden_size=5, batch_first=True)
+        self.linear = nn.Linear(5, 5)
+        self.scale = scale
+
+    def forward(self, inputs, hidden=None):
+        h, hidden = self.rnn(self.scale * self.embedding(inputs), hidden)
+        return self.linear(h), hidden
+
+
+class Direct(nn.Module):
+    """No linear layer: logits_t = h_t."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(5, 10)
+        self.rnn = nn.RNN(input_size=10, hidden_size=5, batch_first=True)
+
+    def forward(self, inputs, hidden=None):
+        return self.rnn(self.embedding(inputs), hidden)
+
+
+def saturated(scale: float, epochs: int, seeds: range) -> float:
+    """The share of |h_t| > 0.95 after so many epochs."""
+    shares = []
+    for seed in seeds:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = Model(scale)
+        for _ in train(dataclasses.replace(lesson, epochs=epochs), model):
+            pass
+        h, _ = model.rnn(scale * model.embedding(torch.tensor(X)))
+        shares.append((h.abs() > 0.95).float().mean().item())
+    return sum(shares) / len(shares)
+
+
+def explain(model):
+    n = len(SEEDS)
+    yield f"It is not faster at this learning rate. Over {n} seeds:"
+    for name, scale in (("E from N(0, 1)", 1.0), ("E / sqrt(10)", 1 / math.sqrt(10))):
+        at_first, soon = (saturated(scale, epochs, SEEDS) for epochs in (0, 5))
+        count = successes(lesson, partial(Model, scale), SEEDS)
+        yield f"  {name:14}  |h| > 0.95: {at_first:.0%} at first, {soon:.0%} after 5 epochs;"
+        yield f"  {'':14}  {count} of {n} end at {lesson.target}"
+
+
+lesson = Lesson(
+    name="embedding",
+    slide="Exercise 11-3",
+    teaches="An embedding in place of one-hot does not train faster, nor more stably.",
+    symbols=SYMBOLS,
+    inputs=X,
+    labels=Y,
+    model=Model,
+    variants={"direct": Direct, "scaled": partial(Model, 1 / math.sqrt(10))},
+    explain=explain,
+)

@@ -1,0 +1,51 @@
+"""Teach an RNN to read hihell and write ihello: every letter is to be followed by the next.
+
+    h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)        logits_t = h_t
+
+The hidden size is 5, so that h_t can be read as the logits of the five letters at once. This is
+the lecture's own program, and it is a frail one: a tanh keeps the logits inside [-1, 1], which
+keeps the mean loss above log(1 + 4 e^-2) = 0.433, and of 200 seeds 144 end at ihello.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+from torch import nn
+
+from reference_torch.lesson import Lesson, encode, one_hot
+from reference_torch.training import successes
+
+SYMBOLS = "hielo"
+X = encode(["hihell"], SYMBOLS)
+Y = encode(["ihello"], SYMBOLS)
+TANH_BOUND = math.log(1 + 4 * math.exp(-2))
+SEEDS = range(20)
+
+
+class Model(nn.Module):
+    def __init__(self, layer: Callable[..., nn.Module] = nn.RNN):
+        super().__init__()
+        self.rnn = layer(input_size=5, hidden_size=5, batch_first=True)
+
+    def forward(self, inputs, hidden=None):
+        return self.rnn(inputs, hidden)
+
+
+def explain(model):
+    yield f"Logits inside [-1, 1] keep the loss above log(1 + 4 e^-2) = {TANH_BOUND:.5f}."
+    count = successes(lesson, Model, SEEDS)
+    yield f"One seed proves nothing: {count} of {len(SEEDS)} seeds end at {lesson.target}."
+
+
+lesson = Lesson(
+    name="ihello",
+    slide="Teach RNN 'hihell' to 'ihello'",
+    teaches="An RNN whose output is the prediction learns to write ihello.",
+    symbols=SYMBOLS,
+    inputs=one_hot(X, len(SYMBOLS)),
+    labels=Y,
+    model=Model,
+    variants={"lstm": partial(Model, nn.LSTM), "gru": partial(Model, nn.GRU)},
+    explain=explain,
+)

@@ -1,0 +1,37 @@
+"""ihello again, one letter at a time: the caller carries the hidden state from step to step.
+
+The loss is summed over the six steps, not averaged. It is six times ihello's, and so are its
+gradients. Adam divides by their size, so both programs take the same steps, but for the epsilon
+in its denominator: the losses part by 1e-7 on most seeds and by up to 1e-4 on a few.
+"""
+
+import torch
+from torch import nn
+
+from reference_torch.ihello import SYMBOLS, X, Y
+from reference_torch.lesson import Lesson, one_hot
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.RNN(input_size=5, hidden_size=5, batch_first=True)
+
+    def forward(self, inputs, hidden=None):
+        outputs = []
+        for x in inputs.split(1, dim=1):
+            output, hidden = self.rnn(x, hidden)
+            outputs.append(output)
+        return torch.cat(outputs, dim=1), hidden
+
+
+lesson = Lesson(
+    name="ihello_stepwise",
+    slide="Teach RNN 'hihell' to 'ihello', one step at a time",
+    teaches="Feeding one letter at a time and carrying the hidden state is the same as one call.",
+    symbols=SYMBOLS,
+    inputs=one_hot(X, len(SYMBOLS)),
+    labels=Y,
+    model=Model,
+    reduction="sum",
+)

@@ -1,0 +1,84 @@
+"""How the tests run: on the CPU as eight devices, every shape in a signature checked."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["XLA_FLAGS"] = " ".join(
+    [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=8"]
+)
+_DATA = Path(__file__).parents[2] / "shared" / "data"
+if _DATA.is_dir():
+    os.environ.setdefault("JAX_RNN_DATA", str(_DATA))
+
+import jaxtyping  # noqa: E402
+
+jaxtyping.install_import_hook(
+    [
+        f"jax_rnn.{module}"
+        for module in (
+            "initializers",
+            "cells",
+            "scans",
+            "sequences",
+            "recurrent",
+            "layers",
+            "feedforward",
+            "interop",
+            "train",
+        )
+    ],
+    "beartype.beartype",
+)
+
+import hypothesis  # noqa: E402
+import jax  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+hypothesis.settings.register_profile("jax_rnn", deadline=None, derandomize=True, max_examples=25)
+hypothesis.settings.load_profile("jax_rnn")
+
+try:
+    import torch
+except ImportError:
+    pass
+else:
+    torch.set_num_threads(1)
+
+
+def pytest_configure(config):
+    # Flax annotates nnx.State with typing.Hashable, which beartype finds old-fashioned.
+    config.addinivalue_line(
+        "filterwarnings", "ignore::beartype.roar.BeartypeDecorHintPep585DeprecationWarning"
+    )
+
+
+@pytest.fixture
+def x64():
+    """JAX computes in float64."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def unchecked():
+    """Signatures are not checked, so that the library's own refusals speak."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def close():
+    """``close(actual, expected, tolerance)``: two trees of arrays agree, leaf by leaf."""
+
+    def check(actual, expected, tolerance=1e-12):
+        def leaf(path, a, b):
+            where = jax.tree_util.keystr(path)
+            assert np.shape(a) == np.shape(b), where
+            np.testing.assert_allclose(a, b, rtol=0, atol=tolerance, err_msg=where)
+
+        jax.tree_util.tree_map_with_path(leaf, actual, expected)
+
+    return check

@@ -1,0 +1,176 @@
+"""Who may import whom, and what importing the library brings along."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import jax_rnn
+
+PACKAGE = Path(jax_rnn.__file__).parent
+ROOT = PACKAGE.parent
+REFERENCE = ROOT / "reference_torch"
+
+RANKS = {
+    "typing": 0,
+    "devices": 0,
+    "initializers": 1,
+    "cells": 2,
+    "feedforward": 2,
+    "scans": 3,
+    "sequences": 3,
+    "recurrent": 4,
+    "layers": 5,
+    "interop": 6,
+    "train": 6,
+    "lessons": 7,
+    "testing": 7,
+    "compare": 8,
+    "doctor": 9,
+    "cli": 10,
+    "__main__": 11,
+}
+"""A unit imports itself and units of lower rank."""
+
+SEE_TORCH = {"interop", "compare", "testing"}
+
+
+class Import(NamedTuple):
+    module: str
+    deferred: bool
+    """In a function, or for type checkers only."""
+
+
+def imports(path: Path) -> Iterator[Import]:
+    """Every import of a file, relative ones resolved."""
+    package = path.relative_to(ROOT).parent.parts
+
+    def visit(node: ast.AST, deferred: bool) -> Iterator[Import]:
+        match node:
+            case ast.Import(names=names):
+                yield from (Import(alias.name, deferred) for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                base = ".".join([*package[: len(package) - level + 1] * bool(level), module or ""])
+                yield from (Import(f"{base.strip('.')}.{alias.name}", deferred) for alias in names)
+        inside = isinstance(node, ast.FunctionDef) or (
+            isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        )
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, deferred or inside)
+
+    return visit(ast.parse(path.read_text("utf-8")), False)
+
+
+def unit(path: Path) -> str:
+    """The file or folder under ``jax_rnn`` that a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def under(module: str, *packages: str) -> bool:
+    return module.split(".")[0] in packages
+
+
+FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent != PACKAGE / "__pycache__"]
+every_file = pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+
+
+def test_relative_imports_and_those_deferreds_are_found(tmp_path, monkeypatch):
+    source = (
+        "from . import a\nfrom ..b.c import d\ndef f():\n    def g():\n        import torch.nn\n"
+    )
+    path = tmp_path / "pkg" / "sub" / "file.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(source)
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    assert list(imports(path)) == [
+        ("pkg.sub.a", False),
+        ("pkg.b.c.d", False),
+        ("torch.nn", True),
+    ]
+
+
+@every_file
+def test_imports_run_one_way(path):
+    here = unit(path)
+    if here == "__init__":
+        assert [found.module for found in imports(path)] == ["lazy_loader"]
+        return
+    assert here in RANKS, f"{here}: give it a rank"
+    for module, _ in imports(path):
+        if under(module, "jax_rnn"):
+            other = module.split(".")[1]
+            assert other in RANKS, f"{path}: import {module} from the file that defines it"
+            assert other == here or RANKS[other] < RANKS[here], f"{here} must not import {module}"
+
+
+@every_file
+def test_torch_is_imported_where_it_is_needed_and_when_called(path):
+    for module, deferred in imports(path):
+        if under(module, "torch", "reference_torch"):
+            assert unit(path) in SEE_TORCH, f"{module} in {path}"
+            assert deferred, f"{module} at the top of {path}"
+
+
+@every_file
+def test_orbax_is_not_imported_and_what_draws_only_when_called(path):
+    for module, deferred in imports(path):
+        assert not under(module, "orbax")
+        if under(module, "matplotlib", "jinja2"):
+            assert deferred and unit(path) in {"compare", "cli"}, f"{module} in {path}"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(REFERENCE.rglob("*.py")), ids=lambda p: str(p.relative_to(REFERENCE))
+)
+def test_reference_imports_nothing_of_jax(path):
+    for module, _ in imports(path):
+        assert not under(module, "jax_rnn", "jax", "flax", "optax"), module
+
+
+def run_python(code: str) -> dict:
+    """What ``code`` prints, as JSON, in an interpreter where torch cannot be imported."""
+    blocked = (
+        "import sys; sys.modules.update(dict.fromkeys(['torch', 'matplotlib', 'jinja2'], None))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", blocked + code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+def test_every_public_name_resolves():
+    assert len(set(jax_rnn.__all__)) == len(jax_rnn.__all__) >= 19
+    for name in jax_rnn.__all__:
+        assert getattr(jax_rnn, name).__module__.startswith("jax_rnn.")
+    assert {"RNN", "LSTM", "GRU", "Recurrent", "fit"} <= set(jax_rnn.__all__)
+
+
+def test_package_needs_neither_torch_nor_matplotlib():
+    found = run_python(
+        """
+import importlib, json, pkgutil
+import jax_rnn
+bare = "jax" in sys.modules
+names = [name for name in jax_rnn.__all__ if getattr(jax_rnn, name) is not None]
+walk = pkgutil.walk_packages(jax_rnn.__path__, "jax_rnn.")
+modules = [m.name for m in walk if not m.name.endswith("__main__")]
+for module in modules:
+    importlib.import_module(module)
+loaded = [m for m in ("torch", "matplotlib", "reference_torch") if sys.modules.get(m)]
+print(json.dumps({"bare": bare, "names": names, "modules": modules, "loaded": loaded}))
+"""
+    )
+    assert not found["bare"], "import jax_rnn alone should wait with importing JAX"
+    assert sorted(found["names"]) == sorted(jax_rnn.__all__)
+    assert len(found["modules"]) >= len(RANKS)
+    assert found["loaded"] == []

@@ -1,0 +1,324 @@
+"""One time step: torch's numbers, the docstrings' equations, and what a cell refuses."""
+
+import re
+from functools import partial
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax.test_util import check_grads
+from jaxtyping import TypeCheckError
+
+from jax_rnn import (
+    Cell,
+    GatedCell,
+    GRUCell,
+    HiddenCarry,
+    LSTMCarry,
+    LSTMCell,
+    Recurrent,
+    RNNCell,
+    unstack,
+)
+
+torch = pytest.importorskip("torch")
+
+I, H, B, T = 3, 4, 2, 5  # noqa: E741
+
+CELLS = {
+    "tanh": (RNNCell, torch.nn.RNNCell),
+    "relu": (
+        partial(RNNCell, nonlinearity="relu"),
+        partial(torch.nn.RNNCell, nonlinearity="relu"),
+    ),
+    "lstm": (LSTMCell, torch.nn.LSTMCell),
+    "gru": (GRUCell, torch.nn.GRUCell),
+}
+every_cell = pytest.mark.parametrize("kind", CELLS)
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng([seed, *shape]).normal(size=shape)
+
+
+def twins(kind, bias=True):
+    """A cell in float64, and torch's with the same weights."""
+    ours, theirs = CELLS[kind]
+    torch.manual_seed(0)
+    reference = theirs(I, H, bias=bias).double()
+    cell = ours(I, H, bias=bias, rngs=nnx.Rngs(1))
+    for name, value in reference.named_parameters():
+        getattr(cell, name)[...] = jnp.asarray(value.detach().numpy())
+    return cell, reference
+
+
+def carry_of(cell, *batch):
+    return cell.carry_type(
+        *(
+            jnp.asarray(normal(*batch, H, seed=k))
+            for k in range(1, 1 + len(cell.carry_type._fields))
+        )
+    )
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@every_cell
+def test_step_and_all_gradients_are_torchs(kind, bias, x64, close):
+    cell, reference = twins(kind, bias)
+    x, carry = normal(B, I), carry_of(cell, B)
+    cotangents = [normal(B, H, seed=7 + k) for k in range(1 + len(carry))]
+
+    @jax.jit
+    def ours(cell, carry, x):
+        out, vjp = jax.vjp(lambda cell, carry, x: cell(carry, x), cell, carry, x)
+        return out, vjp((type(carry)(*cotangents[1:]), cotangents[0]))
+
+    (new, y), (dcell, dcarry, dx) = ours(cell, carry, x)
+
+    inputs = [torch.tensor(np.asarray(a), requires_grad=True) for a in (x, *carry)]
+    state = reference(inputs[0], tuple(inputs[1:]) if len(carry) > 1 else inputs[1])
+    state = state if isinstance(state, tuple) else (state,)
+    outputs = (state[0].clone(), *state)
+    torch.autograd.backward(outputs, [torch.tensor(cotangent) for cotangent in cotangents])
+
+    close((y, *new), tuple(a.detach().numpy() for a in outputs))
+    close((dx, *dcarry), tuple(a.grad.numpy() for a in inputs))
+    close(
+        nnx.to_pure_dict(nnx.state(dcell)),
+        {name: value.grad.numpy() for name, value in reference.named_parameters()},
+    )
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@every_cell
+def test_parameters_have_torchs_names_shapes_and_order(kind, bias):
+    cell, reference = CELLS[kind]
+    ours = cell(I, H, bias, rngs=nnx.Rngs(0))
+    parameters = {k: v.shape for k, v in vars(ours).items() if isinstance(v, nnx.Param)}
+    expected = {k: tuple(v.shape) for k, v in reference(I, H, bias=bias).named_parameters()}
+    assert list(parameters.items()) == list(expected.items())
+
+
+@every_cell
+def test_flax_rnn_gives_what_recurrent_gives(kind, x64, close):
+    cell, _ = twins(kind)
+    xs, carry = jnp.asarray(normal(B, T, I)), carry_of(cell, B)
+    theirs, ours = nnx.RNN(cell, return_carry=True), Recurrent(cell, batch_first=True)
+    hx: Any = tuple(leaf[None] for leaf in carry)
+
+    last, ys = theirs(xs, initial_carry=cast(Any, carry))
+    outputs, h_n = ours(xs, hx if len(hx) > 1 else hx[0])
+    close((ys, *(leaf[None] for leaf in last)), (outputs, *(h_n if len(hx) > 1 else (h_n,))))
+
+    _, from_zero = theirs(xs)
+    close(from_zero, ours(xs)[0])
+    assert np.abs(np.subtract(from_zero, ys)).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("kind", "carry_type", "fields"),
+    [
+        ("tanh", HiddenCarry, ("h",)),
+        ("gru", HiddenCarry, ("h",)),
+        ("lstm", LSTMCarry, ("h", "c")),
+    ],
+)
+def test_carry_is_named_and_starts_at_zero(kind, carry_type, fields):
+    cell = CELLS[kind][0](I, H, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    carry = cell.initialize_carry((7, B, I))
+    assert type(carry) is carry_type
+    assert carry._fields == fields
+    for leaf in carry:
+        assert leaf.shape == (7, B, H)
+        assert leaf.dtype == jnp.bfloat16
+        assert not leaf.any()
+
+
+@every_cell
+def test_inputs_have_one_feature_axis_and_outputs_h_features(kind):
+    cell = CELLS[kind][0](I, H, rngs=nnx.Rngs(0))
+    assert cell.num_feature_axes == 1
+    assert (cell.input_size, cell.hidden_size, cell.output_size) == (I, H, H)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_equations(x, h, carry):
+    c = sigmoid(x["f"] + h["f"]) * carry.c
+    c = c + sigmoid(x["i"] + h["i"]) * np.tanh(x["g"] + h["g"])
+    return sigmoid(x["o"] + h["o"]) * np.tanh(c), c
+
+
+def gru_equations(x, h, carry):
+    r, z = (sigmoid(x[gate] + h[gate]) for gate in "rz")
+    n = np.tanh(x["n"] + r * h["n"])
+    return ((1 - z) * n + z * carry.h,)
+
+
+@pytest.mark.parametrize(
+    ("cell_type", "equations"), [(LSTMCell, lstm_equations), (GRUCell, gru_equations)]
+)
+def test_gates_are_those_of_the_docstring_in_its_order(cell_type, equations, x64, close):
+    in_words = re.findall(r"gates in the\s+order ((?:\w )+\w):", cell_type.__doc__)
+    in_equations = re.findall(r"^\s*(\w)_t &= .*W_\{i(\w)\}", cell_type.__doc__, re.MULTILINE)
+    assert [tuple(words.split()) for words in in_words] == [cell_type.gates]
+    assert in_equations == [(gate, gate) for gate in cell_type.gates]
+
+    cell = cell_type(I, H, rngs=nnx.Rngs(3))
+    carry, x = carry_of(cell, B), normal(B, I)
+
+    def maps(x, weight, bias):
+        rows = weight[...].reshape(-1, H, x.shape[-1]), bias[...].reshape(-1, H)
+        return {g: x @ w.T + b for g, w, b in zip(cell.gates, *map(np.asarray, rows), strict=True)}
+
+    expected = equations(
+        maps(x, cell.weight_ih, cell.bias_ih),
+        maps(np.asarray(carry.h), cell.weight_hh, cell.bias_hh),
+        carry,
+    )
+    new, _ = cell(carry, jnp.asarray(x))
+    close(tuple(new), expected)
+
+
+@pytest.mark.parametrize("batch", [(), (2,), (2, 6)])
+@pytest.mark.parametrize("kind", ["tanh", "lstm", "gru"])
+def test_any_batch_axes_may_lead(kind, batch, x64, close):
+    cell, _ = twins(kind)
+    x, carry = jnp.asarray(normal(*batch, I)), carry_of(cell, *batch)
+    new, y = cell(carry, x)
+    assert y.shape == (*batch, H)
+    rows = [cell(type(carry)(*(leaf[k] for leaf in carry)), x[k])[0] for k in np.ndindex(batch)]
+    for name in new._fields:
+        expected = np.reshape([getattr(row, name) for row in rows], (*batch, H))
+        close(getattr(new, name), expected)
+
+
+class MinimalCell(GatedCell[HiddenCarry]):
+    """Minimal gated unit, as a user would write it."""
+
+    gates = ("forget", "candidate")
+
+    def update(self, x, h, carry):
+        (xf, xc), (hf, hc) = unstack(x), unstack(h)
+        f = jax.nn.sigmoid(xf + hf)
+        h = (1 - f) * carry.h + f * jnp.tanh(xc + f * hc)
+        return HiddenCarry(h), h
+
+
+class Residue(NamedTuple):
+    total: jax.Array
+    last: jax.Array
+
+
+class LeakySum(Cell[Residue]):
+    """A cell without gates, whose output is wider than its state."""
+
+    def __init__(self, input_size: int):
+        self.input_size = self.hidden_size = input_size
+        self.decay = nnx.Param(jnp.linspace(0.2, 0.8, input_size))
+
+    @property
+    def output_size(self):
+        return 2 * self.hidden_size
+
+    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
+        return Residue(*2 * (jnp.zeros(input_shape, self.decay[...].dtype),))
+
+    def step(self, carry, x):
+        total = self.decay[...] * carry.total + x
+        return Residue(total, x), jnp.concatenate([total, x - carry.last], -1)
+
+
+def test_a_gated_cell_of_ones_own_is_names_and_an_update(x64, close):
+    first, second = (MinimalCell(size, H, rngs=nnx.Rngs(size)) for size in (I, H))
+    assert first.weight_ih.shape == (2 * H, I)
+
+    def equations(cell, h, x):
+        x = x @ np.asarray(cell.weight_ih).T + np.asarray(cell.bias_ih)
+        a = h @ np.asarray(cell.weight_hh).T + np.asarray(cell.bias_hh)
+        f = sigmoid(x[:, :H] + a[:, :H])
+        return (1 - f) * h + f * np.tanh(x[:, H:] + f * a[:, H:])
+
+    xs = normal(T, B, I)
+    states, expected = [normal(B, H, seed=k) for k in (1, 2)], []
+    layer = Recurrent(first, second)
+    outputs, h_n = layer(jnp.asarray(xs), jnp.stack(states))
+    for x in xs:
+        states[0] = equations(first, states[0], x)
+        states[1] = equations(second, states[1], states[0])
+        expected.append(states[1])
+    close((outputs, h_n), (np.stack(expected), np.stack(states)))
+
+
+def test_a_gated_cell_of_ones_own_is_differentiated(x64):
+    layer = Recurrent(MinimalCell(I, H, rngs=nnx.Rngs(0)))
+    graphdef, params = nnx.split(layer)
+
+    @jax.jit
+    def value(params, xs):
+        outputs, _ = nnx.merge(graphdef, params)(xs)
+        return jnp.vdot(outputs, jnp.cos(outputs))
+
+    check_grads(value, (params, jnp.asarray(normal(T, B, I))), order=1, modes=["rev"])
+
+
+def test_a_cell_without_gates_runs_in_a_layer(x64, close):
+    cell = LeakySum(I)
+    xs = normal(T, B, I)
+    outputs, (total, last) = Recurrent(cell)(jnp.asarray(xs))
+    decay, expected, sums = np.linspace(0.2, 0.8, I), [], np.zeros((B, I))
+    for x, before in zip(xs, [np.zeros((B, I)), *xs], strict=False):
+        sums = decay * sums + x
+        expected.append(np.concatenate([sums, x - before], -1))
+    close((outputs, total, last), (np.stack(expected), sums[None], xs[-1:]))
+
+
+def test_shapes_in_signatures_are_checked_while_testing():
+    cell = GRUCell(I, H, rngs=nnx.Rngs(0))
+    with pytest.raises(TypeCheckError):
+        cell.update(jnp.zeros((B, 2, H)), jnp.zeros((B, 3, H)), HiddenCarry(jnp.zeros((B, H))))
+
+
+@pytest.mark.usefixtures("unchecked")
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("sizes", "error", "words"),
+        [
+            ((3.0, 4), TypeError, "input_size: expected an int, got 3.0"),
+            ((3, 4.0), TypeError, "hidden_size: expected an int, got 4.0"),
+            ((True, 4), TypeError, "input_size: expected an int, got True"),
+            ((3, "4"), TypeError, "hidden_size: expected an int, got '4'"),
+            ((0, 4), ValueError, "input_size: expected at least 1, got 0"),
+            ((3, -1), ValueError, "hidden_size: expected at least 1, got -1"),
+        ],
+    )
+    @every_cell
+    def test_sizes(self, kind, sizes, error, words):
+        with pytest.raises(error, match=re.escape(words)):
+            CELLS[kind][0](*sizes, rngs=nnx.Rngs(0))
+
+    def test_unknown_nonlinearity(self):
+        words = "nonlinearity: expected one of ['relu', 'tanh'], got 'sigmoid'"
+        unknown: Any = "sigmoid"
+        with pytest.raises(ValueError, match=re.escape(words)):
+            RNNCell(I, H, nonlinearity=unknown, rngs=nnx.Rngs(0))
+
+    def test_unknown_initial_distribution(self):
+        unknown: Any = "xavier"
+        with pytest.raises(ValueError, match=r"expected one of \['flax', 'torch'\].* got 'xavier'"):
+            GRUCell(I, H, init=unknown, rngs=nnx.Rngs(0))
+
+    @pytest.mark.parametrize("shape", [(B, H), (I, B), ()])
+    @every_cell
+    def test_wrong_features(self, kind, shape):
+        cell = CELLS[kind][0](I, H, rngs=nnx.Rngs(0))
+        words = f"{type(cell).__name__}: expected an input of shape (*batch, {I}), got {shape}"
+        carry = cell.initialize_carry((B, I))
+        for call in (cell, jax.jit(cell)):
+            with pytest.raises(ValueError, match=re.escape(words)):
+                call(carry, jnp.zeros(shape))

@@ -1,0 +1,495 @@
+"""The exam of cells: good cells pass it, and each mistake is caught by the right question."""
+
+import itertools
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import pytest
+from flax import nnx
+from jax import lax
+from jax.core import Tracer
+from jax.nn import sigmoid
+
+import jax_rnn
+from jax_rnn import Cell, GatedCell, HiddenCarry, unstack
+from jax_rnn.lessons.gru_by_hand import GRUByHandCell
+from jax_rnn.lessons.lstm_by_hand import LSTMByHandCell
+from jax_rnn.lessons.rnn_by_hand import RNNByHandCell
+from jax_rnn.testing.check_cell import CellExamError, check_cell
+from jax_rnn.testing.questions import QUESTIONS
+from jax_rnn.typing import Array
+
+I, H = 2, 5  # noqa: E741
+NAMES = [question.name for question in QUESTIONS]
+
+
+@pytest.fixture
+def unchecked():
+    """Signatures are not checked: the exam has to see by itself."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def rngs():
+    return nnx.Rngs(0)
+
+
+class MinimalGatedCell(GatedCell[HiddenCarry]):
+    gates = ("f", "n")
+
+    def update(self, x, h, carry):
+        (xf, xn), (hf, hn) = unstack(x), unstack(h)
+        f = sigmoid(xf + hf)
+        h = (1 - f) * carry.h + f * jnp.tanh(xn + f * hn)
+        return HiddenCarry(h), h
+
+
+class NormalisedCell(Cell[HiddenCarry]):
+    """A tanh cell with layer normalisation, whose output is not its state."""
+
+    def __init__(self):
+        self.input_size, self.hidden_size = I, H
+        self.input_map = nnx.Linear(I, H, rngs=rngs())
+        self.hidden_map = nnx.Linear(H, H, use_bias=False, rngs=rngs())
+        self.norms = nnx.List([nnx.LayerNorm(H, rngs=rngs()) for _ in range(2)])
+        self.out = nnx.Linear(H, 1, rngs=rngs())
+
+    @property
+    def output_size(self):
+        return 1
+
+    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
+        return HiddenCarry(jnp.zeros((*input_shape[:-1], H), self.dtype))
+
+    def project(self, x):
+        return self.norms[0](self.input_map(x))
+
+    def step(self, carry, x):
+        h = jnp.tanh(x + self.norms[1](self.hidden_map(carry.h)))
+        return HiddenCarry(h), self.out(h)
+
+
+class Clock(NamedTuple):
+    h: Array
+    ticks: Array
+
+
+class ClockworkCell(Cell[Clock]):
+    """A cell without parameters, that updates its state at every second step."""
+
+    input_size = hidden_size = I
+
+    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
+        return Clock(
+            jnp.zeros(input_shape, self.dtype), jnp.zeros((*input_shape[:-1], 1), jnp.int32)
+        )
+
+    def step(self, carry, x):
+        h = jnp.where(carry.ticks % 2 == 0, jnp.sin(carry.h + x), carry.h)
+        return Clock(h, carry.ticks + 1), h * x
+
+
+GOOD = {
+    "RNNCell": lambda: jax_rnn.RNNCell(I, H, rngs=rngs()),
+    "RNNCell relu": lambda: jax_rnn.RNNCell(I, H, nonlinearity="relu", rngs=rngs()),
+    "RNNCell no bias": lambda: jax_rnn.RNNCell(I, H, bias=False, rngs=rngs()),
+    "RNNCell bfloat16": lambda: jax_rnn.RNNCell(I, H, dtype=jnp.bfloat16, rngs=rngs()),
+    "LSTMCell": lambda: jax_rnn.LSTMCell(I, H, rngs=rngs()),
+    "GRUCell": lambda: jax_rnn.GRUCell(I, H, rngs=rngs()),
+    "GRUCell no bias": lambda: jax_rnn.GRUCell(I, H, bias=False, rngs=rngs()),
+    "OriginalGRUCell": lambda: jax_rnn.OriginalGRUCell(I, H, rngs=rngs()),
+    "ProjectedLSTMCell": lambda: jax_rnn.ProjectedLSTMCell(I, 6, H, rngs=rngs()),
+    "RNNByHandCell": lambda: RNNByHandCell(5, rngs=rngs()),
+    "GRUByHandCell": lambda: GRUByHandCell(5, rngs=rngs()),
+    "LSTMByHandCell": lambda: LSTMByHandCell(5, rngs=rngs()),
+    "MinimalGatedCell": lambda: MinimalGatedCell(I, H, rngs=rngs()),
+    "NormalisedCell": NormalisedCell,
+    "ClockworkCell": ClockworkCell,
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_good_cells_pass_and_stay_as_they_are(name):
+    cell = GOOD[name]()
+    before = jax.tree.map(np.asarray, nnx.state(cell))
+    assert check_cell(cell) == NAMES
+    after = nnx.state(cell)
+    jax.tree.map(np.testing.assert_array_equal, after, before)
+    assert [a.dtype for a in jax.tree.leaves(after)] == [b.dtype for b in jax.tree.leaves(before)]
+
+
+class Tanh(Cell[HiddenCarry]):
+    """A cell without fault, to be broken."""
+
+    def __init__(self):
+        self.input_size, self.hidden_size = I, H
+        self.weight_ih = nnx.Param(jax.random.normal(jax.random.key(0), (H, I)))
+        self.weight_hh = nnx.Param(jax.random.normal(jax.random.key(1), (H, H)))
+
+    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
+        return HiddenCarry(jnp.zeros((*input_shape[:-1], H), self.dtype))
+
+    def project(self, x):
+        return x @ self.weight_ih[...].T
+
+    def step(self, carry, x):
+        h = jnp.tanh(x + carry.h @ self.weight_hh[...].T)
+        return HiddenCarry(h), h
+
+
+class WithoutSizes(Tanh):
+    def __init__(self):
+        super().__init__()
+        del self.input_size
+
+
+class FractionalSize(Tanh):
+    def __init__(self):
+        super().__init__()
+        self.hidden_size = float(H)  # pyright: ignore
+
+
+class MisstatedInput(Tanh):
+    def __init__(self):
+        super().__init__()
+        self.input_size = I + 1
+
+
+class MisstatedOutput(Tanh):
+    @property
+    def output_size(self):
+        return H + 1
+
+
+class PlainArrayCarry(Tanh):
+    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
+        return super().initialize_carry(input_shape).h
+
+
+class NumPyCarry(Tanh):
+    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
+        return HiddenCarry(np.zeros((*input_shape[:-1], H)))  # pyright: ignore
+
+
+class CarryWithoutBatch(Tanh):
+    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
+        return HiddenCarry(jnp.zeros(H, self.dtype))
+
+
+class TupleAfterStep(Tanh):
+    def step(self, carry, x):
+        carry, y = super().step(carry, x)
+        return (y,), y
+
+
+class GrowingCarry(Tanh):
+    def step(self, carry, x):
+        _, y = super().step(HiddenCarry(carry.h[..., :H]), x)
+        return HiddenCarry(jnp.concatenate([carry.h, y], -1)), y
+
+
+class SinglePrecision(Tanh):
+    def step(self, carry, x):
+        carry, y = super().step(carry, x)
+        return HiddenCarry(carry.h.astype(jnp.float32)), y
+
+
+class SinglePrecisionOutput(Tanh):
+    def step(self, carry, x):
+        carry, y = super().step(carry, x)
+        return carry, y.astype(jnp.float32)
+
+
+class Logarithm(Tanh):
+    def step(self, carry, x):
+        carry, y = super().step(carry, x)
+        return carry, jnp.log(y)
+
+
+class HalfPrecisionDrift(Tanh):
+    def __init__(self):
+        super().__init__()
+        for param in (self.weight_ih, self.weight_hh):
+            param.set_value(param[...].astype(jnp.bfloat16))
+
+    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
+        return HiddenCarry(jnp.zeros((*input_shape[:-1], H)))
+
+
+class CountsInAVariable(Tanh):
+    def __init__(self):
+        super().__init__()
+        self.calls = nnx.Variable(jnp.zeros(()))
+
+    def step(self, carry, x):
+        self.calls[...] += 1
+        return super().step(carry, x)
+
+
+class CountsInAnAttribute(Tanh):
+    calls = 0
+
+    def step(self, carry, x):
+        self.calls += 1
+        return super().step(carry, x)
+
+
+class CountsOutside(Tanh):
+    counter = itertools.count()
+
+    def step(self, carry, x):
+        carry, y = super().step(carry, x)
+        return carry, y + next(self.counter)
+
+
+class DrawsNoise(Tanh):
+    noise = np.random.default_rng(0)
+
+    def project(self, x):
+        return super().project(x) + self.noise.normal()
+
+
+class DropsOut(Tanh):
+    def __init__(self):
+        super().__init__()
+        self.dropout = nnx.Dropout(0.5, rngs=rngs())
+
+    def step(self, carry, x):
+        carry, y = super().step(carry, x)
+        return carry, self.dropout(y)
+
+
+class WritesWhenTraced(CountsInAVariable):
+    def step(self, carry, x):
+        step = super().step if isinstance(carry.h, Tracer) else partial(Tanh.step, self)
+        return step(carry, x)
+
+
+class Branches(Tanh):
+    def step(self, carry, x):
+        carry, y = super().step(carry, x)
+        return carry, (y if carry.h.sum() > 0 else -y)
+
+
+class ReadsANumber(Tanh):
+    def step(self, carry, x):
+        return super().step(carry, x * float(jnp.linalg.norm(x)))
+
+
+class ListAttribute(Tanh):
+    def __init__(self):
+        super().__init__()
+        self.widths = nnx.static([1, 2])
+
+
+class ProjectsOverTime(Tanh):
+    def project(self, x):
+        x = super().project(x)
+        return jnp.cumsum(x, 0) if x.ndim == 3 else x
+
+
+class CallsOtherwise(Tanh):
+    def __call__(self, carry, x):
+        carry, y = super().__call__(carry, x)
+        return carry, 2 * y
+
+
+class PeeksAtOtherRows(Tanh):
+    def step(self, carry, x):
+        carry, y = super().step(carry, x)
+        return carry, y - y.mean(0) if y.ndim > 1 else y
+
+
+class OneBatchSize(Tanh):
+    def step(self, carry, x):
+        carry, y = super().step(carry, x)
+        return carry, y.reshape(3, H)
+
+
+class WeaklyTyped(Tanh):
+    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
+        return HiddenCarry(jnp.full((*input_shape[:-1], H), 0.1))
+
+
+class HalfTheGradient(Tanh):
+    def step(self, carry, x):
+        carry, y = super().step(carry, x)
+        return carry, _tanh_with_a_wrong_rule(y)
+
+
+@jax.custom_vjp
+def _tanh_with_a_wrong_rule(x):
+    return jnp.tanh(x)
+
+
+_tanh_with_a_wrong_rule.defvjp(
+    lambda x: (jnp.tanh(x), jnp.tanh(x)), lambda y, g: (g * (1 - y**2) / 2,)
+)
+
+
+class FrozenWeight(Tanh):
+    def step(self, carry, x):
+        h = jnp.tanh(x + carry.h @ lax.stop_gradient(self.weight_hh[...]).T)
+        return HiddenCarry(h), h
+
+
+class While(Tanh):
+    def step(self, carry, x):
+        carry, y = super().step(carry, x)
+        return carry, lax.while_loop(lambda z: jnp.abs(z).max() > 1, lambda z: z / 2, y)
+
+
+class DividesByANorm(Tanh):
+    def project(self, x):
+        x = super().project(x)
+        return x / (jnp.linalg.norm(x, axis=-1, keepdims=True) + 1e-6)
+
+
+class OwnSignature(Tanh):
+    def initialize_carry(self, input_shape):  # pyright: ignore
+        return super().initialize_carry(input_shape)
+
+
+class HidesAParameter(Tanh):
+    def __init__(self):
+        super().__init__()
+        self.scales = nnx.data((nnx.Param(jnp.ones(H)),))
+
+    def step(self, carry, x):
+        carry, y = super().step(carry, x)
+        return carry, y * self.scales[0][...]
+
+
+BAD = [
+    (WithoutSizes, "contract", "input_size"),
+    (FractionalSize, "contract", r"got hidden_size = 5\.0; make hidden_size an int above 0"),
+    (MisstatedInput, "contract", "got TypeError.*set input_size and hidden_size to what the"),
+    (MisstatedOutput, "contract", r"got y of shape \(3, 5\).*= \(3, 6\); let the property output"),
+    (PlainArrayCarry, "contract", "got a ArrayImpl from initialize_carry; return a NamedTuple"),
+    (NumPyCarry, "contract", "got a ndarray for h of the initial carry; make every field"),
+    (CarryWithoutBatch, "contract", r"got h of shape \(5,\).*batch of shape \(3,\); give it"),
+    (TupleAfterStep, "contract", "got a tuple after a step.*let step return a HiddenCarry"),
+    (GrowingCarry, "contract", r"got h of shape \(3, 10\) after a step and \(3, 5\) before"),
+    (SinglePrecision, "contract", "got h of dtype float32 after a step and float64 before"),
+    (SinglePrecisionOutput, "contract", "got y of dtype float32 from a cell of dtype float64"),
+    (Logarithm, "contract", "got y that is not finite on random inputs"),
+    (CountsInAVariable, "purity", "got a call that changed calls; let step read and not write"),
+    (CountsInAnAttribute, "purity", "got a call that changed an attribute"),
+    (CountsOutside, "purity", "got another result from a second call"),
+    (DrawsNoise, "purity", "got another result from a second call.*random is drawn before"),
+    (DropsOut, "purity", r"got a call that changed dropout\.rngs"),
+    (WritesWhenTraced, "trace", "got a traced call that wrote calls; let step read and not write"),
+    (Branches, "trace", "got TracerBoolConversionError.*use jnp.where or lax.cond"),
+    (ReadsANumber, "trace", "got ConcretizationTypeError.*no float"),
+    (ListAttribute, "trace", "unhashable type.*let attributes of the cell be numbers"),
+    (HalfPrecisionDrift, "dtypes", "got y of dtype float32 from a cell of dtype bfloat16"),
+    (ProjectsOverTime, "project", "instead of .* from project on all steps at once"),
+    (CallsOtherwise, "scan", r"got y\[.* after a scan .*step\(carry, project\(x\)\) and no more"),
+    (PeeksAtOtherRows, "rows", r"got y\[.* in row 0 when other rows change .*\(axis=-1\)"),
+    (OneBatchSize, "rows", "got TypeError: .*reshape.*any number of batch axes"),
+    (WeaklyTyped, "compile", "got 1 more; give every field of the initial carry its dtype"),
+    (HalfTheGradient, "gradients", "from jax.grad and .* finite differences.*custom_vjp"),
+    (FrozenWeight, "gradients", "respect to weight_hh in a random direction.*stop_gradient"),
+    (While, "gradients", "got ValueError: Reverse-mode.*no while_loop"),
+    (
+        DividesByANorm,
+        "padding",
+        "got gradient of weight_ih that is not finite.*input of zeros.*guard norms",
+    ),
+    (OwnSignature, "nnx_rnn", "got TypeError.*keep Flax's signature"),
+    (HidesAParameter, "saving", r"got other values of scales\.0; keep every nnx.Param"),
+]
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(("cell", "question", "words"), BAD, ids=[row[0].__name__ for row in BAD])
+def test_each_mistake_is_caught_by_its_question(cell, question, words):
+    pattern = rf"(?s)^{cell.__name__}, {question}: expected .*{words}"
+    with pytest.raises(CellExamError, match=pattern) as caught:
+        check_cell(cell())
+    assert caught.value.failed == (question,)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("cell", "question"),
+    [
+        (ProjectsOverTime, "resume"),
+        (ProjectsOverTime, "reverse"),
+        (PeeksAtOtherRows, "transforms"),
+        (CountsOutside, "checkpoint"),
+    ],
+)
+def test_later_questions_see_what_earlier_ones_see(cell, question):
+    with pytest.raises(CellExamError, match=f"{cell.__name__}, {question}: expected"):
+        check_cell(cell(), skip=set(NAMES) - {question})
+
+
+def test_every_question_can_be_failed():
+    assert {question for _, question, _ in BAD} | {
+        "resume",
+        "reverse",
+        "transforms",
+        "checkpoint",
+    } == set(NAMES)
+
+
+def test_without_stop_every_fault_is_reported():
+    class TwoFaults(HidesAParameter):
+        def project(self, x):
+            return jnp.cumsum(super().project(x), 0)
+
+    others = set(NAMES) - {"contract", "project", "dtypes", "saving"}
+    with pytest.raises(CellExamError, match=r"project: .*\n.*saving: ") as e:
+        check_cell(TwoFaults(), skip=others, stop=False)
+    assert e.value.failed == ("project", "saving")
+
+
+def test_without_stop_a_broken_contract_still_ends_the_exam():
+    with pytest.raises(CellExamError) as caught:
+        check_cell(PlainArrayCarry(), stop=False)
+    assert caught.value.failed == ("contract",)
+
+
+def test_skipped_questions_are_not_asked():
+    names = ["contract", "scan", "nnx_rnn"]
+    assert check_cell(Tanh(), skip=set(NAMES) - set(names)) == names
+
+
+@pytest.mark.parametrize(("batch", "steps"), [(1, 2), (2, 5)])
+def test_sizes_of_the_inputs_may_be_chosen(batch, steps):
+    names = ["resume", "rows", "padding"]
+    assert check_cell(Tanh(), batch=batch, steps=steps, skip=set(NAMES) - set(names)) == names
+
+
+def test_the_docstring_lists_the_questions_in_their_order():
+    rows = [
+        line.split("|")[1].strip()
+        for line in (check_cell.__doc__ or "").splitlines()
+        if "|" in line
+    ]
+    assert rows[2:] == NAMES
+
+
+def test_a_cell_is_asked_for():
+    with pytest.raises(TypeError, match=r"expected an instance of jax_rnn\.Cell, got <class"):
+        check_cell(Tanh)  # pyright: ignore
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"skip": ["spelling"]}, r"expected skip to be a list out of .*got \['spelling'\]"),
+        ({"skip": "saving"}, "expected skip to be a list"),
+        ({"batch": 0}, "expected batch to be at least 1, got 0"),
+        ({"steps": 1}, "expected steps to be at least 2, got 1"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        check_cell(Tanh(), **arguments)

@@ -1,0 +1,180 @@
+"""The ladder of parity holds where it should, and names what is wrong where it should not."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import jax.numpy as jnp  # noqa: E402
+from flax import nnx  # noqa: E402
+from jax.nn import sigmoid  # noqa: E402
+
+from jax_rnn import GRU, LSTM, Embedding, Linear, unstack  # noqa: E402
+from jax_rnn.cells.base import HiddenCarry  # noqa: E402
+from jax_rnn.cells.gru import GRUCell  # noqa: E402
+from jax_rnn.testing.check_parity import ParityError, check_parity, climb  # noqa: E402
+
+RUNGS = [
+    "parameter names",
+    "parameter count",
+    "parameter shapes",
+    "forward",
+    "final carry",
+    "input gradients",
+    "weight gradients",
+    "3 steps of Adam",
+]
+INPUTS = np.random.default_rng(0).standard_normal((5, 2, 3))
+HX = np.random.default_rng(1).standard_normal((2, 2, 4))
+
+
+def ours(**options):
+    return GRU(3, 4, 2, **options, rngs=nnx.Rngs(0))
+
+
+def theirs(**options):
+    torch.manual_seed(0)
+    return torch.nn.GRU(3, 4, 2, **options)
+
+
+def failure(jax_module, torch_module, inputs=(INPUTS, HX)):
+    with pytest.raises(ParityError) as caught:
+        check_parity(jax_module, torch_module, inputs, steps=3)
+    return caught.value
+
+
+def test_equal_models_climb_every_rung_and_neither_is_changed():
+    jax_module, torch_module = ours(), theirs()
+    before = [np.array(p.detach()) for p in torch_module.parameters()]
+    kept = np.array(jax_module.cells[0].weight_ih[...])
+    rungs = check_parity(jax_module, torch_module, (INPUTS, HX), steps=3)
+    assert [rung.name for rung in rungs] == RUNGS
+    assert all(rung.passed for rung in rungs)
+    assert max(rung.difference or 0 for rung in rungs) < 1e-12
+    after = list(torch_module.parameters())
+    assert all((a == b.detach().numpy()).all() for a, b in zip(before, after, strict=True))
+    assert (kept == jax_module.cells[0].weight_ih[...]).all()
+
+
+def test_models_of_several_parts_climb_too():
+    class Theirs(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = torch.nn.Embedding(6, 3)
+            self.lstm = torch.nn.LSTM(3, 4, bidirectional=True, batch_first=True)
+            self.linear = torch.nn.Linear(8, 2)
+
+        def forward(self, ids, hidden=None):
+            output, hidden = self.lstm(self.embedding(ids), hidden)
+            return self.linear(output), hidden
+
+    class Ours(nnx.Module):
+        def __init__(self, rngs):
+            self.embedding = Embedding(6, 3, rngs=rngs)
+            self.lstm = LSTM(3, 4, bidirectional=True, batch_first=True, rngs=rngs)
+            self.linear = Linear(8, 2, rngs=rngs)
+
+        def __call__(self, ids, hidden=None):
+            output, hidden = self.lstm(self.embedding(ids), hidden)
+            return self.linear(output), hidden
+
+    ids = np.array([[0, 5, 2, 2], [1, 0, 3, 5]])
+    state = (HX, HX[::-1].copy())
+    rungs = check_parity(Ours(nnx.Rngs(0)), Theirs(), (ids, state), steps=3)
+    assert rungs[-1].passed
+    assert rungs[-1].difference < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("jax_module", "torch_module", "rung", "words"),
+    [
+        (ours(bias=False), theirs(), "parameter names", "missing in JAX: bias_hh_l0"),
+        (ours(), theirs(bias=False), "parameter names", "missing in torch: bias_hh_l0"),
+        (ours(), torch.nn.GRU(3, 5, 2), "parameter count", "JAX has 228 parameters, torch 330"),
+        (
+            Linear(4, 6, rngs=nnx.Rngs(0)),
+            torch.nn.Linear(9, 3),
+            "parameter shapes",
+            "JAX (6, 4), torch (3, 9)",
+        ),
+        (ours(), theirs(batch_first=True), "forward", "differs first at time step 0"),
+    ],
+    ids=["bias missing", "bias extra", "other size", "other shape", "other layout"],
+)
+def test_the_first_rung_that_fails_says_what_is_wrong(jax_module, torch_module, rung, words):
+    error = failure(jax_module, torch_module, INPUTS)
+    assert error.rungs[-1].name == rung
+    assert [passed.name for passed in error.rungs] == RUNGS[: len(error.rungs)]
+    assert words in str(error)
+
+
+def test_the_earliest_time_step_that_parts_is_named():
+    class Late(nnx.Module):
+        def __init__(self):
+            self.gru = ours()
+
+        def __call__(self, x, hx=None):
+            output, state = self.gru(x, hx)
+            return output.at[3:, 1, 2].add(0.5), state
+
+    class Theirs(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gru = theirs()
+
+        def forward(self, x, hx=None):
+            return self.gru(x, hx)
+
+    error = failure(Late(), Theirs())
+    assert error.rungs[-1].name == "forward"
+    assert "first at time step 3, there most at index (3, 1, 2)" in str(error)
+    assert "5.0e-01 apart" in str(error)
+    assert "2 of 40 numbers" in str(error)
+
+
+def wrong_update(self, x, h, carry):
+    """Reset and update gate change places."""
+    (xz, xr, xn), (hz, hr, hn) = unstack(x), unstack(h)
+    r, z = sigmoid(xr + hr), sigmoid(xz + hz)
+    n = jnp.tanh(xn + r * hn)
+    h = (1 - z) * n + z * carry.h
+    return HiddenCarry(h), h
+
+
+def test_swapped_gates_fail_forward(monkeypatch):
+    monkeypatch.setattr(GRUCell, "update", wrong_update)
+    assert failure(ours(), theirs()).rungs[-1].name == "forward"
+
+
+def test_a_wrong_state_fails_final_carry_alone():
+    class Wrong(GRU):
+        def __call__(self, input, hx=None, **options):
+            output, state = super().__call__(input, hx, **options)
+            return output, state[::-1]
+
+    error = failure(Wrong(3, 4, 2, rngs=nnx.Rngs(0)), theirs())
+    assert error.rungs[-1].name == "final carry"
+
+
+def test_a_stopped_gradient_fails_weight_gradients_and_names_the_weight(monkeypatch):
+    from jax import lax
+
+    right = GRUCell.update
+
+    def stopped(self, x, h, carry):
+        return right(self, x, lax.stop_gradient(h), carry)
+
+    monkeypatch.setattr(GRUCell, "update", stopped)
+    error = failure(ours(), theirs(), INPUTS)
+    assert error.rungs[-1].name in ("input gradients", "weight gradients")
+
+
+def test_float32_is_allowed_its_rounding_and_no_more():
+    rungs = climb(ours(), theirs(), (INPUTS, HX), steps=3, dtype="float32")
+    assert rungs[-1].passed
+    assert 1e-12 < max(rung.difference or 0 for rung in rungs) < 1e-4
+
+
+def test_an_unknown_dtype_is_refused():
+    with pytest.raises(ValueError, match=r"expected one of .*float64.*, got 'float16'"):
+        climb(ours(), theirs(), INPUTS, dtype="float16")  # pyright: ignore[reportArgumentType]

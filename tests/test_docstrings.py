@@ -1,0 +1,343 @@
+"""What the documentation says holds: shapes, order of the gates, equations, code blocks."""
+
+import inspect
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import jax_rnn
+from jax_rnn import (
+    AffineCell,
+    GRUCell,
+    LSTMCell,
+    OriginalGRUCell,
+    ProjectedLSTMCell,
+    Recurrent,
+    RNNCell,
+)
+
+PUBLIC = {name: getattr(jax_rnn, name) for name in jax_rnn.__all__}
+I, H, P = 3, 5, 2  # noqa: E741
+
+CELLS = {
+    RNNCell: lambda: RNNCell(I, H, rngs=nnx.Rngs(0)),
+    GRUCell: lambda: GRUCell(I, H, rngs=nnx.Rngs(0)),
+    OriginalGRUCell: lambda: OriginalGRUCell(I, H, rngs=nnx.Rngs(0)),
+    LSTMCell: lambda: LSTMCell(I, H, rngs=nnx.Rngs(0)),
+    ProjectedLSTMCell: lambda: ProjectedLSTMCell(I, H, P, rngs=nnx.Rngs(0)),
+}
+every_cell = pytest.mark.parametrize("cell_type", CELLS, ids=lambda cell: cell.__name__)
+
+
+def test_every_cell_with_equations_is_in_the_table():
+    concrete = {
+        value
+        for value in PUBLIC.values()
+        if inspect.isclass(value)
+        and issubclass(value, AffineCell)
+        and not inspect.isabstract(value)
+    }
+    assert concrete - {jax_rnn.GatedCell, AffineCell} == set(CELLS)
+
+
+# Words
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_name_is_documented(name):
+    value = PUBLIC[name]
+    documentation = vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__
+    assert documentation, name
+    assert not documentation.startswith(f"{name}("), "made by NamedTuple or dataclass"
+    first = documentation.strip().split("\n\n")[0]
+    assert first.rstrip().endswith((".", ":", "``")), first
+
+
+@every_cell
+def test_every_cell_states_equations_shapes_parameters_errors_and_source(cell_type):
+    for words in (".. math::", "Shapes: x (", "Parameters", "Args and errors: ", "Source: "):
+        assert words in cell_type.__doc__, words
+
+
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_every_layer_names_torchs_and_says_where_call_shapes_and_errors_stand(name):
+    documentation = " ".join(PUBLIC[name].__doc__.split())
+    assert documentation.startswith(f"``torch.nn.{name}``: layers of ``{name}Cell``")
+    assert "Call, shapes and errors: see ``Recurrent``" in documentation
+    for words in (
+        "Call: ",
+        "shapes as in",
+        "lengths: ",
+        "Args:",
+        "Raises:",
+        "ValueError",
+        "TypeErr",
+    ):
+        assert words in Recurrent.__doc__, words
+
+
+@pytest.mark.parametrize("name", ["Linear", "Embedding"])
+def test_every_feedforward_layer_states_shapes_and_parameters(name):
+    assert "Shapes: " in PUBLIC[name].__doc__
+    assert "Parameter" in PUBLIC[name].__doc__
+
+
+RAISING = [
+    name
+    for name, value in PUBLIC.items()
+    if inspect.isfunction(value) and "raise " in inspect.getsource(value)
+]
+
+
+@pytest.mark.parametrize("name", RAISING)
+def test_every_function_that_raises_says_what(name):
+    assert "Raises:" in PUBLIC[name].__doc__
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_argument_documented_by_name_exists(name):
+    """Of ``Args:`` sections: a docstring must not describe a parameter that is gone."""
+    value = PUBLIC[name]
+    section = re.search(r"\n *Args:\n((?: {8,}.*\n?)+)", value.__doc__ or "")
+    if section:
+        described = re.findall(r"^ {8}([\w, ]+): ", inspect.cleandoc("x\n" + section[0]), re.M)
+        described = described or re.findall(
+            r"^ {4}([\w, ]+): ", inspect.cleandoc("x\n" + section[0]), re.M
+        )
+        known = inspect.signature(value.__init__ if inspect.isclass(value) else value).parameters
+        assert {word for group in described for word in group.split(", ")} <= set(known)
+
+
+# Shapes
+
+
+def sizes(text, known):
+    """``"3H, I"`` as numbers."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    return tuple(
+        int(re.match(r"\d*", word)[0] or 1) * known[word.lstrip("0123456789")] for word in words
+    )
+
+
+def documented_shapes(documentation, known):
+    named = re.findall(r"``(\w+)``\s\(([\w, ]+)\)", " ".join(documentation.split()))
+    return {name: sizes(shape, known) for name, shape in named}
+
+
+@every_cell
+def test_documented_parameters_have_the_documented_shapes(cell_type):
+    cell = CELLS[cell_type]()
+    actual = {name: value.shape for name, value in nnx.state(cell, nnx.Param).items()}
+    assert documented_shapes(cell_type.__doc__, {"I": I, "H": H, "P": P}) == actual
+
+
+@every_cell
+def test_documented_shapes_of_a_step_are_those_of_a_step(cell_type):
+    cell = CELLS[cell_type]()
+    known = {"I": I, "H": H, "P": P}
+    line = re.search(r"Shapes: (.*?)\. Parameters", " ".join(cell_type.__doc__.split()))[1]
+    documented = {}
+    for names, shape in re.findall(r"(\w(?: and \w)*) \(\*batch, (\w)\)", line):
+        documented |= dict.fromkeys(names.split(" and "), (7, known[shape]))
+    carry = cell.initialize_carry((7, I))
+    new_carry, y = jax.eval_shape(cell, carry, jnp.zeros(documented.pop("x")))
+    assert documented == {name: leaf.shape for name, leaf in new_carry._asdict().items()}
+    assert y.shape == new_carry.h.shape and "y = h_t" in line
+
+
+@pytest.mark.parametrize(
+    ("layer", "known"),
+    [
+        (jax_rnn.Linear, {"in_features": 3, "out_features": 5}),
+        (jax_rnn.Embedding, {"num_embeddings": 3, "embedding_dim": 5}),
+    ],
+)
+def test_documented_parameters_of_feedforward_layers_have_the_documented_shapes(layer, known):
+    state = nnx.state(layer(**known, rngs=nnx.Rngs(0)), nnx.Param)
+    actual = {name: value.shape for name, value in state.items()}
+    assert documented_shapes(layer.__doc__, known) == actual
+
+
+# Equations
+
+
+FUNCTIONS = {r"\sigma": lambda x: 1 / (1 + np.exp(-x)), r"\tanh": np.tanh}
+
+
+class Reader:
+    r"""Reads the LaTeX of the docstrings literally: vectors, matrices, +, -, products, functions.
+
+    Things side by side are multiplied from the right: a matrix with the vector after it, vectors
+    element by element.
+    """
+
+    token = re.compile(r"\\?[A-Za-z]+(?:_\{[^}]*\}|_t)?|\d+|[()+-]")
+
+    def __init__(self, values):
+        self.values = values
+
+    def read(self, text):
+        self.tokens = self.token.findall(text)
+        assert "".join(self.tokens) == re.sub(r"\s", "", text), "not understood: " + text
+        value = self.sum()
+        assert not self.tokens, text
+        return value
+
+    def peek(self):
+        return self.tokens[0] if self.tokens else None
+
+    def sum(self):
+        value = self.product()
+        while self.peek() in ("+", "-"):
+            sign = 1 if self.tokens.pop(0) == "+" else -1
+            value = value + sign * self.product()
+        return value
+
+    def product(self):
+        left = self.factor()
+        if self.peek() in (None, "+", "-", ")"):
+            return left
+        right = self.product()
+        return left @ right if np.ndim(left) == 2 else left * right
+
+    def factor(self):
+        token = self.tokens.pop(0)
+        if token in FUNCTIONS:
+            return FUNCTIONS[token](self.factor())
+        if token == "(":
+            value = self.sum()
+            assert self.tokens.pop(0) == ")"
+            return value
+        return float(token) if token.isdigit() else self.values(token)
+
+
+def equations(cell_type):
+    """``[(left, right), ...]``, without LaTeX's alignment."""
+    block = re.search(r"\.\. math::\n(.*?)\n\n", cell_type.__doc__, re.S)[1]
+    lines = (line.replace(r"\\", "").replace("&", "").split("=") for line in block.splitlines())
+    return [(left.strip(), right.strip()) for left, right in lines]
+
+
+def symbol(cell, name):
+    r"""``W_{ir}``: the rows of gate r of weight_ih. ``b_{hn}``: those of gate n of bias_hh."""
+    letter, place = re.fullmatch(r"([Wb])_\{(\w+)\}", name).groups()
+    kind = {"W": "weight", "b": "bias"}[letter]
+    parameter = getattr(cell, f"{kind}_{place}", None)
+    if parameter is not None:  # the whole of it
+        return np.asarray(parameter[...])
+    rows = np.asarray(getattr(cell, f"{kind}_{place[0]}h")[...])
+    return np.split(rows, len(cell.gates))[cell.gates.index(place[1:])]
+
+
+def follow(equations, cell, carry, x):
+    """The values of all left sides, one equation after the other."""
+    known = {"x_t": x} | {f"{name}_{{t-1}}": value for name, value in carry.items()}
+    reader = Reader(lambda name: known[name] if name in known else symbol(cell, name))
+    for left, right in equations:
+        known[left] = reader.read(right)
+    return known
+
+
+@pytest.fixture(scope="module")
+def in_float64():
+    """Every cell with a carry, an input, and what a step makes of them."""
+    random = np.random.default_rng(0).normal
+    found = {}
+    with jax.enable_x64(True):
+        for cell_type, build in CELLS.items():
+            cell = build()
+            fields = cell.initialize_carry((I,))
+            carry = type(fields)(*(random(size=leaf.shape) for leaf in fields))
+            x = random(size=I)
+            step = jax.jit(cell)(jax.tree.map(jnp.asarray, carry), jnp.asarray(x))
+            new_carry, y = jax.tree.map(np.asarray, step)
+            found[cell_type] = cell, carry._asdict(), x, new_carry._asdict(), y
+    return found
+
+
+@every_cell
+def test_equations_are_what_the_cell_computes(cell_type, in_float64):
+    cell, carry, x, new_carry, y = in_float64[cell_type]
+    values = follow(equations(cell_type), cell, carry, x)
+    for name, value in new_carry.items():
+        np.testing.assert_allclose(values[f"{name}_t"], value, rtol=0, atol=1e-13, err_msg=name)
+    np.testing.assert_allclose(values["h_t"], y, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("cell_type", "written", "changed"),
+    [
+        (GRUCell, "(1 - z_t) n_t + z_t h_{t-1}", "z_t n_t + (1 - z_t) h_{t-1}"),
+        (GRUCell, "r_t (W_{hn} h_{t-1} + b_{hn})", "W_{hn} (r_t h_{t-1}) + b_{hn}"),
+        (GRUCell, r"\sigma(W_{ir} x_t", r"\sigma(W_{iz} x_t"),
+        (OriginalGRUCell, "W_{hn} (r_t h_{t-1}) + b_{hn}", "r_t (W_{hn} h_{t-1} + b_{hn})"),
+        (LSTMCell, "+ b_{hf}", ""),
+        (LSTMCell, r"o_t \tanh(c_t)", "o_t c_t"),
+        (ProjectedLSTMCell, "f_t c_{t-1} + i_t g_t", "i_t c_{t-1} + f_t g_t"),
+        (RNNCell, r"\tanh(", r"\sigma("),
+    ],
+)
+def test_another_equation_would_be_noticed(cell_type, written, changed, in_float64):
+    cell, carry, x, new_carry, _ = in_float64[cell_type]
+    others = [(left, right.replace(written, changed)) for left, right in equations(cell_type)]
+    assert others != equations(cell_type)
+    values = follow(others, cell, carry, x)
+    assert np.abs(values["h_t"] - new_carry["h"]).max() > 1e-4
+
+
+@every_cell
+def test_equations_name_the_gates_in_the_order_of_the_parameters(cell_type):
+    gates = cell_type.gates
+    if gates == ("hidden",):
+        return
+    text = " ".join(right for _, right in equations(cell_type))
+    for letters in ("W_{i", "b_{i", "b_{h"):
+        named = re.findall(re.escape(letters) + r"(\w)\}", text)
+        assert tuple(named) == gates, letters
+    assert tuple(left[0] for left, _ in equations(cell_type))[: len(gates)] == gates
+    in_words = re.search(r"gates in the order ([a-z ]+):", " ".join(cell_type.__doc__.split()))[1]
+    assert tuple(in_words.split()) == gates
+
+
+# Code blocks
+
+
+def test_the_cell_in_the_docstring_of_gated_cell_is_the_rnn_cell(close):
+    block = re.search(r"::\n\n((?: {8}.*\n|\n)+)", jax_rnn.GatedCell.__doc__)[1]
+    namespace = {"jnp": jnp} | {
+        name: PUBLIC[name] for name in ("GatedCell", "HiddenCarry", "unstack")
+    }
+    exec(inspect.cleandoc("x\n" + block).removeprefix("x\n"), namespace)
+    plain, elman = (cell(I, H, rngs=nnx.Rngs(0)) for cell in (namespace["PlainCell"], RNNCell))
+    carry, x = plain.initialize_carry((4, I)), jnp.ones((4, I))
+    close(plain(carry, x), elman(carry, x), 0)
+
+
+GUIDE = Path(__file__).parents[1] / "docs" / "torch.md"
+
+
+def code_blocks():
+    text = GUIDE.read_text()
+    for match in re.finditer(r"^```python\n(.*?)^```", text, re.M | re.S):
+        heading = re.findall(r"^## (.*)$", text[: match.start()], re.M)[-1]
+        line = text[: match.start()].count("\n") + 1
+        yield pytest.param("\n" * line + match[1], id=f"{heading}, line {line}")
+
+
+@pytest.mark.parametrize("block", list(code_blocks()))
+def test_code_blocks_of_the_guide_for_torchs_users_run(block, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, str(GUIDE), "exec"), {"__name__": "__main__"})
+
+
+def test_the_guide_mentions_only_names_that_exist():
+    text = GUIDE.read_text()
+    names = set(re.findall(r"jax_rnn\.(\w+)", text))
+    assert len(names) >= 10
+    assert names <= set(PUBLIC) | {"initializers"}

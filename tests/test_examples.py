@@ -1,0 +1,64 @@
+"""What the documents show runs, as it stands there."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
+
+PRINTS = {
+    "many_seeds": r"RNN +ever +\d+ +at epoch 100 +\d+",
+    "quickstart": r"epoch 100 +loss 0\.\d+ +ihello",
+    "torch_weights": r"JAX, same weights: +(\S+)",
+    "your_own_cell": r"epoch: 100, loss: 0\.000, predicted string: ihello",
+}
+
+
+def run(*arguments: str, folder: Path) -> str:
+    """Python in a folder of its own, on one device, as a user has it."""
+    environment = {**os.environ, "XLA_FLAGS": ""}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_runs_and_prints_what_it_promises(path, tmp_path):
+    assert re.search(PRINTS[path.stem], run(str(path), folder=tmp_path))
+
+
+def test_weights_from_torch_give_torchs_loss_in_the_example(tmp_path):
+    printed = run(str(ROOT / "examples" / "torch_weights.py"), folder=tmp_path)
+    trained, same, more, back = (float(x) for x in re.findall(r": +(\d\.\d+)", printed))
+    assert abs(trained - same) < 2e-6
+    assert abs(more - back) < 2e-6
+    assert more < same
+
+
+def test_every_block_of_the_readme_runs(tmp_path):
+    assert len(BLOCKS) == 4
+    for block in BLOCKS:
+        run("-c", block, folder=tmp_path)
+
+
+def test_the_readme_shows_the_quickstart():
+    assert BLOCKS[0] == (ROOT / "examples" / "quickstart.py").read_text()
+
+
+def test_the_readme_lists_every_lesson_and_links_only_to_what_is_there():
+    from jax_rnn.lessons import NAMES
+
+    assert re.findall(r"\| \[`(\w+)`\]", README) == list(NAMES)
+    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / link).exists(), link

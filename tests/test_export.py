@@ -1,0 +1,93 @@
+"""Programs for other machines: lowered for every platform, and spread over many devices."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax import export
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jax_rnn.lessons import NAMES, load
+from jax_rnn.train.loop import prepare, scan_steps
+
+PLATFORMS = ["cpu", "cuda", "tpu"]
+TRAINED = [name for name in NAMES if load(name).trained]
+FORWARD = [name for name in NAMES if not load(name).trained]
+STEPS = 3
+
+
+def training(name):
+    lesson = load(name)
+    model = lesson.build(rngs=nnx.Rngs(1))
+    return prepare(model, lesson.loss, lesson.optimizer()), lesson.batch()
+
+
+def exported(function, *arguments):
+    """One program for all platforms, which takes and returns leaves, and the leaves to give it."""
+    leaves, tree = jax.tree.flatten(arguments)
+
+    def flat(*leaves):
+        return jax.tree.leaves(function(*jax.tree.unflatten(tree, leaves)))
+
+    program = export.export(jax.jit(flat), platforms=PLATFORMS)(*leaves)
+    assert sorted(program.platforms) == sorted(PLATFORMS)
+    return program, leaves
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_training_step_lowers_for_every_platform_and_runs_on_this_one(name, close):
+    (state, step), batch = training(name)
+    program, leaves = exported(step, state, batch)
+    new_state, report = jax.jit(step)(state, batch)
+    close(program.call(*leaves), jax.tree.leaves((new_state, report)), 1e-6)
+    loss, _ = load(name).loss(load(name).build(rngs=nnx.Rngs(1)), batch)
+    assert report.loss == pytest.approx(float(loss), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", FORWARD)
+def test_a_forward_pass_lowers_for_every_platform_and_runs_on_this_one(name, close):
+    lesson = load(name)
+    graphdef, state = nnx.split(lesson.build(rngs=nnx.Rngs(1)))
+
+    def forward(state, inputs, hidden):
+        return nnx.merge(graphdef, state)(inputs, hidden)
+
+    arguments = state, jnp.asarray(lesson.inputs), lesson.hidden
+    program, leaves = exported(forward, *arguments)
+    close(program.call(*leaves), jax.tree.leaves(forward(*arguments)), 1e-6)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_training_on_eight_devices_gives_the_history_of_one(name):
+    """State and batch stand whole on every device, so every device does what one alone does."""
+    devices = jax.devices()
+    if len(devices) < 8:
+        pytest.skip(
+            "needs 8 devices; XLA_FLAGS=--xla_force_host_platform_device_count=8 makes them"
+        )
+    (state, step), batch = training(name)
+    run = jax.jit(lambda state, batch: scan_steps(step, state, batch, STEPS))
+    _, alone = run(*jax.device_put((state, batch), devices[0]))
+    everywhere = NamedSharding(Mesh(np.array(devices[:8]), ("seed",)), PartitionSpec())
+    last, together = run(*jax.device_put((state, batch), everywhere))
+    assert all(len(leaf.sharding.device_set) == 8 for leaf in jax.tree.leaves(last))
+    assert together.loss.shape == (STEPS,)
+    np.testing.assert_allclose(together.loss, alone.loss, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(together.metrics["prediction"], alone.metrics["prediction"])
+
+
+def test_windows_split_over_eight_devices_give_the_loss_of_one():
+    """The batch of 168 windows in eight parts: the mean over all of them stays the mean."""
+    if len(jax.devices()) < 8:
+        pytest.skip(
+            "needs 8 devices; XLA_FLAGS=--xla_force_host_platform_device_count=8 makes them"
+        )
+    (state, step), batch = training("long_sentence_windows")
+    batch = jax.tree.map(lambda leaf: leaf[:168], batch)
+    mesh = Mesh(np.array(jax.devices()[:8]), ("batch",))
+    parts = jax.device_put(batch, NamedSharding(mesh, PartitionSpec("batch")))
+    state_everywhere = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
+    run = jax.jit(lambda state, batch: scan_steps(step, state, batch, STEPS))
+    (_, alone), (_, together) = run(state, batch), run(state_everywhere, parts)
+    np.testing.assert_allclose(together.loss, alone.loss, rtol=0, atol=1e-5)

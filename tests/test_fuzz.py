@@ -1,0 +1,370 @@
+"""Drawn cases agree with torch, the drawing leaves nothing out, and a wrong library is caught."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import combinations
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+pytest.importorskip("torch")
+
+import fuzz
+import jax
+import jax.numpy as jnp
+import optax
+from fuzz import CASES_PER_STRUCTURE, OPTIONS, Case, Mismatch, draw, options, run
+from jax.core import Tracer
+
+from jax_rnn import recurrent
+from jax_rnn.cells.base import AffineCell, affine
+from jax_rnn.cells.gru import GRUCell
+from jax_rnn.cells.lstm import LSTMCell
+from jax_rnn.cells.projected_lstm import ProjectedLSTMCell
+from jax_rnn.recurrent import Recurrent
+from jax_rnn.scans.sequential import sequential
+
+pytestmark = pytest.mark.filterwarnings("ignore:dropout option adds dropout")
+
+CASES = 10_000
+SEEDS_OF_A_STRUCTURE = st.lists(
+    st.integers(0, CASES_PER_STRUCTURE - 1), min_size=1, max_size=12, unique=True
+)
+
+
+@lru_cache
+def cases() -> list[Case]:
+    return [draw(seed) for seed in range(CASES)]
+
+
+@lru_cache
+def structures_of(layer: str) -> list[int]:
+    """Numbers of the structures with that layer, the simplest first."""
+
+    def complexity(number: int) -> tuple[int, ...]:
+        s = draw(number * CASES_PER_STRUCTURE).structure
+        switches = (s.bidirectional, s.ragged, s.hx, s.bias, s.batch_first, s.dropout > 0)
+        return s.num_layers, sum(switches), s.batch * s.steps * s.hidden_size * s.input_size
+
+    numbers = range(CASES // CASES_PER_STRUCTURE)
+    chosen = [n for n in numbers if draw(n * CASES_PER_STRUCTURE).structure.layer == layer]
+    return sorted(chosen, key=complexity)
+
+
+@pytest.mark.parametrize("layer", OPTIONS["layer"])
+@settings(max_examples=12, deadline=None)
+@given(place=st.integers(0, 59), seeds=SEEDS_OF_A_STRUCTURE)
+def test_drawn_cases_agree_with_torch(layer, place, seeds):
+    number = structures_of(layer)[place]
+    for seed in seeds:
+        run(draw(number * CASES_PER_STRUCTURE + seed))
+
+
+def test_a_seed_always_draws_the_same_case():
+    assert draw(1234) == draw(1234)
+    first, second = fuzz.data_of(draw(1234)), fuzz.data_of(draw(1234))
+    assert jax.tree.all(jax.tree.map(partial(np.array_equal, equal_nan=True), first, second))
+
+
+def test_every_value_of_every_option_and_every_pair_of_them_is_drawn():
+    drawn = {pair for case in cases() for pair in combinations(options(case).items(), 2)}
+    for (a, values), (b, others) in combinations(OPTIONS.items(), 2):
+        for value in values:
+            for other in others:
+                no_such_pair = (a, b) == ("lengths", "padding") and (
+                    (value == "none") != (other == "none")
+                )
+                assert (((a, value), (b, other)) in drawn) != no_such_pair, (a, value, b, other)
+
+
+def test_sizes_are_all_different():
+    for structure in {case.structure for case in cases()}:
+        s = structure
+        sizes = [s.input_size, s.hidden_size, s.batch, s.steps, s.proj_size]
+        assert len({*sizes}) == 5 and 0 <= s.proj_size < s.hidden_size, structure
+
+
+def test_lengths_are_what_their_name_says():
+    unsorted = set()
+    for case in cases()[::7]:
+        lengths, steps = fuzz.data_of(case).lengths, case.structure.steps
+        if lengths is None:
+            assert case.lengths == "none"
+            continue
+        kept = lengths.clip(0, steps)
+        if case.lengths != "zero" and case.lengths != "beyond":
+            assert (lengths == kept).all() and lengths.min() >= 1
+        if case.lengths == "mixed" and lengths.size > 1:
+            assert {1, steps} <= {*lengths.tolist()}
+        if case.lengths == "equal":
+            assert len({*lengths.flat}) == 1
+        if case.lengths == "full":
+            assert (lengths == steps).all()
+        if case.lengths == "zero":
+            assert 0 in lengths
+        if case.lengths == "beyond":
+            assert (lengths != kept).any()
+        if lengths.size > 1 and (np.diff(lengths) > 0).any():
+            unsorted.add(case.lengths)
+    assert unsorted == {"mixed", "zero", "beyond"}
+
+
+def test_padding_holds_what_its_name_says_and_nothing_else_does():
+    for case in cases()[::7]:
+        input = fuzz.data_of(case).input
+        if case.padding == "nan":
+            assert not np.isinf(input).any()
+        elif case.padding == "inf":
+            assert not np.isnan(input).any()
+        else:
+            assert np.isfinite(input).all()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A mistake in the library, a case where it shows, and where it shows first."""
+
+    name: str
+    target: Any
+    attribute: str
+    wrong: Callable[[Any], Any]
+    case: dict[str, Any]
+    quantity: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def gates_in_order(*order: int):
+    def wrong(update):
+        return lambda cell, x, h, carry: update(
+            cell, x[..., jnp.array(order), :], h[..., jnp.array(order), :], carry
+        )
+
+    return wrong
+
+
+def without_reset_bias(update):
+    def wrong(cell, x, h, carry):
+        return update(cell, x, h.at[..., 2, :].add(-cell.bias_hh[2 * cell.hidden_size :]), carry)
+
+    return wrong
+
+
+def one_bias_learns(recur):
+    return lambda cell, h: cell.by_gate(
+        affine(h, cell.weight_hh, jax.lax.stop_gradient(cell.bias_hh[...]))
+    )
+
+
+def backward_state_of_the_last_step(scan):
+    def wrong(cell, carry, xs, *, reverse=False, **keywords):
+        carry, ys = scan(cell, carry, xs, reverse=reverse, **keywords)
+        return (carry._replace(h=ys[-1]) if reverse else carry), ys
+
+    return wrong
+
+
+def without_mask(scan):
+    return lambda *arguments, mask=None, **keywords: scan(*arguments, **keywords)
+
+
+def masked_after_the_cell(scan):
+    """Every value is right, but 0 * NaN reaches the gradients."""
+
+    def wrong(cell, carry, xs, *, mask=None, reverse=False, unroll=1):
+        def body(old, inputs):
+            x, keep = inputs
+            new, y = cell.step(old, x)
+            new = jax.tree.map(lambda a, b: jnp.where(keep[..., None], a, b), new, old)
+            return new, jnp.where(keep[..., None], y, 0)
+
+        return jax.lax.scan(body, carry, (cell.project(xs), mask), reverse=reverse)
+
+    return wrong
+
+
+def forgets_hx_of_empty_rows(scan):
+    def wrong(cell, carry, xs, *, mask, **keywords):
+        carry, ys = scan(cell, carry, xs, mask=mask, **keywords)
+        return jax.tree.map(lambda x: jnp.where(mask.any(0)[..., None], x, 0), carry), ys
+
+    return wrong
+
+
+def directions_swapped(initial_carries):
+    def wrong(layer, batch, hx):
+        carries = initial_carries(layer, batch, hx)
+        return [carries[k ^ 1] for k in range(len(carries))]
+
+    return wrong
+
+
+def states_ordered_by_direction(call):
+    def wrong(layer, *arguments, **keywords):
+        output, h_n = call(layer, *arguments, **keywords)
+        return output, h_n[jnp.array([0, 2, 1, 3])]
+
+    return wrong
+
+
+def known_lengths_ignored(to_mask):
+    def wrong(lengths, steps):
+        return to_mask(
+            lengths if isinstance(lengths, Tracer) else jnp.full_like(lengths, 99), steps
+        )
+
+    return wrong
+
+
+LSTM, GRU = {"layer": "LSTM"}, {"layer": "GRU"}
+BIDIRECTIONAL = GRU | {"bidirectional": True}
+RAGGED = GRU | {"lengths": "mixed", "batched": True}
+FAULTS = [
+    Fault("GRU gates", GRUCell, "update", gates_in_order(1, 0, 2), GRU, "output"),
+    Fault(
+        "LSTM gates", LSTMCell, "update", gates_in_order(0, 2, 1, 3), {"layer": "LSTM"}, "output"
+    ),
+    Fault(
+        "projected LSTM gates",
+        ProjectedLSTMCell,
+        "update",
+        gates_in_order(1, 0, 2, 3),
+        {"layer": "LSTM proj"},
+        "output",
+    ),
+    Fault("no reset bias", GRUCell, "update", without_reset_bias, GRU | {"bias": True}, "output"),
+    Fault(
+        "one bias learns", AffineCell, "recur", one_bias_learns, GRU | {"bias": True}, "bias_hh_l0"
+    ),
+    Fault(
+        "backward state of the last step",
+        recurrent,
+        "sequential",
+        backward_state_of_the_last_step,
+        BIDIRECTIONAL | {"lengths": "none"},
+        "h_n",
+    ),
+    Fault("no mask", recurrent, "sequential", without_mask, RAGGED | {"padding": "nan"}, "output"),
+    Fault(
+        "no mask, harmless padding",
+        recurrent,
+        "sequential",
+        without_mask,
+        RAGGED | {"padding": "numbers"},
+        "output",
+    ),
+    Fault(
+        "masked after the cell",
+        recurrent,
+        "sequential",
+        masked_after_the_cell,
+        RAGGED | {"padding": "nan"},
+        "gradient: ",
+    ),
+    Fault(
+        "empty rows forget hx",
+        recurrent,
+        "sequential",
+        forgets_hx_of_empty_rows,
+        RAGGED | {"lengths": "zero", "hx": True},
+        "h_n",
+    ),
+    Fault(
+        "hx of the directions swapped",
+        Recurrent,
+        "_initial_carries",
+        directions_swapped,
+        BIDIRECTIONAL | {"hx": True},
+        "forward: ",
+    ),
+    Fault(
+        "states ordered by direction",
+        Recurrent,
+        "__call__",
+        states_ordered_by_direction,
+        BIDIRECTIONAL | {"num_layers": 2},
+        "h_n",
+    ),
+    Fault(
+        "known lengths ignored",
+        recurrent,
+        "lengths_to_mask",
+        known_lengths_ignored,
+        {"lengths": "mixed", "batched": True, "padding": "numbers", "eager": True},
+        "output, eager",
+    ),
+    Fault("another Adam", optax, "adam", lambda adam: partial(adam, b2=0.99), GRU, "adam: "),
+]
+
+
+def first_case(wanted: dict[str, Any]) -> Case:
+    """The simplest case with these options in float64, with several steps, rows and features."""
+    wanted = {"dtype": "float64"} | wanted
+    fitting = [
+        case
+        for case in cases()
+        if wanted.items() <= options(case).items()
+        and min(case.structure.steps, case.structure.batch, case.structure.hidden_size) > 1
+    ]
+    return min(fitting, key=lambda case: (case.structure.num_layers, case.eager, case.seed))
+
+
+@pytest.fixture
+def plant(monkeypatch):
+    """``plant(fault)``: the library has it until the test ends."""
+
+    def put(fault: Fault) -> None:
+        original = getattr(fault.target, fault.attribute)
+        monkeypatch.setattr(fault.target, fault.attribute, fault.wrong(original))
+
+    fuzz.program.cache_clear()
+    yield put
+    fuzz.program.cache_clear()
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_a_wrong_library_is_caught(fault, plant):
+    case = first_case(fault.case)
+    plant(fault)
+    with pytest.raises(Mismatch) as caught:
+        run(case)
+    message = str(caught.value)
+    assert fault.quantity in message.splitlines()[0]
+    assert message.splitlines()[1].strip() == f"python -m tests.fuzz --only {case.seed}"
+
+
+def test_the_scan_that_the_faults_replace_is_the_one_in_use():
+    assert recurrent.sequential is sequential
+
+
+def test_an_error_inside_the_library_names_the_case_too(monkeypatch):
+    fuzz.program.cache_clear()
+    monkeypatch.setattr(recurrent, "sequential", None)
+    case = first_case(GRU)
+    with pytest.raises(TypeError) as caught:
+        run(case)
+    fuzz.program.cache_clear()
+    assert f"--only {case.seed}" in "".join(caught.value.__notes__)
+
+
+def test_the_command_reports_failures_and_how_to_repeat_them(plant, tmp_path, capsys):
+    case = first_case(GRU)
+    wanted = ["--only", str(case.seed), "--json", str(tmp_path / "summary.json")]
+    assert fuzz.main(wanted) == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["cases"] == 1 and not summary["failures"]
+    assert summary["options"]["layer"]["GRU"]["cases"] == 1
+    assert summary["quantities"]["float64"]["forward: output"]["error"] < 1e-12
+    assert "1 cases, 0 failures" in capsys.readouterr().out
+
+    fuzz.program.cache_clear()
+    plant(FAULTS[0])
+    assert fuzz.main(wanted) == 1
+    assert [*json.loads((tmp_path / "summary.json").read_text())["failures"]] == [str(case.seed)]
+    assert f"python -m tests.fuzz --only {case.seed}" in capsys.readouterr().out

@@ -1,0 +1,195 @@
+"""Weights to torch and back: the same names, shapes and numbers, or an error that tells all."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jax_rnn import (
+    GRU,
+    LSTM,
+    RNN,
+    Embedding,
+    GRUCell,
+    Linear,
+    LSTMCell,
+    RNNCell,
+    load_torch_state_dict,
+    torch_state_dict,
+)
+
+torch = pytest.importorskip("torch")
+
+I, H, B, T, V = 3, 4, 2, 5, 7  # noqa: E741
+
+
+class Model(nnx.Module):
+    """One of everything, and a list of more."""
+
+    def __init__(self, rngs):
+        self.embedding = Embedding(V, I, rngs=rngs)
+        self.rnn = LSTM(I, H, 2, rngs=rngs)
+        self.heads = nnx.List([Linear(H, 6, rngs=rngs), Linear(H, V, bias=False, rngs=rngs)])
+        self.scale = nnx.Param(jax.random.normal(rngs.params(), (6,)))
+
+    def __call__(self, ids):
+        outputs, _ = self.rnn(self.embedding(ids))
+        return self.heads[0](outputs) * self.scale[...], self.heads[1](outputs)
+
+
+class TorchModel(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(V, I)
+        self.rnn = torch.nn.LSTM(I, H, 2)
+        self.heads = torch.nn.ModuleList([torch.nn.Linear(H, 6), torch.nn.Linear(H, V, bias=False)])
+        self.scale = torch.nn.Parameter(torch.randn(6))
+
+    def forward(self, ids):
+        outputs, _ = self.rnn(self.embedding(ids))
+        return self.heads[0](outputs) * self.scale, self.heads[1](outputs)
+
+
+PAIRS = {
+    "rnn": (partial(RNN, I, H, 3, bias=False), partial(torch.nn.RNN, I, H, 3, bias=False)),
+    "lstm": (partial(LSTM, I, H, 2), partial(torch.nn.LSTM, I, H, 2)),
+    "gru": (partial(GRU, I, H), partial(torch.nn.GRU, I, H)),
+    "rnn cell": (partial(RNNCell, I, H), partial(torch.nn.RNNCell, I, H)),
+    "lstm cell": (partial(LSTMCell, I, H), partial(torch.nn.LSTMCell, I, H)),
+    "gru cell": (partial(GRUCell, I, H, False), partial(torch.nn.GRUCell, I, H, False)),
+    "linear": (partial(Linear, I, H), partial(torch.nn.Linear, I, H)),
+    "linear without bias": (
+        partial(Linear, I, H, bias=False),
+        partial(torch.nn.Linear, I, H, bias=False),
+    ),
+    "embedding": (partial(Embedding, V, I), partial(torch.nn.Embedding, V, I)),
+    "model": (Model, TorchModel),
+}
+every_pair = pytest.mark.parametrize("name", PAIRS)
+
+
+def pair(name):
+    ours, theirs = PAIRS[name]
+    torch.manual_seed(1)
+    return ours(rngs=nnx.Rngs(0)), theirs()
+
+
+def numpy_of(state_dict):
+    return {name: value.numpy() for name, value in state_dict.items()}
+
+
+@every_pair
+def test_names_and_shapes_are_torchs(name):
+    ours, theirs = pair(name)
+    shapes = {k: v.shape for k, v in torch_state_dict(ours).items()}
+    assert shapes == {k: tuple(v.shape) for k, v in theirs.state_dict().items()}
+
+
+@every_pair
+def test_torch_to_here_and_back(name):
+    ours, theirs = pair(name)
+    source = numpy_of(theirs.state_dict())
+    assert any((torch_state_dict(ours)[k] != v).any() for k, v in source.items())
+    load_torch_state_dict(ours, source)
+    jax.tree.map(np.testing.assert_array_equal, torch_state_dict(ours), source)
+
+
+@every_pair
+def test_here_to_torch_and_back(name):
+    ours, theirs = pair(name)
+    source = torch_state_dict(ours)
+    theirs.load_state_dict({k: torch.tensor(v) for k, v in source.items()}, strict=True)
+    other = PAIRS[name][0](rngs=nnx.Rngs(5))
+    load_torch_state_dict(other, theirs.state_dict())
+    before, after = nnx.state(ours), nnx.state(other)
+    jax.tree.map(np.testing.assert_array_equal, nnx.to_pure_dict(after), nnx.to_pure_dict(before))
+
+
+@pytest.fixture
+def twins(x64):
+    """The model here and in torch, float64, the same weights."""
+    ours, theirs = pair("model")
+    load_torch_state_dict(ours, theirs.double().state_dict())
+    return ours, theirs
+
+
+def test_loaded_model_computes_what_torch_computes_and_its_gradients_have_torchs_names(
+    twins, close
+):
+    ours, theirs = twins
+    ids = np.random.default_rng(0).integers(V, size=(T, B))
+
+    @jax.jit
+    def run(model, ids):
+        def value(model):
+            first, second = model(ids)
+            return (first**2).sum() + jnp.sin(second).sum(), (first, second)
+
+        return jax.grad(value, has_aux=True)(model)
+
+    gradients, outputs = run(ours, jnp.asarray(ids))
+    first, second = theirs(torch.tensor(ids))
+    ((first**2).sum() + torch.sin(second).sum()).backward()
+
+    close(outputs, (first.detach().numpy(), second.detach().numpy()), 1e-11)
+    named = torch_state_dict(ours, nnx.state(gradients))
+    close(named, {k: v.grad.numpy() for k, v in theirs.named_parameters()}, 1e-11)
+
+
+def test_naming_gradients_leaves_the_model_alone(twins):
+    model, _ = twins
+    before = torch_state_dict(model)
+    ones = jax.tree.map(jnp.ones_like, nnx.state(model))
+    assert all((value == 1).all() for value in torch_state_dict(model, ones).values())
+    jax.tree.map(np.testing.assert_array_equal, torch_state_dict(model), before)
+
+
+def test_dtypes_stay_those_of_the_module():
+    layer = GRU(I, H, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    source = numpy_of(torch.nn.GRU(I, H).double().state_dict())
+    load_torch_state_dict(layer, source)
+    assert {v.dtype for v in torch_state_dict(layer).values()} == {jnp.dtype(jnp.bfloat16)}
+    np.testing.assert_allclose(
+        np.float64(torch_state_dict(layer)["bias_ih_l0"]), source["bias_ih_l0"], rtol=2**-8
+    )
+
+
+def test_all_faults_are_told_and_nothing_is_loaded():
+    ours, theirs = pair("model")
+    before = torch_state_dict(ours)
+    faulty = numpy_of(theirs.state_dict())
+    del faulty["rnn.weight_hh_l1"], faulty["scale"]
+    faulty["rnn.weight_ih_l0_reverse"] = np.zeros((4 * H, I))
+    faulty["head.weight"] = np.zeros((6, H))
+    faulty["heads.0.weight"] = faulty["heads.0.weight"].T
+    faulty["rnn.bias_ih_l0"] = np.zeros(3 * H)
+
+    with pytest.raises(ValueError, match="does not fit Model") as refusal:
+        load_torch_state_dict(ours, faulty)
+    assert sorted(line.strip() for line in str(refusal.value).splitlines()[1:]) == [
+        "misshapen: heads.0.weight, expected (6, 4), got (4, 6)",
+        "misshapen: rnn.bias_ih_l0, expected (16,), got (12,)",
+        "missing: rnn.weight_hh_l1",
+        "missing: scale",
+        "unexpected: head.weight",
+        "unexpected: rnn.weight_ih_l0_reverse",
+    ]
+    jax.tree.map(np.testing.assert_array_equal, torch_state_dict(ours), before)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "words"),
+    [
+        (torch.nn.LSTM(I, H), "misshapen: weight_ih_l0, expected \\(12, 3\\), got \\(16, 3\\)"),
+        (torch.nn.GRU(I, H, bias=False), "missing: bias_ih_l0"),
+        (torch.nn.GRU(I, H, 2), "unexpected: weight_hh_l1"),
+        (torch.nn.GRU(I, H, bidirectional=True), "unexpected: weight_ih_l0_reverse"),
+        (torch.nn.GRUCell(I, H), "missing: weight_ih_l0(.|\n)*unexpected: weight_ih"),
+    ],
+)
+def test_another_layers_weights_are_refused(theirs, words):
+    with pytest.raises(ValueError, match=words):
+        load_torch_state_dict(GRU(I, H, rngs=nnx.Rngs(0)), theirs.state_dict())

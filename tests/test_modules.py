@@ -1,0 +1,177 @@
+"""Whole modules and files to and from torch."""
+
+import os
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import jax.numpy as jnp  # noqa: E402
+from flax import nnx  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
+from torch import nn  # noqa: E402
+
+from jax_rnn import (  # noqa: E402
+    GRU,
+    LSTM,
+    from_torch,
+    load_safetensors,
+    load_torch_state_dict,
+    save_safetensors,
+    to_torch,
+    torch_state_dict,
+)
+
+torch.manual_seed(0)
+MODULES = [
+    nn.RNN(3, 4, nonlinearity="relu", bidirectional=True),
+    nn.LSTM(3, 5, 2, proj_size=2, batch_first=True, dropout=0.3),
+    nn.GRU(3, 4, 2, bias=False),
+    nn.GRU(3, 4, 2, dropout=0.1).eval(),
+    nn.LSTM(3, 4).bfloat16(),
+    nn.RNNCell(3, 4, nonlinearity="relu"),
+    nn.LSTMCell(3, 4, bias=False),
+    nn.GRUCell(3, 4),
+    nn.Linear(3, 4, bias=False),
+    nn.Embedding(3, 4),
+    nn.Sequential(nn.Embedding(3, 4), nn.Linear(4, 2)),
+    nn.ModuleList([nn.GRU(2, 3), nn.LSTMCell(2, 3)]),
+    nn.ModuleDict({"a": nn.LSTM(2, 3), "b": nn.ModuleList([nn.Linear(2, 2)])}),
+]
+everything = pytest.mark.parametrize("module", MODULES, ids=lambda m: type(m).__name__)
+
+
+def same(a, b):
+    assert list(a) == list(b)
+    for name in a:
+        assert a[name].dtype == b[name].dtype, name
+        assert torch.equal(a[name], b[name]), name
+
+
+@everything
+def test_there_and_back_is_the_same_module(module):
+    back = to_torch(from_torch(module))
+    assert repr(back) == repr(module)
+    assert back.training == module.training
+    same(back.state_dict(), module.state_dict())
+
+
+@everything
+def test_a_file_goes_to_torch_and_back_unchanged(module, tmp_path):
+    ours = from_torch(module)
+    save_safetensors(ours, tmp_path / "ours.safetensors")
+    loaded = load_file(tmp_path / "ours.safetensors")
+    same({name: loaded[name] for name in module.state_dict()}, dict(module.state_dict()))
+
+    more = {name: value + 1 for name, value in loaded.items()}
+    save_file(more, tmp_path / "theirs.safetensors")
+    load_safetensors(ours, tmp_path / "theirs.safetensors")
+    for name, value in torch_state_dict(ours).items():
+        assert (value.astype(np.float64) == more[name].double().numpy()).all(), name
+    assert not list(tmp_path.glob(".*")), "a partial file was left"
+
+
+def test_converted_layers_compute_what_torch_computes():
+    theirs = nn.LSTM(3, 5, 2, proj_size=2, batch_first=True, bidirectional=True)
+    x = np.random.default_rng(0).standard_normal((2, 4, 3)).astype(np.float32)
+    output, (h, c) = from_torch(theirs)(jnp.asarray(x))
+    expected, (h_n, c_n) = theirs(torch.tensor(x))
+    for a, b in ((output, expected), (h, h_n), (c, c_n)):
+        np.testing.assert_allclose(a, b.detach().numpy(), atol=1e-6)  # float32 rounding, 4 steps
+
+
+def test_converted_embeddings_and_linears_compute_what_torch_computes():
+    theirs = nn.Sequential(nn.Embedding(6, 4), nn.Linear(4, 2))
+    ids = np.array([[0, 5], [2, 2], [1, 4]])
+    np.testing.assert_allclose(
+        from_torch(theirs)(jnp.asarray(ids)), theirs(torch.tensor(ids)).detach(), atol=1e-6
+    )
+
+
+class OwnLSTM(nn.LSTM):
+    """Looks like torch's, and may compute anything."""
+
+
+@pytest.mark.parametrize(
+    ("module", "error", "words"),
+    [
+        (nn.Conv1d(1, 1, 1), TypeError, "got Conv1d"),
+        (OwnLSTM(2, 3), TypeError, "got OwnLSTM"),
+        (nn.Sequential(nn.Linear(2, 2), nn.Tanh()), TypeError, "got Tanh"),
+        (nn.Embedding(3, 4, padding_idx=0), ValueError, "padding_idx=None, got 0"),
+        (nn.Embedding(3, 4, max_norm=1.0), ValueError, "max_norm=None, got 1.0"),
+        (nn.LSTM(2, 3).double(), ValueError, "float64 to be switched on"),
+        (nn.Sequential(nn.Linear(2, 2).half(), nn.Linear(2, 2)), ValueError, "of one dtype"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
+)
+def test_what_has_no_counterpart_is_refused(module, error, words):
+    with pytest.raises(error, match="expected") as caught:
+        from_torch(module)
+    assert words in str(caught.value)
+
+
+def test_what_torch_does_not_have_is_refused():
+    with pytest.raises(TypeError, match=r"expected one of .*reset_after=True.*got GRU"):
+        to_torch(GRU(2, 3, reset_after=False, rngs=nnx.Rngs(0)))
+
+
+def test_a_parameter_that_cannot_be_named_is_refused():
+    class Hidden(nnx.Module):
+        def __init__(self):
+            self.pair = nnx.data((nnx.Param(jnp.ones(2)), nnx.Param(jnp.ones(3))))
+
+    with pytest.raises(TypeError, match="expected every parameter"):
+        torch_state_dict(Hidden())
+
+
+def damaged(path, kind):
+    whole = path.read_bytes()
+    path.write_bytes({"cut": whole[:-3], "empty": b"", "pickle": b"\x80\x04cos\nsystem\n."}[kind])
+
+
+@pytest.mark.parametrize("kind", ["cut", "empty", "pickle"])
+def test_a_damaged_file_is_refused_and_the_module_keeps_its_weights(kind, tmp_path):
+    module, path = LSTM(2, 3, rngs=nnx.Rngs(0)), tmp_path / "weights.safetensors"
+    save_safetensors(LSTM(2, 3, rngs=nnx.Rngs(1)), path)
+    before = torch_state_dict(module)
+    damaged(path, kind)
+    with pytest.raises(ValueError, match="expected a safetensors file"):
+        load_safetensors(module, path)
+    for name, value in torch_state_dict(module).items():
+        assert (value == before[name]).all()
+
+
+def test_a_file_that_does_not_fit_is_refused_with_every_fault(tmp_path):
+    module, path = LSTM(2, 3, rngs=nnx.Rngs(0)), tmp_path / "weights.safetensors"
+    save_safetensors(GRU(2, 3, 2, rngs=nnx.Rngs(0)), path)
+    before = torch_state_dict(module)
+    with pytest.raises(ValueError, match="does not fit LSTM") as caught:
+        load_safetensors(module, path)
+    assert "misshapen: weight_ih_l0, expected (12, 2), got (9, 2)" in str(caught.value)
+    assert "unexpected: bias_hh_l1" in str(caught.value)
+    for name, value in torch_state_dict(module).items():
+        assert (value == before[name]).all()
+
+
+def test_values_that_are_no_floats_are_refused():
+    module = LSTM(2, 3, bias=False, rngs=nnx.Rngs(0))
+    whole = {name: value.astype(int) for name, value in torch_state_dict(module).items()}
+    with pytest.raises(ValueError, match="not floating: weight_hh_l0, got int64"):
+        load_torch_state_dict(module, whole)
+
+
+def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "weights.safetensors"
+    save_safetensors(LSTM(2, 3, rngs=nnx.Rngs(0)), path)
+    old = path.read_bytes()
+
+    def fail(*arguments, **options):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("jax_rnn.interop.files.save_file", fail)
+    with pytest.raises(OSError, match="no space"):
+        save_safetensors(LSTM(2, 3, rngs=nnx.Rngs(1)), path)
+    assert path.read_bytes() == old
+    assert os.listdir(tmp_path) == [path.name]

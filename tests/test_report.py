@@ -1,0 +1,372 @@
+"""Figures and the page: what is in the data is in the picture, once, escaped and complete."""
+
+import re
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from importlib import reload
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("jinja2")
+
+from jax_rnn.compare import plots
+from jax_rnn.compare.comparison import Comparison
+from jax_rnn.compare.plots import (
+    comparison_figure,
+    difference_figure,
+    first_right,
+    save_figure,
+    sweep_figure,
+)
+from jax_rnn.compare.report import headline, render_html, write_html
+from jax_rnn.compare.sweep import Sweep
+
+OURS = [1.75, 1.25, 0.875, 0.5]
+THEIRS = [1.75, 1.25001, 0.8750003, 0.5]
+MARKUP = "<b>&"
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+def trained(**changes) -> Comparison:
+    comparison = Comparison(
+        lesson="ihello",
+        variant=None,
+        dtype="float32",
+        seed=3,
+        epochs=4,
+        target=MARKUP,
+        loss={"jax": OURS, "torch": THEIRS},
+        predictions={
+            "jax": ["<b<&", "<i>&", MARKUP, MARKUP],
+            "torch": ["<b<&", "   ", "<i>&", MARKUP],
+        },
+        max_abs_loss_difference=1.0e-5,
+        max_abs_gradient_difference=2.3e-8,
+        max_abs_weight_difference=4.7e-4,
+        predictions_equal=2,
+        shapes={
+            "input": {"jax": [(1, 6, 5)], "torch": [(1, 6, 5)]},
+            "output": {"jax": [(1, 6, 7)], "torch": [(1, 6, 8)]},
+            "hidden": {"jax": [(1, 1, 9), (1, 1, 3)], "torch": [(1, 1, 9), (1, 1, 3)]},
+        },
+        max_abs_value_difference={"output": 6.1e-8, "hidden": 0.0},
+        seconds={
+            "jax": {"import": None, "compile": 0.625, "run": 0.00165},
+            "torch": {"import": 1.37, "run": 3.5},
+        },
+        environment={"jax": "0.10.2", "processor": "A & B <c>"},
+    )
+    return replace(comparison, **changes)
+
+
+def untrained() -> Comparison:
+    return trained(
+        lesson="batch",
+        epochs=0,
+        target=None,
+        loss={"jax": [], "torch": []},
+        predictions={"jax": [], "torch": []},
+        max_abs_loss_difference=None,
+        max_abs_gradient_difference=None,
+        max_abs_weight_difference=None,
+        predictions_equal=0,
+        seconds={"jax": {"import": None}, "torch": {"import": None}},
+    )
+
+
+def sweep(framework, **changes) -> Sweep:
+    return replace(
+        Sweep(
+            lesson="ihello",
+            variant="gru",
+            framework=framework,
+            init="torch",
+            seeds=4,
+            epochs=100,
+            ever=3,
+            at_end=2,
+            median_first_epoch=12.0,
+            median_stable_epoch=40.0,
+            loss={"min": 0.45, "median": 0.5, "max": 0.9},
+            seconds=1.0,
+            first_epoch=[12, None, 12, 90],
+            stable_from=[40, None, 40, None],
+            final_loss=[0.45, 0.9, 0.5, 0.5],
+            final_accuracy=[1.0, 0.5, 1.0, 0.8],
+        ),
+        **changes,
+    )
+
+
+class Page(HTMLParser):
+    """A page taken apart; every element has to be closed in order."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.html, self.open = html, []
+        self.tags, self.attributes, self.text = [], [], []
+        self.rows: list[list[str]] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+        if "td" in self.open or "th" in self.open:
+            self.rows[-1][-1] += data
+
+    def values(self, name: str) -> list[str]:
+        return [value for _, key, value in self.attributes if key == name]
+
+    def row(self, name: str) -> list[str]:
+        """The cells after the first, of the one row that starts with ``name``."""
+        (row,) = (row for row in self.rows if row[0].split() == name.split())
+        return [" ".join(cell.split()) for cell in row[1:]]
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    return Page(render_html([trained()]))
+
+
+@pytest.fixture(scope="module")
+def page_of_three() -> Page:
+    return Page(render_html([trained(), untrained(), trained(variant="lstm", dtype="float64")]))
+
+
+def line(axes, label: str) -> np.ndarray:
+    (found,) = (line for line in axes.lines if line.get_label() == label)
+    return np.column_stack(found.get_data())
+
+
+def stairs(patch) -> tuple[np.ndarray, np.ndarray]:
+    values, edges, _ = patch.get_data()
+    return values, edges
+
+
+def test_both_curves_and_their_difference_are_drawn():
+    figure = comparison_figure([untrained(), trained(), trained(seed=4)])
+    assert [axes.get_xlabel() for axes in figure.axes] == ["epoch"] * 4
+    loss, difference = figure.axes[:2]
+    assert line(loss, "JAX").tolist() == [[k, x] for k, x in enumerate(OURS, 1)]
+    assert line(loss, "PyTorch").tolist() == [[k, x] for k, x in enumerate(THEIRS, 1)]
+    widths = {line.get_label(): line.get_linewidth() for line in loss.lines}
+    assert widths["PyTorch"] > 3 * widths["JAX"]
+    drawn = line(difference, "difference")[:, 1]
+    np.testing.assert_array_equal(drawn[1:3], np.abs(np.subtract(OURS, THEIRS))[1:3])
+    assert difference.get_yscale() == "log"
+    headings = [row.get_suptitle() for row in figure.subfigs]
+    assert headings == ["ihello · float32 · seed 3", "ihello · float32 · seed 4"]
+
+
+def test_first_right_epochs_are_marked():
+    axes = comparison_figure([trained()]).axes[0]
+    marks = [
+        np.column_stack(line.get_data()).tolist() for line in axes.lines if line.get_marker() == "o"
+    ]
+    assert marks == [[[4, THEIRS[3]]], [[3, OURS[2]]], []]
+    assert "first right: JAX 3, PyTorch 4" in [line.get_label() for line in axes.lines]
+    never = trained(predictions={"jax": [""] * 4, "torch": [""] * 4})
+    assert first_right(never, "jax") is None
+    labels = [line.get_label() for line in comparison_figure([never]).axes[0].lines]
+    assert "never right" in labels
+
+
+def test_exact_zeros_stand_on_a_tick_of_their_own():
+    axes = difference_figure(trained()).axes[0]
+    zeros = line(axes, "0 at 2 epochs")
+    assert zeros[:, 0].tolist() == [1, 4]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    ticks = dict(zip(labels, axes.get_yticks(), strict=True))
+    assert set(zeros[:, 1]) == {ticks["0"]}
+    assert np.isnan(line(axes, "difference")[[0, 3], 1]).all()
+    assert axes.get_ylim()[0] < ticks["0"] < np.spacing(np.float32(0.5))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "theirs", [OURS, [1.75, np.nan, np.inf, 0.5], [0.0] * 4], ids=["equal", "not finite", "zero"]
+)
+def test_odd_losses_can_be_drawn(tmp_path, dtype, theirs):
+    odd = trained(dtype=dtype, loss={"jax": OURS if any(theirs) else theirs, "torch": theirs})
+    figure = comparison_figure([odd])
+    save_figure(figure, tmp_path / "odd.png")
+    low, high = figure.axes[1].get_ylim()
+    assert 0 < low < high < np.inf
+    assert "0" in [label.get_text() for label in figure.axes[1].get_yticklabels()]
+
+
+def test_nothing_to_plot_is_said():
+    with pytest.raises(ValueError, match="nothing to plot"):
+        comparison_figure([untrained()])
+    with pytest.raises(ValueError, match="nothing to plot"):
+        sweep_figure([])
+    with pytest.raises(ValueError, match="nothing to report"):
+        render_html([])
+
+
+def test_sweeps_of_both_frameworks_share_a_row():
+    other = sweep("torch", seeds=2, ever=1, at_end=0, first_epoch=[50, None], final_loss=[0.5, 0.7])
+    figure = sweep_figure([sweep("jax"), other, sweep("jax", init="zeros")])
+    assert len(figure.axes) == 4
+    heading = figure.subfigs[0].get_suptitle()
+    assert "ihello (gru)" in heading
+    assert "JAX: of 4 seeds 3 ever right, 2 right at the end" in heading
+    assert "PyTorch: of 2 seeds 1 ever right, 0 right at the end" in heading
+
+    (their_loss, _), (our_loss, _) = map(stairs, figure.axes[0].patches)
+    assert (our_loss.sum(), their_loss.sum()) == pytest.approx((100, 100))
+    (theirs, edges), (ours, _) = map(stairs, figure.axes[1].patches)
+    assert (ours.sum(), theirs.sum()) == pytest.approx((75, 50))
+    assert ours[np.searchsorted(edges, 12) - 1] == 50
+    assert theirs[np.searchsorted(edges, 50) - 1] == 50
+    labels = [p.get_label() for p in figure.axes[1].patches]
+    assert labels == ["PyTorch (never: 1)", "JAX (never: 1)"]
+
+
+def test_sweeps_without_success_or_with_infinite_losses():
+    failed = sweep("jax", ever=0, first_epoch=[None] * 4, final_loss=[0.5, 0.5, np.inf, np.nan])
+    last, first = sweep_figure([failed]).axes
+    assert [p.get_label() for p in last.patches] == ["JAX (2 not finite)"]
+    assert [text.get_text() for text in first.texts] == ["no run was ever right"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("PDF", b"%PDF")]
+)
+def test_the_suffix_says_the_format(tmp_path, suffix, start):
+    path = tmp_path / f"figure.{suffix}"
+    save_figure(difference_figure(trained()), path)
+    assert path.read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize("name", ["figure.jpg", "figure"])
+def test_other_suffixes_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=r"\.png, \.svg, \.pdf"):
+        save_figure(difference_figure(trained()), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_is_complete_in_itself(page_of_three):
+    tags, ids = page_of_three.tags, page_of_three.values("id")
+    assert tags.count("h1") == 1
+    assert tags.count("svg") == tags.count("figure") == 4
+    assert len(ids) == len(set(ids)) > 100
+    assert not {"script", "link", "img", "iframe"} & set(tags)
+    assert page_of_three.values("src") == []
+    references = page_of_three.values("href")
+    references += [f"#{name}" for name in re.findall(r"url\(#?([^)]*)\)", page_of_three.html)]
+    assert len(references) > 50
+    assert {reference[1:] for reference in references} <= set(ids)
+    assert "http" not in page_of_three.html
+
+
+def test_headings_and_tables_can_be_read_aloud(page_of_three):
+    levels = [int(tag[1]) for tag in page_of_three.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert ("html", "lang", "en") in page_of_three.attributes
+    assert page_of_three.tags.count("title") == 1
+    assert page_of_three.tags.count("th") == len(page_of_three.values("scope"))
+    labelled = [tag for tag, name, _ in page_of_three.attributes if name == "aria-label"]
+    assert labelled.count("figure") == page_of_three.tags.count("figcaption") == 4
+
+
+def test_the_headline_says_the_result():
+    said = "ihello: largest loss difference 1.0e-05 over 4 epochs; the strings are equal at 2 of 4"
+    assert headline([trained()]) == said
+    assert headline([untrained()]) == "batch: largest difference of outputs and states 6.1e-08"
+    worse = trained(variant="lstm", max_abs_loss_difference=0.25)
+    assert headline([trained(), worse, untrained()]) == (
+        "3 comparisons: largest loss difference 2.5e-01 (ihello (lstm), float32) over 8 epochs; "
+        "the strings are equal at 4 of 8"
+    )
+
+
+def test_numbers_are_those_of_the_data(page):
+    assert page.row("output, initial weights") == ["6.1e-08"]
+    assert page.row("hidden state, initial weights") == ["0"]
+    assert page.row("gradient, initial weights") == ["2.3e-08"]
+    assert page.row("loss, any epoch") == ["1.0e-05"]
+    assert page.row("weight, after the last epoch") == ["4.7e-04"]
+    assert page.row("epochs with equal strings") == ["2 of 4"]
+    assert page.row("output") == ["(1, 6, 7)", "(1, 6, 8)"]
+    assert page.row("hidden") == ["(1, 1, 9) and (1, 1, 3)"] * 2
+    assert page.row("JAX") == ["–", "0.625", "0.00165"]
+    assert page.row("PyTorch") == ["1.37", "–", "3.50"]
+    assert page.row("processor") == ["A & B <c>"]
+
+
+def test_every_epoch_has_its_strings_and_losses(page):
+    assert page.row("1") == ["<b<&", "<b<&", "", "1.75", "1.75", "0"]
+    assert page.row("2") == ["<i>&", "3 spaces", "different", "1.25", "1.25001", "1.0e-05"]
+    assert page.row("3") == [MARKUP, "<i>&", "right in JAX only", "0.875", "0.8750003", "3.0e-07"]
+    assert page.row("4") == [MARKUP, MARKUP, "right", "0.5", "0.5", "0"]
+    assert page.html.count("&lt;<mark>b</mark>&gt;&amp;") == 1
+    assert page.html.count('<tr class="differs">') == 2
+    assert page.html.count('<tr class="right">') == 1
+
+
+def test_a_long_string_that_both_predict_stands_once():
+    text = "x" * 179
+    same = {"jax": [text] * 4, "torch": [text] * 4}
+    page = Page(render_html([trained(target=text, predictions=same, predictions_equal=4)]))
+    assert page.row("2") == [text, "right", "1.25", "1.25001", "1.0e-05"]
+    assert page.html.count(text) == 5
+
+
+def test_several_comparisons_start_with_a_table_of_links(page_of_three):
+    rows = [row for row in page_of_three.rows if len(row) == 6 and "seed 3" in row[0]]
+    assert [row[0].split("\n")[0] for row in rows] == ["ihello", "batch", "ihello (lstm)"]
+    assert [row[1] for row in rows] == ["2 of 4", "not trained", "2 of 4"]
+    assert [row[2] for row in rows] == ["1.0e-05", "–", "1.0e-05"]
+    links = [value for tag, name, value in page_of_three.attributes if (tag, name) == ("a", "href")]
+    assert links == ["#comparison-1", "#comparison-2", "#comparison-3"]
+
+
+def test_environments_that_differ_stand_each_with_its_comparison():
+    alike = Page(render_html([untrained(), untrained()]))
+    other = replace(untrained(), environment={"jax": "0.11.0"})
+    apart = Page(render_html([untrained(), other]))
+    versions = [[row[1] for row in page.rows if row[0] == "jax"] for page in (alike, apart)]
+    assert versions == [["0.10.2"], ["0.10.2", "0.11.0"]]
+
+
+def test_a_page_is_written_in_utf8(tmp_path):
+    path = tmp_path / "report.html"
+    write_html(path, [untrained()])
+    assert path.read_text(encoding="utf-8") == render_html([untrained()])
+
+
+def test_what_is_missing_is_named(monkeypatch):
+    for module in ("matplotlib", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, module, None)
+    reload(plots)
+    for draw in (lambda: comparison_figure([trained()]), lambda: sweep_figure([sweep("jax")])):
+        with pytest.raises(ImportError, match=r'pip install "jax-rnn\[plot\]"'):
+            draw()
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(ImportError, match=r'jinja2: pip install "jax-rnn\[plot\]"'):
+        render_html([untrained()])

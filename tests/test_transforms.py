@@ -1,0 +1,158 @@
+"""Layers are pure: under every transformation they give what the plain call gives."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax import monitoring
+from jax.test_util import check_grads
+
+from jax_rnn import LSTM
+
+I, H, B, T, L = 3, 4, 2, 5, 1  # noqa: E741
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+
+def normal(*shape, seed=0):
+    return jnp.asarray(np.random.default_rng([seed, *shape]).normal(size=shape))
+
+
+def build(key):
+    return LSTM(I, H, L, rngs=nnx.Rngs(key))
+
+
+@pytest.fixture
+def layer():
+    return build(0)
+
+
+@pytest.fixture
+def call():
+    return normal(T, B, I), tuple(normal(L, B, H, seed=k) for k in (1, 2))
+
+
+def loss(layer, x, hx):
+    outputs, (h_n, c_n) = layer(x, hx)
+    return jnp.vdot(outputs, jnp.cos(outputs)) + (h_n * c_n).sum()
+
+
+@pytest.fixture
+def gradient(layer, call):
+    """Of ``loss`` with respect to the parameters, by the plainest way."""
+    graphdef, params = nnx.split(layer)
+    return jax.jit(jax.grad(lambda params: loss(nnx.merge(graphdef, params), *call)))(params)
+
+
+@pytest.mark.parametrize("transform", [jax.jit, nnx.jit, jax.checkpoint, nnx.remat])
+def test_transformed_call_gives_the_plain_value(transform, layer, call, close):
+    close(transform(lambda layer, x, hx: layer(x, hx))(layer, *call), layer(*call))
+
+
+def test_gradient_is_that_of_finite_differences(layer, call):
+    graphdef, params = nnx.split(layer)
+    value = jax.jit(lambda params, x, hx: loss(nnx.merge(graphdef, params), x, hx))
+    check_grads(value, (params, *call), order=1, modes=["rev"])
+
+
+@pytest.mark.parametrize(
+    "grad",
+    [
+        pytest.param(lambda f: nnx.grad(f), id="nnx.grad"),
+        pytest.param(lambda f: nnx.jit(nnx.grad(f)), id="nnx.jit of nnx.grad"),
+        pytest.param(lambda f: jax.grad(f), id="jax.grad of the module"),
+        pytest.param(lambda f: nnx.grad(nnx.remat(f)), id="nnx.remat"),
+        pytest.param(lambda f: jax.jit(jax.grad(jax.checkpoint(f))), id="jax.checkpoint"),
+    ],
+)
+def test_gradients_agree(grad, layer, call, gradient, close):
+    result = grad(loss)(layer, *call)
+    close(nnx.to_pure_dict(nnx.state(result)), nnx.to_pure_dict(gradient))
+
+
+def test_forward_mode_agrees_with_reverse_mode(layer, call, close):
+    x, hx = call
+    direction = normal(T, B, I, seed=8)
+    _, forward = jax.jvp(lambda x: loss(layer, x, hx), (x,), (direction,))
+    reverse = jax.grad(lambda x: loss(layer, x, hx))(x)
+    close(forward, jnp.vdot(reverse, direction))
+
+
+def test_vmap_over_inputs_is_a_batch(layer, call, close):
+    x, hx = call
+    outputs, states = jax.vmap(layer, in_axes=(1, 1), out_axes=1)(x, hx)
+    close((outputs, tuple(states)), (layer(x, hx)[0], tuple(layer(x, hx)[1])))
+
+
+def test_vmap_over_models_built_under_vmap_is_each_of_them(call, close):
+    keys = jax.random.split(jax.random.key(3), 3)
+    graphdef = nnx.graphdef(build(0))
+    stack = jax.vmap(lambda key: nnx.state(build(key)))(keys)
+    outputs = jax.vmap(lambda state: nnx.merge(graphdef, state)(*call)[0])(stack)
+    assert outputs.shape == (3, T, B, H)
+    close(outputs, jnp.stack([build(key)(*call)[0] for key in keys]))
+    assert float(jnp.abs(outputs[0] - outputs[1]).max()) > 1e-2
+
+
+def test_nnx_vmap_builds_and_runs_a_stack(call, close):
+    @nnx.split_rngs(splits=3)
+    @nnx.vmap
+    def create(rngs):
+        return LSTM(I, H, L, rngs=rngs)
+
+    stack = create(nnx.Rngs(3))
+    outputs, _ = nnx.vmap(lambda layer, x: layer(x), in_axes=(0, None))(stack, call[0])
+    graphdef, state = nnx.split(stack)
+    for k in range(3):
+        one = nnx.merge(graphdef, jax.tree.map(lambda leaf, k=k: leaf[k], state))
+        close(outputs[k], one(call[0])[0])
+
+
+def test_same_shapes_compile_once(layer, call):
+    traces = []
+
+    @jax.jit
+    def run(layer, x, hx):
+        traces.append(x.shape)
+        return layer(x, hx)[0]
+
+    x, hx = call
+    first = run(layer, x, hx)
+    other = build(1)
+    assert (run(other, x + 1, hx) != first).any()
+    run(layer, x, hx)
+    assert traces == [(T, B, I)]
+    run(layer, x[:-1], hx)
+    assert traces == [(T, B, I), (T - 1, B, I)]
+
+
+def test_a_plain_call_compiles_nothing_the_second_time(layer, call):
+    layer(*call)
+    compiled = []
+
+    def listen(event: str, duration_secs: float, **details: str | int) -> None:
+        if event.endswith("backend_compile_duration"):
+            compiled.append(details.get("fun_name"))
+
+    monitoring.register_event_duration_secs_listener(listen)
+    try:
+        layer(*call)
+    finally:
+        monitoring.unregister_event_duration_listener(listen)
+    assert compiled == []
+
+
+def test_a_call_changes_nothing_and_two_calls_agree(layer, call):
+    graphdef, before = nnx.split(layer)
+    before = jax.tree.map(np.asarray, before)
+    first, second = layer(*call), layer(*call)
+    after_graphdef, after = nnx.split(layer)
+    assert after_graphdef == graphdef
+    jax.tree.map(np.testing.assert_array_equal, (after, first), (before, second))
+
+
+def test_layers_hold_parameters_and_nothing_else_that_varies(layer):
+    _, params, rest = nnx.split(layer, nnx.Param, ...)
+    assert len(jax.tree.leaves(params)) == 4 * L
+    assert not jax.tree.leaves(rest)

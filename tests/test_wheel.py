@@ -1,0 +1,63 @@
+"""The wheel works outside the repository, command line included."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments: str, folder: Path, path: Path) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(path), "XLA_FLAGS": ""}
+    command = [sys.executable, "-P", "-m", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory):
+    """The wheel, built and unpacked, without what it depends on."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    for package in ("jax_rnn", "reference_torch"):
+        shutil.copytree(ROOT / package, source / package)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    pip = ("pip", "--quiet", "--disable-pip-version-check")
+    quick = ("--no-deps", "--no-build-isolation")
+    run(*pip, "wheel", *quick, "--wheel-dir", str(folder), str(source), folder=folder, path=folder)
+    (wheel,) = folder.glob("jax_rnn-*.whl")
+    target = ("--no-deps", "--target", str(folder / "site"))
+    run(*pip, "install", *target, str(wheel), folder=folder, path=folder)
+    return folder / "site"
+
+
+def test_the_wheel_holds_both_trees_and_their_data(unpacked):
+    for name in ("jax_rnn/__init__.pyi", "jax_rnn/py.typed", "jax_rnn/compare/page.html.jinja"):
+        assert (unpacked / name).is_file(), name
+    assert (unpacked / "reference_torch" / "as_on_slide" / "hidden_order.py").is_file()
+    assert not (unpacked / "tests").exists()
+
+
+def test_the_command_line_of_the_wheel_compares_and_writes_a_page(unpacked, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("jinja2")
+    where = "import jax_rnn, reference_torch; print(jax_rnn.__file__, reference_torch.__file__)"
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", where],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(unpacked)},
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    assert all(Path(file).is_relative_to(unpacked) for file in found)
+
+    page = tmp_path / "page.html"
+    run("jax_rnn", "compare", "batch", "--html", str(page), folder=tmp_path, path=unpacked)
+    assert "batch" in page.read_text()
+    assert (unpacked / "bin" / "jax-rnn").exists()
