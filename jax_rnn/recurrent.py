@@ -27,8 +27,9 @@ class Recurrent(nnx.Module):
     their ``nnx`` namesakes.
 
     Call: ``output, h_n = layer(input, hx=None, *, lengths=None, rngs=None)``, shapes as in
-        torch.nn: input: (T, B, I); (B, T, I) with ``batch_first``; (T, I) without a batch. More
-        batch axes
+        torch.nn:
+
+        input: (T, B, I); (B, T, I) with ``batch_first``; (T, I) without a batch. More batch axes
             may stand where B does.
         hx: the state before the first step, zeros if absent. An array (L, B, H) if the cell's carry
             is one array, else a tuple of them in the order of the carry's fields, ``(h_0, c_0)``
@@ -105,14 +106,15 @@ class Recurrent(nnx.Module):
         rngs: nnx.Rngs | Array | None = None,
     ) -> tuple[Float[Array, "*time_batch O"], Any]:
         self._check_input(input)
-        xs = jnp.moveaxis(input, -2, 0) if self.batch_first else input
-        steps, *batch, _ = xs.shape
-        mask = None
+        *axes, _ = input.shape
+        steps = axes.pop(-1 if self.batch_first else 0)
+        batch = tuple(axes)
         if lengths is not None:
-            lengths = check_lengths(lengths, tuple(batch), steps, type(self).__name__)
-            mask = lengths_to_mask(lengths, steps)
+            lengths = check_lengths(lengths, batch, steps, type(self).__name__)
         self._check_rngs(rngs)
-        carries = iter(self._initial_carries(tuple(batch), hx))
+        carries = iter(self._initial_carries(batch, hx))
+        mask = None if lengths is None else lengths_to_mask(lengths, steps)
+        xs = jnp.moveaxis(input, -2, 0) if self.batch_first else input
 
         last = []
         for k, directions in enumerate(self._directions()):
@@ -233,8 +235,9 @@ def _check_stack(layers: list[tuple[Cell, ...]]) -> None:
                     f"got {type(cell).__name__} with input_size {cell.input_size}"
                 )
         features = sum(cell.output_size for cell in layer)
-    if len(layers) > 1:
-        _check_same_carry([cell for layer in layers for cell in layer])
+    cells = [cell for layer in layers for cell in layer]
+    if len(cells) > 1:
+        _check_same_carry(cells)
 
 
 def _check_same_carry(cells: list[Cell]) -> None:

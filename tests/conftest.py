@@ -62,6 +62,19 @@ def x64():
 
 
 @pytest.fixture
+def plant(monkeypatch):
+    """``plant(owner, name, wrong)``: a fault in the library until the test ends, seen by all."""
+
+    def put(owner, name, wrong):
+        monkeypatch.setattr(owner, name, wrong)
+        jax.clear_caches()
+
+    yield put
+    monkeypatch.undo()
+    jax.clear_caches()
+
+
+@pytest.fixture
 def unchecked():
     """Signatures are not checked, so that the library's own refusals speak."""
     jaxtyping.config.update("jaxtyping_disable", True)

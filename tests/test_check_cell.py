@@ -402,7 +402,7 @@ BAD = [
         "got gradient of weight_ih that is not finite.*input of zeros.*guard norms",
     ),
     (OwnSignature, "nnx_rnn", "got TypeError.*keep Flax's signature"),
-    (HidesAParameter, "saving", r"got other values of scales\.0; keep every nnx.Param"),
+    (HidesAParameter, "saving", r"got TypeError: .*several of them in nnx.List"),
 ]
 
 

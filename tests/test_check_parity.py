@@ -141,8 +141,8 @@ def wrong_update(self, x, h, carry):
     return HiddenCarry(h), h
 
 
-def test_swapped_gates_fail_forward(monkeypatch):
-    monkeypatch.setattr(GRUCell, "update", wrong_update)
+def test_swapped_gates_fail_forward(plant):
+    plant(GRUCell, "update", wrong_update)
     assert failure(ours(), theirs()).rungs[-1].name == "forward"
 
 
@@ -156,7 +156,7 @@ def test_a_wrong_state_fails_final_carry_alone():
     assert error.rungs[-1].name == "final carry"
 
 
-def test_a_stopped_gradient_fails_weight_gradients_and_names_the_weight(monkeypatch):
+def test_a_stopped_gradient_fails_weight_gradients_and_names_the_weight(plant):
     from jax import lax
 
     right = GRUCell.update
@@ -164,7 +164,7 @@ def test_a_stopped_gradient_fails_weight_gradients_and_names_the_weight(monkeypa
     def stopped(self, x, h, carry):
         return right(self, x, lax.stop_gradient(h), carry)
 
-    monkeypatch.setattr(GRUCell, "update", stopped)
+    plant(GRUCell, "update", stopped)
     error = failure(ours(), theirs(), INPUTS)
     assert error.rungs[-1].name in ("input gradients", "weight gradients")
 

@@ -316,12 +316,11 @@ def first_case(wanted: dict[str, Any]) -> Case:
 
 
 @pytest.fixture
-def plant(monkeypatch):
-    """``plant(fault)``: the library has it until the test ends."""
+def spoil(plant):
+    """``spoil(fault)``: the library has it until the test ends."""
 
     def put(fault: Fault) -> None:
-        original = getattr(fault.target, fault.attribute)
-        monkeypatch.setattr(fault.target, fault.attribute, fault.wrong(original))
+        plant(fault.target, fault.attribute, fault.wrong(getattr(fault.target, fault.attribute)))
 
     fuzz.program.cache_clear()
     yield put
@@ -329,9 +328,9 @@ def plant(monkeypatch):
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_a_wrong_library_is_caught(fault, plant):
+def test_a_wrong_library_is_caught(fault, spoil):
     case = first_case(fault.case)
-    plant(fault)
+    spoil(fault)
     with pytest.raises(Mismatch) as caught:
         run(case)
     message = str(caught.value)
@@ -353,7 +352,7 @@ def test_an_error_inside_the_library_names_the_case_too(monkeypatch):
     assert f"--only {case.seed}" in "".join(caught.value.__notes__)
 
 
-def test_the_command_reports_failures_and_how_to_repeat_them(plant, tmp_path, capsys):
+def test_the_command_reports_failures_and_how_to_repeat_them(spoil, tmp_path, capsys):
     case = first_case(GRU)
     wanted = ["--only", str(case.seed), "--json", str(tmp_path / "summary.json")]
     assert fuzz.main(wanted) == 0
@@ -364,7 +363,7 @@ def test_the_command_reports_failures_and_how_to_repeat_them(plant, tmp_path, ca
     assert "1 cases, 0 failures" in capsys.readouterr().out
 
     fuzz.program.cache_clear()
-    plant(FAULTS[0])
+    spoil(FAULTS[0])
     assert fuzz.main(wanted) == 1
     assert [*json.loads((tmp_path / "summary.json").read_text())["failures"]] == [str(case.seed)]
     assert f"python -m tests.fuzz --only {case.seed}" in capsys.readouterr().out

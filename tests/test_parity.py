@@ -339,9 +339,9 @@ FAULTS = [
 
 @pytest.mark.parametrize(("rung", "name", "variant", "owner", "method", "fault"), FAULTS)
 def test_a_fault_shows_on_the_rung_where_it_was_made(
-    rung, name, variant, owner, method, fault, monkeypatch
+    rung, name, variant, owner, method, fault, plant
 ):
-    monkeypatch.setattr(owner, method, fault(getattr(owner, method)))
+    plant(owner, method, fault(getattr(owner, method)))
     result = compare(name, variant, seed=2, dtype="float64")
     climbed = {
         "output": result.max_abs_value_difference["output"] <= 1e-12,

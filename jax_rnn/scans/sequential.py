@@ -1,5 +1,7 @@
 """The definition: one step after another, differentiated by JAX."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -10,6 +12,7 @@ from jax_rnn.typing import Array, Bool, CarryT, Float
 __all__ = ["sequential"]
 
 
+@partial(jax.jit, static_argnames=("reverse", "unroll"))
 def sequential(
     cell: Cell[CarryT],
     carry: CarryT,
@@ -19,7 +22,7 @@ def sequential(
     reverse: bool = False,
     unroll: int = 1,
 ) -> tuple[CarryT, Float[Array, "T *batch O"]]:
-    """Run ``cell`` over the leading axis of ``xs``.
+    """Run ``cell`` over the leading axis of ``xs``; compiled once for each set of shapes.
 
     Args:
         cell: any ``Cell``.
