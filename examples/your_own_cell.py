@@ -15,7 +15,7 @@ from jax.nn import sigmoid
 
 from jax_rnn import GatedCell, HiddenCarry, Linear, Recurrent, unstack
 from jax_rnn.lessons import load
-from jax_rnn.testing.check_cell import check_cell
+from jax_rnn.testing import check_cell
 
 
 class MGUCell(GatedCell[HiddenCarry]):

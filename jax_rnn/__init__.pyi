@@ -1,3 +1,4 @@
+from . import testing, train
 from .cells.base import AffineCell, Cell, GatedCell, HiddenCarry, unstack
 from .cells.gru import GRUCell
 from .cells.lstm import LSTMCarry, LSTMCell
@@ -46,7 +47,9 @@ __all__ = [
     "pack_padded_sequence",
     "pad_packed_sequence",
     "save_safetensors",
+    "testing",
     "to_torch",
     "torch_state_dict",
+    "train",
     "unstack",
 ]

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jax_rnn.testing.check_parity import Rung
+from jax_rnn.testing import Rung
 
 __all__ = ["Comparison", "write_json"]
 

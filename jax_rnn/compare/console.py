@@ -12,7 +12,7 @@ from rich.text import Text
 from jax_rnn.compare.comparison import Comparison
 from jax_rnn.compare.parity import EpochPair
 from jax_rnn.compare.sweep import Sweep
-from jax_rnn.testing.check_parity import Rung
+from jax_rnn.testing import Rung
 
 __all__ = ["EpochTable", "print_comparison", "print_overview", "print_sweeps"]
 

@@ -16,7 +16,7 @@ from jax_rnn.compare.timing import import_seconds, torch_on_one_thread
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
 from jax_rnn.lessons import load
 from jax_rnn.lessons.lesson import Lesson
-from jax_rnn.testing.check_parity import climb
+from jax_rnn.testing import climb
 from jax_rnn.typing import default_float
 
 __all__ = ["DifferentLessonsError", "EpochPair", "check_same_lesson", "compare"]

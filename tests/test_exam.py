@@ -19,7 +19,7 @@ from jax_rnn import Cell, GatedCell, HiddenCarry, unstack
 from jax_rnn.lessons.gru_by_hand import GRUByHandCell
 from jax_rnn.lessons.lstm_by_hand import LSTMByHandCell
 from jax_rnn.lessons.rnn_by_hand import RNNByHandCell
-from jax_rnn.testing.check_cell import CellExamError, check_cell
+from jax_rnn.testing import CellExamError, check_cell
 from jax_rnn.testing.questions import QUESTIONS
 from jax_rnn.typing import Array
 

@@ -12,7 +12,7 @@ from jax.nn import sigmoid  # noqa: E402
 from jax_rnn import GRU, LSTM, Embedding, Linear, unstack  # noqa: E402
 from jax_rnn.cells.base import HiddenCarry  # noqa: E402
 from jax_rnn.cells.gru import GRUCell  # noqa: E402
-from jax_rnn.testing.check_parity import ParityError, check_parity, climb  # noqa: E402
+from jax_rnn.testing import ParityError, check_parity, climb  # noqa: E402
 
 RUNGS = [
     "parameter names",
