@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import pytest
@@ -151,7 +152,9 @@ def run_python(code: str) -> dict:
 def test_every_public_name_resolves():
     assert len(set(jax_rnn.__all__)) == len(jax_rnn.__all__) >= 19
     for name in jax_rnn.__all__:
-        assert getattr(jax_rnn, name).__module__.startswith("jax_rnn.")
+        value = getattr(jax_rnn, name)
+        home = value.__name__ if isinstance(value, ModuleType) else value.__module__
+        assert home.startswith("jax_rnn.")
     assert {"RNN", "LSTM", "GRU", "Recurrent", "fit"} <= set(jax_rnn.__all__)
 
 
