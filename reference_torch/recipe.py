@@ -1,0 +1,64 @@
+"""How a lesson on real data is trained: hyperparameters, and what they mean in torch."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The same fields with the same defaults as the recipes of the JAX tree."""
+
+    cell: Literal["rnn", "lstm", "gru"] = "gru"
+    """Of the recurrent layers."""
+    embedding_size: int = 64
+    hidden_size: int = 128
+    num_layers: int = 1
+    dropout: float = 0.0
+    """Rate, between layers and before the last linear map."""
+    batch_size: int = 64
+    window: int = 64
+    """Steps of text between two truncations of backpropagation."""
+    steps: int = 1000
+    """Optimizer steps."""
+    learning_rate: float = 2e-3
+    """Of Adam, at its peak."""
+    warmup: int = 0
+    """Steps over which the learning rate rises from 0 to its peak."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """What the learning rate does afterwards: stays, or falls to 0."""
+    weight_decay: float = 0.0
+    clip: float | None = 1.0
+    """Largest global norm of a gradient; None does not clip."""
+    accumulate: int = 1
+    """Batches whose mean gradient makes one optimizer step."""
+    precision: Literal["float32", "float64", "bfloat16"] = "float32"
+    seed: int = 0
+    evaluate_every: int = 100
+    """Steps between two looks at the held-out data."""
+    patience: int | None = None
+    """Looks without a better loss after which training stops."""
+
+    def learning_rate_factor(self, step: int) -> float:
+        """What the learning rate is multiplied by at a step, counted from 0: it lies in [0, 1]."""
+        if step < self.warmup:
+            return step / self.warmup
+        rest = max(self.steps - self.warmup, 1)
+        gone = min((step - self.warmup) / rest, 1.0)
+        match self.schedule:
+            case "constant":
+                return 1.0
+            case "linear":
+                return 1.0 - gone
+            case "cosine":
+                return (1.0 + math.cos(math.pi * gone)) / 2
+
+    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
+
+    def schedule_of(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, self.learning_rate_factor)
