@@ -1,0 +1,27 @@
+"""Data: where it comes from, text and names and dates as ids, batches of it."""
+
+from jax_rnn.data.dates import END, START, DateRows, Dates, read_dates
+from jax_rnn.data.files import cache_folder, fetch, fetch_names
+from jax_rnn.data.names import NameRows, Names, read_names
+from jax_rnn.data.shuffled import Shuffled
+from jax_rnn.data.text import Text, TextBatches, read_text
+from jax_rnn.data.vocabulary import Vocabulary
+
+__all__ = [
+    "END",
+    "START",
+    "DateRows",
+    "Dates",
+    "NameRows",
+    "Names",
+    "Shuffled",
+    "Text",
+    "TextBatches",
+    "Vocabulary",
+    "cache_folder",
+    "fetch",
+    "fetch_names",
+    "read_dates",
+    "read_names",
+    "read_text",
+]

@@ -1,0 +1,97 @@
+"""20,074 surnames of 18 languages, split by name."""
+
+import hashlib
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jax_rnn.data.files import fetch_names
+from jax_rnn.data.vocabulary import Vocabulary
+
+__all__ = ["NameRows", "Names", "read_names"]
+
+HELD_OUT = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class NameRows:
+    """Names and what language each comes from.
+
+    Attributes:
+        ids: (N, T) int32, padded with 0; symbol i has the id i + 1. T is the longest of all names.
+        lengths: (N,) int32.
+        language: (N,) int32, index into ``Names.languages``.
+    """
+
+    ids: np.ndarray
+    lengths: np.ndarray
+    language: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Names:
+    """Names to train on and names held out.
+
+    Attributes:
+        languages: sorted.
+        symbols: of all names, sorted.
+        train: about four fifths of the names.
+        held_out: the others; no name of ``train`` is among them.
+    """
+
+    languages: tuple[str, ...]
+    symbols: str
+    train: NameRows
+    held_out: NameRows
+
+    @property
+    def vocabulary(self) -> dict[str, Any]:
+        """``{"symbols": str, "languages": [str, ...], "longest": T}``."""
+        longest = self.train.ids.shape[1]
+        return {"symbols": self.symbols, "languages": list(self.languages), "longest": longest}
+
+    @property
+    def majority(self) -> float:
+        """Accuracy on ``held_out`` of always saying its most frequent language."""
+        return float(np.bincount(self.held_out.language).max() / len(self.held_out.language))
+
+
+def is_held_out(name: str) -> bool:
+    """Whether a name is held out; its SHA-256 decides, whatever its language."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return int.from_bytes(digest[:8], "big") < HELD_OUT * 2**64
+
+
+def read_names() -> Names:
+    """The data set of lecture programs 13_1, 13_2 and 13_4.
+
+    White space around a name is removed and its Unicode composed (NFC); apart from that it stays as
+    it is. A name that stands under several languages, or twice under one, keeps all its rows, and
+    they are all in one part: the split is by name, not by row.
+
+    Raises:
+        FileNotFoundError, ValueError, ConnectionError, OSError: see ``jax_rnn.data.fetch``.
+    """
+    files = fetch_names()
+    languages = tuple(sorted(files))
+    rows = [
+        (name, number)
+        for number, language in enumerate(languages)
+        for line in files[language].read_text("utf-8").split("\n")
+        if (name := unicodedata.normalize("NFC", line.strip()))
+    ]
+    vocabulary = Vocabulary("".join(name for name, _ in rows), first=1)
+    longest = max(len(name) for name, _ in rows)
+
+    def part(chosen: list[tuple[str, int]]) -> NameRows:
+        ids = np.zeros((len(chosen), longest), np.int32)
+        for row, (name, _) in zip(ids, chosen, strict=True):
+            row[: len(name)] = vocabulary.encode(name)
+        lengths = np.array([len(name) for name, _ in chosen], np.int32)
+        return NameRows(ids, lengths, np.array([number for _, number in chosen], np.int32))
+
+    held_out = [row for row in rows if is_held_out(row[0])]
+    train = [row for row in rows if not is_held_out(row[0])]
+    return Names(languages, vocabulary.symbols, part(train), part(held_out))
