@@ -124,19 +124,33 @@ def fetch(name: str) -> Path:
 def download(name: str) -> Path:
     """One file into the cache folder, whole and checked or not at all."""
     import pooch
+    import requests
 
     folder, url = cache_folder(), URLS[name]
-    elsewhere = f"put the file from {url} into a folder as {name} and set JAX_RNN_DATA to it"
+    by_hand = f"put what {url} holds into a folder as {name} and set JAX_RNN_DATA to that folder"
+    bar: Any = Bar(name)
+    downloader: Any = pooch.HTTPDownloader(progressbar=bar)
     try:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        store = pooch.create(folder, "", registry={name: SUMS[name]}, urls={name: url})
+        return Path(store.fetch(name, downloader=downloader))
+    except requests.RequestException as error:
+        raise ConnectionError(
+            f"expected to download {url}, got no such file or no network ({error}); "
+            f"connect and try again, or {by_hand}"
+        ) from error
+    except ValueError as error:
+        raise ValueError(
+            f"{url}: expected a file of SHA-256 {SUMS[name]}, got another ({error}); "
+            f"try again later, or find that file elsewhere and {by_hand}"
+        ) from error
     except OSError as error:
         raise type(error)(
-            f"expected a cache folder that can be written, got {folder} ({error}); "
-            f"set XDG_CACHE_HOME to another folder, or {elsewhere}"
+            f"expected a cache folder that can be written, got {folder} ({error}); make room "
+            f"there, or (on Linux) set XDG_CACHE_HOME to another folder, or {by_hand}"
         ) from error
-    store = pooch.create(folder, "", registry={name: f"sha256:{SUMS[name]}"}, urls={name: url})
-    bar: Any = Bar(name)
-    return Path(store.fetch(name, downloader=pooch.HTTPDownloader(progressbar=bar)))
+    finally:
+        bar.close()
 
 
 def fetch_names() -> dict[str, Path]:

@@ -111,7 +111,7 @@ def mapped(file: Path, summary: Summary) -> np.ndarray | None:
     """The ids in ``file``, mapped into memory; None where it is missing or damaged."""
     try:
         ids = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         return None
     fits = ids.shape == (summary.characters,) and ids.dtype == id_type(len(summary.symbols))
     return ids if fits else None
@@ -195,7 +195,7 @@ def read_text(path: str | Path, held_out: float = 0.1) -> Text:
         except OSError as error:
             warnings.warn(
                 f"the ids of {path} are held in memory, for {file.parent} cannot be written "
-                f"({error}); make room there, or set XDG_CACHE_HOME to a folder that can be",
+                f"({error}); make room there, or (on Linux) set XDG_CACHE_HOME to another folder",
                 stacklevel=2,
             )
     if ids is None:

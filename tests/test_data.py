@@ -1,0 +1,627 @@
+"""Data: files found or downloaded, text and names and dates as ids, batches by number."""
+
+import functools
+import hashlib
+import http.server
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import tracemalloc
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jax_rnn import data
+from jax_rnn.data import (
+    Shuffled,
+    TextBatches,
+    Vocabulary,
+    dates,
+    files,
+    names,
+    read_dates,
+    read_names,
+    read_text,
+    text,
+)
+
+FOLDER = Path(os.environ.get("JAX_RNN_DATA", "nowhere"))
+real = pytest.mark.skipif(
+    not (FOLDER / "tinyshakespeare.txt").is_file(), reason="JAX_RNN_DATA holds no data"
+)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """The user's cache folder, empty and not there yet."""
+    folder = tmp_path / "cache" / "jax_rnn"
+    monkeypatch.setattr("pooch.os_cache", lambda name: folder.with_name(name))
+    return folder
+
+
+def refusal(call, error, *parts):
+    """``call`` raises ``error``, whose message has every one of ``parts``."""
+    with pytest.raises(error) as caught:
+        call()
+    for part in parts:
+        assert part in str(caught.value)
+
+
+# Vocabulary
+
+
+@given(st.text(st.characters(), min_size=1), st.integers(0, 3))
+def test_ids_are_places_in_the_sorted_symbols_and_decode_to_the_text(sentence, first):
+    vocabulary = Vocabulary(sentence, first)
+    assert list(vocabulary.symbols) == sorted(set(sentence))
+    ids = vocabulary.encode(sentence)
+    assert ids.dtype == np.int32
+    assert ids.tolist() == [first + vocabulary.symbols.index(symbol) for symbol in sentence]
+    assert len(vocabulary) == first + len(set(sentence)) > ids.max()
+    assert vocabulary.decode(np.r_[ids, np.arange(first)]) == sentence
+    assert vocabulary == Vocabulary(vocabulary.symbols, first) != Vocabulary(sentence, first + 1)
+
+
+def test_unknown_symbols_and_ids_are_refused():
+    vocabulary = Vocabulary("ehlo", first=1)
+    refusal(lambda: vocabulary.encode("helium"), ValueError, "'i' (U+0069) at character 4", "ehlo")
+    refusal(lambda: vocabulary.encode("hel\U0010ffff"), ValueError, "(U+10FFFF) at character 4")
+    refusal(lambda: vocabulary.decode([1, 5]), ValueError, "from 0 to 4, got 5")
+    refusal(lambda: vocabulary.decode([-1]), ValueError, "got -1")
+    refusal(lambda: Vocabulary(""), ValueError, "symbols")
+    refusal(lambda: Vocabulary("a", first=-1), ValueError, "first")
+    assert vocabulary.encode("").shape == (0,) and vocabulary.decode([]) == ""
+
+
+# Shuffled
+
+
+def test_every_epoch_shows_every_row_once_in_another_order():
+    rows = np.arange(12)
+    batches = Shuffled({"row": rows, "square": np.stack([rows, rows**2], 1)}, 3, seed=5)
+    assert batches.size == 3 and batches.tokens == 6 and batches.per_epoch == 4
+    epochs = [
+        np.concatenate([batches(4 * epoch + k, slice(None))["row"] for k in range(4)])
+        for epoch in range(3)
+    ]
+    for number, epoch in enumerate(epochs):
+        assert epoch.tolist() == np.random.default_rng([5, number]).permutation(12).tolist()
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    batch = batches(6, slice(None))
+    np.testing.assert_array_equal(batch["square"], np.stack([batch["row"], batch["row"] ** 2], 1))
+
+
+def test_a_step_gives_the_same_batch_whenever_and_by_whomever_it_is_asked():
+    arrays = {"x": np.random.default_rng(0).normal(size=(11, 2))}
+    batches, resumed = Shuffled(arrays, 4, seed=1), Shuffled(arrays, 4, seed=1)
+    for step in (7, 0, 5, 1):
+        whole = batches(step, slice(None))["x"]
+        assert whole.shape == (4, 2)
+        np.testing.assert_array_equal(resumed(step, slice(1, 3))["x"], whole[1:3])
+    seen = np.concatenate([batches(step, slice(None))["x"] for step in (2, 3)])
+    assert len(np.unique(seen[:, 0])) == 8, "the incomplete last batch of an epoch is dropped"
+
+
+def test_shuffled_refuses_what_makes_no_batch():
+    array = np.zeros((3, 2))
+    refusal(lambda: Shuffled({"x": array}, 4, 0), ValueError, "1 to 3", "got 4")
+    refusal(lambda: Shuffled({"x": array}, 0, 0), ValueError, "batch_size")
+    refusal(lambda: Shuffled({"x": array, "y": array[1:]}, 1, 0), ValueError, "'y': 2")
+    refusal(lambda: Shuffled({}, 1, 0), ValueError, "arrays")
+
+
+# Text
+
+
+@pytest.fixture
+def write(tmp_path):
+    def put(content, name="text.txt"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return put
+
+
+def told(read):
+    """The whole text again."""
+    ids = np.concatenate([read.train, read.held_out])
+    return Vocabulary(read.vocabulary["symbols"]).decode(ids)
+
+
+SAMPLE = "Ünïcode, \r\nline\rends\n, 한국어 и \U0001f600! " * 5
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 1 << 20])
+def test_text_comes_back_character_by_character(chunk, write, monkeypatch):
+    monkeypatch.setattr(text, "CHUNK", chunk)
+    read = read_text(write(SAMPLE))
+    assert told(read) == SAMPLE
+    assert read.vocabulary == {"symbols": "".join(sorted(set(SAMPLE)))}
+    assert json.loads(json.dumps(read.vocabulary)) == read.vocabulary
+    assert len(read.train) == int(len(SAMPLE) * 0.9)
+    assert read.sha256 == hashlib.sha256(SAMPLE.encode()).hexdigest()
+
+
+def test_ids_lie_in_the_cache_under_the_checksum_of_the_text(write, cache, monkeypatch):
+    first = read_text(write(SAMPLE))
+    assert isinstance(first.train, np.memmap) and first.train.dtype == np.uint8
+    assert [path.name for path in (cache / "texts").iterdir()] == [f"{first.sha256}.npy"]
+    monkeypatch.setattr(text, "write_ids", None)
+    again = read_text(write(b"\xef\xbb\xbf" + SAMPLE.encode(), "with_mark.txt"), held_out=0.5)
+    assert told(again) == SAMPLE and again.sha256 == first.sha256
+    assert len(again.held_out) == len(SAMPLE) // 2
+
+
+@pytest.mark.parametrize("damage", [b"", b"not an array", None])
+def test_damaged_ids_in_the_cache_are_written_anew(damage, write, cache):
+    path = write(SAMPLE)
+    file = cache / "texts" / f"{read_text(path).sha256}.npy"
+    file.write_bytes(file.read_bytes()[:-1] if damage is None else damage)
+    assert told(read_text(path)) == SAMPLE
+    assert len(list(file.parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "kind"), [(256, "u1"), (257, "u2"), (1 << 16, "u2"), ((1 << 16) + 1, "u4")]
+)
+def test_ids_take_as_few_bytes_as_the_vocabulary_allows(size, kind, write):
+    symbols = "".join(map(chr, [*range(0xD800), *range(0xE000, 0xE000 + size)]))[:size]
+    read = read_text(write(symbols))
+    assert read.train.dtype == np.dtype(kind) and told(read) == symbols
+
+
+def test_a_cache_that_cannot_be_written_is_told_and_done_without(write, cache):
+    cache.parent.mkdir()
+    cache.write_text("a file where the folder should be")
+    with pytest.warns(UserWarning, match=r"held in memory.*cannot be written"):
+        read = read_text(write(SAMPLE))
+    assert not isinstance(read.train, np.memmap) and told(read) == SAMPLE
+
+
+def test_a_disk_that_fills_up_leaves_nothing_behind(write, cache, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(text.os, "fsync", full)
+    with pytest.warns(UserWarning, match="No space left"):
+        assert told(read_text(write(SAMPLE))) == SAMPLE
+    assert list((cache / "texts").iterdir()) == []
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 1 << 20])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize(
+    ("before", "wrong", "after", "byte"),
+    [
+        ("", b"\xff", "abc", "0xff"),
+        ("äöü-abcdef", b"\xe4", "bc", "0xe4"),
+        ("한국어", b"\xed\x95", "", "0xed"),
+        ("abcdefghij", b"\xf0\x9f\x98", "x", "0xf0"),
+        ("abc", b"\xed\xa0\x80", "surrogate", "0xed"),
+    ],
+)
+def test_bytes_that_are_not_utf8_are_named(
+    chunk, mark, before, wrong, after, byte, write, monkeypatch
+):
+    monkeypatch.setattr(text, "CHUNK", chunk)
+    path = write(mark + before.encode() + wrong + after.encode())
+    offset = len(mark) + len(before.encode())
+    refusal(lambda: read_text(path), ValueError, f"byte {byte} at byte offset {offset} ", "iconv")
+
+
+def test_files_that_are_no_text_are_refused(write, tmp_path):
+    refusal(lambda: read_text(tmp_path / "no.txt"), FileNotFoundError, "no.txt", "no file")
+    refusal(lambda: read_text(tmp_path), IsADirectoryError, "got a folder")
+    refusal(lambda: read_text(write("")), ValueError, "got an empty file")
+    refusal(lambda: read_text(write(b"\xef\xbb\xbf")), ValueError, "got an empty file")
+    refusal(lambda: read_text(write("short")), ValueError, "5 characters of which 1", "longer")
+    for share in (0, 1, -0.1, 1.5):
+        refusal(lambda share=share: read_text(write(SAMPLE), share), ValueError, "held_out")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    refusal(lambda: read_text(tmp_path / "pipe"), ValueError, "regular file", "read twice")
+
+
+@pytest.mark.parametrize("then", [SAMPLE.replace("line", "nile"), SAMPLE + "z", SAMPLE[:-5]])
+def test_a_file_that_changes_while_it_is_read_is_refused(then, write, cache, monkeypatch):
+    path, summarize = write(SAMPLE), text.summarize
+
+    def change(path):
+        summary = summarize(path)
+        write(then)
+        return summary
+
+    monkeypatch.setattr(text, "summarize", change)
+    refusal(lambda: read_text(path), ValueError, "one that changes")
+    assert list((cache / "texts").iterdir()) == []
+
+
+def test_memory_does_not_grow_with_the_text(write):
+    def peak(megabytes):
+        path = write(b"some text of which there is a lot\n" * (megabytes * 30_000))
+        tracemalloc.start()
+        read_text(path)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    small, large = peak(2), peak(12)
+    assert large < small + 1e6 and large < 24e6
+
+
+def test_two_processes_may_read_a_text_at_once(write, tmp_path):
+    path = write(SAMPLE * 5000)
+    code = (
+        "import sys, pathlib, pooch\n"
+        "pooch.os_cache = lambda name: pathlib.Path(sys.argv[2])\n"
+        "from jax_rnn.data import read_text\n"
+        "print(read_text(sys.argv[1]).train.sum())"
+    )
+    command = [sys.executable, "-W", "error", "-c", code, str(path), str(tmp_path / "shared")]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    sums = [process.communicate(timeout=60)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sums[0] == sums[1]
+    assert len(list((tmp_path / "shared" / "texts").iterdir())) == 1
+
+
+@real
+def test_tinyshakespeare_is_split_where_others_split_it():
+    read = read_text(data.fetch("tinyshakespeare.txt"))
+    assert (len(read.train), len(read.held_out)) == (1_003_854, 111_540)
+    assert len(read.vocabulary["symbols"]) == 65
+
+
+# Windows of text
+
+
+@pytest.mark.parametrize("length", [36, 40, 46, 47, 107])
+def test_streams_are_read_side_by_side_window_by_window(length):
+    ids = np.arange(length).astype(np.uint8)
+    batches = TextBatches(ids, batch_size=5, window=7)
+    windows = (length - 1) // 5 // 7
+    assert (batches.size, batches.tokens, batches.windows) == (5, 35, windows)
+    steps = [batches(step, slice(None)) for step in range(2 * windows)]
+    for name, kind, shape in (
+        ("inputs", np.int32, (5, 7)),
+        ("labels", np.int32, (5, 7)),
+        ("fresh", np.bool_, (5,)),
+    ):
+        assert {(step[name].dtype, step[name].shape) for step in steps} == {(np.dtype(kind), shape)}
+    streams = np.concatenate([step["inputs"] for step in steps[:windows]], axis=1)
+    starts = np.arange(5) * ((length - 1) // 5)
+    np.testing.assert_array_equal(streams, starts[:, None] + np.arange(7 * windows))
+    for number, step in enumerate(steps):
+        np.testing.assert_array_equal(step["labels"], step["inputs"] + 1)
+        assert step["fresh"].tolist() == [number in (0, windows)] * 5
+        np.testing.assert_array_equal(step["inputs"], steps[number % windows]["inputs"])
+
+
+@pytest.mark.parametrize("rows", [slice(0, 2), slice(3, 5), slice(4, 99), slice(2, 2)])
+def test_rows_are_those_of_the_whole_batch_and_no_others_are_read(rows):
+    ids, touched = np.random.default_rng(0).integers(0, 99, 200), []
+
+    class Watched:
+        def __getitem__(self, places):
+            touched.extend(np.ravel(places).tolist())
+            return ids[places]
+
+    batches = TextBatches(ids, batch_size=5, window=7)
+    whole = batches(3, slice(None))
+    batches.ids = Watched()
+    part = batches(3, rows)
+    for name, array in whole.items():
+        np.testing.assert_array_equal(part[name], array[rows])
+    assert len(touched) == 8 * len(range(5)[rows])
+
+
+def test_windows_that_the_text_cannot_fill_are_refused():
+    ids = np.zeros(35, np.uint8)
+    refusal(lambda: TextBatches(ids, 5, 7), ValueError, "36 characters", "5 and window 7", "got 35")
+    assert TextBatches(np.zeros(36, np.uint8), 5, 7).windows == 1
+    refusal(lambda: TextBatches(ids, 0, 7), ValueError, "batch_size")
+    refusal(lambda: TextBatches(ids, 5, 0), ValueError, "window")
+
+
+# Names
+
+
+@pytest.fixture
+def small_names(tmp_path, monkeypatch):
+    """A few languages of made-up names, some of them under several."""
+    random = np.random.default_rng(0)
+    written = {}
+    for language in ("Welsh", "Basque", "Ainu"):
+        made = ["".join(random.choice(list("abé-"), random.integers(1, 4))) for _ in range(90)]
+        written[language] = [*made, "Zoe\u0301 ", "", "  Zoé"]
+        (tmp_path / f"{language}.txt").write_bytes("\r\n".join(written[language]).encode())
+    paths = {language: tmp_path / f"{language}.txt" for language in written}
+    monkeypatch.setattr(names, "fetch_names", lambda: paths)
+    return written
+
+
+def named(found, rows):
+    vocabulary = Vocabulary(found.symbols, first=1)
+    return [vocabulary.decode(row) for row in rows.ids]
+
+
+def check_names(found):
+    for rows in (found.train, found.held_out):
+        count = len(rows.lengths)
+        assert rows.ids.shape == (count, found.vocabulary["longest"])
+        assert rows.language.shape == rows.lengths.shape == (count,)
+        assert {rows.ids.dtype, rows.lengths.dtype, rows.language.dtype} == {np.dtype(np.int32)}
+        steps = np.arange(rows.ids.shape[1])
+        np.testing.assert_array_equal(rows.ids > 0, steps < rows.lengths[:, None])
+        assert rows.lengths.min() >= 1
+    assert not set(named(found, found.train)) & set(named(found, found.held_out))
+    assert list(found.languages) == sorted(found.languages) == found.vocabulary["languages"]
+    assert found.vocabulary["symbols"] == found.symbols == "".join(sorted(set(found.symbols)))
+    assert json.loads(json.dumps(found.vocabulary)) == found.vocabulary
+
+
+def test_names_are_composed_and_stripped_and_split_by_name(small_names):
+    found = read_names()
+    check_names(found)
+    assert found.languages == ("Ainu", "Basque", "Welsh") and found.vocabulary["longest"] == 3
+    assert set(found.symbols) == set("abé-Zo")
+    together = sorted(
+        (found.languages[language], name)
+        for rows in (found.train, found.held_out)
+        for name, language in zip(named(found, rows), rows.language, strict=True)
+    )
+    assert together == sorted(
+        (language, name.strip().replace("e\u0301", "é"))
+        for language, written in small_names.items()
+        for name in written
+        if name
+    )
+
+
+def test_majority_is_the_share_of_the_commonest_language_held_out():
+    rows = names.NameRows(np.zeros((5, 1)), np.ones(5), np.array([2, 0, 2, 1, 2]))
+    assert names.Names(("a", "b", "c"), "x", rows, rows).majority == 0.6
+
+
+def test_which_names_are_held_out_is_the_same_everywhere():
+    chosen = [names.is_held_out(f"name {number}") for number in range(2000)]
+    assert 0.17 < np.mean(chosen) < 0.23
+    assert [n for n in range(20) if chosen[n]] == HELD_OUT_OF_TWENTY
+
+
+HELD_OUT_OF_TWENTY = [2, 5, 8, 16]
+
+
+@real
+def test_the_names_of_the_lecture():
+    found = read_names()
+    check_names(found)
+    assert len(found.languages) == 18 and len(found.symbols) == 83
+    assert found.train.ids.shape == (16_148, 20) and found.held_out.ids.shape == (3_902, 20)
+    assert found.majority == pytest.approx(0.4851, abs=1e-4)
+    assert set(found.held_out.language) == set(range(18))
+
+
+# Dates
+
+
+def test_dates_are_written_in_many_ways():
+    written = [write(date(2021, 3, 3)) for write in dates.FORMATS]
+    assert len(set(written)) == len(written) == 23
+    assert {
+        "3 March 2021",
+        "Mar 3, 2021",
+        "March 3rd, 2021",
+        "Wednesday, 3rd of March 2021",
+        "03/03/21",
+        "3/3/21",
+        "03.03.2021",
+        "20210303",
+    } <= set(written)
+    days = (1, 2, 3, 4, 11, 12, 13, 21, 22, 23, 30)
+    ordinals = " ".join(dates.ordinal(date(2021, 1, day)) for day in days)
+    assert ordinals == "1st 2nd 3rd 4th 11th 12th 13th 21st 22nd 23rd 30th"
+
+
+def test_no_two_dates_are_written_the_same_and_all_can_be_encoded():
+    every = [dates.FIRST + timedelta(number) for number in range(36525)]
+    assert every[-1] == dates.LAST
+    source, _, longest = dates.alphabet()
+    meant = {}
+    for write in dates.FORMATS:
+        written = [write(day) for day in every]
+        assert all(
+            meant.setdefault(said, day) == day for said, day in zip(written, every, strict=True)
+        )
+        assert max(map(len, written)) <= longest
+        source.encode("".join(written))
+
+
+def test_rows_of_dates_are_a_source_and_its_iso_form_and_an_end():
+    found = read_dates(count=300, seed=3)
+    source = Vocabulary(found.vocabulary["source_symbols"], first=1)
+    target = Vocabulary(found.vocabulary["target_symbols"], first=2)
+    assert json.loads(json.dumps(found.vocabulary)) == found.vocabulary
+    assert target.symbols == "-0123456789"
+    seen = {}
+    for name, count in (("train", 300), ("held_out", 30)):
+        rows = getattr(found, name)
+        assert rows.sources.shape[0] == len(rows.source_lengths) == count
+        assert rows.targets.shape == (count, 11)
+        assert {array.dtype for array in vars(rows).values()} == {np.dtype(np.int32)}
+        steps = np.arange(rows.sources.shape[1])
+        np.testing.assert_array_equal(rows.sources > 0, steps < rows.source_lengths[:, None])
+        assert (rows.targets[:, 10] == dates.END).all() and (rows.targets[:, :10] > 1).all()
+        days = [date.fromisoformat(target.decode(row)) for row in rows.targets]
+        sources = [source.decode(row) for row in rows.sources]
+        for said, day in zip(sources, days, strict=True):
+            assert said in {write(day) for write in dates.FORMATS}
+        seen[name] = set(days), set(sources)
+    assert not seen["train"][0] & seen["held_out"][0]
+    assert not seen["train"][1] & seen["held_out"][1]
+
+
+def test_dates_follow_from_the_seed_and_are_the_same_everywhere():
+    def digest(found):
+        arrays = [array for rows in (found.train, found.held_out) for array in vars(rows).values()]
+        return hashlib.sha256(b"".join(a.astype("<i4").tobytes() for a in arrays)).hexdigest()[:16]
+
+    assert digest(read_dates(50, seed=1)) == digest(read_dates(50, seed=1)) == DATES_OF_SEED_1
+    assert digest(read_dates(50, seed=2)) != DATES_OF_SEED_1
+    longer = read_dates(60, seed=1).train.sources[:50]
+    np.testing.assert_array_equal(longer, read_dates(50, seed=1).train.sources)
+    refusal(lambda: read_dates(0), ValueError, "count")
+
+
+DATES_OF_SEED_1 = "141ee79fed40710f"
+
+
+# Files
+
+
+CONTENT = b"some data\n"
+SUM = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture
+def no_folder(monkeypatch):
+    monkeypatch.delenv("JAX_RNN_DATA", raising=False)
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch, no_folder):
+    """``data.txt`` at a server of this machine; gives its folder and the paths asked for."""
+    folder, asked = tmp_path / "served", []
+    folder.mkdir()
+    (folder / "data.txt").write_bytes(CONTENT)
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            asked.append(self.path)
+
+    handler = functools.partial(Handler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/data.txt"
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.setattr(files, "SUMS", {"names/data.txt": SUM})
+        monkeypatch.setattr(files, "URLS", {"names/data.txt": url})
+        yield folder, asked
+        server.shutdown()
+        thread.join()
+
+
+def test_a_file_is_downloaded_once(served, cache):
+    path = data.fetch("names/data.txt")
+    assert path == cache / "names" / "data.txt" and path.read_bytes() == CONTENT
+    assert data.fetch("names/data.txt") == path
+    assert len(served[1]) == 1
+    path.write_bytes(b"damaged")
+    assert data.fetch("names/data.txt").read_bytes() == CONTENT
+    assert len(served[1]) == 2
+
+
+def test_progress_is_told_to_the_end(served, monkeypatch):
+    told = []
+
+    class Bar(files.Bar):
+        def close(self):
+            told.append((self.progress.tasks[0].completed, self.total))
+            super().close()
+
+    monkeypatch.setattr(files, "Bar", Bar)
+    data.fetch("names/data.txt")
+    assert set(told) == {(len(CONTENT), len(CONTENT))}
+
+
+def test_a_download_with_another_checksum_is_refused_and_not_kept(served, cache):
+    (served[0] / "data.txt").write_bytes(b"something else")
+    refusal(
+        lambda: data.fetch("names/data.txt"),
+        ValueError,
+        f"SHA-256 {SUM}",
+        "http://127.0.0.1",
+        "set JAX_RNN_DATA",
+    )
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
+def test_no_file_there_and_no_network_are_told(served, monkeypatch, cache):
+    (served[0] / "data.txt").unlink()
+    refusal(lambda: data.fetch("names/data.txt"), ConnectionError, "404", "set JAX_RNN_DATA")
+    monkeypatch.setattr(files, "URLS", {"names/data.txt": "http://127.0.0.1:9/data.txt"})
+    refusal(
+        lambda: data.fetch("names/data.txt"),
+        ConnectionError,
+        "no network",
+        "http://127.0.0.1:9/data.txt",
+        "as names/data.txt",
+    )
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
+def test_a_cache_that_cannot_be_written_is_told(served, cache):
+    cache.parent.mkdir()
+    cache.write_text("a file where the folder should be")
+    refusal(
+        lambda: data.fetch("names/data.txt"), OSError, str(cache), "XDG_CACHE_HOME", "JAX_RNN_DATA"
+    )
+    assert served[1] == []
+
+
+def test_a_folder_of_the_users_comes_first_and_is_checked(served, tmp_path, monkeypatch):
+    folder = tmp_path / "mine"
+    monkeypatch.setenv("JAX_RNN_DATA", str(folder))
+    missing = (str(folder / "names" / "data.txt"), "http://127.0.0.1", "unset JAX_RNN_DATA")
+    refusal(lambda: data.fetch("names/data.txt"), FileNotFoundError, *missing)
+    path = folder / "names" / "data.txt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"damaged")
+    found = hashlib.sha256(b"damaged").hexdigest()
+    refusal(lambda: data.fetch("names/data.txt"), ValueError, str(path), SUM, found, "replace")
+    path.write_bytes(CONTENT)
+    assert data.fetch("names/data.txt") == path
+    assert served[1] == []
+    monkeypatch.setenv("JAX_RNN_DATA", "")
+    assert data.fetch("names/data.txt") != path
+
+
+def test_unknown_files_are_refused():
+    refusal(lambda: data.fetch("shakespeare"), ValueError, "tinyshakespeare.txt", "'shakespeare'")
+
+
+def test_every_file_has_a_source_and_a_checksum():
+    assert list(files.SUMS) == list(files.URLS) and len(files.SUMS) == 19
+    for name, url in files.URLS.items():
+        assert re.fullmatch(r"https://raw\.githubusercontent\.com/[\w/.-]+\.txt", url)
+        assert re.fullmatch(r"[0-9a-f]{64}", files.SUMS[name])
+
+
+@real
+def test_the_files_of_the_lecture_are_all_there():
+    listed = (line.split() for line in (FOLDER / "SHA256SUMS").read_text().splitlines())
+    assert {name: checksum for checksum, name in listed} == files.SUMS
+    found = data.fetch_names()
+    assert list(found) == sorted(files.NAMES)
+    assert all(path.is_file() and path.stem == language for language, path in found.items())
+
+
+def test_nothing_slow_is_imported_along():
+    code = (
+        "import sys, json, jax_rnn.data\n"
+        "print(json.dumps([m for m in ('pooch', 'requests', 'rich', 'jax') if m in sys.modules]))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert json.loads(run.stdout) == [], run.stderr
