@@ -9,6 +9,8 @@ its own best guess, and learnt much less from that.
 """
 
 import math
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -64,7 +66,7 @@ class CharLM(Task):
         clip=1.0,
         evaluate_every=500,
     )
-    recipes = {
+    recipes: ClassVar[Mapping[str, Recipe]] = {
         "quick": Recipe(
             cell="gru",
             hidden_size=128,

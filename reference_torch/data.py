@@ -6,10 +6,12 @@ user's cache; else it is downloaded once and its checksum compared.
 
 import hashlib
 import os
+import sys
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlretrieve
 
 import numpy as np
 
@@ -54,17 +56,18 @@ FILES = {
 def fetch(name: str) -> Path:
     """The path of a data file whose checksum is right."""
     url, checksum = FILES[name]
-    if folder := os.environ.get("JAX_RNN_DATA"):
-        path = Path(folder) / name
-        if hashlib.sha256(path.read_bytes()).hexdigest() != checksum:
-            raise ValueError(f"{path} is not the file that {url} holds; replace it")
-        return path
-    import pooch
-
-    store = pooch.create(
-        pooch.os_cache("jax_rnn"), "", registry={name: f"sha256:{checksum}"}, urls={name: url}
-    )
-    return Path(store.fetch(name))
+    given = os.environ.get("JAX_RNN_DATA")
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    path = Path(given or caches / "jax_rnn") / name
+    if not given and not path.exists():
+        print(f"downloading {url} into {path.parent}", file=sys.stderr)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        arriving = path.with_suffix(f".{os.getpid()}")
+        urlretrieve(url, arriving)
+        arriving.replace(path)
+    if hashlib.sha256(path.read_bytes()).hexdigest() != checksum:
+        raise ValueError(f"{path} is not the file that {url} should hold; remove or replace it")
+    return path
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,240 @@
+"""One to many: a surname, letter by letter, given the language it should sound like."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from jax_rnn.data.names import NameRows, read_names
+from jax_rnn.data.shuffled import Shuffled
+from jax_rnn.data.vocabulary import Vocabulary
+from jax_rnn.feedforward import Embedding, Linear
+from jax_rnn.initializers import Init
+from jax_rnn.layers import GRU, LSTM, RNN
+from jax_rnn.lessons.recipe import Recipe
+from jax_rnn.lessons.sampling import check_sampling, stream
+from jax_rnn.lessons.task import Sampling, Task
+from jax_rnn.typing import DTypeLike, accumulator
+
+__all__ = ["Model", "NamesGenerate", "Spelled", "lesson"]
+
+LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+NAMES = 10
+"""Drawn for a prompt."""
+EDGE = 0
+"""The symbol before the first letter and after the last."""
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """Names as questions and answers, arrays with one row a name.
+
+    ``inputs`` (N, T) start with the edge and go on with the letters, ``labels`` (N, T) are the
+    letters and then the edge, ``lengths`` (N,) counts the letters and one edge, ``language`` is
+    (N,). All are int32, padded with 0.
+    """
+
+    train: dict[str, np.ndarray]
+    held_out: dict[str, np.ndarray]
+    vocabulary: dict[str, Any]
+
+
+class Model(nnx.Module):
+    """Embedding of a symbol plus embedding of the language, recurrent layers, Linear.
+
+    Call: ``logits, hidden = model(inputs, language, hidden=None, *, rngs=None)`` with inputs (B, T)
+        symbols, language (B,), logits (B, T, S), hidden (L, B, H), for LSTM a tuple (h, c) of them.
+
+    Args:
+        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        symbols: S, letters and the edge of a name.
+        languages: how many there are.
+        embedding_size: features of a symbol and of a language.
+        hidden_size: H.
+        num_layers: L.
+        dropout: rate, between layers and before the last map; ``rngs`` is needed while training.
+    """
+
+    def __init__(
+        self,
+        cell: Literal["rnn", "lstm", "gru"],
+        symbols: int,
+        languages: int,
+        embedding_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        *,
+        init: Init = "torch",
+        dtype: DTypeLike | None = None,
+        rngs: nnx.Rngs,
+    ):
+        self.embedding = Embedding(symbols, embedding_size, init=init, dtype=dtype, rngs=rngs)
+        self.language = Embedding(languages, embedding_size, init=init, dtype=dtype, rngs=rngs)
+        self.rnn = LAYERS[cell](
+            embedding_size,
+            hidden_size,
+            num_layers,
+            batch_first=True,
+            dropout=dropout if num_layers > 1 else 0.0,
+            init=init,
+            dtype=dtype,
+            rngs=rngs,
+        )
+        self.dropout = nnx.Dropout(dropout)
+        self.linear = Linear(hidden_size, symbols, init=init, dtype=dtype, rngs=rngs)
+
+    def __call__(self, inputs, language, hidden=None, *, rngs=None):
+        x = self.embedding(inputs) + self.language(language)[:, None]
+        outputs, hidden = self.rnn(x, hidden, rngs=rngs)
+        return self.linear(self.dropout(outputs, rngs=rngs)), hidden
+
+    def no_hidden(self, rows: int) -> Any:
+        """The state before the first symbol."""
+
+        def zeros():
+            shape = (self.rnn.num_layers, rows, self.rnn.hidden_size)
+            return jnp.zeros(shape, self.rnn.dtype)
+
+        return (zeros(), zeros()) if isinstance(self.rnn, LSTM) else zeros()
+
+
+class NamesGenerate(Task[Spelled]):
+    name = "names_generate"
+    slide = "RNN Applications, one to many"
+    teaches = (
+        "A name is drawn letter by letter, given only its language, until it says that it ends."
+    )
+    recipe = Recipe(
+        cell="gru",
+        embedding_size=32,
+        hidden_size=128,
+        batch_size=64,
+        steps=2000,
+        learning_rate=3e-3,
+        schedule="cosine",
+        clip=1.0,
+        evaluate_every=250,
+    )
+    model = Model
+
+    def read(self, recipe: Recipe, text: Path | None = None) -> Spelled:
+        names = read_names()
+        return Spelled(spell(names.train), spell(names.held_out), names.vocabulary)
+
+    def options(self, recipe: Recipe, vocabulary: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "cell": recipe.cell,
+            "symbols": len(vocabulary["symbols"]) + 1,
+            "languages": len(vocabulary["languages"]),
+            "embedding_size": recipe.embedding_size,
+            "hidden_size": recipe.hidden_size,
+            "num_layers": recipe.num_layers,
+            "dropout": recipe.dropout,
+        }
+
+    def batches(self, recipe: Recipe, data: Spelled) -> Shuffled:
+        return Shuffled(data.train, recipe.batch_size, recipe.seed)
+
+    def loss(self, model: Model, batch: Any, *, rngs: Any = None) -> Any:
+        """Mean cross entropy over all letters and ends, in nats; the padding does not count."""
+        logits, _ = model(batch["inputs"], batch["language"], rngs=rngs)
+        nats, right, count = totals(logits, batch)
+        return nats / count, {"accuracy": right / count}
+
+    def evaluate(self, model: Model, data: Spelled) -> dict[str, float]:
+        """Nats per letter, the end of a name being one."""
+        nats, right, count = map(float, score(model, data.held_out))
+        return {
+            "loss": nats / count,
+            "perplexity": math.exp(nats / count),
+            "accuracy": right / count,
+        }
+
+    def respond(
+        self, model: Model, vocabulary: Mapping[str, Any], prompt: str, sampling: Sampling
+    ) -> Iterator[str]:
+        """Ten names of a language, one a line: ``"Russian"``, or ``"Russian:Ro"`` to begin so."""
+        check_sampling(sampling)
+        language, _, beginning = prompt.partition(":")
+        known = Vocabulary(vocabulary["symbols"], first=1)
+        ids = known.encode(beginning) if beginning else np.zeros(0, np.int32)
+        number = language_number(language.strip(), vocabulary["languages"])
+        return draw_names(model, known, number, beginning, ids, sampling)
+
+
+def spell(names: NameRows) -> dict[str, np.ndarray]:
+    """Names of one part as questions and answers; see ``Spelled``."""
+    edge = np.full((len(names.ids), 1), EDGE, np.int32)
+    return {
+        "inputs": np.concatenate([edge, names.ids], axis=1),
+        "labels": np.concatenate([names.ids, edge], axis=1),
+        "lengths": names.lengths + np.int32(1),
+        "language": names.language,
+    }
+
+
+def totals(logits: Any, batch: Any) -> tuple[Any, Any, Any]:
+    """Nats, right guesses and symbols, summed over what is no padding."""
+    logits = logits.astype(accumulator(logits.dtype))
+    labels = batch["labels"]
+    there = jnp.arange(labels.shape[1]) < batch["lengths"][:, None]
+    nats = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    right = (logits.argmax(-1) == labels) & there
+    return jnp.where(there, nats, 0).sum(), right.sum(), there.sum()
+
+
+@jax.jit
+def score(model: Model, batch: Any) -> tuple[Any, Any, Any]:
+    logits, _ = model(batch["inputs"], batch["language"])
+    return totals(logits, batch)
+
+
+def predict(model: Model, symbols: Any, state: Any) -> tuple[Any, Any]:
+    language, hidden = state
+    logits, hidden = model(symbols[:, None], language, hidden)
+    return logits[:, 0], (language, hidden)
+
+
+def language_number(language: str, languages: list[str]) -> int:
+    """Its place among the languages. ValueError: an unknown one, with the nearest."""
+    if language not in languages:
+        nearest = get_close_matches(language.capitalize(), languages, n=1, cutoff=0.5)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        raise ValueError(
+            f"prompt: expected a language, or a language and a beginning as in 'Russian:Ro', "
+            f"got {language!r}{hint} The languages are {', '.join(languages)}"
+        )
+    return languages.index(language)
+
+
+def draw_names(
+    model: Model,
+    known: Vocabulary,
+    language: int,
+    beginning: str,
+    ids: np.ndarray,
+    sampling: Sampling,
+) -> Iterator[str]:
+    """Drawn side by side; given out once all of them have ended or are long enough."""
+    state = jnp.full(NAMES, language, jnp.int32), model.no_hidden(NAMES)
+    prompt = np.concatenate([[EDGE], ids])
+    drawn = np.zeros((NAMES, 0), np.int32)
+    for piece in stream(predict, model, state, prompt, sampling, rows=NAMES, slice_length=24):
+        drawn = np.concatenate([drawn, piece], axis=1)
+        if (drawn == EDGE).any(1).all():
+            break
+    for row in drawn:
+        end = np.append(row, EDGE).tolist().index(EDGE)
+        yield f"{beginning}{known.decode(row[:end])}\n"
+
+
+lesson = NamesGenerate()

@@ -1,0 +1,136 @@
+"""Drawing symbols from a model, one after the other, in a compiled loop."""
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jax_rnn.lessons.task import Sampling
+
+__all__ = ["check_sampling", "draw", "stream"]
+
+Predict = Callable[[Any, Any, Any], tuple[Any, Any]]
+"""``predict(model, symbols (B,), state) -> (logits (B, S), state)``: one step."""
+
+
+def check_sampling(sampling: Sampling) -> None:
+    """Refuse what cannot be drawn with.
+
+    Raises:
+        ValueError: a temperature below 0 or not finite, a ``top_k`` or a length below 1.
+    """
+    temperature, top_k, length = sampling.temperature, sampling.top_k, sampling.length
+    if not (math.isfinite(temperature) and temperature >= 0):
+        raise ValueError(
+            f"temperature: expected a number of at least 0, got {temperature}; "
+            "0 always takes the likeliest symbol, 1 draws as the model predicts"
+        )
+    if top_k is not None and top_k < 1:
+        raise ValueError(
+            f"top_k: expected at least 1, got {top_k}; leave it out to draw among all symbols"
+        )
+    if length < 1:
+        raise ValueError(f"length: expected at least 1 symbol, got {length}")
+
+
+def draw(key: Any, logits: Any, temperature: Any, top_k: Any) -> Any:
+    """One symbol a row, among the ``top_k`` likeliest, from softmax(logits / temperature).
+
+    Shapes: logits (*batch, S), result (*batch,) int32. Temperature and top_k may be traced.
+    """
+    order = jnp.argsort(logits, axis=-1, descending=True)
+    ranked = jnp.take_along_axis(logits, order, -1)
+    ranked = (ranked - ranked[..., :1]) / jnp.where(temperature > 0, temperature, 1)
+    kept = jnp.where(temperature > 0, top_k, 1)
+    ranked = jnp.where(jnp.arange(logits.shape[-1]) < kept, ranked, -jnp.inf)
+    rank = jax.random.categorical(key, ranked)[..., None]
+    return jnp.take_along_axis(order, rank, -1)[..., 0].astype(jnp.int32)
+
+
+def stream(
+    predict: Predict,
+    model: Any,
+    state: Any,
+    prompt: np.ndarray,
+    sampling: Sampling,
+    *,
+    rows: int = 1,
+    slice_length: int = 64,
+) -> Iterator[np.ndarray]:
+    """Read a prompt, then draw ``sampling.length`` symbols that go on from it.
+
+    Reading and drawing are one compiled program, whatever the prompt and the sampling; it runs
+    ``slice_length`` steps a call.
+
+    Args:
+        predict: one step of the model; a function of a module, so that it compiles once.
+        model: an NNX module.
+        state: before the first symbol of the prompt; its arrays keep shape and dtype.
+        prompt: (P,) symbols, at least one.
+        sampling: how to draw.
+        rows: B, sequences drawn side by side from the same prompt.
+        slice_length: steps between two pieces.
+
+    Yields:
+        (B, n) symbols each, as they are made.
+    """
+    check_sampling(sampling)
+    prompt = np.asarray(prompt, np.int32)
+    if prompt.ndim != 1 or not prompt.size:
+        raise ValueError(f"prompt: expected at least one symbol, got shape {prompt.shape}")
+    return _slices(predict, model, state, prompt, sampling, rows, slice_length)
+
+
+def _slices(
+    predict: Predict,
+    model: Any,
+    state: Any,
+    prompt: np.ndarray,
+    sampling: Sampling,
+    rows: int,
+    slice_length: int,
+) -> Iterator[np.ndarray]:
+    told = prompt.size - 1
+    end = told + sampling.length
+    key = jax.random.key(sampling.seed)
+    limits = (jnp.float32(sampling.temperature), jnp.int32(sampling.top_k or np.iinfo("i4").max))
+    symbols = jnp.full(rows, prompt[0], jnp.int32)
+    for start in range(0, end, slice_length):
+        known = np.full(slice_length, -1, np.int32)
+        part = prompt[1 + start : 1 + start + slice_length]
+        known[: part.size] = part
+        symbols, state, drawn = _run(predict, model, symbols, state, key, start, known, limits)
+        piece = np.asarray(drawn)[:, max(told - start, 0) : end - start]
+        if piece.size:
+            yield piece
+
+
+@partial(jax.jit, static_argnums=0)
+def _run(
+    predict: Predict,
+    model: Any,
+    symbols: Any,
+    state: Any,
+    key: Any,
+    start: Any,
+    known: Any,
+    limits: tuple[Any, Any],
+) -> tuple[Any, Any, Any]:
+    """Steps ``start`` and on: the next symbol is the known one, or drawn where that is -1."""
+
+    def step(carried, this):
+        symbols, state = carried
+        position, told = this
+        logits, state = predict(model, symbols, state)
+        drawn = draw(jax.random.fold_in(key, position), logits, *limits)
+        symbols = jnp.where(told < 0, drawn, told)
+        return (symbols, state), symbols
+
+    positions = start + jnp.arange(known.shape[0])
+    (symbols, state), drawn = lax.scan(step, (symbols, state), (positions, known))
+    return symbols, state, drawn.T
