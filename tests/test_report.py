@@ -5,16 +5,20 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib import reload
+from io import StringIO
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
 from jax_rnn.compare import plots
 from jax_rnn.compare.comparison import Comparison
+from jax_rnn.compare.console import EpochTable, print_comparison
+from jax_rnn.compare.parity import EpochPair
 from jax_rnn.compare.plots import (
     comparison_figure,
     difference_figure,
@@ -24,6 +28,7 @@ from jax_rnn.compare.plots import (
 )
 from jax_rnn.compare.report import headline, render_html, write_html
 from jax_rnn.compare.sweep import Sweep
+from jax_rnn.testing import Rung
 
 OURS = [1.75, 1.25, 0.875, 0.5]
 THEIRS = [1.75, 1.25001, 0.8750003, 0.5]
@@ -344,6 +349,34 @@ def test_several_comparisons_start_with_a_table_of_links(page_of_three):
     assert [row[2] for row in rows] == ["1.0e-05", "–", "1.0e-05"]
     links = [value for tag, name, value in page_of_three.attributes if (tag, name) == ("a", "href")]
     assert links == ["#comparison-1", "#comparison-2", "#comparison-3"]
+
+
+def test_the_ladder_shows_every_rung_and_what_was_seen_where_it_fails():
+    rungs = [
+        Rung("parameter names", True, None, None, "4 names"),
+        Rung("forward", True, 1.2e-7, 1e-5, "1 compared, largest difference 1.2e-07"),
+        Rung("final carry", False, 0.5, 1e-5, "h parts first at (0, 2): 0.5 <b>"),
+    ]
+    page = Page(render_html([trained(rungs=rungs)]))
+    assert page.row("parameter names") == ["yes", "–", "4 names"]
+    assert page.row("forward") == ["yes", "1.2e-07", "1 compared"]
+    assert page.row("final carry") == ["no", "5.0e-01", "h parts first at (0, 2): 0.5 <b>"]
+    console = Console(file=StringIO(), width=200)
+    print_comparison(console, trained(rungs=rungs))
+    told = console.file.getvalue()
+    assert "ladder of parity, fails at final carry: h parts first at (0, 2): 0.5 <b>\n" in told
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_table_of_epochs_ends_its_last_line(terminal):
+    """What follows stands on a line of its own, on a terminal and in a file."""
+    console = Console(file=StringIO(), width=200, force_terminal=terminal)
+    with EpochTable(console, epochs=1, target="ihello") as table:
+        table(EpochPair(1, (1.5, 1.5), ("ihello", "ihello")))
+    console.print("what follows")
+    *_, last, follows, _ = console.file.getvalue().split("\n")
+    assert "ihello" in last
+    assert follows.endswith("what follows")
 
 
 def test_environments_that_differ_stand_each_with_its_comparison():

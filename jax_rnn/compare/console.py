@@ -40,6 +40,8 @@ class EpochTable:
         traceback: TracebackType | None,
     ) -> None:
         self.live.__exit__(kind, error, traceback)
+        if not self.live.console.is_terminal:  # there rich leaves the last line open
+            self.live.console.line()
 
     def __call__(self, pair: EpochPair) -> None:
         every = max(1, self.epochs // 10)
