@@ -4,8 +4,10 @@ import os
 import shutil
 from collections.abc import Iterator
 
+from rich.markup import escape
+
 from jax_rnn.compare.environment import PACKAGES, environment, installed
-from jax_rnn.devices import available
+from jax_rnn.devices import KINDS, available
 from jax_rnn.typing import default_float
 
 __all__ = ["examine"]
@@ -15,6 +17,7 @@ OPTIONAL = {
     "matplotlib": ("--plot and --html", 'pip install "jax-rnn[plot]"'),
     "jinja2": ("--html", 'pip install "jax-rnn[plot]"'),
 }
+ACCELERATORS = {"gpu": 'pip install "jax[cuda13]"', "tpu": 'pip install "jax[tpu]"'}
 
 
 def examine() -> Iterator[str]:
@@ -30,6 +33,9 @@ def examine() -> Iterator[str]:
     devices = available()
     for kind, found in devices.items():
         yield f"  {kind:16}{len(found)} x {found[0].device_kind}"
+    for kind in KINDS:
+        if kind not in devices and kind in ACCELERATORS:
+            yield f"  {kind:16}none; where there is one: {escape(ACCELERATORS[kind])}"
 
     yield "[bold]precision[/]"
     yield f"  {'default float':16}{default_float()}"
@@ -46,6 +52,6 @@ def examine() -> Iterator[str]:
 def _missing(kinds: set[str]) -> Iterator[str]:
     for package, (use, remedy) in OPTIONAL.items():
         if installed(package) is None:
-            yield f"  {package}, for {use}: {remedy}".replace("[", r"\[")
+            yield escape(f"  {package}, for {use}: {remedy}")
     if "gpu" not in kinds and shutil.which("nvidia-smi"):
-        yield r'  JAX for the NVIDIA GPU of this machine: pip install "jax\[cuda13]"'
+        yield escape(f"  JAX for the NVIDIA GPU of this machine: {ACCELERATORS['gpu']}")
