@@ -8,12 +8,16 @@ import hashlib
 import os
 import sys
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.request import urlretrieve
 
 import numpy as np
+
+from reference_torch.dates import FORMATS, days, number, spellings
 
 GITHUB = "https://raw.githubusercontent.com"
 TEXT = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
@@ -149,6 +153,35 @@ def is_held_out(name: str) -> bool:
     """A fifth of all names, chosen by their letters: the same on every machine."""
     digest = hashlib.sha256(name.encode()).digest()
     return int.from_bytes(digest[:8], "big") < 0.2 * 2**64
+
+
+def read_dates(count: int = 20_000, seed: int = 0) -> Data:
+    """Dates in many formats, `count` to train on and a tenth as many held out; they share no day.
+
+    Rows of a part: `sources` (N, S), symbol i having the id i + 1, and `source_lengths` (N,);
+    `targets` (N, 11), symbol i having the id i + 2, and the id 1 after the ten: the end.
+    """
+    written = spellings()
+    source_symbols, target_symbols = "".join(sorted(set("".join(written)))), "-0123456789"
+    longest = max(map(len, written))
+
+    def part(name: str, days: Sequence[date], rows: int) -> dict[str, np.ndarray]:
+        sources = np.zeros((rows, longest), np.int32)
+        lengths = np.zeros(rows, np.int32)
+        targets = np.ones((rows, 11), np.int32)
+        for row in range(rows):
+            day = days[number(name, seed, row, "day") % len(days)]
+            text = FORMATS[number(name, seed, row, "format") % len(FORMATS)](day)
+            lengths[row] = len(text)
+            sources[row, : len(text)] = [source_symbols.index(letter) + 1 for letter in text]
+            targets[row, :-1] = [target_symbols.index(figure) + 2 for figure in day.isoformat()]
+        return {"sources": sources, "source_lengths": lengths, "targets": targets}
+
+    train, held_out = days()
+    vocabulary = {"source_symbols": source_symbols, "target_symbols": target_symbols}
+    return Data(
+        part("train", train, count), part("held_out", held_out, max(1, count // 10)), vocabulary
+    )
 
 
 def shuffled_rows(

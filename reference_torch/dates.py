@@ -1,15 +1,8 @@
-"""Dates as people write them, and the same dates as ISO 8601: a task with endless data."""
+"""How people write dates: the language that is translated into ISO 8601."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date, timedelta
-
-import numpy as np
-
-from reference_torch.data import Data
-
-START, END = 0, 1
-"""Padding of a source, and what a decoder reads first; the end of a target."""
 
 FIRST, LAST = date(1950, 1, 1), date(2049, 12, 31)
 MONTHS = [
@@ -27,7 +20,6 @@ MONTHS = [
     "December",
 ]
 WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-TARGET_SYMBOLS = "-0123456789"
 
 
 def month(day: date) -> str:
@@ -77,34 +69,15 @@ def number(*parts: object) -> int:
     return int.from_bytes(digest[:8], "big")
 
 
-def read_dates(count: int = 20_000, seed: int = 0) -> Data:
-    """Dates in many formats, `count` to train on and a tenth as many held out; they share no day.
+def days() -> tuple[list[date], list[date]]:
+    """All days: those to train on, and a tenth that is held out."""
+    every = [FIRST + timedelta(n) for n in range((LAST - FIRST).days + 1)]
+    away = [number("day", day.isoformat()) < 0.1 * 2**64 for day in every]
+    pairs = list(zip(every, away, strict=True))
+    return [day for day, held in pairs if not held], [day for day, held in pairs if held]
 
-    Rows of a part: `sources` (N, S), symbol i having the id i + 1, and `source_lengths` (N,);
-    `targets` (N, 11), symbol i having the id i + 2, with `END` after the ten.
-    """
-    days = [FIRST + timedelta(n) for n in range((LAST - FIRST).days + 1)]
-    away = [number("day", day.isoformat()) < 0.1 * 2**64 for day in days]
-    a_year = [date(2000, 1, 1) + timedelta(n) for n in range(366)]
-    written = [write(day) for day in a_year for write in FORMATS]
-    symbols = "".join(sorted(set("".join(written))))
-    longest = max(map(len, written))
 
-    def part(name: str, days: Sequence[date], rows: int) -> dict[str, np.ndarray]:
-        sources = np.zeros((rows, longest), np.int32)
-        lengths = np.zeros(rows, np.int32)
-        targets = np.full((rows, 11), END, np.int32)
-        for row in range(rows):
-            day = days[number(name, seed, row, "day") % len(days)]
-            text = FORMATS[number(name, seed, row, "format") % len(FORMATS)](day)
-            lengths[row] = len(text)
-            sources[row, : len(text)] = [symbols.index(letter) + 1 for letter in text]
-            targets[row, :-1] = [TARGET_SYMBOLS.index(figure) + 2 for figure in day.isoformat()]
-        return {"sources": sources, "source_lengths": lengths, "targets": targets}
-
-    told = [day for day, held in zip(days, away, strict=True) if not held]
-    asked = [day for day, held in zip(days, away, strict=True) if held]
-    vocabulary = {"source_symbols": symbols, "target_symbols": TARGET_SYMBOLS}
-    return Data(
-        part("train", told, count), part("held_out", asked, max(1, count // 10)), vocabulary
-    )
+def spellings() -> list[str]:
+    """All that a year can look like, so every symbol and the longest of all dates."""
+    year = [date(2000, 1, 1) + timedelta(n) for n in range(366)]
+    return [write(day) for day in year for write in FORMATS]
