@@ -1,23 +1,31 @@
-"""Run a lesson and print what its slide prints."""
+"""Run a lesson and print what its slide prints; train a lesson on real data and try it out."""
 
 import argparse
 import dataclasses
 import difflib
+import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import nn
 
-from reference_torch import NAMES, load
+from reference_torch import NAMES, TASKS, load, load_task
+from reference_torch import task as tasks
 from reference_torch.lesson import Lesson
 from reference_torch.training import tensors, train
+
+OF_TASKS = ("steps", "recipe", "text")
+"""Options that only lessons on real data have."""
 
 EXAMPLES = """\
 examples:
   python -m reference_torch ihello
   python -m reference_torch ihello --seed 0
   python -m reference_torch rnn_linear --variant gru --epochs 20
+  python -m reference_torch char_lm --steps 200
+  python -m reference_torch char_lm --text book.txt --recipe long
 """
 
 
@@ -27,7 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.lesson is None:
         parser.print_help()
         return 0
-    lesson = load(_known(parser, "lesson", options.lesson, NAMES))
+    name = _known(parser, "lesson", options.lesson, [*NAMES, *TASKS])
+    foreign = ("epochs", "variant") if name in TASKS else OF_TASKS
+    for option in foreign:
+        if getattr(options, option) is not None:
+            parser.error(f"{name} has no --{option}")
+    if name in TASKS:
+        return run_task(parser, load_task(name), options)
+    lesson = load(name)
     build = lesson.model
     if options.variant is not None:
         build = lesson.variants[_known(parser, "variant", options.variant, lesson.variants)]
@@ -37,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lesson = dataclasses.replace(lesson, epochs=options.epochs)
 
     torch.set_num_threads(1)  # the models are so small that more threads only wait
-    torch.manual_seed(options.seed)
+    torch.manual_seed(2 if options.seed is None else options.seed)
     model = build()
     run(lesson, model)
     if options.variant is None:
@@ -66,9 +81,56 @@ def show(lesson: Lesson, model: nn.Module) -> None:
     print("out size", out.size())
 
 
+def run_task(parser: argparse.ArgumentParser, task: tasks.Task, options: argparse.Namespace) -> int:
+    """Train, look at the held-out data now and then, and end with what the model has to say."""
+    recipe = task.recipe
+    if options.recipe is not None:
+        recipe = task.recipes[_known(parser, "recipe", options.recipe, task.recipes)]
+    if options.steps is not None:
+        if options.steps < 1:
+            parser.error(f"expected at least 1 step, got {options.steps}")
+        recipe = dataclasses.replace(recipe, steps=options.steps)
+    if options.seed is not None:
+        recipe = dataclasses.replace(recipe, seed=options.seed)
+    if options.text is not None and not task.takes_text:
+        parser.error(f"{task.name} has no --text")
+
+    torch.manual_seed(recipe.seed)
+    data = task.read(recipe, options.text)
+    model = task.build(recipe, data.vocabulary)
+    if recipe.precision == "float64":
+        model.double()
+    best, looks = math.inf, 0
+    for step, loss in tasks.train(task, recipe, data, model):
+        if step % 20 == 0 or step in (1, recipe.steps):
+            print(f"step: {step}, loss: {loss:.4f}", flush=True)
+        if step % recipe.evaluate_every == 0 or step == recipe.steps:
+            figures = look(task, model, data)
+            best, looks = (figures["loss"], 0) if figures["loss"] < best else (best, looks + 1)
+            if recipe.patience is not None and looks >= recipe.patience:
+                print(f"no better for {looks} looks: stopped")
+                break
+    model.eval()
+    for prompt in task.examples(data.vocabulary):
+        print(f"--- {prompt}" if prompt else "---")
+        for piece in task.respond(model, data.vocabulary, prompt):
+            print(piece, end="", flush=True)
+        print()
+    return 0
+
+
+def look(task: tasks.Task, model: nn.Module, data) -> Mapping[str, float]:
+    """Figures on the held-out data, printed and returned."""
+    model.eval()
+    figures = task.evaluate(model, data)
+    told = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+    print(f"held out: {told}", flush=True)
+    return figures
+
+
 def _parser() -> argparse.ArgumentParser:
-    lessons = [load(name) for name in NAMES]
-    width = max(map(len, NAMES))
+    lessons = [*map(load, NAMES), *map(load_task, TASKS)]
+    width = max(map(len, (*NAMES, *TASKS)))
     lines = [f"  {lesson.name:{width}}  {lesson.teaches}" for lesson in lessons]
     parser = argparse.ArgumentParser(
         prog="python -m reference_torch",
@@ -77,9 +139,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("lesson", nargs="?", help="one of the names below")
-    parser.add_argument("--seed", type=int, default=2, help="torch's seed (default: 2)")
+    parser.add_argument("--seed", type=int, help="torch's seed (default: 2, or the recipe's)")
     parser.add_argument("--epochs", type=int, help="train for so many epochs, not the lesson's")
     parser.add_argument("--variant", help="another model of the same lesson")
+    parser.add_argument("--steps", type=int, help="train for so many steps, not the recipe's")
+    parser.add_argument("--recipe", help="other hyperparameters for a lesson on real data")
+    parser.add_argument("--text", type=Path, help="a text of your own, UTF-8, for char_lm")
     return parser
 
 

@@ -1,0 +1,355 @@
+"""A lesson on real data in both frameworks, from the same weights and the same batches."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from importlib import import_module
+from inspect import Parameter, signature
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+import numpy as np
+from flax import nnx
+from rich.console import Console
+from rich.table import Table
+
+from jax_rnn.compare.environment import environment
+from jax_rnn.compare.parity import DifferentLessonsError
+from jax_rnn.compare.timing import import_seconds
+from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
+from jax_rnn.lessons.recipe import Recipe
+from jax_rnn.lessons.task import Task
+from jax_rnn.testing import Rung, climb
+from jax_rnn.train import fit
+
+__all__ = ["StepPair", "TaskComparison", "check_same_task", "compare_task", "print_task_comparison"]
+
+LADDER_ROWS = 4
+"""Rows of the first batch on which the ladder is climbed."""
+
+
+class StepPair(NamedTuple):
+    """One optimizer step in both frameworks."""
+
+    step: int
+    loss: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class TaskComparison:
+    """What a comparison found: plain data, the same in Python and in JSON.
+
+    Every field called ``{"jax": ..., "torch": ...}`` holds one value a framework.
+
+    Attributes:
+        lesson: what was run.
+        dtype: of weights and losses in both, ``"float32"`` or ``"float64"``.
+        seed: of torch, which draws the initial weights for both.
+        steps: optimizer steps that were compared.
+        recipe: of both, as it was run.
+        dropout: the recipe's own rate; both ran with 0, since they draw different masks.
+        loss: ``{"jax": [...], "torch": [...]}``, one entry a step.
+        max_abs_loss_difference: over all steps.
+        max_abs_weight_difference: over all parameters, after the last step.
+        figures: ``{"jax": {...}, "torch": {...}}``, on the held-out data after the last step.
+        max_abs_figure_difference: over all figures.
+        seconds: ``{"jax": {"import", "compile", "run", "evaluate"}, "torch": {"import", "run",
+            "evaluate"}}``; an import is None if the framework was already loaded. Compilation of
+            the evaluation is part of ``"evaluate"``.
+        environment: versions, device, processor.
+        rungs: of the ladder of parity (see ``jax_rnn.testing.check_parity``), from the initial
+            weights, up to the first that does not hold.
+    """
+
+    lesson: str
+    dtype: str
+    seed: int
+    steps: int
+    recipe: dict[str, Any]
+    dropout: float
+    loss: dict[str, list[float]]
+    max_abs_loss_difference: float
+    max_abs_weight_difference: float
+    figures: dict[str, dict[str, float]]
+    max_abs_figure_difference: float
+    seconds: dict[str, dict[str, float | None]]
+    environment: dict[str, str]
+    rungs: list[Rung] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        return self.lesson
+
+
+def compare_task(
+    name: str,
+    *,
+    seed: int = 0,
+    steps: int = 50,
+    dtype: Literal["float32", "float64"] = "float32",
+    recipe: Recipe | None = None,
+    text: Path | None = None,
+    on_step: Callable[[StepPair], None] = lambda pair: None,
+) -> TaskComparison:
+    """Train a lesson in JAX and in PyTorch from the weights that torch draws from ``seed``.
+
+    Args:
+        name: the lesson.
+        seed: of torch.
+        steps: the first so many of the recipe.
+        dtype: of weights and computation in both.
+        recipe: hyperparameters; None takes the lesson's own. Dropout is set to 0.
+        text: to learn from, where the lesson takes one.
+        on_step: called after every step of torch; the whole run of JAX is one call before.
+
+    Raises:
+        DifferentLessonsError: recipes, vocabularies or batches of the two trees differ.
+        ValueError: an unknown dtype, fewer than one step, a text that the lesson does not take.
+        ModuleNotFoundError: torch is not installed.
+    """
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype: expected float32 or float64, got {dtype!r}")
+    if steps < 1:
+        raise ValueError(f"steps: expected at least 1, got {steps}")
+    task: Task = import_module(f"jax_rnn.lessons.{name}").lesson
+    if text is not None and not task.takes_text:
+        raise ValueError(f"text: {name} has data of its own, got {text}; leave the text out")
+    seconds: dict[str, dict[str, float | None]] = {
+        framework: {"import": import_seconds(framework)} for framework in ("jax", "torch")
+    }
+    wanted = task.recipe if recipe is None else recipe
+    recipe = replace(wanted, dropout=0.0, precision=dtype)
+    with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
+        import torch
+
+        import reference_torch
+        from reference_torch import task as torch_task
+        from reference_torch.recipe import Recipe as TorchRecipe
+
+        theirs, torch_recipe = reference_torch.load_task(name), TorchRecipe(**asdict(recipe))
+        data, torch_data = task.read(recipe, text), theirs.read(torch_recipe, text)
+        batches = task.batches(recipe, data)
+        first = check_same_task(
+            task, theirs, data, torch_data, recipe, torch_recipe, steps * recipe.accumulate
+        )
+
+        torch.manual_seed(seed)
+        module = theirs.build(torch_recipe, torch_data.vocabulary).to(getattr(torch, dtype))
+        model = task.build(recipe, data.vocabulary, rngs=nnx.Rngs(0))
+        load_torch_state_dict(model, _arrays(module.state_dict()))
+        rungs = climb(model, module, _arguments(module.forward, first), dtype=dtype)
+
+        history = fit(
+            model,
+            task.loss,
+            batches,
+            steps=steps,
+            optimizer=recipe.optimizer(),
+            carry=task.carry(model, recipe.batch_size),
+            accumulate=recipe.accumulate,
+            description=name,
+        )
+        seconds["jax"] |= {"compile": history.compile_seconds, "run": history.run_seconds}
+        loss: dict[str, list[float]] = {"jax": history.loss.astype(float).tolist(), "torch": []}
+
+        start, told = time.perf_counter(), 0.0
+        run = torch_task.train(theirs, torch_recipe, torch_data, module)
+        for step, value in islice(run, steps):
+            told -= time.perf_counter()
+            loss["torch"].append(value)
+            on_step(StepPair(step, (loss["jax"][step - 1], value)))
+            told += time.perf_counter()
+        seconds["torch"]["run"] = time.perf_counter() - start - told
+
+        figures = {}
+        for side, evaluate in (
+            ("jax", lambda: task.evaluate(model, data)),
+            ("torch", lambda: theirs.evaluate(module, torch_data)),
+        ):
+            (model if side == "jax" else module).eval()
+            start = time.perf_counter()
+            figures[side] = {key: float(value) for key, value in evaluate().items()}
+            seconds[side]["evaluate"] = time.perf_counter() - start
+        if figures["jax"].keys() != figures["torch"].keys():
+            raise DifferentLessonsError(
+                f"figures of {name!r}: {sorted(figures['jax'])} here, "
+                f"{sorted(figures['torch'])} in reference_torch"
+            )
+
+        return TaskComparison(
+            lesson=name,
+            dtype=dtype,
+            seed=seed,
+            steps=steps,
+            recipe=asdict(recipe),
+            dropout=wanted.dropout,
+            loss=loss,
+            max_abs_loss_difference=_gap(loss["jax"], loss["torch"]),
+            max_abs_weight_difference=_gap_by_name(
+                torch_state_dict(model), _arrays(module.state_dict())
+            ),
+            figures=figures,
+            max_abs_figure_difference=_gap_by_name(figures["jax"], figures["torch"]),
+            seconds=seconds,
+            environment=environment(),
+            rungs=rungs,
+        )
+
+
+def check_same_task(
+    ours: Task,
+    theirs: Any,
+    data: Any,
+    their_data: Any,
+    recipe: Recipe,
+    their_recipe: Any,
+    batches: int,
+) -> dict[str, np.ndarray]:
+    """Raise DifferentLessonsError, naming all that differs; else return the first batch.
+
+    Compared are the name, all recipes, the vocabularies and every array of the first ``batches``
+    batches, its dtype too.
+    """
+    faults = []
+
+    def check(what: str, a: Any, b: Any) -> None:
+        if a != b:
+            faults.append(f"{what}: {a!r} here, {b!r} in reference_torch")
+
+    check("name", ours.name, theirs.name)
+    check("takes_text", ours.takes_text, theirs.takes_text)
+    for what, a, b in (
+        ("recipe", {"": ours.recipe}, {"": theirs.recipe}),
+        ("recipes", ours.recipes, theirs.recipes),
+        ("recipe of this run", {"": recipe}, {"": their_recipe}),
+    ):
+        check(what, sorted(a), sorted(b))
+        for key in a.keys() & b.keys():
+            mine, other = asdict(a[key]), asdict(b[key])
+            for name in mine.keys() | other.keys():
+                check(f"{what} {key} {name}".replace("  ", " "), mine.get(name), other.get(name))
+    check("vocabulary", data.vocabulary, their_data.vocabulary)
+    first: dict[str, np.ndarray] = {}
+    source = ours.batches(recipe, data)
+    for step in range(0 if faults else batches):
+        a, b = source(step, slice(None)), theirs.batch(their_recipe, their_data, step)
+        first = first or a
+        check(f"arrays of batch {step}", sorted(a), sorted(b))
+        faults += [
+            f"{name} of batch {step}: {_describe(a[name])} here, {_describe(b[name])} in "
+            f"reference_torch{_place(a[name], b[name])}"
+            for name in sorted(a.keys() & b.keys())
+            if a[name].dtype != b[name].dtype or not np.array_equal(a[name], b[name])
+        ]
+        if faults:
+            break
+    if faults:
+        raise DifferentLessonsError(
+            f"the two trees tell different lessons called {ours.name!r}:\n  " + "\n  ".join(faults)
+        )
+    return first
+
+
+def print_task_comparison(console: Console, result: TaskComparison) -> None:
+    """The summary of one comparison: losses at a few steps, figures, times, differences."""
+    console.print(_losses(result))
+    console.print()
+    console.print(_two_columns(result))
+    console.print()
+    if result.dropout:
+        console.print(
+            f"dropout is 0 here, not the recipe's {result.dropout:g}: the two frameworks draw "
+            "different masks",
+            highlight=False,
+        )
+    failed = [rung for rung in result.rungs if not rung.passed]
+    if failed:
+        console.print(f"ladder of parity, fails at {failed[0].name}: ", style="red", end="")
+        console.print(failed[0].detail, markup=False, highlight=False)
+    else:
+        names = ", ".join(rung.name for rung in result.rungs)
+        console.print(f"ladder of parity, all hold: {names}", highlight=False)
+    console.print(
+        f"largest difference over {result.steps} steps: loss {result.max_abs_loss_difference:.1e}, "
+        f"weights at the end {result.max_abs_weight_difference:.1e}, "
+        f"held-out figures {result.max_abs_figure_difference:.1e}",
+        highlight=False,
+    )
+
+
+def _losses(result: TaskComparison) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for header in ("step", "loss JAX", "loss PyTorch", "difference"):
+        table.add_column(header, justify="right", no_wrap=True)
+    every = max(1, result.steps // 10)
+    pairs = zip(result.loss["jax"], result.loss["torch"], strict=True)
+    for step, (a, b) in enumerate(pairs, 1):
+        if step == 1 or step % every == 0 or step == result.steps:
+            table.add_row(str(step), f"{a:.6f}", f"{b:.6f}", f"{abs(a - b):.1e}")
+    return table
+
+
+def _two_columns(result: TaskComparison) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    table.add_column("", style="dim")
+    table.add_column("JAX", justify="right")
+    table.add_column("PyTorch", justify="right")
+    sides = ("jax", "torch")
+    for name in result.figures["jax"]:
+        table.add_row(f"held out, {name}", *(f"{result.figures[side][name]:.6f}" for side in sides))
+    for part in ("import", "compile", "run", "evaluate"):
+        times = [result.seconds[side].get(part) for side in sides]
+        if any(time is not None for time in times):
+            name = f"run, {result.steps} steps" if part == "run" else part
+            table.add_row(name, *("-" if time is None else f"{time:.2f} s" for time in times))
+    return table
+
+
+def _arguments(forward: Callable, batch: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    """What a model has to be called with, by the names of its arguments, integers as int64."""
+    needed = [
+        name
+        for name, parameter in signature(forward).parameters.items()
+        if parameter.default is Parameter.empty
+    ]
+    arrays = [batch[name][:LADDER_ROWS] for name in needed]
+    return tuple(
+        array.astype(np.int64) if np.issubdtype(array.dtype, np.integer) else array
+        for array in arrays
+    )
+
+
+def _arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
+
+
+def _describe(array: np.ndarray) -> str:
+    return f"{array.dtype} {array.shape}"
+
+
+def _place(a: np.ndarray, b: np.ndarray) -> str:
+    """Where two arrays of one shape differ first."""
+    if a.shape != b.shape:
+        return ""
+    places = np.argwhere(a != b)
+    if not len(places):
+        return ""
+    place = tuple(places[0].tolist())
+    return f", first at {place}: {a[place]} and {b[place]}"
+
+
+def _gap(ours: Any, theirs: Any) -> float:
+    """The largest difference. Shapes that do not match are as far apart as can be."""
+    a, b = np.asarray(ours), np.asarray(theirs)
+    if a.shape != b.shape:
+        return float("inf")
+    gap = np.abs(a - b)
+    return float(np.where(np.isnan(gap), np.inf, gap).max(initial=0.0))
+
+
+def _gap_by_name(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> float:
+    if ours.keys() != theirs.keys():
+        return float("inf")
+    return max((_gap(ours[name], theirs[name]) for name in ours), default=0.0)
