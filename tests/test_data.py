@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import http.server
+import io
 import json
 import os
 import re
@@ -160,11 +161,26 @@ def test_ids_lie_in_the_cache_under_the_checksum_of_the_text(write, cache, monke
     assert len(again.held_out) == len(SAMPLE) // 2
 
 
-@pytest.mark.parametrize("damage", [b"", b"not an array", None])
+def array_file(array):
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: b"",
+        lambda whole: b"not an array",
+        lambda whole: whole[:-1],
+        lambda whole: array_file(np.zeros(3, np.uint8)),
+        lambda whole: array_file(np.zeros(len(SAMPLE), np.uint16)),
+    ],
+)
 def test_damaged_ids_in_the_cache_are_written_anew(damage, write, cache):
     path = write(SAMPLE)
     file = cache / "texts" / f"{read_text(path).sha256}.npy"
-    file.write_bytes(file.read_bytes()[:-1] if damage is None else damage)
+    file.write_bytes(damage(file.read_bytes()))
     assert told(read_text(path)) == SAMPLE
     assert len(list(file.parent.iterdir())) == 1
 
