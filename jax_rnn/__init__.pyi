@@ -17,7 +17,8 @@ from .sequences import (
     pack_padded_sequence,
     pad_packed_sequence,
 )
-from .train.loop import History, NonFiniteLossError, fit
+from .train.history import History, NonFiniteLossError
+from .train.loop import fit
 
 __all__ = [
     "GRU",

@@ -273,7 +273,7 @@ def _expected() -> tuple[type[Exception], ...]:
     """Errors that tell the user what to do; any other is a fault of ours and shows itself."""
     from jax_rnn.devices import DeviceError
     from jax_rnn.lessons import UnknownLessonError
-    from jax_rnn.train.loop import NonFiniteLossError
+    from jax_rnn.train.history import NonFiniteLossError
 
     return (
         DeviceError,

@@ -20,6 +20,7 @@ REFERENCE = ROOT / "reference_torch"
 RANKS = {
     "typing": 0,
     "devices": 0,
+    "data": 1,
     "initializers": 1,
     "cells": 2,
     "feedforward": 2,
@@ -118,11 +119,16 @@ def test_torch_is_imported_where_it_is_needed_and_when_called(path):
 
 
 @every_file
-def test_orbax_is_not_imported_and_what_draws_only_when_called(path):
+def test_what_is_heavy_is_imported_when_called(path):
     for module, deferred in imports(path):
-        assert not under(module, "orbax")
+        if under(module, "orbax", "tensorboardX", "filelock"):
+            assert deferred and unit(path) == "train", f"{module} in {path}"
+        if under(module, "pooch", "requests"):
+            assert deferred and unit(path) == "data", f"{module} in {path}"
         if under(module, "matplotlib", "jinja2"):
-            assert deferred and unit(path) in {"compare", "cli"}, f"{module} in {path}"
+            assert deferred and unit(path) in {"compare", "cli", "train", "lessons"}, (
+                f"{module} in {path}"
+            )
 
 
 @pytest.mark.parametrize(

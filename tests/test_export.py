@@ -9,7 +9,8 @@ from jax import export
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jax_rnn.lessons import NAMES, load
-from jax_rnn.train.loop import prepare, scan_steps
+from jax_rnn.train.program import scan_steps
+from jax_rnn.train.step import prepare
 
 PLATFORMS = ["cpu", "cuda", "tpu"]
 TRAINED = [name for name in NAMES if load(name).trained]
@@ -37,7 +38,7 @@ def exported(function, *arguments):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_training_step_lowers_for_every_platform_and_runs_on_this_one(name, close):
-    (state, step), batch = training(name)
+    (state, step, _), batch = training(name)
     program, leaves = exported(step, state, batch)
     new_state, report = jax.jit(step)(state, batch)
     close(program.call(*leaves), jax.tree.leaves((new_state, report)), 1e-6)
@@ -66,7 +67,7 @@ def test_training_on_eight_devices_gives_the_history_of_one(name):
         pytest.skip(
             "needs 8 devices; XLA_FLAGS=--xla_force_host_platform_device_count=8 makes them"
         )
-    (state, step), batch = training(name)
+    (state, step, _), batch = training(name)
     run = jax.jit(lambda state, batch: scan_steps(step, state, batch, STEPS))
     _, alone = run(*jax.device_put((state, batch), devices[0]))
     everywhere = NamedSharding(Mesh(np.array(devices[:8]), ("seed",)), PartitionSpec())
@@ -83,7 +84,7 @@ def test_windows_split_over_eight_devices_give_the_loss_of_one():
         pytest.skip(
             "needs 8 devices; XLA_FLAGS=--xla_force_host_platform_device_count=8 makes them"
         )
-    (state, step), batch = training("long_sentence_windows")
+    (state, step, _), batch = training("long_sentence_windows")
     batch = jax.tree.map(lambda leaf: leaf[:168], batch)
     mesh = Mesh(np.array(jax.devices()[:8]), ("batch",))
     parts = jax.device_put(batch, NamedSharding(mesh, PartitionSpec("batch")))

@@ -15,7 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from rich.console import Console
 
 from jax_rnn import GRU, Linear, NonFiniteLossError, fit
-from jax_rnn.train import loop, progress
+from jax_rnn.train import loop, program, progress
 from jax_rnn.train.progress import progress_bar
 from jax_rnn.train.seeds import fit_seeds
 
@@ -185,7 +185,7 @@ class TestFit:
         fit(Root(9.0), root, jnp.ones(()), **run)
         assert calls == [("toy", 38), 38]
         calls.clear()
-        monkeypatch.setattr(loop, "ONE_CALL_OPERATIONS", 100)
+        monkeypatch.setattr(program, "ONE_CALL_OPERATIONS", 100)
         fit(Root(9.0), root, jnp.ones(()), **run)
         assert calls == [("toy", 38), *[2] * 19]
 

@@ -10,7 +10,8 @@ import optax
 from flax import nnx
 
 from jax_rnn.initializers import Init
-from jax_rnn.train.loop import History, fit
+from jax_rnn.train.history import History
+from jax_rnn.train.loop import fit
 from jax_rnn.train.seeds import fit_seeds
 from jax_rnn.typing import default_float
 

@@ -10,8 +10,10 @@ import numpy as np
 import optax
 from flax import nnx
 
-from jax_rnn.train.loop import History, Loss, prepare, scan_steps
+from jax_rnn.train.history import History
+from jax_rnn.train.program import scan_steps
 from jax_rnn.train.progress import progress_bar
+from jax_rnn.train.step import Loss, prepare
 from jax_rnn.typing import PyTree
 
 __all__ = ["fit_seeds"]

@@ -1,0 +1,33 @@
+"""Ctrl-C and SIGTERM, kept until a run has saved what it did."""
+
+import signal
+import threading
+from types import FrameType
+
+__all__ = ["Interrupt"]
+
+
+class Interrupt:
+    """While entered, the first signal only raises the flag; the second acts as ever."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> "Interrupt":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._restore()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._before = {}

@@ -1,0 +1,88 @@
+"""Many optimizer steps as one compiled program, and how many of them a call takes."""
+
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import jax
+import numpy as np
+from jax import lax
+
+from jax_rnn.train.batches import Batches
+from jax_rnn.train.mesh import Layout
+from jax_rnn.train.step import Report, Training, TrainState
+from jax_rnn.typing import PyTree
+
+__all__ = ["Program", "choose_steps_per_call", "scan_steps"]
+
+ONE_CALL_OPERATIONS = 1e9
+"""Up to about two seconds of work run as one call; longer runs report progress in between."""
+
+BUSY_CALL_OPERATIONS = 3e10
+"""With new batches at every step: about a second on a laptop, much less on an accelerator."""
+
+MOST_STEPS_A_CALL = 100
+
+
+def scan_steps(step: Callable, state: TrainState, batch: Any, steps: int) -> tuple[TrainState, Any]:
+    """``steps`` optimizer steps on the same batch, and what each of them reported."""
+    return lax.scan(lambda state, _: step(state, batch), state, length=steps)
+
+
+def scan_batches(step: Callable, state: TrainState, batches: Any) -> tuple[TrainState, Any]:
+    """An optimizer step on each of the batches, stacked along the first axis."""
+    return lax.scan(step, state, batches)
+
+
+class Program:
+    """The scan over steps, compiled once for every number of steps asked for, with a clock.
+
+    Args:
+        training: what to compile.
+        layout: where the arrays are.
+        streaming: whether every step has a batch of its own.
+    """
+
+    def __init__(self, training: Training, layout: Layout, streaming: bool):
+        self.streaming = streaming
+        where: Any = None
+        if layout.mesh is not None:
+            where = (layout.shardings(training.state), layout.replicated)
+        self.run = jax.jit(
+            partial(scan_batches if streaming else scan_steps, training.step),
+            static_argnums=() if streaming else 2,
+            donate_argnums=0,
+            out_shardings=where,
+        )
+        self.programs: dict[int, Any] = {}
+        self.compile_seconds = self.run_seconds = self.last_seconds = self._called = 0.0
+
+    def __call__(self, state: TrainState, arrays: Any, steps: int) -> tuple[TrainState, Report]:
+        start = perf_counter()
+        if steps not in self.programs:
+            more = () if self.streaming else (steps,)
+            self.programs[steps] = self.run.lower(state, arrays, *more).compile()
+        self._called = perf_counter()
+        self.compile_seconds += self._called - start
+        return self.programs[steps](state, arrays)
+
+    def read(self, report: Report) -> Report:
+        """The report of the last call as NumPy arrays, once it is there."""
+        report = jax.tree.map(np.asarray, report)
+        self.last_seconds = perf_counter() - self._called
+        self.run_seconds += self.last_seconds
+        return report
+
+
+def choose_steps_per_call(
+    params: PyTree, batches: Batches, steps: int, streaming: bool, evaluate_every: int | None
+) -> int:
+    """Six operations a parameter and element: two forward, four backward."""
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
+    operations = 6 * parameters * max(batches.tokens, 1)
+    if not streaming:
+        return steps if operations * steps < ONE_CALL_OPERATIONS else -(-steps // 20)
+    most = max(1, min(MOST_STEPS_A_CALL, int(BUSY_CALL_OPERATIONS // max(operations, 1))))
+    span = evaluate_every or steps
+    return next(size for size in range(min(most, span), 0, -1) if span % size == 0)

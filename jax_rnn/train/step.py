@@ -1,0 +1,119 @@
+"""One optimizer step as a pure function, and the state that it changes."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax import lax
+
+from jax_rnn.typing import DTypeLike, PyTree
+
+__all__ = ["Loss", "Report", "TrainState", "Training", "prepare"]
+
+Loss = Callable[..., Any]
+"""``loss(model, batch) -> (loss, metrics)``, the metrics any pytree of arrays; with a carry
+``loss(model, batch, carry=carry) -> (loss, metrics, carry)``; ``rngs=`` comes with a seed."""
+
+
+class TrainState(NamedTuple):
+    """Everything that an optimizer step changes; ``step`` counts those done."""
+
+    params: Any
+    opt_state: optax.OptState
+    carry: Any
+    step: Any
+
+
+class Report(NamedTuple):
+    """What one step tells."""
+
+    loss: Any
+    metrics: Any
+
+
+class Training(NamedTuple):
+    """A model taken apart for training: pure functions, and the state that they start from."""
+
+    state: TrainState
+    step: Callable[[TrainState, Any], tuple[TrainState, Report]]
+    rebuild: Callable[[Any], nnx.Module]
+    """Parameters -> the model in evaluation mode."""
+
+
+def prepare(
+    model: nnx.Module,
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    *,
+    carry: PyTree = None,
+    seed: int | None = None,
+    accumulate: int = 1,
+    compute_dtype: DTypeLike | None = None,
+) -> Training:
+    """Split ``model`` once; return its state and the pure optimizer step.
+
+    ``step(state, batch) -> (state, report)``, loss and metrics of the report being those of the
+    parameters before the step.
+
+    Args:
+        model, loss, optimizer: as for ``fit``.
+        carry: state before the first batch, handed from each batch to the next.
+        seed: of ``rngs``, which are new at every step and every batch of it.
+        accumulate: batches a step, stacked along a new leading axis of ``batch``; the step takes
+            the mean of their gradients, losses and metrics.
+        compute_dtype: what floating parameters are cast to before the model sees them.
+    """
+    graphdef, params, rest = nnx.split(model, nnx.Param, ...)
+    carry = _cast(carry, compute_dtype)
+
+    def evaluate(params, batch, carry, key):
+        model = nnx.merge(graphdef, _cast(params, compute_dtype), rest)
+        more = {} if carry is None else {"carry": carry}
+        if key is not None:
+            more["rngs"] = nnx.Rngs(dropout=key)
+        value, metrics, *last = loss(model, batch, **more)
+        return value, (metrics, *last) if last else (metrics, None)
+
+    def gradient(params, batch, carry, key):
+        (value, (metrics, carry)), gradients = jax.value_and_grad(evaluate, has_aux=True)(
+            params, batch, carry, key
+        )
+        return gradients, Report(value, metrics), carry
+
+    def mean_gradient(params, batches, carry, key):
+        def add(carry, inputs):
+            k, batch = inputs
+            part = None if key is None else jax.random.fold_in(key, k)
+            gradients, report, carry = gradient(params, batch, carry, part)
+            return carry, (gradients, report)
+
+        carry, parts = lax.scan(add, carry, (jnp.arange(accumulate), batches))
+        gradients, report = jax.tree.map(lambda leaf: leaf.mean(0), parts)
+        return gradients, report, carry
+
+    def step(state: TrainState, batch: Any) -> tuple[TrainState, Report]:
+        key = None if seed is None else jax.random.fold_in(jax.random.key(seed), state.step)
+        take = gradient if accumulate == 1 else mean_gradient
+        gradients, report, carry = take(state.params, batch, state.carry, key)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(params, opt_state, carry, state.step + 1), report
+
+    def rebuild(params):
+        model = nnx.merge(graphdef, params, rest)
+        model.eval()
+        return model
+
+    state = TrainState(params, optimizer.init(params), carry, jnp.zeros((), jnp.int32))
+    return Training(state, step, rebuild)
+
+
+def _cast(tree: PyTree, dtype: DTypeLike | None) -> PyTree:
+    if dtype is None:
+        return tree
+    return jax.tree.map(
+        lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, tree
+    )
