@@ -255,6 +255,7 @@ def test_json_is_complete(tmp_path):
     assert data["seconds"]["torch"]["run"] > 0
     assert data["environment"]["torch"] == torch.__version__
     assert data["environment"]["jax"] == jax.__version__
+    assert data["environment"]["matmul precision"] == "highest"  # no TF32 between the two
 
 
 def test_json_of_several_runs_is_a_list(tmp_path):

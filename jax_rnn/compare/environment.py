@@ -23,11 +23,12 @@ def environment() -> dict[str, str]:
     """Versions, device and processor, as text."""
     versions = {package: installed(package) or "not installed" for package in PACKAGES}
     device = jax.devices()[0]
+    precision = getattr(jax.config, "jax_default_matmul_precision")  # noqa: B009, as set around us
     return {
         "python": platform.python_version(),
         **versions,
         "jax device": f"{device.platform} ({device.device_kind})",
-        "matmul precision": str(jax.config.values["jax_default_matmul_precision"] or "default"),
+        "matmul precision": str(precision or "default"),
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "system": platform.platform(),
     }

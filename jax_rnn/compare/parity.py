@@ -72,7 +72,11 @@ def compare(
     seconds: dict[str, dict[str, float | None]] = {
         framework: {"import": import_seconds(framework)} for framework in ("jax", "torch")
     }
-    with jax.enable_x64(dtype == "float64"), torch_on_one_thread():
+    with (
+        jax.enable_x64(dtype == "float64"),
+        jax.default_matmul_precision("highest"),  # TF32 on a GPU would part the two at 1e-3
+        torch_on_one_thread(),
+    ):
         model = lesson.build(variant, rngs=nnx.Rngs(0))
         import torch
 
