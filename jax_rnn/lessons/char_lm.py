@@ -18,7 +18,7 @@ from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.initializers import Init
 from jax_rnn.layers import GRU, LSTM, RNN
 from jax_rnn.lessons.recipe import Recipe
-from jax_rnn.lessons.sampling import check_sampling, stream
+from jax_rnn.lessons.sampling import check_sampling, fresh_state, stream
 from jax_rnn.lessons.task import Sampling, Task
 from jax_rnn.typing import DTypeLike, accumulator
 
@@ -140,11 +140,7 @@ class CharLM(Task[Text]):
         return TextBatches(data.train, recipe.batch_size, recipe.window)
 
     def carry(self, model: Model, batch_size: int) -> Any:
-        def zeros():
-            shape = (model.rnn.num_layers, batch_size, model.rnn.hidden_size)
-            return jnp.zeros(shape, model.rnn.dtype)
-
-        return (zeros(), zeros()) if isinstance(model.rnn, LSTM) else zeros()
+        return fresh_state(model.rnn, batch_size)
 
     def loss(self, model: Model, batch: Any, *, carry: Any, rngs: Any = None) -> Any:
         """Mean cross entropy, in nats per character; a stream that starts anew forgets."""

@@ -20,7 +20,7 @@ from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.initializers import Init
 from jax_rnn.layers import GRU, LSTM, RNN
 from jax_rnn.lessons.recipe import Recipe
-from jax_rnn.lessons.sampling import check_sampling, stream
+from jax_rnn.lessons.sampling import check_sampling, fresh_state, stream
 from jax_rnn.lessons.task import Sampling, Task
 from jax_rnn.typing import DTypeLike, accumulator
 
@@ -96,15 +96,6 @@ class Model(nnx.Module):
         x = self.embedding(inputs) + self.language(language)[:, None]
         outputs, hidden = self.rnn(x, hidden, rngs=rngs)
         return self.linear(self.dropout(outputs, rngs=rngs)), hidden
-
-    def no_hidden(self, rows: int) -> Any:
-        """The state before the first symbol."""
-
-        def zeros():
-            shape = (self.rnn.num_layers, rows, self.rnn.hidden_size)
-            return jnp.zeros(shape, self.rnn.dtype)
-
-        return (zeros(), zeros()) if isinstance(self.rnn, LSTM) else zeros()
 
 
 class NamesGenerate(Task[Spelled]):
@@ -225,7 +216,7 @@ def draw_names(
     sampling: Sampling,
 ) -> Iterator[str]:
     """Drawn side by side; given out once all of them have ended or are long enough."""
-    state = jnp.full(NAMES, language, jnp.int32), model.no_hidden(NAMES)
+    state = jnp.full(NAMES, language, jnp.int32), fresh_state(model.rnn, NAMES)
     prompt = np.concatenate([[EDGE], ids])
     drawn = np.zeros((NAMES, 0), np.int32)
     for piece in stream(predict, model, state, prompt, sampling, rows=NAMES, slice_length=24):

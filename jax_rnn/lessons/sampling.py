@@ -10,9 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jax_rnn.cells.lstm import LSTMCarry
+from jax_rnn.layers import LSTM
 from jax_rnn.lessons.task import Sampling
+from jax_rnn.recurrent import Recurrent
 
-__all__ = ["check_sampling", "draw", "stream"]
+__all__ = ["check_sampling", "draw", "fresh_state", "stream"]
 
 Predict = Callable[[Any, Any, Any], tuple[Any, Any]]
 """``predict(model, symbols (B,), state) -> (logits (B, S), state)``: one step."""
@@ -36,6 +39,14 @@ def check_sampling(sampling: Sampling) -> None:
         )
     if length < 1:
         raise ValueError(f"length: expected at least 1 symbol, got {length}")
+
+
+def fresh_state(rnn: Recurrent, rows: int) -> Any:
+    """What RNN, LSTM or GRU knows before the first step: zeros (L, B, H), in the form of h_n."""
+    shape = (rnn.num_layers, rows, rnn.hidden_size)
+    if isinstance(rnn, LSTM):
+        return LSTMCarry(jnp.zeros(shape, rnn.dtype), jnp.zeros(shape, rnn.dtype))
+    return jnp.zeros(shape, rnn.dtype)
 
 
 def draw(key: Any, logits: Any, temperature: Any, top_k: Any) -> Any:
