@@ -26,7 +26,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	sys.exit(None if ok else "expected Python 3.11 to 3.13, got %d.%d; choose one with make PYTHON=python3.12" % v)'
 	@echo "Setting up $(VENV); this takes a minute or two."
 	@$(PYTHON) -m venv $(VENV)
-	@$(RUN) pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[torch,plot,tensorboard,dev]"
+	@$(RUN) pip install -qq --disable-pip-version-check --constraint constraints.txt --editable ".[torch,plot,tensorboard,dev]"
 	@touch $@
 
 clean:

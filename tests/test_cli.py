@@ -158,7 +158,7 @@ def test_lessons_are_all_listed(run):
     result = run("lessons")
     assert result.code == 0
     rows = {line.split()[0] for line in result.out.splitlines() if line and line[0] != " "}
-    assert rows == {"lesson", *NAMES}
+    assert rows == {"lesson", *NAMES, *TASKS}
     assert "scale1" in result.out
 
 

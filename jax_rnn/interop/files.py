@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
 
-__all__ = ["load_safetensors", "save_safetensors"]
+__all__ = ["load_safetensors", "save_safetensors", "save_torch"]
 
 
 def save_safetensors(module: nnx.Module, path: str | Path) -> None:
@@ -39,3 +39,19 @@ def load_safetensors(module: nnx.Module, path: str | Path) -> None:
             "copy it again, or write it anew with save_safetensors"
         ) from error
     load_torch_state_dict(module, arrays)
+
+
+def save_torch(module: nnx.Module, path: str | Path) -> None:
+    """Write the parameters as torch does; ``torch.load(path, weights_only=True)`` reads them.
+
+    Raises:
+        ModuleNotFoundError: torch is not installed.
+    """
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            'expected torch to be installed to write its format: pip install "jax-rnn[torch]"',
+            name="torch",
+        ) from error
+    torch.save({name: torch.tensor(v) for name, v in torch_state_dict(module).items()}, path)

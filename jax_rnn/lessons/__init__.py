@@ -2,12 +2,13 @@
 
 from difflib import get_close_matches
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jax_rnn.lessons.lesson import Lesson
+    from jax_rnn.lessons.task import Task
 
-__all__ = ["NAMES", "UnknownLessonError", "load"]
+__all__ = ["NAMES", "TASKS", "UnknownLessonError", "load", "load_task"]
 
 NAMES = (
     "cell",
@@ -24,6 +25,10 @@ NAMES = (
     "gru_by_hand",
     "lstm_by_hand",
 )
+"""Programs whose data is a word or a sentence."""
+
+TASKS = ("names", "names_generate", "char_lm", "seq2seq", "seq2seq_attention")
+"""Programs that learn from a data set and are looked at on the part held out."""
 
 
 class UnknownLessonError(LookupError):
@@ -31,11 +36,24 @@ class UnknownLessonError(LookupError):
 
 
 def load(name: str) -> "Lesson":
-    """The lesson of that name."""
-    if name not in NAMES:
-        nearest = get_close_matches(name, NAMES, n=1, cutoff=0.5)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
+    """The lesson of that name, one of ``NAMES``."""
+    return _find(name, NAMES, "on a word or a sentence")
+
+
+def load_task(name: str) -> "Task[Any]":
+    """The lesson of that name, one of ``TASKS``."""
+    return _find(name, TASKS, "on a data set")
+
+
+def _find(name: str, names: tuple[str, ...], kind: str) -> Any:
+    if name in names:
+        return import_module(f"jax_rnn.lessons.{name}").lesson
+    if name in NAMES + TASKS:
         raise UnknownLessonError(
-            f"no lesson is called {name!r}{hint} The lessons are {', '.join(NAMES)}"
+            f"{name} is another kind of lesson: expected one {kind}: {', '.join(names)}"
         )
-    return import_module(f"jax_rnn.lessons.{name}").lesson
+    nearest = get_close_matches(name, NAMES + TASKS, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
+    raise UnknownLessonError(
+        f"no lesson is called {name!r}{hint} The lessons are {', '.join(NAMES + TASKS)}"
+    )

@@ -67,4 +67,5 @@ class Recipe:
 
     def optimizer(self) -> optax.GradientTransformation:
         adam = optax.adamw(self.learning_rates(), weight_decay=self.weight_decay)
-        return adam if self.clip is None else optax.chain(optax.clip_by_global_norm(self.clip), adam)
+        clip = optax.identity() if self.clip is None else optax.clip_by_global_norm(self.clip)
+        return optax.chain(clip, adam)

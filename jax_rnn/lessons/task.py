@@ -55,7 +55,7 @@ class Task(ABC, Generic[DataT]):
     teaches: ClassVar[str]
     recipe: ClassVar[Recipe]
     recipes: ClassVar[Mapping[str, Recipe]] = {}
-    model: ClassVar[type[nnx.Module]]
+    model: ClassVar[Any]
     takes_text: ClassVar[bool] = False
 
     @abstractmethod

@@ -32,7 +32,8 @@ def progress_bar(
 
     def advance(count: int, note: str = "") -> None:
         progress.update(task, advance=count, note=note)
-        if time.monotonic() > shown_from and not progress.finished:
+        watched = progress.console.is_terminal
+        if watched and time.monotonic() > shown_from and not progress.finished:
             progress.start()
 
     try:

@@ -142,18 +142,8 @@ class Run:
                 "with it, another --out begins a new one"
             )
         before, now = read_config(self.folder), self.config
-        keys = {*before, *now} - {"recipe", "made"}
-        faults = [
-            f"{k}: {before.get(k)} then, {now.get(k)} now"
-            for k in sorted(keys)
-            if before.get(k) != now.get(k)
-        ]
-        then, recipe = before.get("recipe", {}), now.get("recipe", {})
-        faults += [
-            f"{k}: {then.get(k)} then, {recipe.get(k)} now"
-            for k in sorted({*then, *recipe} - set(MAY_CHANGE))
-            if then.get(k) != recipe.get(k)
-        ]
+        faults = _differences(before.get("recipe", {}), now.get("recipe", {}), MAY_CHANGE)
+        faults = faults or _differences(before, now, ("recipe", "made"))
         if faults:
             raise RunError(
                 f"{self.folder}: expected to go on with the run as it was begun, got\n  "
@@ -187,6 +177,16 @@ bit, with the command that began it and `--resume`.
 | --- | --- |
 {recipe}
 """
+
+
+def _differences(
+    then: Mapping[str, Any], now: Mapping[str, Any], ignored: tuple[str, ...]
+) -> list[str]:
+    return [
+        f"{name}: {then.get(name)} then, {now.get(name)} now"
+        for name in sorted({*then, *now} - set(ignored))
+        if then.get(name) != now.get(name)
+    ]
 
 
 def made_by() -> dict[str, str]:

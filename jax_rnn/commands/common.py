@@ -1,0 +1,44 @@
+"""Options that several commands share, and how they speak."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+
+__all__ = [
+    "Dtype",
+    "Kind",
+    "LessonName",
+    "Output",
+    "Seeds",
+    "UsageError",
+    "Variant",
+    "check_seed",
+    "console",
+    "say_written",
+]
+
+LessonName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="LESSON")]
+Seeds = Annotated[int, tyro.conf.arg(metavar="N")]
+Output = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+Kind = Annotated[Literal["cpu", "gpu", "tpu"] | None, tyro.conf.arg(metavar="cpu|gpu|tpu")]
+Variant = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
+Dtype = Literal["float32", "float64"]
+
+console = Console()
+
+
+class UsageError(ValueError):
+    """The command line asks for something that does not fit together."""
+
+
+def check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"--seed: expected a number from 0 to {2**32 - 1}, got {seed}")
+
+
+def say_written(*paths: Path | None) -> None:
+    for path in paths:
+        if path:
+            console.print(f"written: {path}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,146 @@
+"""``jax-rnn compare``: both frameworks side by side."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Annotated, Any
+
+import tyro
+
+from jax_rnn.commands.common import (
+    Dtype,
+    Output,
+    Seeds,
+    UsageError,
+    Variant,
+    check_seed,
+    console,
+    say_written,
+)
+from jax_rnn.lessons import TASKS
+
+__all__ = ["compare"]
+
+MaybeLesson = Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[LESSON]")]
+
+
+def compare(
+    lesson: MaybeLesson = None,
+    *,
+    all: tyro.conf.FlagCreatePairsOff[bool] = False,
+    variant: Variant = None,
+    seed: int = 2,
+    seeds: Seeds = 1,
+    dtype: Dtype = "float32",
+    steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
+    json: Output = None,
+    html: Output = None,
+    plot: Output = None,
+) -> None:
+    """Run a lesson in JAX and in PyTorch from the same weights; show how far apart they are.
+
+    $ jax-rnn compare ihello
+    $ jax-rnn compare ihello --dtype float64 --seeds 5
+    $ jax-rnn compare char_lm --steps 50 --dtype float64
+    $ jax-rnn compare --all --html report.html --json report.json
+
+    Args:
+        lesson: One of those that `jax-rnn lessons` lists.
+        all: Every lesson of the lecture.
+        variant: Another model for the same task.
+        seed: Of torch, which draws the initial weights for both.
+        seeds: So many runs, from the seed up.
+        dtype: Of weights and inputs in both.
+        steps: For a lesson on real data, so many optimizer steps; 50 by default.
+        json: Write every number there; one run as an object, several as a list.
+        html: Write a page with curves, strings and environment there.
+        plot: Write the curves there, as .png, .svg or .pdf.
+    """
+    check_seed(seed)
+    if (lesson is None) != all:
+        raise UsageError("expected the name of a lesson, or --all; `jax-rnn lessons` lists them")
+    if lesson in TASKS:
+        only = {"--variant": variant, "--html": html, "--plot": plot, "--seeds": seeds > 1 or None}
+        for option, value in only.items():
+            if value is not None:
+                raise UsageError(
+                    f"{option}: {lesson} learns from a data set; it takes no such option"
+                )
+        _compare_on_data(lesson, seed=seed, dtype=dtype, steps=steps or 50, json=json)
+        return
+    if steps is not None:
+        raise UsageError("--steps: only lessons on a data set take it")
+    if seeds < 1:
+        raise UsageError(f"--seeds: expected at least 1, got {seeds}")
+    from jax_rnn.compare.outputs import check_outputs
+    from jax_rnn.compare.timing import import_seconds
+
+    check_outputs({"--json": json, "--html": html, "--plot": plot})
+    import_seconds("jax")
+    import_seconds("torch")
+
+    from jax_rnn.compare.comparison import write_json
+    from jax_rnn.compare.console import EpochTable, print_comparison, print_overview
+    from jax_rnn.compare.parity import compare as run
+    from jax_rnn.lessons import NAMES, load
+
+    names = NAMES if lesson is None else (lesson,)
+    runs = [(load(name), s) for name in names for s in range(seed, seed + seeds)]
+    for told, _ in runs:
+        told.builder(variant)
+    if plot and not any(told.trained for told, _ in runs):
+        raise UsageError(f"--plot: expected a lesson that trains, got {lesson}")
+    results = []
+    for told, s in runs:
+        if len(runs) == 1:
+            console.print(f"[bold]{told.name}[/]: {told.slide}. {told.teaches}", highlight=False)
+        else:
+            console.print(f"{told.name}, seed {s}", highlight=False)
+        shown = len(runs) == 1 and told.trained
+        table = EpochTable(console, told.epochs, told.target) if shown else nullcontext()
+        with table:
+            watch = {"on_epoch": table} if isinstance(table, EpochTable) else {}
+            results.append(run(told.name, variant, seed=s, dtype=dtype, **watch))
+    if len(results) == 1:
+        print_comparison(console, results[0])
+    else:
+        print_overview(console, results)
+
+    if json:
+        write_json(json, results)
+    if html:
+        from jax_rnn.compare.report import write_html
+
+        write_html(html, results)
+    if plot:
+        from jax_rnn.compare.plots import comparison_figure, save_figure
+
+        save_figure(comparison_figure(results), plot)
+    say_written(json, html, plot)
+    _fail_if_apart(results)
+
+
+def _compare_on_data(name: str, *, seed: int, dtype: Dtype, steps: int, json: Output) -> None:
+    from jax_rnn.compare.comparison import write_json
+    from jax_rnn.compare.outputs import check_outputs
+    from jax_rnn.compare.tasks import compare_task, print_task_comparison
+    from jax_rnn.lessons import load_task
+    from jax_rnn.train.progress import progress_bar
+
+    check_outputs({"--json": json})
+    console.print(f"[bold]{name}[/]: {load_task(name).teaches}", highlight=False)
+    with progress_bar("PyTorch", steps) as advance:
+        result = compare_task(
+            name, seed=seed, dtype=dtype, steps=steps, on_step=lambda pair: advance(1)
+        )
+    print_task_comparison(console, result)
+    if json:
+        write_json(json, [result])
+    say_written(json)
+    _fail_if_apart([result])
+
+
+def _fail_if_apart(results: Sequence[Any]) -> None:
+    """Leave with 1 where a rung of the ladder does not hold."""
+    if any(not rung.passed for result in results for rung in result.rungs):
+        sys.exit(1)

@@ -1,0 +1,77 @@
+"""``jax-rnn sweep``: many seeds at once."""
+
+from typing import Literal
+
+from jax_rnn.commands.common import (
+    Kind,
+    LessonName,
+    Output,
+    Seeds,
+    UsageError,
+    Variant,
+    console,
+    say_written,
+)
+
+__all__ = ["sweep"]
+
+
+def sweep(
+    lesson: LessonName,
+    *,
+    variant: Variant = None,
+    seeds: Seeds = 200,
+    framework: Literal["jax", "torch", "both"] = "jax",
+    init: Literal["torch", "flax"] = "torch",
+    device: Kind = None,
+    seeds_per_call: Seeds = 1000,
+    json: Output = None,
+    plot: Output = None,
+) -> None:
+    """Train a lesson from many seeds at once; show how often it succeeds, and how soon.
+
+    $ jax-rnn sweep ihello --seeds 10000
+    $ jax-rnn sweep rnn_linear --framework both --plot rates.png
+    $ jax-rnn sweep ihello --variant gru --init flax --json gru.json
+
+    Args:
+        lesson: One of those that `jax-rnn lessons` lists.
+        variant: Another model for the same task.
+        seeds: So many runs, from seed 0 up.
+        framework: JAX runs all seeds in one compiled program, PyTorch one after another.
+        init: Initial distribution, that of torch.nn or that of Flax.
+        device: Where JAX runs; the best kind there is by default.
+        seeds_per_call: Runs at once in JAX; bounds the memory.
+        json: Write every number there.
+        plot: Write the histograms there, as .png, .svg or .pdf.
+    """
+    if seeds < 1:
+        raise UsageError(f"--seeds: expected at least 1, got {seeds}")
+    import jax
+
+    from jax_rnn.compare.comparison import write_json
+    from jax_rnn.compare.console import print_sweeps
+    from jax_rnn.compare.outputs import check_outputs
+    from jax_rnn.compare.sweep import sweep_jax, sweep_torch
+    from jax_rnn.devices import choose
+    from jax_rnn.lessons import load
+
+    check_outputs({"--json": json, "--plot": plot})
+    chosen = load(lesson)
+    sweeps = []
+    with jax.default_device(choose(device)):
+        if framework != "torch":
+            sweeps.append(
+                sweep_jax(chosen, seeds, variant, init=init, seeds_per_call=seeds_per_call)
+            )
+    if framework != "jax":
+        sweeps.append(sweep_torch(chosen, seeds, variant, init=init))
+    print_sweeps(console, sweeps)
+
+    if json:
+        write_json(json, sweeps)
+    if plot:
+        from jax_rnn.compare.plots import save_figure, sweep_figure
+
+        save_figure(sweep_figure(sweeps), plot)
+    say_written(json, plot)
