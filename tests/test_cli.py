@@ -11,7 +11,7 @@ import jax
 import pytest
 
 from jax_rnn import cli
-from jax_rnn.lessons import NAMES, load
+from jax_rnn.lessons import NAMES, TASKS, load
 
 COMMANDS = ("lessons", "train", "compare", "sweep", "doctor")
 WIDE = os.environ | {"COLUMNS": "200"}
