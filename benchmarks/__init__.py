@@ -1,0 +1,1 @@
+"""Measurements: what a recipe reaches, and how long it takes. Nothing here is a test."""
