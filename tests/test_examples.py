@@ -19,6 +19,7 @@ PRINTS = {
     "many_seeds": r"RNN +ever +\d+ +at epoch 100 +\d+",
     "quickstart": r"epoch 100 +loss 0\.\d+ +ihello",
     "torch_weights": r"JAX, same weights: +(\S+)",
+    "your_own_text": r"step 400  loss 0\.\d+.*\n(.*\n)*it writes: \S+",
     "your_own_cell": r"epoch: 100, loss: 0\.000, predicted string: ihello",
 }
 
@@ -57,8 +58,8 @@ def test_the_readme_shows_the_quickstart():
 
 
 def test_the_readme_lists_every_lesson_and_links_only_to_what_is_there():
-    from jax_rnn.lessons import NAMES
+    from jax_rnn.lessons import NAMES, TASKS
 
-    assert re.findall(r"\| \[`(\w+)`\]", README) == list(NAMES)
+    assert re.findall(r"\| \[`(\w+)`\]", README) == [*NAMES, *TASKS]
     for link in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / link).exists(), link
