@@ -1,0 +1,309 @@
+r"""Many to many: a date as people write it becomes the same date as ISO 8601.
+
+.. math::
+    h_s &= \mathrm{GRU}(E[x_s], h_{s-1}) & s &= 1 \dots n \\
+    d_t &= \mathrm{GRU}'(E'[y_{t-1}], d_{t-1}) & d_0 &= h_n \quad y_0 = \mathrm{START} \\
+    logits_t &= W d_t + b
+
+An encoder reads the source, n symbols of it; all that the decoder learns of it is h_n. While
+training the decoder is told the true symbol before each step (teacher forcing), so one call of the
+layer runs over the whole target. Left alone it is told its own likeliest symbol, one step at a
+time, until every row of the batch has said END. The lecture asks ``top_i is EOS_token``, an array
+and a number, which are never the same object: its decoder always runs to the longest length.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax import lax
+
+from jax_rnn.data.dates import END, START, DateRows, read_dates
+from jax_rnn.data.shuffled import Shuffled
+from jax_rnn.data.vocabulary import Vocabulary
+from jax_rnn.feedforward import Embedding, Linear
+from jax_rnn.initializers import Init
+from jax_rnn.layers import GRU, LSTM, RNN
+from jax_rnn.lessons.held_out import equal_batches
+from jax_rnn.lessons.recipe import Recipe
+from jax_rnn.lessons.sampling import check_sampling
+from jax_rnn.lessons.task import Sampling, Task
+from jax_rnn.typing import DTypeLike, accumulator
+
+__all__ = ["Decoder", "Encoder", "Model", "Pairs", "Seq2Seq", "lesson", "translate"]
+
+LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+AT_ONCE = 512
+"""Pairs that an evaluation reads in one call."""
+SHOWN = 8
+"""Pairs that a report shows."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Sources and their translations, arrays with one row a pair, all int32.
+
+    ``sources`` (N, S) padded with 0, ``lengths`` (N,) of the sources, ``targets`` (N, R), each
+    ending with END and then padded with 0.
+    """
+
+    train: dict[str, np.ndarray]
+    held_out: dict[str, np.ndarray]
+    vocabulary: dict[str, Any]
+
+
+class Encoder(nnx.Module):
+    """Embedding and recurrent layers.
+
+    Call: ``outputs, hidden = encoder(sources, lengths, *, rngs=None)`` with sources (B, S), lengths
+        (B,), outputs (B, S, H), hidden (L, B, H), for LSTM a tuple (h, c) of them.
+    """
+
+    def __init__(
+        self, cell, symbols, embedding_size, hidden_size, num_layers, dropout, *, init, dtype, rngs
+    ):
+        self.embedding = Embedding(symbols, embedding_size, init=init, dtype=dtype, rngs=rngs)
+        self.rnn = LAYERS[cell](
+            embedding_size,
+            hidden_size,
+            num_layers,
+            batch_first=True,
+            dropout=dropout if num_layers > 1 else 0.0,
+            init=init,
+            dtype=dtype,
+            rngs=rngs,
+        )
+
+    def __call__(self, sources, lengths, *, rngs=None):
+        return self.rnn(self.embedding(sources), lengths=lengths, rngs=rngs)
+
+
+class Decoder(nnx.Module):
+    """Embedding, recurrent layers, Linear.
+
+    Call: ``logits, hidden = decoder(symbols, hidden, memory, *, rngs=None)`` with symbols (B, T),
+        logits (B, T, V); what is in ``memory`` it does not look at.
+    """
+
+    def __init__(
+        self, cell, symbols, embedding_size, hidden_size, num_layers, dropout, *, init, dtype, rngs
+    ):
+        self.embedding = Embedding(symbols, embedding_size, init=init, dtype=dtype, rngs=rngs)
+        self.rnn = LAYERS[cell](
+            embedding_size,
+            hidden_size,
+            num_layers,
+            batch_first=True,
+            dropout=dropout if num_layers > 1 else 0.0,
+            init=init,
+            dtype=dtype,
+            rngs=rngs,
+        )
+        self.dropout = nnx.Dropout(dropout)
+        self.linear = Linear(hidden_size, symbols, init=init, dtype=dtype, rngs=rngs)
+
+    def __call__(self, symbols, hidden, memory, *, rngs=None):
+        outputs, hidden = self.rnn(self.embedding(symbols), hidden, rngs=rngs)
+        return self.linear(self.dropout(outputs, rngs=rngs)), hidden
+
+
+class Model(nnx.Module):
+    """An encoder and a decoder with layers of the same kind and size.
+
+    Call: ``logits = model(sources, lengths, targets, *, rngs=None)`` with sources (B, S), lengths
+        (B,), targets (B, R), logits (B, R, V): those of ``targets[:, t]`` given all before it.
+
+    Args:
+        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        source_symbols, target_symbols: how many there are, the reserved ones among them.
+        embedding_size: features of a symbol, of either kind.
+        hidden_size: H of both.
+        num_layers: of both.
+        dropout: rate, between layers and before the last map; ``rngs`` is needed while training.
+    """
+
+    decoder_type: type = Decoder
+
+    def __init__(
+        self,
+        cell: Literal["rnn", "lstm", "gru"],
+        source_symbols: int,
+        target_symbols: int,
+        embedding_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        *,
+        init: Init = "torch",
+        dtype: DTypeLike | None = None,
+        rngs: nnx.Rngs,
+    ):
+        sizes = embedding_size, hidden_size, num_layers, dropout
+        options = {"init": init, "dtype": dtype, "rngs": rngs}
+        self.encoder = Encoder(cell, source_symbols, *sizes, **options)
+        self.decoder = self.decoder_type(cell, target_symbols, *sizes, **options)
+
+    def __call__(self, sources, lengths, targets, *, rngs=None):
+        memory, hidden = self.encode(sources, lengths, rngs=rngs)
+        start = jnp.full_like(targets[:, :1], START)
+        before = jnp.concatenate([start, targets[:, :-1]], axis=1)
+        logits, _ = self.decoder(before, hidden, memory, rngs=rngs)
+        return logits
+
+    def encode(self, sources, lengths, *, rngs=None):
+        """What the decoder may look at, and the state that it starts from."""
+        outputs, hidden = self.encoder(sources, lengths, rngs=rngs)
+        inside = jnp.arange(sources.shape[1]) < lengths[:, None]
+        return (outputs, inside), hidden
+
+
+class Seq2Seq(Task[Pairs]):
+    name = "seq2seq"
+    slide = "14_1"
+    teaches = "One network reads a date, another writes it anew from its last state, then stops."
+    recipe = Recipe(
+        cell="gru",
+        embedding_size=32,
+        hidden_size=128,
+        batch_size=64,
+        steps=3000,
+        learning_rate=3e-3,
+        warmup=100,
+        schedule="cosine",
+        clip=1.0,
+        evaluate_every=250,
+    )
+    model = Model
+
+    def read(self, recipe: Recipe, text: Path | None = None) -> Pairs:
+        dates = read_dates()
+        return Pairs(pairs(dates.train), pairs(dates.held_out), dates.vocabulary)
+
+    def options(self, recipe: Recipe, vocabulary: Mapping[str, Any]) -> dict[str, Any]:
+        source, target = vocabularies(vocabulary)
+        return {
+            "cell": recipe.cell,
+            "source_symbols": len(source),
+            "target_symbols": len(target),
+            "embedding_size": recipe.embedding_size,
+            "hidden_size": recipe.hidden_size,
+            "num_layers": recipe.num_layers,
+            "dropout": recipe.dropout,
+        }
+
+    def batches(self, recipe: Recipe, data: Pairs) -> Shuffled:
+        return Shuffled(data.train, recipe.batch_size, recipe.seed)
+
+    def loss(self, model: Model, batch: Any, *, rngs: Any = None) -> Any:
+        """Mean cross entropy over all symbols and ends, in nats; the padding does not count."""
+        logits = model(batch["sources"], batch["lengths"], batch["targets"], rngs=rngs)
+        there = batch["targets"] != START
+        right = (logits.argmax(-1) == batch["targets"]) & there
+        return nats(logits, batch["targets"]).sum() / there.sum(), {
+            "accuracy": right.sum() / there.sum()
+        }
+
+    def evaluate(self, model: Model, data: Pairs) -> dict[str, float]:
+        """Nats per symbol, told the symbols before; what it writes alone, by symbol and whole."""
+        sums = np.zeros(4)
+        for batch, counts in equal_batches(data.held_out, AT_ONCE):
+            sums += np.asarray(totals(model, batch, counts), np.float64)
+        nats, symbols, right, exact = sums.tolist()
+        return {
+            "loss": nats / symbols,
+            "accuracy": right / symbols,
+            "exact": exact / len(data.held_out["lengths"]),
+        }
+
+    def respond(
+        self, model: Model, vocabulary: Mapping[str, Any], prompt: str, sampling: Sampling
+    ) -> Iterator[str]:
+        """The translation, always the likeliest symbol next; nothing is drawn."""
+        check_sampling(sampling)
+        source, target = vocabularies(vocabulary)
+        ids = source.encode(prompt.strip())
+        if not len(ids):
+            raise ValueError('prompt: expected a date, got none; try "3rd of March 2021"')
+        written = translate(model, ids[None], np.array([len(ids)]), sampling.length)
+        return iter([target.decode(np.asarray(written)[0])])
+
+    def report(self, model: Model, data: Pairs, folder: Path) -> Iterator[str]:
+        """Some held-out sources and what becomes of them."""
+        rows = {name: array[:SHOWN] for name, array in data.held_out.items()}
+        source, target = vocabularies(data.vocabulary)
+        longest = rows["targets"].shape[1]
+        written = np.asarray(translate(model, rows["sources"], rows["lengths"], longest))
+        asked = [source.decode(ids) for ids in rows["sources"]]
+        width = max(map(len, asked))
+        yield "Dates of days never seen:"
+        for text, ids, wanted in zip(asked, written, rows["targets"], strict=True):
+            right = "" if (ids == wanted).all() else f"  (it is {target.decode(wanted)})"
+            yield f"  {text:{width}}  {target.decode(ids)}{right}"
+
+
+def pairs(dates: DateRows) -> dict[str, np.ndarray]:
+    return {"sources": dates.sources, "lengths": dates.source_lengths, "targets": dates.targets}
+
+
+def vocabularies(vocabulary: Mapping[str, Any]) -> tuple[Vocabulary, Vocabulary]:
+    """Of sources, from id 1 on, and of targets, from id 2 on."""
+    source, target = vocabulary["source_symbols"], vocabulary["target_symbols"]
+    return Vocabulary(source, first=START + 1), Vocabulary(target, first=END + 1)
+
+
+def nats(logits, targets):
+    """Cross entropy of every symbol (B, R), in at least float32, zero in the padding."""
+    logits = logits.astype(accumulator(logits.dtype))
+    entropies = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
+    return jnp.where(targets != START, entropies, 0)
+
+
+@partial(jax.jit, static_argnames="longest")
+def translate(model: Any, sources: Any, lengths: Any, longest: int) -> Any:
+    """Greedy decoding: symbols (B, longest), in each row END and zeros after it.
+
+    The loop ends when the last row has ended, or at ``longest`` symbols.
+    """
+    memory, hidden = model.encode(sources, lengths)
+    rows = sources.shape[0]
+    written = jnp.full((rows, longest), START, jnp.int32)
+    symbols = jnp.full(rows, START, jnp.int32)
+
+    def goes_on(state):
+        step, _, _, ended, _ = state
+        return (step < longest) & ~ended.all()
+
+    def write(state):
+        step, symbols, hidden, ended, written = state
+        logits, hidden = model.decoder(symbols[:, None], hidden, memory)
+        likeliest = logits[:, 0].argmax(-1).astype(jnp.int32)
+        symbols = jnp.where(ended, START, likeliest)
+        return step + 1, symbols, hidden, ended | (symbols == END), written.at[:, step].set(symbols)
+
+    state = (0, symbols, hidden, jnp.zeros(rows, bool), written)
+    return lax.while_loop(goes_on, write, state)[-1]
+
+
+@jax.jit
+def totals(model: Any, batch: Any, counts: Any) -> tuple[Any, Any, Any, Any]:
+    """Nats, symbols, symbols and whole translations that are right, of the rows that count."""
+    sources, lengths, targets = batch["sources"], batch["lengths"], batch["targets"]
+    there = targets != START
+    written = translate(model, sources, lengths, targets.shape[1])
+    sums = (
+        nats(model(sources, lengths, targets), targets).sum(1),
+        there.sum(1),
+        ((written == targets) & there).sum(1),
+        (written == targets).all(1),
+    )
+    return tuple((counts * of_row).sum() for of_row in sums)
+
+
+lesson = Seq2Seq()

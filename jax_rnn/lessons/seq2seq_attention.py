@@ -1,0 +1,142 @@
+r"""Many to many with attention: the decoder looks back at every symbol of the source.
+
+.. math::
+    d_t &= \mathrm{GRU}'(E'[y_{t-1}], d_{t-1}) \\
+    a_{ts} &= \exp(d_t^\top W_a h_s) \Big/ \sum_{s'=1}^{n} \exp(d_t^\top W_a h_{s'}) \\
+    c_t &= \sum_{s=1}^{n} a_{ts} h_s \\
+    \tilde d_t &= \tanh(W_c [c_t; d_t]) \qquad logits_t = W \tilde d_t + b
+
+h_s are the encoder's outputs, d_t the decoder's, as in ``seq2seq``. The sums run over the n symbols
+that the source has: what fills it up gets the weight 0. No step reads the context of the one before
+it, so while training one call of the layer still runs over the whole target, and all its
+attention is three products of matrices.
+
+Source: M.-T. Luong et al., "Effective approaches to attention-based neural machine translation",
+2015, the score they call "general", without input feeding.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jax_rnn.data.dates import END, START
+from jax_rnn.feedforward import Embedding, Linear
+from jax_rnn.lessons import seq2seq
+from jax_rnn.lessons.seq2seq import LAYERS, Pairs, Seq2Seq, translate, vocabularies
+from jax_rnn.typing import accumulator
+
+__all__ = ["Attention", "AttentionDecoder", "Model", "Seq2SeqAttention", "lesson"]
+
+
+class Attention(nnx.Module):
+    """Luong's attention with the general score.
+
+    Call: ``attended, shares = attention(queries, outputs, inside)`` with queries (B, R, H), outputs
+        (B, S, H), inside (B, S) true where a source has a symbol; attended (B, R, H), shares
+        (B, R, S), each row of which sums to 1.
+    """
+
+    def __init__(self, hidden_size, *, init, dtype, rngs):
+        options = {"bias": False, "init": init, "dtype": dtype, "rngs": rngs}
+        self.score = Linear(hidden_size, hidden_size, **options)
+        self.combine = Linear(2 * hidden_size, hidden_size, **options)
+
+    def __call__(self, queries, outputs, inside):
+        scores = jnp.einsum("brh,bsh->brs", queries, self.score(outputs))
+        scores = scores.astype(accumulator(scores.dtype))
+        shares = jax.nn.softmax(jnp.where(inside[:, None], scores, -jnp.inf), axis=-1)
+        context = jnp.einsum("brs,bsh->brh", shares.astype(outputs.dtype), outputs)
+        return jnp.tanh(self.combine(jnp.concatenate([context, queries], axis=-1))), shares
+
+
+class AttentionDecoder(nnx.Module):
+    """Embedding, recurrent layers, attention, Linear.
+
+    Call: ``logits, hidden = decoder(symbols, hidden, memory, *, rngs=None)`` with symbols (B, T),
+        logits (B, T, V), memory (outputs (B, S, H), inside (B, S)) of the encoder.
+    """
+
+    def __init__(
+        self, cell, symbols, embedding_size, hidden_size, num_layers, dropout, *, init, dtype, rngs
+    ):
+        self.embedding = Embedding(symbols, embedding_size, init=init, dtype=dtype, rngs=rngs)
+        self.rnn = LAYERS[cell](
+            embedding_size,
+            hidden_size,
+            num_layers,
+            batch_first=True,
+            dropout=dropout if num_layers > 1 else 0.0,
+            init=init,
+            dtype=dtype,
+            rngs=rngs,
+        )
+        self.attention = Attention(hidden_size, init=init, dtype=dtype, rngs=rngs)
+        self.dropout = nnx.Dropout(dropout)
+        self.linear = Linear(hidden_size, symbols, init=init, dtype=dtype, rngs=rngs)
+
+    def __call__(self, symbols, hidden, memory, *, rngs=None):
+        queries, hidden = self.rnn(self.embedding(symbols), hidden, rngs=rngs)
+        attended, _ = self.attention(queries, *memory)
+        return self.linear(self.dropout(attended, rngs=rngs)), hidden
+
+
+class Model(seq2seq.Model):
+    """``seq2seq.Model`` whose decoder attends to all outputs of the encoder."""
+
+    decoder_type = AttentionDecoder
+
+    def shares(self, sources, lengths, targets):
+        """How much every target symbol looks at every source symbol: (B, R, S)."""
+        memory, hidden = self.encode(sources, lengths)
+        start = jnp.full_like(targets[:, :1], START)
+        before = jnp.concatenate([start, targets[:, :-1]], axis=1)
+        queries, _ = self.decoder.rnn(self.decoder.embedding(before), hidden)
+        return self.decoder.attention(queries, *memory)[1]
+
+
+class Seq2SeqAttention(Seq2Seq):
+    name = "seq2seq_attention"
+    slide = "14_2"
+    teaches = "Before each symbol it writes, the decoder looks back at all that the encoder read."
+    recipe = replace(Seq2Seq.recipe, steps=2000, learning_rate=2e-3)
+    model = Model
+
+    def report(self, model: Any, data: Pairs, folder: Path) -> Iterator[str]:
+        """Some held-out sources, what becomes of them, and a picture of where it looks."""
+        yield from super().report(model, data, folder)
+        yield draw_attention(model, data, folder / "attention.png")
+
+
+def draw_attention(model: Model, data: Pairs, path: Path) -> str:
+    """Where the decoder looks as it writes, for the first held-out sources of different lengths."""
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        return f'{path.name} is not drawn: matplotlib is missing, pip install "jax-rnn[plot]"'
+    _, chosen = np.unique(data.held_out["lengths"], return_index=True)
+    rows = {name: array[chosen[[0, len(chosen) // 2, -1]]] for name, array in data.held_out.items()}
+    sources, lengths = rows["sources"], rows["lengths"]
+    written = translate(model, sources, lengths, rows["targets"].shape[1])
+    shares = np.asarray(jax.jit(Model.shares)(model, sources, lengths, written), np.float32)
+    source, target = vocabularies(data.vocabulary)
+
+    figure = Figure(figsize=(9, 9), layout="constrained")
+    for axes, ids, length, answer, seen in zip(
+        figure.subplots(len(sources)), sources, lengths, np.asarray(written), shares, strict=True
+    ):
+        names = [target.decode([i]) if i > END else "end" for i in answer if i != START]
+        axes.imshow(seen[: len(names), :length], cmap="Blues", vmin=0, vmax=1)
+        axes.set_xticks(range(length), list(source.decode(ids)))
+        axes.set_yticks(range(len(names)), names)
+        axes.set(xlabel="read", ylabel="written")
+    figure.savefig(path, dpi=150)
+    return f"where it looks: {path}"
+
+
+lesson = Seq2SeqAttention()

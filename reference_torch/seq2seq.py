@@ -1,0 +1,197 @@
+"""Many to many: a date as people write it becomes the same date as ISO 8601.
+
+An encoder reads the source; its last hidden state is all that the decoder learns of it:
+
+    h_s = GRU(E[x_s], h_{s-1})
+    d_t = GRU'(E'[y_{t-1}], d_{t-1})    d_0 = h_n    y_0 = START    logits_t = W d_t + b
+
+While training the decoder reads the true symbol before each step (teacher forcing), so the whole
+target is one call of `nn.GRU`. Left alone it reads its own likeliest symbol, step by step, until
+every row has said END. `symbols == END` compares numbers; the lecture's `top_i is EOS_token`
+compares a tensor with an int by identity and is never true, so its decoder never stops by itself.
+
+`padding_idx` is not used: packing keeps the padding of the source out, and the targets' counts
+nowhere.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from reference_torch.data import Data, read_dates, shuffled_rows
+from reference_torch.drawing import check_sampling, encode
+from reference_torch.recipe import Recipe
+from reference_torch.task import Task, tensors
+
+LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+START, END = 0, 1
+"""What the decoder reads first, which is also the padding; and what it says last."""
+
+
+def layers(cell, embedding_size, hidden_size, num_layers, dropout):
+    return LAYERS[cell](
+        embedding_size,
+        hidden_size,
+        num_layers,
+        batch_first=True,
+        dropout=dropout if num_layers > 1 else 0.0,
+    )
+
+
+class Encoder(nn.Module):
+    def __init__(self, cell, symbols, embedding_size, hidden_size, num_layers, dropout):
+        super().__init__()
+        self.embedding = nn.Embedding(symbols, embedding_size)
+        self.rnn = layers(cell, embedding_size, hidden_size, num_layers, dropout)
+
+    def forward(self, sources, lengths):
+        packed = pack_padded_sequence(
+            self.embedding(sources), lengths.cpu(), batch_first=True, enforce_sorted=False
+        )
+        packed, hidden = self.rnn(packed)
+        h, _ = pad_packed_sequence(packed, batch_first=True, total_length=sources.shape[1])
+        return h, hidden
+
+
+class Decoder(nn.Module):
+    def __init__(self, cell, symbols, embedding_size, hidden_size, num_layers, dropout):
+        super().__init__()
+        self.embedding = nn.Embedding(symbols, embedding_size)
+        self.rnn = layers(cell, embedding_size, hidden_size, num_layers, dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(hidden_size, symbols)
+
+    def forward(self, symbols, hidden, memory):
+        d, hidden = self.rnn(self.embedding(symbols), hidden)
+        return self.linear(self.dropout(d)), hidden
+
+
+class Model(nn.Module):
+    Decoder = Decoder
+
+    def __init__(
+        self,
+        cell,
+        source_symbols,
+        target_symbols,
+        embedding_size,
+        hidden_size,
+        num_layers=1,
+        dropout=0.0,
+    ):
+        super().__init__()
+        sizes = embedding_size, hidden_size, num_layers, dropout
+        self.encoder = Encoder(cell, source_symbols, *sizes)
+        self.decoder = self.Decoder(cell, target_symbols, *sizes)
+
+    def forward(self, sources, lengths, targets):
+        memory, hidden = self.encode(sources, lengths)
+        before = F.pad(targets[:, :-1], (1, 0), value=START)
+        logits, _ = self.decoder(before, hidden, memory)
+        return logits
+
+    def encode(self, sources, lengths):
+        """What the decoder may look at, and the state that it starts from."""
+        h, hidden = self.encoder(sources, lengths)
+        inside = torch.arange(sources.shape[1], device=h.device) < lengths.to(h.device)[:, None]
+        return (h, inside), hidden
+
+
+class Seq2Seq(Task):
+    name = "seq2seq"
+    slide = "14_1"
+    teaches = "One network reads a date, another writes it anew from its last state, then stops."
+    recipe = Recipe(
+        cell="gru",
+        embedding_size=32,
+        hidden_size=128,
+        batch_size=64,
+        steps=3000,
+        learning_rate=3e-3,
+        warmup=100,
+        schedule="cosine",
+        clip=1.0,
+        evaluate_every=250,
+    )
+    Model = Model
+
+    def read(self, recipe, text=None):
+        dates = read_dates()
+        return Data(pairs(dates.train), pairs(dates.held_out), dates.vocabulary)
+
+    def build(self, recipe, vocabulary):
+        return self.Model(
+            recipe.cell,
+            len(vocabulary["source_symbols"]) + 1,
+            len(vocabulary["target_symbols"]) + 2,
+            recipe.embedding_size,
+            recipe.hidden_size,
+            recipe.num_layers,
+            recipe.dropout,
+        )
+
+    def batch(self, recipe, data, step):
+        return shuffled_rows(data.train, recipe.batch_size, recipe.seed, step)
+
+    def loss(self, model, batch, hidden=None):
+        logits = model(batch["sources"], batch["lengths"], batch["targets"])
+        targets = batch["targets"].flatten()
+        return F.cross_entropy(logits.flatten(0, 1), targets, ignore_index=START), None
+
+    @torch.no_grad()
+    def evaluate(self, model, data):
+        """`loss` is told the true symbols before; the other two are of what it writes alone."""
+        batch = tensors(data.held_out, model)
+        loss, _ = self.loss(model, batch)
+        sources, lengths, targets = batch["sources"], batch["lengths"], batch["targets"]
+        right = translate(model, sources, lengths, targets.shape[1]) == targets
+        return {
+            "loss": loss.item(),
+            "accuracy": right[targets != START].double().mean().item(),
+            "exact": right.all(dim=1).double().mean().item(),
+        }
+
+    def respond(
+        self, model, vocabulary, prompt, *, temperature=1.0, top_k=None, length=500, seed=0
+    ):
+        """The translation, always the likeliest symbol next; nothing is drawn."""
+        check_sampling(temperature, top_k, length)
+        ids = [place + 1 for place in encode(prompt.strip(), vocabulary["source_symbols"])]
+        if not ids:
+            raise ValueError('prompt: expected a date, got none; try "3rd of March 2021"')
+        device = next(model.parameters()).device
+        sources = torch.tensor([ids], device=device)
+        written = translate(model, sources, torch.tensor([len(ids)]), length)[0].tolist()
+        return iter(["".join(vocabulary["target_symbols"][i - 2] for i in written if i > END)])
+
+    def examples(self, vocabulary):
+        return ["3rd of March 2021", "Wednesday, 17 July 1996", "31/12/99"]
+
+
+def pairs(dates):
+    return {
+        "sources": dates["sources"],
+        "lengths": dates["source_lengths"],
+        "targets": dates["targets"],
+    }
+
+
+@torch.no_grad()
+def translate(model, sources, lengths, longest):
+    """Greedy decoding: symbols (B, longest), in each row END and zeros after it."""
+    memory, hidden = model.encode(sources, lengths)
+    written = torch.full((len(sources), longest), START, device=sources.device)
+    symbols = written.new_full((len(sources),), START)
+    ended = torch.zeros_like(symbols, dtype=torch.bool)
+    for step in range(longest):
+        logits, hidden = model.decoder(symbols[:, None], hidden, memory)
+        symbols = logits[:, 0].argmax(dim=-1).masked_fill(ended, START)
+        written[:, step] = symbols
+        ended |= symbols == END
+        if ended.all():
+            break
+    return written
+
+
+lesson = Seq2Seq()

@@ -1,0 +1,63 @@
+"""Many to many with attention: the decoder looks back at every symbol of the source.
+
+As in `seq2seq`, but between the decoder's GRU and its linear layer (Luong et al., 2015, the score
+they call "general", without input feeding):
+
+    a_ts = softmax over s of d_t^T W_a h_s    c_t = sum over s of a_ts h_s
+    logits_t = W tanh(W_c [c_t; d_t]) + b
+
+The softmax runs over the symbols that the source has: the padding's scores are minus infinity. The
+lecture attends at every step of a Python loop; here no step reads the context of the one before it,
+so all steps of all targets attend at once.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from reference_torch import seq2seq
+from reference_torch.seq2seq import Seq2Seq, layers
+
+
+class Attention(nn.Module):
+    def __init__(self, hidden_size):
+        super().__init__()
+        self.score = nn.Linear(hidden_size, hidden_size, bias=False)
+        self.combine = nn.Linear(2 * hidden_size, hidden_size, bias=False)
+
+    def forward(self, d, h, inside):
+        scores = d @ self.score(h).transpose(1, 2)
+        shares = scores.masked_fill(~inside[:, None], -torch.inf).softmax(dim=-1)
+        context = shares @ h
+        return torch.tanh(self.combine(torch.cat([context, d], dim=-1))), shares
+
+
+class AttentionDecoder(nn.Module):
+    def __init__(self, cell, symbols, embedding_size, hidden_size, num_layers, dropout):
+        super().__init__()
+        self.embedding = nn.Embedding(symbols, embedding_size)
+        self.rnn = layers(cell, embedding_size, hidden_size, num_layers, dropout)
+        self.attention = Attention(hidden_size)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(hidden_size, symbols)
+
+    def forward(self, symbols, hidden, memory):
+        d, hidden = self.rnn(self.embedding(symbols), hidden)
+        attended, _ = self.attention(d, *memory)
+        return self.linear(self.dropout(attended)), hidden
+
+
+class Model(seq2seq.Model):
+    Decoder = AttentionDecoder
+
+
+class Seq2SeqAttention(Seq2Seq):
+    name = "seq2seq_attention"
+    slide = "14_2"
+    teaches = "Before each symbol it writes, the decoder looks back at all that the encoder read."
+    recipe = replace(Seq2Seq.recipe, steps=2000, learning_rate=2e-3)
+    Model = Model
+
+
+lesson = Seq2SeqAttention()

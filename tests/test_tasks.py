@@ -1,0 +1,477 @@
+"""names, seq2seq, seq2seq_attention: what padding does, what figures mean, where writing ends."""
+
+import builtins
+import csv
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jax_rnn.data.dates import END, START
+from jax_rnn.data.names import NameRows
+from jax_rnn.lessons import names, seq2seq, seq2seq_attention
+from jax_rnn.lessons.held_out import equal_batches
+from jax_rnn.lessons.task import Sampling
+
+SIZES = {"embedding_size": 5, "hidden_size": 7, "batch_size": 4}
+TRANSLATORS = [seq2seq, seq2seq_attention]
+VOCABULARIES = {
+    "names": {"symbols": " abcdef", "languages": ["A", "B", "C", "D"], "longest": 6},
+    "dates": {"source_symbols": " 123abc", "target_symbols": "-1234"},
+}
+translators = pytest.mark.parametrize("module", TRANSLATORS, ids=lambda m: m.lesson.name)
+
+
+@pytest.fixture(autouse=True)
+def double(x64):
+    pass
+
+
+def ragged(rng, rows, longest, symbols, shortest=1):
+    """Ids (rows, longest) from 1 on, padded with 0, and lengths; one row is of full length."""
+    lengths = rng.integers(shortest, longest + 1, rows).astype(np.int32)
+    lengths[rng.integers(rows)] = longest
+    ids = rng.integers(1, symbols + 1, (rows, longest)).astype(np.int32)
+    return np.where(np.arange(longest) < lengths[:, None], ids, 0).astype(np.int32), lengths
+
+
+def labelled(rows=23, missing=2):
+    """Random names of languages 0 to 3, none of the missing one."""
+    rng = np.random.default_rng(rows)
+    inputs, lengths = ragged(rng, rows, 6, 7)
+    labels = rng.choice([k for k in range(4) if k != missing], rows).astype(np.int32)
+    repeats = rng.integers(1, 9, rows).astype(np.int32)
+    return {"inputs": inputs, "lengths": lengths, "labels": labels, "repeats": repeats}
+
+
+def pairs(rows=11):
+    rng = np.random.default_rng(rows)
+    sources, lengths = ragged(rng, rows, 8, 7)
+    targets, ends = ragged(rng, rows, 5, 5)
+    targets = np.where(targets == START, START, targets + 1)
+    targets[np.arange(rows), ends - 1] = END
+    return {"sources": sources, "lengths": lengths, "targets": targets.astype(np.int32)}
+
+
+def random(module, **changes):
+    """A task, its recipe, data and a model with random weights, biases too."""
+    task = module.lesson
+    recipe = replace(task.recipe, **SIZES | {"dropout": 0.0} | changes)
+    if module is names:
+        rows = labelled()
+        train = rows | {"weights": names.weights(rows["labels"])}
+        data = names.Labelled(train, rows, VOCABULARIES["names"])
+    else:
+        data = seq2seq.Pairs(pairs(9), pairs(), VOCABULARIES["dates"])
+    model = task.build(recipe, data.vocabulary, rngs=nnx.Rngs(1))
+    rng = np.random.default_rng(2)
+    params = nnx.state(model, nnx.Param)
+    drawn = jax.tree.map(lambda leaf: jnp.asarray(0.7 * rng.normal(size=leaf.shape)), params)
+    nnx.update(model, drawn)
+    model.eval()
+    return task, recipe, data, model
+
+
+@pytest.fixture(scope="module")
+def of():
+    """``of(module)``: the task with its model, made once."""
+    made = {}
+
+    def get(module):
+        if module not in made:
+            with jax.enable_x64(True):
+                made[module] = random(module)
+        return made[module]
+
+    return get
+
+
+def log_softmax(logits):
+    logits = np.asarray(logits, np.float64)
+    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+
+
+# Batches of one shape
+
+
+@pytest.mark.parametrize(("rows", "size"), [(7, 3), (6, 3), (2, 3), (1, 1)])
+def test_equal_batches_hold_every_row_once_and_have_one_shape(rows, size):
+    arrays = {"a": np.arange(rows), "b": np.arange(2 * rows).reshape(rows, 2)}
+    batches = list(equal_batches(arrays, size))
+    assert {batch["b"].shape for batch, _ in batches} == {(min(rows, size), 2)}
+    seen = np.concatenate([batch["a"][counts == 1] for batch, counts in batches])
+    np.testing.assert_array_equal(seen, np.arange(rows))
+    assert all(set(counts) <= {0.0, 1.0} for _, counts in batches)
+
+
+# Padding changes nothing
+
+
+def padded(ids, width, symbols):
+    """Zeros after each row, and in place of all zeros whatever symbols."""
+    rng = np.random.default_rng(5)
+    more = np.concatenate([ids, np.zeros((len(ids), width), ids.dtype)], axis=1)
+    noise = rng.integers(0, symbols + 1, more.shape).astype(ids.dtype)
+    return np.where(more == 0, noise, more)
+
+
+def test_padding_of_names_changes_nothing(of, close):
+    _, _, data, model = of(names)
+    rows = data.held_out
+    call = jax.jit(lambda inputs, lengths: model(inputs, lengths))
+    logits = call(rows["inputs"], rows["lengths"])
+    close(call(padded(rows["inputs"], 3, 7), rows["lengths"]), logits)
+    for row in (0, 4):
+        length = rows["lengths"][row]
+        alone = call(rows["inputs"][row : row + 1, :length], rows["lengths"][row : row + 1])
+        close(alone[0], logits[row])
+
+
+@translators
+def test_padding_of_sources_changes_nothing(module, of, close):
+    _, _, data, model = of(module)
+    rows = data.held_out
+    call = jax.jit(lambda sources: model(sources, rows["lengths"], rows["targets"]))
+    close(call(padded(rows["sources"], 3, 7)), call(rows["sources"]))
+
+
+def test_a_name_is_judged_by_both_directions(of):
+    """The first letter alone reaches the forward half last, and the last letter the backward."""
+    _, _, data, model = of(names)
+    inputs, lengths = data.held_out["inputs"][:1], data.held_out["lengths"][:1]
+    size = model.rnn.hidden_size
+    halves = []
+    for half in (slice(0, size), slice(size, 2 * size)):
+        deaf = nnx.clone(model)
+        kernel = deaf.linear.kernel
+        kernel[...] = kernel[...].at[half].set(0)
+        halves.append(np.asarray(deaf(inputs, lengths) - deaf.linear.bias[...]))
+    whole = np.asarray(model(inputs, lengths) - model.linear.bias[...])
+    np.testing.assert_allclose(sum(halves), whole, atol=1e-12)
+    assert all(np.abs(half).max() > 1e-3 for half in halves)
+
+
+def test_attention_is_the_equations_and_looks_at_no_padding(of, close):
+    _, _, data, model = of(seq2seq_attention)
+    rows = data.held_out
+    sources, lengths = rows["sources"], rows["lengths"]
+    attention = model.decoder.attention
+    (outputs, inside), _ = model.encode(sources, lengths)
+    queries = np.random.default_rng(3).normal(size=(len(sources), 3, 7))
+    attended, shares = attention(jnp.asarray(queries), outputs, inside)
+    np.testing.assert_allclose(np.asarray(shares).sum(-1), 1, atol=1e-12)
+    W_a, W_c = attention.score.kernel[...].T, attention.combine.kernel[...].T
+    for b, n in enumerate(lengths):
+        assert not np.asarray(shares)[b, :, n:].any()
+        h = np.asarray(outputs)[b, :n]
+        for t, d in enumerate(queries[b]):
+            score = np.array([d @ W_a @ h[s] for s in range(n)])
+            a = np.exp(score) / np.exp(score).sum()
+            close(np.asarray(shares)[b, t, :n], a)
+            close(attended[b, t], np.tanh(W_c @ np.concatenate([a @ h, d])))
+
+
+@pytest.mark.parametrize("module", [names, *TRANSLATORS], ids=lambda m: m.lesson.name)
+def test_other_cells_depth_and_dropout_will_do(module):
+    task, recipe, data, model = random(module, cell="lstm", num_layers=2, dropout=0.5)
+    model.train()
+    batch = task.batches(recipe, data)(0, slice(None))
+    loss = jax.jit(lambda key: task.loss(model, batch, rngs=nnx.Rngs(dropout=key))[0])
+    losses = [float(loss(jax.random.key(seed))) for seed in (0, 0, 1)]
+    assert losses[0] == losses[1] != losses[2]
+    model.eval()
+    calm = jax.jit(lambda: task.loss(model, batch)[0])
+    assert np.isfinite(calm())
+
+
+# What the figures mean
+
+
+def test_weights_are_between_a_name_and_a_language():
+    labels = np.array([0, 0, 0, 0, 1, 3, 3], np.int32)
+    weights = names.weights(labels)
+    assert weights.dtype == np.float32
+    assert weights.mean() == pytest.approx(1)
+    ratio = {0: 4, 1: 1, 3: 2}
+    for label, count in ratio.items():
+        each = weights[labels == label] / weights[labels == 1]
+        np.testing.assert_allclose(each, count**-names.POWER, rtol=1e-6)
+
+
+def test_the_loss_of_names_counts_every_name_by_its_weight(of):
+    task, recipe, data, model = of(names)
+    assert names.SMOOTHING == 0.1
+    batch = task.batches(recipe, data)(3, slice(None))
+    loss, metrics = task.loss(model, batch)
+    logs = log_softmax(model(batch["inputs"], batch["lengths"]))
+    nats = -0.9 * logs[np.arange(4), batch["labels"]] - 0.1 * logs.mean(-1)
+    assert loss == pytest.approx((batch["weights"].astype(np.float64) * nats).mean(), abs=1e-12)
+    assert metrics["accuracy"] == (logs.argmax(-1) == batch["labels"]).mean()
+
+
+def test_the_figures_of_names_recomputed(of, monkeypatch):
+    monkeypatch.setattr(names, "AT_ONCE", 5)
+    task, _, data, model = of(names)
+    rows = data.held_out
+    labels = rows["labels"]
+    logs = log_softmax(model(rows["inputs"], rows["lengths"]))
+    right = logs.argmax(-1) == labels
+    present = sorted(set(labels.tolist()))
+    assert present == [0, 1, 3]
+    figures = task.evaluate(model, data)
+    assert figures == {
+        "loss": pytest.approx(-logs[np.arange(len(labels)), labels].mean(), abs=1e-12),
+        "accuracy": pytest.approx(right.mean()),
+        "macro_recall": pytest.approx(np.mean([right[labels == k].mean() for k in present])),
+        "row_accuracy": pytest.approx(np.average(right, weights=rows["repeats"])),
+    }
+    assert all(type(value) is float for value in figures.values())
+
+
+@translators
+def test_the_loss_of_translators_counts_no_padding(module, of):
+    task, recipe, data, model = of(module)
+    batch = task.batches(recipe, data)(1, slice(None))
+    loss, metrics = task.loss(model, batch)
+    targets = batch["targets"]
+    logs = log_softmax(model(batch["sources"], batch["lengths"], targets))
+    places = np.argwhere(targets != START)
+    assert len(places) < targets.size
+    nats = [-logs[b, t, targets[b, t]] for b, t in places]
+    assert loss == pytest.approx(np.mean(nats), abs=1e-12)
+    right = [logs[b, t].argmax() == targets[b, t] for b, t in places]
+    assert metrics["accuracy"] == pytest.approx(np.mean(right))
+
+
+def written_by_hand(model, source, length, longest):
+    """Greedy decoding of one source: after each symbol all that is written is read anew."""
+    written = np.zeros((1, longest), np.int32)
+    call = forward(model)
+    for t in range(longest):
+        logits = call(source[None], np.array([length]), written)
+        written[0, t] = np.asarray(logits)[0, t].argmax()
+        if written[0, t] == END:
+            break
+    return written[0]
+
+
+def forward(model):
+    if model not in FORWARD:
+        FORWARD[model] = jax.jit(lambda *arguments: model(*arguments))
+    return FORWARD[model]
+
+
+FORWARD = {}
+
+
+@translators
+def test_the_figures_of_translators_recomputed(module, of, monkeypatch):
+    monkeypatch.setattr(seq2seq, "AT_ONCE", 4)
+    task, _, data, model = of(module)
+    rows = dict(data.held_out)
+    sources, lengths, longest = rows["sources"], rows["lengths"], rows["targets"].shape[1]
+    by_hand = np.stack(
+        [written_by_hand(model, *source, longest) for source in zip(sources, lengths, strict=True)]
+    )
+    rows["targets"] = np.where(np.arange(len(sources))[:, None] < 3, by_hand, rows["targets"])
+    targets = rows["targets"]
+    there = targets != START
+    logs = log_softmax(model(sources, lengths, targets))
+    nats = -np.take_along_axis(logs, targets[..., None], -1)[..., 0]
+    right = by_hand == targets
+    figures = task.evaluate(model, replace(data, held_out=rows))
+    assert figures == {
+        "loss": pytest.approx(nats[there].mean(), abs=1e-6),
+        "accuracy": pytest.approx(right[there].mean()),
+        "exact": pytest.approx(right.all(1).mean()),
+    }
+    assert figures["exact"] >= 3 / len(sources)
+    assert all(type(value) is float for value in figures.values())
+
+
+# Where writing ends
+
+
+@translators
+def test_each_row_ends_where_it_says_so_and_stays_silent(module, of):
+    _, _, data, model = of(module)
+    model = nnx.clone(model)
+    bias = model.decoder.linear.bias
+    bias[...] = bias[...].at[START].set(-1e3).at[END].add(1.5)
+    rows = data.held_out
+    written = np.asarray(seq2seq.translate(model, rows["sources"], rows["lengths"], 9))
+    for source, length, row in zip(rows["sources"], rows["lengths"], written, strict=True):
+        np.testing.assert_array_equal(row, written_by_hand(model, source, length, 9))
+    ends = [np.flatnonzero(row == END) for row in written]
+    assert all(len(places) <= 1 for places in ends)
+    assert len({places[0] if len(places) else 9 for places in ends}) > 1
+    for row, places in zip(written, ends, strict=True):
+        end = places[0] if len(places) else 9
+        assert (row[:end] > END).all()
+        assert not row[end + 1 :].any()
+
+
+@translators
+@pytest.mark.parametrize(("bias", "steps"), [(1e3, 1), (-1e3, 6)])
+def test_the_loop_runs_until_all_have_ended_and_no_longer(module, bias, steps, of, monkeypatch):
+    _, _, data, model = of(module)
+    model = nnx.clone(model)
+    model.decoder.linear.bias[...] = model.decoder.linear.bias[...].at[END].set(bias)
+    taken = []
+    decoder = type(model.decoder)
+    step = decoder.__call__
+
+    def counted(*arguments, **options):
+        jax.debug.callback(lambda: taken.append(1))
+        return step(*arguments, **options)
+
+    monkeypatch.setattr(decoder, "__call__", counted)
+    translate = seq2seq.translate.__wrapped__
+    fresh = jax.jit(lambda model, *source: translate(model, *source, 6))
+    written = fresh(model, data.held_out["sources"], data.held_out["lengths"])
+    jax.effects_barrier()
+    assert len(taken) == steps
+    assert (np.asarray(written) == END).any(1).all() == (steps == 1)
+
+
+# Prompts
+
+
+def test_three_likeliest_languages_of_a_name(of):
+    task, _, data, model = of(names)
+    lines = list(task.respond(model, data.vocabulary, " bad ", Sampling()))
+    ids = np.array([[3, 2, 5]])
+    shares = np.exp(log_softmax(model(ids, np.array([3]))))[0]
+    likeliest = np.argsort(-shares)[:3]
+    assert [line.split()[0] for line in lines] == [
+        data.vocabulary["languages"][k] for k in likeliest
+    ]
+    told = [float(line.split()[1].rstrip("%")) for line in lines]
+    np.testing.assert_allclose(told, 100 * shares[likeliest], atol=0.051)
+    longer = list(task.respond(model, data.vocabulary, "abcdefabc", Sampling()))
+    assert len(longer) == 3
+
+
+@translators
+def test_a_prompt_is_translated_up_to_its_end(module, of):
+    task, _, data, model = of(module)
+    answer = "".join(task.respond(model, data.vocabulary, "12 abc", Sampling(length=7)))
+    source, target = seq2seq.vocabularies(data.vocabulary)
+    ids = source.encode("12 abc")
+    assert answer == target.decode(written_by_hand(model, ids, len(ids), 7))
+    assert len(answer) <= 7
+
+
+@pytest.mark.parametrize("module", [names, *TRANSLATORS], ids=lambda m: m.lesson.name)
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [("ab§c", r"got '§' .* at character 3"), ("", "got none; try"), ("  ", "got none; try")],
+)
+def test_prompts_that_cannot_be_read(module, prompt, message, of):
+    task, _, data, model = of(module)
+    with pytest.raises(ValueError, match=message):
+        task.respond(model, data.vocabulary, prompt, Sampling())
+
+
+# Reports
+
+
+def without_matplotlib(monkeypatch):
+    found = builtins.__import__
+
+    def refuse(name, *arguments, **options):
+        if name.startswith("matplotlib"):
+            raise ModuleNotFoundError(name)
+        return found(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+
+
+def test_the_report_of_names_tells_recalls_and_writes_the_confusion(of, tmp_path):
+    pytest.importorskip("matplotlib")
+    task, _, data, model = of(names)
+    lines = list(task.report(model, data, tmp_path))
+    labels = data.held_out["labels"]
+    majority = np.bincount(labels).max() / len(labels)
+    assert f"always saying {'ABCD'[np.bincount(labels).argmax()]}, {majority:.1%}" in lines[1]
+    assert f"Of {data.held_out['repeats'].sum()} rows" in lines[2]
+    recalls = dict(line.split()[:3:2] for line in lines[5:9])
+    guesses = np.asarray(model(data.held_out["inputs"], data.held_out["lengths"])).argmax(-1)
+    for k, language in enumerate("ABCD"):
+        mine = labels == k
+        assert recalls[language] == (f"{(guesses[mine] == k).mean():.1%}" if mine.any() else "-")
+    table = list(csv.reader((tmp_path / "confusion.csv").open()))
+    assert table[0] == ["language", *"ABCD"]
+    counted = np.array([row[1:] for row in table[1:]], int)
+    for k, guess in zip(labels, guesses, strict=True):
+        counted[k, guess] -= 1
+    assert not counted.any()
+    assert (tmp_path / "confusion.png").stat().st_size > 1000
+
+
+@translators
+def test_the_report_of_translators_shows_answers(module, of, tmp_path):
+    pytest.importorskip("matplotlib")
+    task, _, data, model = of(module)
+    lines = list(task.report(model, data, tmp_path))
+    source, _ = seq2seq.vocabularies(data.vocabulary)
+    asked = [source.decode(ids).strip() for ids in data.held_out["sources"][: seq2seq.SHOWN]]
+    assert all(text in line for text, line in zip(asked, lines[1:], strict=False))
+    assert (tmp_path / "attention.png").exists() == (module is seq2seq_attention)
+
+
+@pytest.mark.parametrize("module", [names, seq2seq_attention], ids=lambda m: m.lesson.name)
+def test_without_matplotlib_the_report_says_what_is_missing(module, of, tmp_path, monkeypatch):
+    task, _, data, model = of(module)
+    without_matplotlib(monkeypatch)
+    *_, last = task.report(model, data, tmp_path)
+    assert "matplotlib is missing" in last
+    assert not list(tmp_path.glob("*.png"))
+
+
+# The data themselves
+
+
+def test_a_name_counts_once_for_each_of_its_languages():
+    ids = np.array([[2, 1], [3, 0], [2, 1], [3, 0], [2, 1], [1, 0]], np.int32)
+    language = np.array([0, 0, 0, 1, 0, 1], np.int32)
+    rows = names.distinct(NameRows(ids, (ids > 0).sum(1).astype(np.int32), language))
+    assert {name: array.tolist() for name, array in rows.items()} == {
+        "inputs": [[2, 1], [3, 0], [3, 0], [1, 0]],
+        "lengths": [2, 1, 1, 1],
+        "labels": [0, 0, 1, 1],
+        "repeats": [3, 1, 1, 1],
+    }
+    assert all(array.dtype == np.int32 for array in rows.values())
+
+
+def test_names_fit_the_model():
+    task = names.lesson
+    try:
+        data = task.read(task.recipe)
+    except (OSError, ValueError) as error:
+        pytest.skip(f"the names are not here: {error}")
+    options = task.options(task.recipe, data.vocabulary)
+    train, held_out = (
+        {tuple(row) for row in part["inputs"]} for part in (data.train, data.held_out)
+    )
+    assert not train & held_out
+    assert data.train["inputs"].max() < options["symbols"]
+    assert data.train["labels"].max() < options["languages"] == 18
+    batch = task.batches(task.recipe, data)(0, slice(0, 2))
+    assert set(batch) == {"inputs", "lengths", "labels", "weights"}
+
+
+@pytest.mark.parametrize("module", TRANSLATORS, ids=lambda m: m.lesson.name)
+def test_dates_fit_the_model(module):
+    task = module.lesson
+    data = task.read(task.recipe)
+    options = task.options(task.recipe, data.vocabulary)
+    for part in (data.train, data.held_out):
+        assert part["sources"].max() < options["source_symbols"]
+        assert part["targets"].max() < options["target_symbols"]
+        assert (part["targets"] == END).sum(1).tolist() == [1] * len(part["targets"])
+    assert set(task.batches(task.recipe, data)(0, slice(0, 2))) == set(data.train)
