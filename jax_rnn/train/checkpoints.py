@@ -1,22 +1,24 @@
 """Checkpoints that are whole or not there: orbax writes them, checksums tell whether they are.
 
 A checkpoint is a folder ``step-00000100`` of orbax's files and a ``manifest.json`` with the SHA-256
-of each. It is written under another name and renamed last, so a process that is killed while
-writing leaves nothing that looks like one.
+of each, and of itself. It is written under another name and renamed last, so a process that is
+killed while writing leaves nothing that looks like one.
 """
 
 import hashlib
 import json
+import math
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from jax_rnn.train.mesh import barrier, is_main
+from jax_rnn.train.mesh import is_main, main_does
 
 __all__ = ["CheckpointError", "Checkpoints"]
 
@@ -49,8 +51,8 @@ class Checkpoints:
         """Of all checkpoints, whole or not, in order."""
         if not self.folder.is_dir():
             return []
-        names = (path.name for path in self.folder.iterdir())
-        return sorted(int(name[5:]) for name in names if name.startswith("step-"))
+        names = (re.fullmatch(r"step-(\d{8,})", path.name) for path in self.folder.iterdir())
+        return sorted(int(name[1]) for name in names if name)
 
     def path(self, step: int) -> Path:
         return self.folder / f"step-{step:08d}"
@@ -63,21 +65,10 @@ class Checkpoints:
         """
         partial = self.folder / f"{PARTIAL}{step:08d}"
         try:
-            if is_main():
-                self.folder.mkdir(parents=True, exist_ok=True)
-                for left in self.folder.glob(f"{PARTIAL}*"):
-                    shutil.rmtree(left)
-            barrier("checkpoint folder")
+            main_does(self._clear)
             with _checkpointer() as checkpointer:
                 checkpointer.save(partial, _flat(tree))
-            if is_main():
-                _seal(partial, step, figures)
-                shutil.rmtree(self.path(step), ignore_errors=True)
-                partial.rename(self.path(step))
-                _sync(self.folder)
-                self._damage[step] = None
-                self._prune()
-            barrier("checkpoint written")
+            main_does(lambda: self._keep(partial, step, figures))
         except (OSError, ValueError, RuntimeError) as error:
             if is_main():
                 shutil.rmtree(partial, ignore_errors=True)
@@ -87,6 +78,21 @@ class Checkpoints:
                 f"the checkpoint of step {step} could not be written to {self.folder}: "
                 f"{_reason(error)}; {kept}. Make room or the folder writable, then use --resume"
             ) from error
+
+    def resume_at(self) -> int:
+        """The step of the last checkpoint that is whole; 0 where none was ever saved.
+
+        Raises:
+            CheckpointError: some were saved, and all of them are damaged.
+        """
+        step = self.latest()
+        if step is None and self.steps():
+            raise CheckpointError(
+                f"{self.folder}: expected a checkpoint that is whole, but all are damaged "
+                f"({', '.join(f'step {k}: {self._damage[k]}' for k in self.steps())}). Put back a "
+                "copy of one, or begin anew in another folder"
+            )
+        return step or 0
 
     def latest(self) -> int | None:
         """The step of the last checkpoint that is whole; None if there is none."""
@@ -98,8 +104,8 @@ class Checkpoints:
         measured = {step: loss for step, loss in losses.items() if loss is not None}
         return min(measured, key=lambda step: (measured[step], step)) if measured else self.latest()
 
-    def figures(self, step: int) -> dict[str, float]:
-        """What was measured when the checkpoint was saved."""
+    def figures(self, step: int) -> dict[str, float | None]:
+        """What was measured when the checkpoint was saved; None for what was not finite."""
         return json.loads((self.path(step) / MANIFEST).read_text())["figures"]
 
     def restore(self, step: int, like: Any) -> Any:
@@ -115,9 +121,12 @@ class Checkpoints:
         return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in wanted])
 
     def restore_part(self, step: int, part: str, like: Any) -> Any:
-        """One part of what was saved, on one device, whatever devices it was saved from."""
+        """One part of what was saved, on one device, whatever devices it was saved from.
+
+        Any process may call it, without the others.
+        """
         wanted = {f"{part}/{name}": leaf for name, leaf in _flat(like).items()}
-        with _checkpointer() as checkpointer:
+        with _checkpointer(alone=True) as checkpointer:
             there = _arrays(checkpointer, self.path(step))
             inside = {name: leaf for name, leaf in there.items() if name.startswith(f"{part}/")}
             self._check_fit(step, wanted, inside)
@@ -128,6 +137,21 @@ class Checkpoints:
             }
             arrays = checkpointer.restore(self.path(step), target)
         return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in wanted])
+
+    def _clear(self) -> None:
+        """A place to write to, without what was left unfinished in it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for left in self.folder.glob(f"{PARTIAL}*"):
+            shutil.rmtree(left)
+
+    def _keep(self, partial: Path, step: int, figures: dict[str, float]) -> None:
+        """All is written: give it its name."""
+        _seal(partial, step, figures)
+        shutil.rmtree(self.path(step), ignore_errors=True)
+        partial.rename(self.path(step))
+        _sync(self.folder)
+        self._damage[step] = None
+        self._prune()
 
     def _check_fit(self, step: int, wanted: dict[str, Any], there: dict[str, Any]) -> None:
         faults = [f"missing: {name}" for name in wanted if name not in there]
@@ -163,22 +187,36 @@ class Checkpoints:
 def damage(path: Path) -> str | None:
     """What is wrong with the files of a checkpoint; None if nothing is."""
     try:
-        files = json.loads((path / MANIFEST).read_text())["files"]
-    except (OSError, ValueError, KeyError):
+        manifest = json.loads((path / MANIFEST).read_text())
+        seal, files = manifest.pop("sha256"), manifest["files"]
+    except FileNotFoundError:
+        return f"{MANIFEST} is missing"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return f"{MANIFEST} cannot be read"
+    if seal != _seal_of(manifest):
+        return f"{MANIFEST} has changed"
     for name, expected in files.items():
         try:
             if _sha256(path / name) != expected:
                 return f"{name} has changed"
+        except FileNotFoundError:
+            return f"{name} is missing"
         except OSError:
             return f"{name} cannot be read"
     return None
 
 
-def _checkpointer() -> Any:
+def _checkpointer(alone: bool = False) -> Any:
+    """For all processes together, or for this one."""
     import orbax.checkpoint as ocp
 
-    return ocp.StandardCheckpointer()
+    if not alone:
+        return ocp.StandardCheckpointer()
+    me = jax.process_index()
+    who = ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process_{me}"
+    )
+    return ocp.StandardCheckpointer(multiprocessing_options=who)
 
 
 def _arrays(checkpointer: Any, path: Path) -> dict[str, Any]:
@@ -198,13 +236,26 @@ def _abstract(leaf: Any) -> Any:
     return np.empty_like(leaf)
 
 
-def _seal(path: Path, step: int, figures: dict[str, float]) -> None:
+def _seal(path: Path, step: int, figures: Mapping[str, float]) -> None:
     """Write the manifest, and see that everything is on the disk."""
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    sums = {str(file.relative_to(path)): _sha256(file, sync=True) for file in files}
-    manifest = path / MANIFEST
-    manifest.write_text(json.dumps({"step": step, "figures": figures, "files": sums}, indent=2))
-    _sync(manifest)
+    inside = sorted(path.rglob("*"))
+    manifest: dict[str, Any] = {
+        "step": step,
+        "figures": {k: v if math.isfinite(v) else None for k, v in figures.items()},
+        "files": {
+            file.relative_to(path).as_posix(): _sha256(file, sync=True)
+            for file in inside
+            if file.is_file()
+        },
+    }
+    manifest["sha256"] = _seal_of(manifest)
+    (path / MANIFEST).write_text(json.dumps(manifest, indent=2))
+    for written in (path / MANIFEST, *(p for p in inside if p.is_dir()), path):
+        _sync(written)
+
+
+def _seal_of(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(path: Path, sync: bool = False) -> str:

@@ -25,7 +25,7 @@ class Evaluations:
         """Take over what a run recorded before."""
         for record in records:
             figures = {
-                name.removeprefix(PREFIX): value
+                name.removeprefix(PREFIX): math.nan if value is None else value
                 for name, value in record.items()
                 if name.startswith(PREFIX)
             }

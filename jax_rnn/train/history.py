@@ -43,9 +43,8 @@ class NonFiniteLossError(FloatingPointError):
 class InterruptedRunError(KeyboardInterrupt):
     """Somebody asked the run to stop (Ctrl-C, SIGTERM); it saved and stopped. ``step`` is where."""
 
-    def __init__(self, step: int, folder: object):
+    def __init__(self, step: int, folder: object, go_on: str):
         super().__init__(
-            f"stopped after step {step}, which is saved in {folder}; "
-            "the same command with --resume goes on from there"
+            f"stopped after step {step}, which is saved in {folder}; to go on: {go_on}"
         )
         self.step = step

@@ -1,10 +1,13 @@
 """Ctrl-C and SIGTERM, kept until a run has saved what it did."""
 
+import os
 import signal
 import threading
 from types import FrameType
 
 __all__ = ["Interrupt"]
+
+NOTICE = b"\nstopping once this call of the program is done and saved; again stops at once\n"
 
 
 class Interrupt:
@@ -26,8 +29,9 @@ class Interrupt:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
         self._restore()
+        os.write(2, NOTICE)  # print may be under way in what was interrupted
 
     def _restore(self) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # type: ignore
         self._before = {}

@@ -18,7 +18,7 @@ from jax_rnn.train.evaluations import Evaluations
 from jax_rnn.train.feed import Span, feed, spans
 from jax_rnn.train.history import History, InterruptedRunError, NonFiniteLossError
 from jax_rnn.train.interrupt import Interrupt
-from jax_rnn.train.mesh import Layout, any_process
+from jax_rnn.train.mesh import Layout, any_process, from_main, main_does
 from jax_rnn.train.program import Program, choose_steps_per_call
 from jax_rnn.train.progress import progress_bar
 from jax_rnn.train.run import Run
@@ -162,7 +162,9 @@ def fit(
                 "seconds": round(perf_counter() - began, 3),
             }
             if evaluate is not None and (done % looks == 0 or done == steps):
-                record |= evaluations.add(done, evaluate(training.rebuild(state.params)))
+                figures = evaluate(training.rebuild(layout.local(state.params)))
+                figures = from_main({name: float(value) for name, value in figures.items()})
+                record |= evaluations.add(done, figures)
             finished = done == steps or evaluations.exhausted
             asked = run is not None and any_process(interrupt.requested)
             if run is not None:
@@ -176,7 +178,7 @@ def fit(
             if finished:
                 break
             if run is not None and asked:
-                raise InterruptedRunError(done, run.folder)
+                raise InterruptedRunError(done, run.folder, run.go_on)
     nnx.update(model, layout.local(state.params))
     if run is not None:
         run.finish()
@@ -185,7 +187,7 @@ def fit(
 
 def _restore(run: Run, state: TrainState, evaluations: Evaluations) -> tuple[int, TrainState]:
     """Where the run goes on, and from which state."""
-    start = run.checkpoints.latest() or 0
+    start = main_does(run.checkpoints.resume_at)
     if start:
         state = run.checkpoints.restore(start, state)
     evaluations.recall(run.begin(start))

@@ -1,12 +1,16 @@
 """What a run measures, one record a line: metrics.jsonl while it runs, metrics.csv, TensorBoard."""
 
 import csv
+import io
 import json
 import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Records", "read_records"]
+__all__ = ["Records", "read_records", "replace", "writing"]
 
 LINES, TABLE = "metrics.jsonl", "metrics.csv"
 
@@ -23,15 +27,16 @@ class Records:
     def __init__(self, folder: Path, rows: list[dict[str, Any]], *, tensorboard: bool = False):
         self.folder = folder
         self.rows = list(rows)
-        _replace(folder / LINES, "".join(map(_line, self.rows)))
+        replace(folder / LINES, "".join(map(_line, self.rows)))
         last = rows[-1]["step"] if rows else 0
         self._writer = _tensorboard(folder, last) if tensorboard else None
 
     def add(self, row: dict[str, Any]) -> None:
-        """Append a record; it has a ``"step"``."""
-        self.rows.append(row)
-        with (self.folder / LINES).open("a", encoding="utf-8") as file:
-            file.write(_line(row))
+        """Append a record; it has a ``"step"``. What is not finite is kept as None."""
+        self.rows.append({name: _plain(value) for name, value in row.items()})
+        path = self.folder / LINES
+        with writing(path), path.open("a", encoding="utf-8") as file:
+            file.write(_line(self.rows[-1]))
         if self._writer is not None:
             for name, value in row.items():
                 if name != "step":
@@ -40,36 +45,64 @@ class Records:
     def write_table(self) -> None:
         """All records as CSV."""
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        with (self.folder / TABLE).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows(self.rows)
+        table = io.StringIO(newline="")
+        writer = csv.DictWriter(table, columns)
+        writer.writeheader()
+        writer.writerows(self.rows)
+        replace(self.folder / TABLE, table.getvalue())
 
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
 
 
-def read_records(folder: Path) -> list[dict[str, Any]]:
-    """The records of a run; a last line that was cut off is left out."""
+def read_records(
+    folder: Path, say: Callable[[str], None] = lambda text: None
+) -> list[dict[str, Any]]:
+    """The records of a run; a last line that was cut off is left out, and said if it is another."""
     try:
-        lines = (folder / LINES).read_text("utf-8").splitlines(keepends=True)
+        lines = (folder / LINES).read_text("utf-8", errors="replace").split("\n")
     except FileNotFoundError:
         return []
-    return [json.loads(line) for line in lines if line.endswith("\n") and line.strip()]
+    rows = []
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            row = json.loads(line)
+            rows.append(row | {"step": int(row["step"])})
+        except (ValueError, TypeError, KeyError):
+            say(f"{folder / LINES}: line {number} is damaged and left out")
+    return rows
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """An OSError inside comes out with the path, and with what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            f"{path} could not be written: {error.strerror or error}; what was saved before is "
+            "untouched. Make room or the folder writable, then use --resume"
+        ) from error
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file that is whole, the old one or the new, whenever the process is killed."""
+    partial = path.with_name(f".{path.name}.partial")
+    with writing(path):
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
 
 
 def _line(row: dict[str, Any]) -> str:
-    finite = {
-        k: v if not isinstance(v, float) or math.isfinite(v) else None for k, v in row.items()
-    }
-    return json.dumps(finite) + "\n"
+    return json.dumps(row) + "\n"
 
 
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _tensorboard(folder: Path, last: int) -> Any:

@@ -1,6 +1,7 @@
 """A run folder: all that a training run leaves behind, and what it needs to go on."""
 
 import json
+import reprlib
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -14,9 +15,9 @@ from flax import nnx
 from rich.console import Console
 
 from jax_rnn.train.checkpoints import Checkpoints
-from jax_rnn.train.mesh import any_process, is_main
+from jax_rnn.train.mesh import is_main, main_does
 from jax_rnn.train.plots import loss_plot
-from jax_rnn.train.records import Records, read_records
+from jax_rnn.train.records import Records, read_records, replace, writing
 
 __all__ = ["Run", "RunError", "load", "read_config"]
 
@@ -52,7 +53,7 @@ class Run:
 
     Raises:
         RunError: there is a run and ``resume`` is not given; it was made of something else; another
-            process is writing into it.
+            process is writing into it; its configuration is missing or damaged.
         OSError: the folder cannot be made or written.
     """
 
@@ -74,24 +75,19 @@ class Run:
         self.records: Records | None = None
 
     def __enter__(self) -> "Run":
-        fault: Exception | None = None
-        if is_main():
-            try:
-                self._open()
-            except Exception as error:
-                fault = error
-        if any_process(fault is not None):
-            raise fault or RunError(f"{self.folder}: the main process could not open the run")
+        main_does(self._open)
         return self
 
     def _open(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._take_lock()
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
         try:
-            if (self.folder / CONFIG).exists():
+            if (self.folder / CONFIG).exists() or self.checkpoints.steps():
                 self._check_same()
-            _write(self.folder / CONFIG, json.dumps(self.config, indent=2, ensure_ascii=False))
-            _write(self.folder / README, self._explain())
+            text = json.dumps(self.config, indent=2, ensure_ascii=False)
+            replace(self.folder / CONFIG, text + "\n")
+            replace(self.folder / README, self._explain())
         except BaseException:
             self._lock.release()
             raise
@@ -104,9 +100,11 @@ class Run:
 
     def begin(self, step: int) -> list[dict[str, Any]]:
         """Go on after that step: what was recorded up to it is returned, the rest forgotten."""
-        rows = [row for row in read_records(self.folder) if row["step"] <= step]
-        if is_main():
-            self.records = Records(self.folder, rows, tensorboard=self._tensorboard)
+        return main_does(lambda: self._begin(step))
+
+    def _begin(self, step: int) -> list[dict[str, Any]]:
+        rows = [row for row in read_records(self.folder, self.say) if row["step"] <= step]
+        self.records = Records(self.folder, rows, tensorboard=self._tensorboard)
         return rows
 
     def record(self, row: dict[str, Any]) -> None:
@@ -115,13 +113,27 @@ class Run:
 
     def finish(self) -> None:
         """Write the table and the plot."""
+        main_does(self._finish)
+
+    def _finish(self) -> None:
         if self.records is None:
             return
         self.records.write_table()
         try:
-            loss_plot(self.records.rows, self.folder / PLOT)
+            with writing(self.folder / PLOT):
+                loss_plot(self.records.rows, self.folder / PLOT)
         except ModuleNotFoundError as error:
             self.say(f"{PLOT} is not drawn: {error}")
+
+    @property
+    def go_on(self) -> str:
+        """The command that goes on with this run."""
+        words = shlex.split(self.config.get("made", {}).get("command", ""))
+        if "train" not in words:
+            return f"fit with Run({str(self.folder)!r}, ..., resume=True)"
+        if not any(word == "--out" or word.startswith("--out=") for word in words):
+            words += ["--out", str(self.folder)]
+        return shlex.join([word for word in words if word != "--resume"] + ["--resume"])
 
     def _take_lock(self) -> None:
         from filelock import FileLock, Timeout
@@ -171,7 +183,9 @@ Made by `{made.get("command", "jax_rnn.train.fit")}` with {made.get("versions", 
     jax-rnn export {self.folder} --to safetensors
 
 In Python: `model = jax_rnn.train.load("{self.folder}")`. A run that was stopped goes on, bit for
-bit, with the command that began it and `--resume`.
+bit, with
+
+    {self.go_on}
 
 | hyperparameter | value |
 | --- | --- |
@@ -183,7 +197,7 @@ def _differences(
     then: Mapping[str, Any], now: Mapping[str, Any], ignored: tuple[str, ...]
 ) -> list[str]:
     return [
-        f"{name}: {then.get(name)} then, {now.get(name)} now"
+        f"{name}: {reprlib.repr(then.get(name))} then, {reprlib.repr(now.get(name))} now"
         for name in sorted({*then, *now} - set(ignored))
         if then.get(name) != now.get(name)
     ]
@@ -193,7 +207,9 @@ def made_by() -> dict[str, str]:
     """The command line and the versions, for ``config["made"]``."""
     packages = ("jax-rnn", "jax", "flax", "optax", "orbax-checkpoint")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0]).name
+    words = ["python", "-m", "jax_rnn"] if program == "__main__.py" else [program]
+    command = shlex.join([*words, *sys.argv[1:]])
     return {"command": command, "versions": versions, "device": jax.devices()[0].device_kind}
 
 
@@ -205,14 +221,24 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     """
     path = Path(folder) / CONFIG
     try:
-        return json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
+        config = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(
             f"{folder}: expected the folder of a run, got none with a {CONFIG}; "
             "`jax-rnn train LESSON --out FOLDER` makes one"
         ) from error
     except ValueError as error:
-        raise RunError(f"{path}: expected JSON, got a damaged file ({error})") from error
+        raise RunError(_damaged(path, str(error))) from error
+    if not isinstance(config, dict):
+        raise RunError(_damaged(path, f"it holds {reprlib.repr(config)}"))
+    return config
+
+
+def _damaged(path: Path, reason: str) -> str:
+    return (
+        f"{path}: expected the configuration of a run, got a damaged file ({reason}); put back a "
+        "copy. A run with the same options in another folder writes the same file"
+    )
 
 
 def load(
@@ -237,8 +263,9 @@ def load(
     config = read_config(folder)
     kept = Checkpoints(Path(folder) / "checkpoints", say=say)
     step = kept.best() if checkpoint == "best" else kept.latest()
+    kept.resume_at()
     if step is None:
-        raise RunError(f"{folder}: expected a checkpoint, got none that is whole; train it longer")
+        raise RunError(f"{folder}: expected a checkpoint, got none; train it longer")
     model = _build(config)
     nnx.update(model, kept.restore_part(step, "params", nnx.state(model, nnx.Param)))
     model.eval()
@@ -256,10 +283,9 @@ def _build(config: Mapping[str, Any]) -> Any:
         ) from error
     if not (isinstance(kind, type) and issubclass(kind, nnx.Module)):
         raise RunError(f"expected a model that is an nnx.Module, got {described['class']!r}")
-    return cast(Any, kind)(**options, rngs=nnx.Rngs(0))
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(path)
+    try:
+        return cast(Any, kind)(**options, rngs=nnx.Rngs(0))
+    except TypeError as error:
+        raise RunError(
+            f"expected a model that takes the options in the configuration of this run: {error}"
+        ) from error
