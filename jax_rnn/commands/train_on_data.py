@@ -16,6 +16,9 @@ from jax_rnn.lessons.recipe import Recipe
 
 __all__ = ["train_on_data"]
 
+LOST_AFTER = 30
+"""Seconds without a sign of a process after which the others end too."""
+
 DESCRIPTION = """Train this lesson in JAX, into a run folder that loses nothing.
 
 {teaches}
@@ -97,7 +100,9 @@ def _join(options: Options) -> None:
     if options.distributed or options.coordinator:
         import jax
 
-        jax.distributed.initialize(*told)
+        jax.distributed.initialize(
+            *told, heartbeat_timeout_seconds=LOST_AFTER, shutdown_timeout_seconds=LOST_AFTER
+        )
 
 
 def _train(task: Any, options: Options) -> None:
@@ -106,7 +111,7 @@ def _train(task: Any, options: Options) -> None:
 
     from jax_rnn.devices import choose
     from jax_rnn.lessons.training import open_run, precision, train_task
-    from jax_rnn.train.mesh import is_main, make_mesh
+    from jax_rnn.train.mesh import is_main, main_does, make_mesh
 
     console = Console(quiet=not is_main())
     recipe, out = options.recipe, options.out
@@ -135,6 +140,12 @@ def _train(task: Any, options: Options) -> None:
                 soft_wrap=True,
             )
 
+    def report() -> None:
+        if out is not None:
+            run = open_run(out)
+            for line in task.report(run.model(), run.data(), out):
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
+
     placed = None if options.mesh or options.device is None else choose(options.device)
     with jax.default_device(placed), precision(recipe):
         train_task(
@@ -149,9 +160,6 @@ def _train(task: Any, options: Options) -> None:
             on_start=start,
             on_record=record,
         )
-        if is_main() and out is not None:
-            run = open_run(out)
-            for line in task.report(run.model(), run.data(), out):
-                console.print(line, highlight=False, markup=False, soft_wrap=True)
+        main_does(report)
     console.print(f"written: {out}", highlight=False, markup=False, soft_wrap=True)
     sys.stdout.flush()

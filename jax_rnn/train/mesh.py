@@ -1,6 +1,8 @@
-"""Where arrays live while training: one device, or a mesh of devices and hosts."""
+"""Where arrays live while training: one device, or a mesh of devices and hosts; who does what."""
 
-from typing import Any, NamedTuple
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -10,32 +12,56 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jax_rnn.train.step import TrainState
 
-__all__ = ["AXIS", "Layout", "any_process", "barrier", "is_main", "make_mesh"]
+__all__ = [
+    "AXIS",
+    "Layout",
+    "MainProcessError",
+    "any_process",
+    "from_main",
+    "is_main",
+    "main_does",
+    "make_mesh",
+]
 
 AXIS = "data"
+PAGE = 1024
+"""Bytes; messages are rounded up to it, so that few programs are compiled to send them."""
+
+ResultT = TypeVar("ResultT")
+
+
+class MainProcessError(OSError):
+    """What the main process alone did went wrong there; the message is its own."""
 
 
 def make_mesh(text: str | None) -> Mesh | None:
     """``"data=8"`` -> a mesh of 8 devices over which every batch is spread; None for no mesh.
 
     Raises:
-        ValueError: another axis, no number, or more devices than there are.
+        ValueError: another axis, no number, or more devices than there are; with several processes
+            also None, or fewer.
     """
     if text is None:
+        if jax.process_count() > 1:
+            raise ValueError(
+                f"--mesh: expected {AXIS}={jax.device_count()}, all devices of the "
+                f"{jax.process_count()} processes, got no mesh"
+            )
         return None
     axis, _, number = text.partition("=")
     if axis != AXIS or not number.isdecimal() or int(number) < 1:
         raise ValueError(
             f"--mesh: expected {AXIS}=N, N devices to spread a batch over, got {text!r}"
         )
-    devices, count = jax.devices(), int(number)
+    devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    count = int(number)
     if count > len(devices) or (jax.process_count() > 1 and count != len(devices)):
         exactly = "exactly" if jax.process_count() > 1 else "at most"
         raise ValueError(
             f"--mesh: expected {exactly} the {len(devices)} devices there are, got {count}; on a "
             "CPU XLA_FLAGS=--xla_force_host_platform_device_count=N makes N of it"
         )
-    return jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices[:count])
+    return Mesh(np.array(devices[:count]), (AXIS,), axis_types=(AxisType.Auto,))
 
 
 class Layout(NamedTuple):
@@ -54,8 +80,10 @@ class Layout(NamedTuple):
         """The rows of a batch that this process reads."""
         if self.mesh is None:
             return slice(0, size)
-        share = size // jax.process_count()
-        return slice(jax.process_index() * share, (jax.process_index() + 1) * share)
+        here = [device.process_index == jax.process_index() for device in self.mesh.devices.flat]
+        share = size // self.mesh.size
+        first = here.index(True)
+        return slice(first * share, (first + sum(here)) * share)
 
     def batches(self, arrays: Any, leading: int) -> Any:
         """This process's rows, behind ``leading`` further axes, as arrays on the devices."""
@@ -105,14 +133,44 @@ def is_main() -> bool:
     return jax.process_index() == 0
 
 
-def barrier(name: str) -> None:
-    """Wait until every process is here."""
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(name)
-
-
 def any_process(flag: bool) -> bool:
     """Whether the flag is up in any process; every process has to ask."""
     if jax.process_count() == 1:
         return flag
     return bool(multihost_utils.process_allgather(np.asarray(flag)).any())
+
+
+def from_main(value: ResultT) -> ResultT:
+    """What the main process has, which JSON can hold, in every process; every one has to ask."""
+    if jax.process_count() == 1:
+        return value
+    data = np.frombuffer(json.dumps(value).encode() if is_main() else b"", np.uint8)
+    size = int(multihost_utils.broadcast_one_to_all(np.int32(data.size)))
+    message = np.zeros(-(-size // PAGE) * PAGE, np.uint8)
+    message[: data.size] = data
+    return json.loads(bytes(np.asarray(multihost_utils.broadcast_one_to_all(message))[:size]))
+
+
+def main_does(work: Callable[[], ResultT]) -> ResultT:
+    """``work()`` in the main process alone; all get what it returns, which JSON can hold.
+
+    The others wait for it, so this is a barrier too.
+
+    Raises:
+        MainProcessError: in the others, where ``work`` raised in the main process.
+    """
+    if jax.process_count() == 1:
+        return work()
+    result: Any = None
+    fault: Exception | None = None
+    if is_main():
+        try:
+            result = work()
+        except Exception as error:
+            fault = error
+    result, message = from_main((result, None if fault is None else str(fault)))
+    if fault is not None:
+        raise fault
+    if message is not None:
+        raise MainProcessError(f"process 0: {message}")
+    return result
