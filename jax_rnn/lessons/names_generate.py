@@ -101,9 +101,7 @@ class Model(nnx.Module):
 class NamesGenerate(Task[Spelled]):
     name = "names_generate"
     slide = "RNN Applications, one to many"
-    teaches = (
-        "A name is drawn letter by letter, given only its language, until it says that it ends."
-    )
+    teaches = "A name is drawn letter by letter from its language, until it says that it ends."
     recipe = Recipe(
         cell="gru",
         embedding_size=32,

@@ -1,0 +1,403 @@
+"""Lessons on real data in both frameworks: the same recipe, batches, weights, and so the same run.
+
+Small sizes, all different. The gradient is long enough to be clipped, the learning rate rises and
+falls, weights decay, and one lesson carries its state over the end of its text.
+"""
+
+import json
+import re
+from dataclasses import asdict, replace
+from functools import cache, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from jax import export
+from jax.experimental.compilation_cache import compilation_cache
+
+torch = pytest.importorskip("torch")
+
+import jax_rnn.data.names  # noqa: E402
+import jax_rnn.lessons.seq2seq  # noqa: E402
+import reference_torch.data  # noqa: E402
+import reference_torch.seq2seq  # noqa: E402
+from jax_rnn import load_torch_state_dict, torch_state_dict  # noqa: E402
+from jax_rnn.compare.comparison import write_json  # noqa: E402
+from jax_rnn.compare.parity import DifferentLessonsError  # noqa: E402
+from jax_rnn.compare.tasks import check_same_task, compare_task  # noqa: E402
+from jax_rnn.lessons import TASKS, load_task  # noqa: E402
+from jax_rnn.lessons.recipe import Recipe  # noqa: E402
+from jax_rnn.lessons.task import Sampling  # noqa: E402
+from jax_rnn.train.step import prepare  # noqa: E402
+from reference_torch.recipe import Recipe as TorchRecipe  # noqa: E402
+from reference_torch.task import train  # noqa: E402
+
+SIDES = ("jax", "torch")
+STEPS = 50
+TOLERANCE = 1e-10
+SMALL = Recipe(
+    embedding_size=5,
+    hidden_size=7,
+    batch_size=6,
+    window=9,
+    steps=STEPS,
+    learning_rate=0.02,
+    warmup=8,
+    schedule="cosine",
+    weight_decay=0.03,
+    clip=0.05,
+)
+RECIPES = {
+    "names": replace(SMALL, dropout=0.3),
+    "names_generate": replace(SMALL, accumulate=2, schedule="linear"),
+    "char_lm": replace(SMALL, cell="lstm", num_layers=2),
+    "seq2seq": SMALL,
+    "seq2seq_attention": SMALL,
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled_once(tmp_path_factory):
+    """What two tests compile is compiled once and kept on disk."""
+    wanted = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+        "jax_persistent_cache_min_entry_size_bytes": 0,
+    }
+    before = {name: getattr(jax.config, name) for name in wanted}
+    for settings in (wanted, before):
+        for name, value in settings.items():
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()
+        if settings is wanted:
+            yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def little_data(tmp_path_factory):
+    """A short text, 18 times 14 names and 150 dates, read by both trees."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    text = "".join(rng.choice(list("abcdé \n"), 6 * 9 * 11 + 160))
+    (folder / "tinyshakespeare.txt").write_text(text, encoding="utf-8")
+    (folder / "names").mkdir()
+    languages = sorted(reference_torch.data.NAMES)
+    for language in languages:
+        names = ["".join(rng.choice(list("Abceéz '"), rng.integers(2, 9))) for _ in range(14)]
+        lines = "\n".join([*names, "Abe"])
+        (folder / "names" / f"{language}.txt").write_text(lines, encoding="utf-8")
+    files = {language: folder / "names" / f"{language}.txt" for language in languages}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.setattr("jax_rnn.lessons.char_lm.fetch", lambda name: folder / name)
+        patch.setattr("jax_rnn.data.names.fetch_names", lambda: files)
+        patch.setattr("reference_torch.char_lm.fetch", lambda name: folder / name)
+        patch.setattr("reference_torch.data.fetch", lambda name: folder / name)
+        for module in (jax_rnn.lessons.seq2seq, reference_torch.seq2seq):
+            patch.setattr(module, "read_dates", partial(module.read_dates, 150))
+        yield
+
+
+@cache
+def told_and_compared(name):
+    """What was said of every step, and the comparison."""
+    pairs = []
+    result = compare_task(
+        name, seed=3, steps=STEPS, dtype="float64", recipe=RECIPES[name], on_step=pairs.append
+    )
+    return pairs, result
+
+
+def compared(name):
+    return told_and_compared(name)[1]
+
+
+def without_dropout(name):
+    return replace(RECIPES[name], dropout=0.0, precision="float64")
+
+
+@cache
+def both(name):
+    """Lessons, recipes and data of the two trees."""
+    ours, theirs = load_task(name), reference_torch.load_task(name)
+    recipe = without_dropout(name)
+    other = TorchRecipe(**asdict(recipe))
+    return (ours, recipe, ours.read(recipe)), (theirs, other, theirs.read(other))
+
+
+def torch_module(name):
+    _, (theirs, recipe, data) = both(name)
+    torch.manual_seed(3)
+    return theirs.build(recipe, data.vocabulary).double()
+
+
+def torch_losses(name):
+    _, (theirs, recipe, data) = both(name)
+    return np.array([loss for _, loss in train(theirs, recipe, data, torch_module(name))])
+
+
+def checked(name, **changes):
+    """``check_same_task`` on both trees, with some of its arguments changed."""
+    (ours, recipe, data), (theirs, other, their_data) = both(name)
+    arguments = {
+        "ours": ours,
+        "theirs": theirs,
+        "data": data,
+        "their_data": their_data,
+        "recipe": recipe,
+        "their_recipe": other,
+        "batches": 30,
+    }
+    return check_same_task(**(arguments | changes))
+
+
+# Float64: equal, but for rounding
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_first_50_steps_and_the_figures_after_them_are_equal(name):
+    result = compared(name)
+    ours, theirs = (np.array(result.loss[side]) for side in SIDES)
+    assert ours.shape == theirs.shape == (STEPS,)
+    assert np.abs(ours - theirs).max() <= TOLERANCE
+    assert ours[-10:].mean() < ours[:10].mean()
+    assert result.figures["jax"].keys() == result.figures["torch"].keys()
+    for key, value in result.figures["jax"].items():
+        assert value == pytest.approx(result.figures["torch"][key], abs=TOLERANCE), key
+    assert "loss" in result.figures["jax"]
+    assert result.max_abs_weight_difference <= 10 * TOLERANCE
+    # what is said of the numbers is true of them
+    assert result.max_abs_loss_difference == np.abs(ours - theirs).max()
+    assert result.max_abs_figure_difference <= TOLERANCE
+    assert result.rungs[-1].passed
+    assert result.rungs[-1].name == "5 steps of Adam"
+    assert result.dropout == RECIPES[name].dropout
+    assert result.recipe == asdict(without_dropout(name))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_torch_alone_gives_the_losses_that_the_comparison_reports(name):
+    np.testing.assert_array_equal(torch_losses(name), compared(name).loss["torch"])
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_weights_load_both_ways_and_say_the_same(name, x64):
+    (ours, recipe, data), _ = both(name)
+    module = torch_module(name)
+    model = ours.build(recipe, data.vocabulary, rngs=nnx.Rngs(0))
+    load_torch_state_dict(model, module.state_dict())
+    other = torch_module(name)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.zero_()
+    other.load_state_dict({k: torch.tensor(v) for k, v in torch_state_dict(model).items()})
+    for key, value in module.state_dict().items():
+        assert torch.equal(other.state_dict()[key], value), key
+
+
+@pytest.mark.parametrize(("name", "prompt"), [("char_lm", "ab"), ("names_generate", "Greek:A")])
+def test_the_likeliest_answer_is_the_same(name, prompt, x64):
+    (ours, recipe, data), (theirs, _, their_data) = both(name)
+    module = torch_module(name).eval()
+    model = ours.build(recipe, data.vocabulary, rngs=nnx.Rngs(0))
+    load_torch_state_dict(model, module.state_dict())
+    model.eval()
+    told = {"temperature": 0, "length": 11}
+    answer = "".join(ours.respond(model, data.vocabulary, prompt, Sampling(**told)))
+    assert answer == "".join(theirs.respond(module, their_data.vocabulary, prompt, **told))
+    assert len(answer) >= 10
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+@pytest.mark.parametrize("warmup", [0, 7])
+def test_learning_rates_are_equal_at_every_step(schedule, warmup, x64):
+    options = {"steps": 30, "warmup": warmup, "schedule": schedule, "learning_rate": 0.03}
+    rates, other = Recipe(**options).learning_rates(), TorchRecipe(**options)
+    ours = [float(rates(jnp.int32(step))) for step in range(40)]
+    theirs = [0.03 * other.learning_rate_factor(step) for step in range(40)]
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-16)
+
+
+# Two trees, one lesson
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_both_trees_tell_the_same_lesson(name):
+    ours, theirs = load_task(name), reference_torch.load_task(name)
+    for attribute in ("name", "slide", "teaches", "takes_text"):
+        assert getattr(ours, attribute) == getattr(theirs, attribute)
+    assert ours.name == name
+    batch = checked(name)
+    assert {array.dtype.name for array in batch.values()} <= {"int32", "float32", "bool"}
+    assert {len(array) for array in batch.values()} == {6}
+
+
+def test_recipes_have_the_same_fields_and_defaults():
+    assert asdict(Recipe()) == asdict(TorchRecipe())
+
+
+def test_the_state_is_carried_past_the_end_of_the_text():
+    (ours, recipe, data), _ = both("char_lm")
+    batches = ours.batches(recipe, data)
+    fresh = [bool(batches(step, slice(None))["fresh"].all()) for step in range(STEPS)]
+    assert 3 <= sum(fresh) <= STEPS // 4
+
+
+class Changed:
+    """A task with something changed."""
+
+    def __init__(self, task):
+        self.task = task
+
+    def __getattr__(self, name):
+        return getattr(self.task, name)
+
+
+class Shifted(Changed):
+    def batch(self, recipe, data, step):
+        return self.task.batch(recipe, data, step + 1)
+
+
+class Wider(Changed):
+    def batch(self, recipe, data, step):
+        return {k: v.astype(np.int64) for k, v in self.task.batch(recipe, data, step).items()}
+
+
+class Slower(Changed):
+    @property
+    def recipe(self):
+        return replace(self.task.recipe, learning_rate=1.0)
+
+
+class OtherData:
+    def __init__(self):
+        self.vocabulary = {"symbols": "xyz"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (lambda task: {"theirs": Shifted(task)}, r"fresh of batch 0: .*first at \(0,\)"),
+        (lambda task: {"theirs": Shifted(task)}, "inputs of batch 0: int32"),
+        (lambda task: {"theirs": Wider(task)}, "labels of batch 0: int32 .* here, int64"),
+        (lambda task: {"theirs": Slower(task)}, "recipe learning_rate: 0.004 here, 1.0"),
+        (lambda task: {"their_data": OtherData()}, "vocabulary: .*here, {'symbols': 'xyz'}"),
+        (
+            lambda task: {
+                "their_recipe": TorchRecipe(**asdict(without_dropout("char_lm")) | {"clip": None})
+            },
+            "recipe of this run clip: 0.05 here, None",
+        ),
+    ],
+)
+def test_different_lessons_are_refused_and_what_differs_is_named(changes, message):
+    told = changes(reference_torch.load_task("char_lm"))
+    with pytest.raises(DifferentLessonsError) as caught:
+        checked("char_lm", **told)
+    assert "'char_lm'" in str(caught.value)
+    assert re.search(message, str(caught.value))
+
+
+def test_a_comparison_refuses_different_lessons(monkeypatch):
+    monkeypatch.setattr("reference_torch.load_task", lambda name: Slower(both(name)[1][0]))
+    with pytest.raises(DifferentLessonsError, match="learning_rate"):
+        compare_task("char_lm", recipe=RECIPES["char_lm"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"dtype": "float16"}, "dtype: expected float32 or float64, got 'float16'"),
+        ({"steps": 0}, "steps: expected at least 1, got 0"),
+        ({"text": "book.txt"}, "text: names has data of its own"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        compare_task("names", **arguments)
+
+
+# Faults have to show: torch's side is made wrong, JAX's stays
+
+
+def apart(name):
+    return np.abs(torch_losses(name) - compared(name).loss["jax"]).max()
+
+
+def clipped_with_a_little_more(parameters, largest):
+    torch.nn.utils.clip_grad_norm_(parameters, largest)
+
+
+FAULTS = [
+    ("char_lm", "reference_torch.task.clip_gradient", clipped_with_a_little_more),
+    ("names", "reference_torch.task.clip_gradient", lambda parameters, largest: None),
+    ("char_lm", "reference_torch.char_lm.forget", lambda hidden, fresh: hidden),
+    ("char_lm", "reference_torch.task.detached", lambda hidden: None),
+    ("seq2seq", "reference_torch.recipe.Recipe.learning_rate_factor", lambda self, step: 1.0),
+    (
+        "names_generate",
+        "reference_torch.names_generate.inside",
+        lambda batch: torch.ones_like(batch["labels"], dtype=torch.bool),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "where", "fault"), FAULTS)
+def test_a_fault_parts_the_losses(name, where, fault, monkeypatch):
+    assert apart(name) <= TOLERANCE
+    monkeypatch.setattr(where, fault)
+    assert apart(name) > 100 * TOLERANCE
+
+
+def test_a_fault_in_jax_parts_them_too(plant):
+    plant(
+        Recipe, "optimizer", lambda recipe: optax.adamw(recipe.learning_rates(), weight_decay=0.03)
+    )
+    result = compare_task("names", seed=3, steps=12, dtype="float64", recipe=RECIPES["names"])
+    assert result.max_abs_loss_difference > 100 * TOLERANCE
+    assert result.rungs[-1].passed  # of the models, which have nothing wrong
+
+
+# Machines and files
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_an_optimizer_step_lowers_for_every_platform(name):
+    (ours, recipe, data), _ = both(name)
+    model = ours.build(recipe, data.vocabulary, rngs=nnx.Rngs(1))
+    carry = ours.carry(model, recipe.batch_size)
+    state, step, _ = prepare(model, ours.loss, recipe.optimizer(), carry=carry)
+    leaves, tree = jax.tree.flatten((state, ours.batches(recipe, data)(0, slice(None))))
+
+    def flat(*leaves):
+        return jax.tree.leaves(step(*jax.tree.unflatten(tree, leaves)))
+
+    platforms = ["cpu", "cuda", "tpu"]
+    program = export.export(jax.jit(flat), platforms=platforms)(*leaves)
+    assert sorted(program.platforms) == platforms
+
+
+def test_json_is_complete(tmp_path):
+    result = compared("names")
+    write_json(tmp_path / "one.json", [result])
+    data = json.loads((tmp_path / "one.json").read_text())
+    assert data == json.loads(json.dumps(asdict(result)))
+    assert (data["lesson"], data["dtype"], data["seed"], data["steps"]) == (
+        "names",
+        "float64",
+        3,
+        STEPS,
+    )
+    assert data["recipe"]["hidden_size"] == 7
+    assert data["seconds"]["jax"]["compile"] > 0
+    assert data["environment"]["torch"] == torch.__version__
+
+
+def test_every_step_is_reported_once_and_in_order():
+    pairs, result = told_and_compared("names")
+    assert [pair.step for pair in pairs] == list(range(1, STEPS + 1))
+    losses = zip(*(pair.loss for pair in pairs), strict=True)
+    assert dict(zip(SIDES, map(list, losses), strict=True)) == result.loss
