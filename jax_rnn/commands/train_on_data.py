@@ -146,7 +146,10 @@ def _train(task: Any, options: Options) -> None:
             for line in task.report(run.model(), run.data(), out):
                 console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    placed = None if options.mesh or options.device is None else choose(options.device)
+    placed = None
+    if options.device is not None:
+        choose(options.device)
+        placed = jax.local_devices(backend=options.device)[0]
     with jax.default_device(placed), precision(recipe):
         train_task(
             task,
@@ -155,7 +158,7 @@ def _train(task: Any, options: Options) -> None:
             resume=options.resume,
             text=options.text,
             init=options.init,
-            mesh=make_mesh(options.mesh),
+            mesh=make_mesh(options.mesh, options.device),
             tensorboard=options.tensorboard,
             on_start=start,
             on_record=record,

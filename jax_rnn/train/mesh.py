@@ -34,8 +34,12 @@ class MainProcessError(OSError):
     """What the main process alone did went wrong there; the message is its own."""
 
 
-def make_mesh(text: str | None) -> Mesh | None:
+def make_mesh(text: str | None, kind: str | None = None) -> Mesh | None:
     """``"data=8"`` -> a mesh of 8 devices over which every batch is spread; None for no mesh.
+
+    Args:
+        text: the one axis there is, and the number of devices along it.
+        kind: ``"cpu"``, ``"gpu"`` or ``"tpu"``; None is the best kind there is.
 
     Raises:
         ValueError: another axis, no number, or more devices than there are; with several processes
@@ -53,7 +57,7 @@ def make_mesh(text: str | None) -> Mesh | None:
         raise ValueError(
             f"--mesh: expected {AXIS}=N, N devices to spread a batch over, got {text!r}"
         )
-    devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    devices = sorted(jax.devices(kind), key=lambda device: (device.process_index, device.id))
     count = int(number)
     if count > len(devices) or (jax.process_count() > 1 and count != len(devices)):
         exactly = "exactly" if jax.process_count() > 1 else "at most"
