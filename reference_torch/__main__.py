@@ -96,7 +96,10 @@ def run_task(parser: argparse.ArgumentParser, task: tasks.Task, options: argpars
         parser.error(f"{task.name} has no --text")
 
     torch.manual_seed(recipe.seed)
-    data = task.read(recipe, options.text)
+    try:
+        data = task.read(recipe, options.text)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     model = task.build(recipe, data.vocabulary)
     if recipe.precision == "float64":
         model.double()
@@ -152,7 +155,7 @@ def _known(parser: argparse.ArgumentParser, what: str, name: str, names: Iterabl
     """The name if there is such a one; otherwise leave with the nearest."""
     names = list(names)
     if name not in names:
-        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         hint = (
             f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(names) or 'none'}"
         )
