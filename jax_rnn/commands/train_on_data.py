@@ -111,7 +111,7 @@ def _train(task: Any, options: Options) -> None:
 
     from jax_rnn.devices import choose
     from jax_rnn.lessons.training import open_run, precision, train_task
-    from jax_rnn.train.mesh import is_main, main_does, make_mesh
+    from jax_rnn.train.mesh import is_main, main_does, make_mesh, together
 
     console = Console(quiet=not is_main())
     recipe, out = options.recipe, options.out
@@ -150,7 +150,7 @@ def _train(task: Any, options: Options) -> None:
     if options.device is not None:
         choose(options.device)
         placed = jax.local_devices(backend=options.device)[0]
-    with jax.default_device(placed), precision(recipe):
+    with jax.default_device(placed), precision(recipe), together():
         train_task(
             task,
             recipe,

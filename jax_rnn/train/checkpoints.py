@@ -69,6 +69,8 @@ class Checkpoints:
             with _checkpointer() as checkpointer:
                 checkpointer.save(partial, _flat(tree))
             main_does(lambda: self._keep(partial, step, figures))
+        except jax.errors.JaxRuntimeError:  # another process or a device, not the disk
+            raise
         except (OSError, ValueError, RuntimeError) as error:
             if is_main():
                 shutil.rmtree(partial, ignore_errors=True)

@@ -1,7 +1,8 @@
 """Where arrays live while training: one device, or a mesh of devices and hosts; who does what."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -15,12 +16,14 @@ from jax_rnn.train.step import TrainState
 __all__ = [
     "AXIS",
     "Layout",
+    "LostProcessError",
     "MainProcessError",
     "any_process",
     "from_main",
     "is_main",
     "main_does",
     "make_mesh",
+    "together",
 ]
 
 AXIS = "data"
@@ -28,6 +31,10 @@ PAGE = 1024
 """Bytes; messages are rounded up to it, so that few programs are compiled to send them."""
 
 ResultT = TypeVar("ResultT")
+
+
+class LostProcessError(OSError):
+    """The processes cannot go on together: most often, one of them has ended."""
 
 
 class MainProcessError(OSError):
@@ -178,3 +185,22 @@ def main_does(work: Callable[[], ResultT]) -> ResultT:
     if message is not None:
         raise MainProcessError(f"process 0: {message}")
     return result
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """What several processes do together; an error of JAX inside says what to do then.
+
+    Raises:
+        LostProcessError: in place of that error, where there are several processes.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        raise LostProcessError(
+            f"process {jax.process_index()} cannot go on with the others: "
+            f"{str(error).splitlines()[0]}. One of them may have ended; start all of them again "
+            "with --resume, which goes on from the last checkpoint"
+        ) from error
