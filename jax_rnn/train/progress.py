@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from jax_rnn.train.mesh import is_main
+
 __all__ = ["progress_bar"]
 
 PATIENCE = 2.0
@@ -24,7 +26,7 @@ def progress_bar(
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
-        console=console or Console(stderr=True),
+        console=console or Console(stderr=True, quiet=not is_main()),
         transient=True,
     )
     task = progress.add_task(description, total=total, note="")
