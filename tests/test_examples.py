@@ -16,6 +16,7 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
 
 PRINTS = {
+    "many_devices": r"8 x cpu: .*\nlargest difference of the losses: \d\.\de-(0[6-9]|1)",
     "many_seeds": r"RNN +ever +\d+ +at epoch 100 +\d+",
     "quickstart": r"epoch 100 +loss 0\.\d+ +ihello",
     "torch_weights": r"JAX, same weights: +(\S+)",

@@ -1,0 +1,293 @@
+"""Two processes on this machine train as one, are killed, and go on; JAX connects them by gloo."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+from jax_rnn.lessons.char_lm import lesson
+from jax_rnn.lessons.recipe import Recipe
+from jax_rnn.lessons.task import Sampling
+from jax_rnn.lessons.training import open_run, precision, train_task
+from jax_rnn.train import load, make_mesh
+from jax_rnn.train.checkpoints import Checkpoints, _arrays
+from jax_rnn.train.mesh import Layout
+
+PATIENCE = 300
+"""Seconds in which processes that do not end by themselves are ended, on a machine that is busy."""
+
+RECIPE = Recipe(
+    cell="gru",
+    embedding_size=3,
+    hidden_size=5,
+    num_layers=2,
+    dropout=0.3,
+    batch_size=8,
+    window=7,
+    steps=16,
+    learning_rate=0.01,
+    evaluate_every=8,
+)
+IN_FLOAT64 = replace(RECIPE, precision="float64", steps=64, accumulate=2)
+
+WATCHED = """
+import os, sys
+from jax_rnn.cli import main
+from jax_rnn.commands import train_on_data
+from jax_rnn.data.text import TextBatches
+
+def note(event, arguments):
+    if event == "open" and isinstance(arguments[0], str) and arguments[2] & os.O_ACCMODE:
+        print("writes", arguments[0], file=sys.stderr, flush=True)
+
+def read(batches, step, rows, before=TextBatches.__call__):
+    print("rows", step, rows.start, rows.stop, file=sys.stderr)
+    return before(batches, step, rows)
+
+train_on_data.LOST_AFTER = 10
+TextBatches.__call__ = read
+sys.addaudithook(note)
+main()
+"""
+"""``jax-rnn`` that tells which rows it reads and which files it writes, and is less patient."""
+
+
+@dataclass
+class Ended:
+    code: int
+    output: str
+    errors: str
+
+
+class Pair:
+    """Two processes that run the same command.
+
+    They do not inherit what the tests are run with: each has ``devices`` of its own.
+    """
+
+    def __init__(self, run: Path, text: Path, recipe: Recipe, *more: str, devices: int):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        self.logs = [run.with_name(f"{run.name}-{k}-{time.monotonic_ns()}") for k in range(2)]
+        self.processes = []
+        for k, log in enumerate(self.logs):
+            words = ["train", "char_lm", "--out", str(run), "--text", str(text), *arguments(recipe)]
+            words += ["--mesh", f"data={2 * devices}", "--coordinator", address]
+            words += ["--processes", "2", "--process", str(k), *more]
+            with log.with_suffix(".out").open("w") as out, log.with_suffix(".err").open("w") as err:
+                self.processes.append(
+                    subprocess.Popen(
+                        [sys.executable, "-c", WATCHED, *words],
+                        env=environment(text.parent, devices),
+                        stdout=out,
+                        stderr=err,
+                    )
+                )
+
+    def wait(self) -> list[Ended]:
+        end = time.monotonic() + PATIENCE
+        try:
+            codes = [process.wait(end - time.monotonic()) for process in self.processes]
+        finally:
+            for process in self.processes:
+                process.kill()
+        return [
+            Ended(code, log.with_suffix(".out").read_text(), log.with_suffix(".err").read_text())
+            for code, log in zip(codes, self.logs, strict=True)
+        ]
+
+    def finish(self) -> list[Ended]:
+        ended = self.wait()
+        for process in ended:
+            assert process.code == 0, process.errors[-3000:]
+        return ended
+
+
+def environment(folder: Path, devices: int) -> dict[str, str]:
+    return {
+        **os.environ,
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "JAX_COMPILATION_CACHE_DIR": str(folder / "programs"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+
+def arguments(recipe: Recipe) -> list[str]:
+    """All hyperparameters, whatever the lesson's own are."""
+    told = {name: value for name, value in vars(recipe).items() if value is not None}
+    return [word for k, v in told.items() for word in (f"--{k.replace('_', '-')}", str(v))]
+
+
+def alone(run: Path, text: Path, recipe: Recipe, **more) -> list[dict]:
+    """The same run in this process, on one device; its records."""
+    with precision(recipe):
+        train_task(lesson, recipe, run, text=text, **more)
+    return records(run)
+
+
+def records(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def agree(some: list[dict], others: list[dict], tolerance: float) -> None:
+    """The same steps, with the same losses in training and on held-out text."""
+    assert [row["step"] for row in some] == [row["step"] for row in others]
+    for name in ("loss", "held_out_loss"):
+        pairs = [(a[name], b[name]) for a, b in zip(some, others, strict=True) if name in a]
+        np.testing.assert_allclose(*zip(*pairs, strict=True), rtol=0, atol=tolerance, err_msg=name)
+
+
+def everything(run: Path) -> dict[str, np.ndarray]:
+    """All arrays of the last checkpoint: parameters, optimizer, carried state, step."""
+    kept = Checkpoints(run / "checkpoints")
+    step = kept.latest()
+    assert step is not None
+    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    with jax.enable_x64(True), ocp.StandardCheckpointer() as checkpointer:
+        there = _arrays(checkpointer, kept.path(step))
+        target = {
+            k: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=here) for k, v in there.items()
+        }
+        return jax.tree.map(np.asarray, checkpointer.restore(kept.path(step), target))
+
+
+def rows_read(errors: str) -> set[tuple[int, int]]:
+    """By training; before it, one row is looked at for the shapes of a batch."""
+    read = [tuple(map(int, found)) for found in re.findall(r"rows (\d+) (\d+) (\d+)", errors)]
+    assert read[0] == (0, 0, 1)
+    return {(first, last) for _, first, last in read[1:]}
+
+
+def written(errors: str, run: Path) -> set[str]:
+    """Files of the run that Python opened to write, other than checkpoints."""
+    paths = map(Path, re.findall(r"^writes (.*)$", errors, re.M))
+    return {path.name for path in paths if path.parent == run}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("distributed")
+
+
+@pytest.fixture(scope="module")
+def text(folder):
+    path = folder / "text.txt"
+    words = np.random.default_rng(0).choice(["ba", "du", "li", "mo", "\n"], 1500)
+    path.write_text(" ".join(words))
+    return path
+
+
+@pytest.fixture(scope="module")
+def one(folder, text):
+    """One process, one device, float32."""
+    run = folder / "one"
+    alone(run, text, RECIPE)
+    return run
+
+
+@pytest.fixture(scope="module")
+def eight(folder, text):
+    """Two processes of four devices, float64."""
+    run = folder / "eight"
+    return run, Pair(run, text, IN_FLOAT64, devices=4).finish()
+
+
+def test_eight_devices_of_two_processes_give_the_losses_of_one_in_float64(eight, folder, text):
+    agree(records(eight[0]), alone(folder / "one64", text, IN_FLOAT64), 1e-12)
+    for name, array in everything(folder / "one64").items():
+        np.testing.assert_allclose(everything(eight[0])[name], array, rtol=0, atol=1e-12)
+
+
+def test_each_process_reads_its_own_rows_and_only_the_main_one_writes_and_speaks(eight):
+    run, (main, other) = eight
+    assert rows_read(main.errors) == {(0, 4)}
+    assert rows_read(other.errors) == {(4, 8)}
+    assert {".config.json.partial", "metrics.jsonl", ".lock"} <= written(main.errors, run)
+    assert not written(other.errors, run)
+    assert "written: " in main.output
+    assert all(line.startswith("[Gloo]") for line in other.output.splitlines())
+
+
+def test_when_one_is_killed_the_other_ends_and_both_go_on_bit_for_bit(eight, folder, text):
+    run = folder / "killed"
+    pair = Pair(run, text, IN_FLOAT64, devices=4)
+    end = time.monotonic() + PATIENCE
+    while not (run / "checkpoints" / "step-00000008").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    pair.processes[1].send_signal(signal.SIGKILL)
+    main, other = pair.wait()
+    assert other.code == -signal.SIGKILL
+    assert main.code != 0
+    assert "process 0 cannot go on with the others: " in main.errors
+    assert "start all of them again with --resume" in main.errors
+    stopped = Checkpoints(run / "checkpoints").latest()
+    assert stopped is not None and 8 <= stopped < IN_FLOAT64.steps
+
+    Pair(run, text, IN_FLOAT64, "--resume", devices=4).finish()
+    expected, actual = everything(eight[0]), everything(run)
+    assert expected.keys() == actual.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(actual[name], array, err_msg=name)
+    agree(records(run), records(eight[0]), 0)
+
+
+def test_a_folder_in_use_is_refused_by_both(eight, text):
+    run, _ = eight
+    before = everything(run)
+    for process in Pair(run, text, IN_FLOAT64, devices=1).wait():
+        assert process.code in (1, 2)
+        assert "expected a new folder, but there is a run in it" in process.errors
+        assert "Traceback" not in process.errors
+    np.testing.assert_equal(everything(run), before)
+
+
+def test_what_two_processes_saved_one_loads_samples_and_goes_on_with(one, folder, text):
+    run = folder / "two-then-one"
+    Pair(run, text, replace(RECIPE, steps=8), devices=1).finish()
+    agree(records(run), records(one)[: len(records(run))], 1e-5)
+    trained = open_run(run)
+    model = load(run, "last")
+    assert len("".join(lesson.respond(model, trained.vocabulary, "ba", Sampling(length=5)))) == 5
+    copy = shutil.copytree(run, folder / "two-then-mesh")
+    agree(alone(run, text, RECIPE, resume=True), records(one), 1e-5)
+    agree(alone(copy, text, RECIPE, resume=True, mesh=make_mesh("data=1")), records(one), 1e-5)
+
+
+def test_what_one_process_saved_two_go_on_with(one, folder, text):
+    run = folder / "one-then-two"
+    alone(run, text, replace(RECIPE, steps=8))
+    Pair(run, text, RECIPE, "--resume", devices=1).finish()
+    agree(records(run), records(one), 1e-5)
+
+
+def test_several_processes_are_told_to_take_a_mesh_of_all_devices(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(ValueError, match="--mesh: expected data=8, all devices of the 2 processes"):
+        make_mesh(None)
+    with pytest.raises(ValueError, match="expected exactly the 8 devices there are, got 4"):
+        make_mesh("data=4")
+
+
+@pytest.mark.parametrize(("process", "rows"), [(0, slice(0, 8)), (1, slice(8, 12))])
+def test_rows_go_to_processes_as_devices_do(monkeypatch, process, rows):
+    devices = np.array([SimpleNamespace(process_index=k) for k in (0, 0, 1)])
+    monkeypatch.setattr(jax, "process_index", lambda: process)
+    mesh: Any = SimpleNamespace(devices=devices, size=3)
+    assert Layout(mesh).rows(12) == rows
