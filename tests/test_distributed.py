@@ -19,6 +19,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
+from jax_rnn import GRU
+from jax_rnn.commands.train_on_data import train_on_data
 from jax_rnn.lessons.char_lm import lesson
 from jax_rnn.lessons.recipe import Recipe
 from jax_rnn.lessons.task import Sampling
@@ -26,6 +28,8 @@ from jax_rnn.lessons.training import open_run, precision, train_task
 from jax_rnn.train import load, make_mesh
 from jax_rnn.train.checkpoints import Checkpoints, _arrays
 from jax_rnn.train.mesh import Layout
+
+GUIDE = (Path(__file__).parents[1] / "docs" / "scaling.md").read_text()
 
 PATIENCE = 300
 """Seconds in which processes that do not end by themselves are ended, on a machine that is busy."""
@@ -291,3 +295,20 @@ def test_rows_go_to_processes_as_devices_do(monkeypatch, process, rows):
     monkeypatch.setattr(jax, "process_index", lambda: process)
     mesh: Any = SimpleNamespace(devices=devices, size=3)
     assert Layout(mesh).rows(12) == rows
+
+
+def test_the_program_in_the_guide_runs():
+    (program,) = re.findall(r"```python\n(.*?)```", GUIDE, re.S)
+    names: dict[str, Any] = {}
+    exec(program, names)
+    assert isinstance(names["model"], GRU)
+
+
+def test_the_guide_names_only_options_that_there_are(capsys):
+    with pytest.raises(SystemExit):
+        train_on_data("char_lm", ["--help"])
+    known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    commands = re.findall(r"jax-rnn train char_lm(?:[^\n]|(?<=\\)\n)*", GUIDE)
+    assert len(commands) >= 8
+    for command in commands:
+        assert set(re.findall(r"--[a-z-]+", command)) <= known, command
