@@ -17,6 +17,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,6 +80,8 @@ class Summary:
 class Bench:
     """A place to train in: the text, a cache of compiled programs, the run that is the standard."""
 
+    program = (sys.executable, "-m", "jax_rnn")
+
     def __init__(self, folder: Path):
         self.folder = folder
         self.text = folder / "text.txt"
@@ -94,10 +97,10 @@ class Bench:
         }
         self.standard = folder / "standard"
         self.finish(self.standard, resume=False)  # compiles
-        self.finish(folder / "warm", resume=False)
+        shutil.rmtree(self.standard)
         began = time.monotonic()
-        process = self.start(folder / "timed", resume=False)
-        self.startup = self._until(process, lambda: _begun(folder / "timed", 0)) - began
+        process = self.start(self.standard, resume=False)
+        self.startup = self._until(process, lambda: _begun(self.standard, 0)) - began
         _, errors = process.communicate(timeout=PATIENCE)
         self.training = time.monotonic() - began - self.startup
         if process.returncode:
@@ -106,7 +109,7 @@ class Bench:
     def command(self, out: Path, resume: bool) -> list[str]:
         options = [word for name, value in OPTIONS.items() for word in (f"--{name}", str(value))]
         words = ["train", "char_lm", "--text", str(self.text), "--out", str(out), *options]
-        return [sys.executable, "-m", "jax_rnn", *words, *(["--resume"] if resume else [])]
+        return [*self.program, *words, *(["--resume"] if resume else [])]
 
     def start(self, out: Path, resume: bool) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -128,17 +131,19 @@ class Bench:
     def kill(self, out: Path, resume: bool, moment: str, rng: random.Random) -> bool:
         """Start and kill; False if the process had come to its end before."""
         since = time.time_ns()
-        left = 1 - (Checkpoints(out / "checkpoints").latest() or 0) / STEPS
+        first = (Checkpoints(out / "checkpoints").latest() or 0) // EVERY
         process = self.start(out, resume)
-        if moment == "any":
-            process_ends = self.startup + self.training * left
-            _sleep(process, rng.uniform(0, process_ends))
+        if moment == "any" and rng.random() < self.startup / (self.startup + self.training):
+            _sleep(process, rng.uniform(0, self.startup))
         else:
-            self._until(process, lambda: _begun(out, since))
-            if moment == "training":
-                _sleep(process, rng.uniform(0, self.training * left))
-            else:
-                self._while_writing(process, out, rng, left)
+            last = rng.randint(first, STEPS // EVERY - 1)
+            self._until(process, lambda: _begun(out, since) and _recorded(out) >= last)
+            if moment == "writing":
+                before = _partial(out)
+                self._until(process, lambda: bool(_partial(out) - before))
+            if moment != "writing" or rng.random() < 0.5:
+                longest = 0.03 if moment == "writing" else self.training * EVERY / STEPS
+                _sleep(process, rng.uniform(0, longest))
         killed = process.poll() is None
         process.send_signal(signal.SIGKILL)
         _, errors = process.communicate()
@@ -146,14 +151,9 @@ class Bench:
             raise Lost(f"exit code {process.returncode}, expected 0: {errors}")
         return killed and process.returncode == -signal.SIGKILL
 
-    def _while_writing(
-        self, process: subprocess.Popen[str], out: Path, rng: random.Random, left: float
-    ) -> None:
-        """Wait for a checkpoint that is being written, one of those to come, and a little."""
-        begins = time.monotonic() + rng.uniform(0, 0.7 * self.training * left)
-        self._until(process, lambda: time.monotonic() > begins and _partial(out))
-        if rng.random() < 0.5:
-            _sleep(process, rng.uniform(0, 0.03))
+    def wait_for_training(self, process: subprocess.Popen[str], out: Path) -> None:
+        """Until it has saved something and is not at its end."""
+        self._until(process, lambda: bool(Checkpoints(out / "checkpoints").steps()))
 
     def _until(self, process: subprocess.Popen[str], ready: Callable[[], bool]) -> float:
         """When it was ready, or the process at its end."""
@@ -174,8 +174,18 @@ def _begun(out: Path, since: int) -> bool:
         return False
 
 
-def _partial(out: Path) -> bool:
-    return any((out / "checkpoints").glob("partial-*"))
+def _recorded(out: Path) -> int:
+    """How many rows the process has recorded, those that it goes on from included."""
+    return (out / "metrics.jsonl").read_bytes().count(b"\n")
+
+
+def _partial(out: Path) -> set[tuple[str, int]]:
+    """Checkpoints that are, or were, being written: their names and when they were begun."""
+    found = set()
+    for path in (out / "checkpoints").glob("partial-*"):
+        with suppress(FileNotFoundError):
+            found.add((path.name, path.stat().st_ctime_ns))
+    return found
 
 
 def _sleep(process: subprocess.Popen[str], seconds: float) -> None:
@@ -183,10 +193,14 @@ def _sleep(process: subprocess.Popen[str], seconds: float) -> None:
         process.wait(seconds)
 
 
-def contents(out: Path) -> dict[str, Any]:
-    """All of a finished run that has to be the same again."""
+def contents(out: Path, last_only: bool = False) -> dict[str, Any]:
+    """All of a finished run that has to be the same again.
+
+    ``last_only``: of its checkpoints the last. A person who stops a run leaves one that is not at
+    the usual distance.
+    """
     checkpoints = Checkpoints(out / "checkpoints")
-    steps = checkpoints.steps()
+    steps = checkpoints.steps()[-1 if last_only else 0 :]
     lines = (out / "metrics.jsonl").read_text().splitlines()
     with (out / "metrics.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
@@ -212,9 +226,9 @@ def _without_times(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in TIMES}
 
 
-def compare(out: Path, standard: Path) -> None:
+def compare(out: Path, standard: Path, last_only: bool = False) -> None:
     """Raises ``Lost`` where the run in ``out`` is not as the other."""
-    ours, theirs = contents(out), contents(standard)
+    ours, theirs = contents(out, last_only), contents(standard, last_only)
     wrong = [name for name in {**theirs, **ours} if ours.get(name) != theirs.get(name)]
     if wrong:
         raise Lost(f"{out} differs from the run that nobody killed in {', '.join(wrong)}")
@@ -227,9 +241,10 @@ def attack(
     it left a checkpoint half written. Raises ``Lost`` if the run is not as the standard."""
     out, resume = bench.folder / name, False
     for moment in moments:
+        before = _partial(out)
         if not bench.kill(out, resume, moment, rng):
             break
-        yield moment, _partial(out)
+        yield moment, bool(_partial(out) - before)
         resume = True
     bench.finish(out, resume=True)
     compare(out, bench.standard)

@@ -1,0 +1,51 @@
+"""Runs in processes of their own, killed and interrupted; ``python -m tests.kill`` does it more."""
+
+import random
+import shlex
+import signal
+import subprocess
+
+import pytest
+from kill import Bench, Lost, attack, compare
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    return Bench(tmp_path_factory.mktemp("bench"))
+
+
+def test_a_run_killed_three_times_ends_as_if_it_had_not_been(bench):
+    moments = ["training", "writing", "any"]
+    kills = list(attack(bench, "killed", moments, random.Random(0)))
+    assert [moment for moment, _ in kills] == moments
+    assert kills[1][1], "a checkpoint was to be half written"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_how_it_goes_on_and_does(bench, number):
+    out = bench.folder / f"interrupted by {number.name}"
+    process = bench.start(out, resume=False)
+    bench.wait_for_training(process, out)
+    process.send_signal(number)
+    _, errors = process.communicate()
+    assert process.returncode == 130, errors
+    assert "again stops at once" in errors
+    _, _, command = errors.strip().splitlines()[-1].partition("; to go on: python -m jax_rnn ")
+    words = [*bench.program, *shlex.split(command)]
+    again = subprocess.run(words, env=bench.environment, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    compare(out, bench.standard)
+
+
+def test_a_second_process_is_refused_and_the_first_goes_on(bench):
+    out = bench.folder / "shared"
+    first = bench.start(out, resume=False)
+    bench.wait_for_training(first, out)
+    first.send_signal(signal.SIGSTOP)
+    with pytest.raises(Lost, match=r"exit code 2.*another process is writing into this one"):
+        bench.finish(out, resume=True)
+    first.send_signal(signal.SIGCONT)
+    assert first.wait() == 0
+    compare(out, bench.standard)
+    with pytest.raises(Lost, match=r"exit code 2.*--resume goes on with it"):
+        bench.finish(out, resume=False)

@@ -1,0 +1,749 @@
+"""Run folders: what is saved, what is found again, and that no fault of disk or person loses it."""
+
+import errno
+import json
+import math
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from jax.experimental.compilation_cache import compilation_cache
+from kill import Lost, compare, contents
+
+from jax_rnn import RNN, Embedding, Linear, NonFiniteLossError, cli, fit
+from jax_rnn.lessons import char_lm
+from jax_rnn.lessons.recipe import Recipe
+from jax_rnn.train import (
+    CheckpointError,
+    Checkpoints,
+    InterruptedRunError,
+    Run,
+    RunError,
+    load,
+    loop,
+    make_mesh,
+)
+from jax_rnn.train.evaluations import Evaluations
+from jax_rnn.train.feed import spans
+from jax_rnn.train.interrupt import Interrupt
+from jax_rnn.train.records import Records, read_records
+from jax_rnn.train.run import made_by
+
+S, E, H, B, T = 5, 3, 4, 8, 6
+STEPS, EVERY, CALL = 12, 4, 2
+RECIPE = Recipe(steps=STEPS, learning_rate=0.05, schedule="cosine", warmup=3)
+
+
+class Model(nnx.Module):
+    def __init__(self, symbols, rngs):
+        self.embedding = Embedding(symbols, E, rngs=rngs)
+        self.rnn = RNN(E, H, batch_first=True, rngs=rngs)
+        self.dropout = nnx.Dropout(0.3)
+        self.linear = Linear(H, symbols, rngs=rngs)
+
+    def __call__(self, x, h=None, rngs=None):
+        y, h = self.rnn(self.embedding(x), h)
+        return self.linear(self.dropout(y, rngs=rngs)), h
+
+
+class Windows(NamedTuple):
+    """Symbols drawn anew for every step."""
+
+    size: int = B
+    tokens: int = B * T
+
+    def __call__(self, step: int, rows: slice) -> Any:
+        ids = np.random.default_rng(step).integers(0, S, (self.size, T + 1), np.int32)[rows]
+        return {"x": ids[:, :-1], "y": ids[:, 1:]}
+
+
+def loss(model, batch, carry=None, rngs=None):
+    logits, h = model(batch["x"], carry, rngs)
+    value = optax.softmax_cross_entropy_with_integer_labels(logits, batch["y"]).mean()
+    return (value, {}) if carry is None else (value, {}, h.astype(carry.dtype))
+
+
+@jax.jit
+def measure(model, batch):
+    return loss(model, batch)[0]
+
+
+def held_out(model):
+    return {"loss": float(measure(model, Windows()(999, slice(0, B))))}
+
+
+def config(steps=STEPS, **changes):
+    recipe = {"steps": steps, "hidden_size": H} | changes
+    described = {"class": f"{__name__}:Model", "options": {"symbols": S}}
+    return {"model": described, "recipe": recipe, "lesson": "walk"}
+
+
+def train(
+    folder, *, resume=False, stop_at=None, steps=STEPS, mesh=None, tensorboard=False, **changes
+):
+    """A run with all that it could lose count of; ``stop_at``: Ctrl-C, so that it ends there."""
+    said, records = [], []
+
+    def on_record(record):
+        records.append(record)
+        if record["step"] + CALL == stop_at:
+            signal.raise_signal(signal.SIGINT)
+
+    options = {
+        "optimizer": RECIPE.optimizer(),
+        "carry": jnp.zeros((1, B, H)),
+        "seed": 3,
+        "accumulate": 2,
+        "evaluate": held_out,
+        "evaluate_every": EVERY,
+        "steps_per_call": CALL,
+        "on_record": on_record,
+    }
+    model = Model(S, nnx.Rngs(0))
+    run = Run(folder, config(steps), resume=resume, tensorboard=tensorboard, say=said.append)
+    with run:
+        history = fit(
+            model, loss, Windows(), steps=steps, run=run, mesh=make_mesh(mesh), **options | changes
+        )
+    return SimpleNamespace(model=model, history=history, said=said, records=records)
+
+
+class StopAtOnce(Interrupt):
+    """Somebody wants every run to stop after its first call."""
+
+    def __init__(self):
+        super().__init__()
+        self.requested = True
+
+
+def stop(folder, at, **more):
+    with pytest.raises(InterruptedRunError) as caught:
+        train(folder, stop_at=at, **more)
+    assert caught.value.step == at
+    return caught.value
+
+
+def weights(model):
+    return jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(model, nnx.Param)))
+
+
+def equal(a, b):
+    return jax.tree.all(jax.tree.map(np.array_equal, weights(a), weights(b)))
+
+
+def files(folder):
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled(tmp_path_factory):
+    """The same program of many runs is compiled once."""
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = [getattr(jax.config, name) for name in names]
+    compilation_cache.reset_cache()
+    for name, value in zip(names, (str(tmp_path_factory.mktemp("programs")), 0), strict=True):
+        jax.config.update(name, value)
+    yield
+    for name, value in zip(names, before, strict=True):
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+
+
+@pytest.fixture(scope="module")
+def standard(tmp_path_factory, compiled):
+    """A run that nothing happened to."""
+    folder = tmp_path_factory.mktemp("runs") / "standard"
+    return SimpleNamespace(folder=folder, **vars(train(folder)))
+
+
+@pytest.fixture(scope="module")
+def stopped_once(tmp_path_factory, compiled):
+    folder = tmp_path_factory.mktemp("runs") / "stopped"
+    stop(folder, 8)
+    return folder
+
+
+@pytest.fixture
+def stopped(stopped_once, tmp_path):
+    """A run of its own for each test, stopped after step 8, with checkpoints of steps 4 and 8."""
+    folder = tmp_path / "run"
+    shutil.copytree(stopped_once, folder)
+    assert Checkpoints(folder / "checkpoints").steps() == [4, 8]
+    return folder
+
+
+class TestGoingOn:
+    def test_after_every_call_is_as_if_it_had_never_stopped(self, standard, tmp_path, monkeypatch):
+        folder = tmp_path / "run"
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "Interrupt", StopAtOnce)
+            for at in range(CALL, STEPS, CALL):
+                stop(folder, at, resume=at > CALL)
+        last = train(folder, resume=True)
+        compare(folder, standard.folder, last_only=True)
+        assert equal(last.model, standard.model)
+        assert last.history.evaluations == standard.history.evaluations
+        assert (last.history.loss == standard.history.loss[-CALL:]).all()
+
+    def test_the_comparison_sees_a_difference(self, standard, stopped):
+        train(stopped, resume=True, seed=4)
+        with pytest.raises(Lost, match=r"metrics.jsonl.*step 12: params/linear/kernel"):
+            compare(stopped, standard.folder)
+
+    def test_with_more_steps(self, standard, tmp_path):
+        folder = tmp_path / "run"
+        train(folder, steps=8)
+        train(folder, resume=True)
+        compare(folder, standard.folder)
+        assert json.loads((folder / "config.json").read_text())["recipe"]["steps"] == STEPS
+
+    def test_with_fewer_steps_than_were_done_is_refused(self, stopped):
+        with pytest.raises(ValueError, match="expected at least the 8 that the run has done"):
+            train(stopped, resume=True, steps=6)
+
+    def test_when_all_is_done_does_nothing(self, standard, tmp_path):
+        folder = tmp_path / "run"
+        shutil.copytree(standard.folder, folder)
+        again = train(folder, resume=True)
+        assert again.records == [] and again.history.loss.shape == (0,)
+        assert equal(again.model, standard.model)
+        compare(folder, standard.folder)
+
+    def test_on_another_number_of_devices(self, standard, tmp_path, close):
+        folder = tmp_path / "run"
+        stop(folder, 4, mesh="data=8")
+        stop(folder, 8, mesh="data=2", resume=True)
+        last = train(folder, resume=True)
+        close(weights(last.model), weights(standard.model), 1e-5)
+
+    def test_where_nothing_is_yet_begins(self, standard, tmp_path):
+        folder = tmp_path / "deep" / "run"
+        train(folder, resume=True)
+        compare(folder, standard.folder)
+
+
+def largest(checkpoint):
+    return max((p for p in checkpoint.rglob("d/*") if p.is_file()), key=lambda p: p.stat().st_size)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def nudge_figure(path):
+    """Another held-out loss, and still JSON."""
+    manifest = json.loads(path.read_text())
+    manifest["figures"]["loss"] /= 2
+    path.write_text(json.dumps(manifest))
+
+
+DAMAGE = {
+    "truncated": (largest, truncate, "has changed"),
+    "flipped": (largest, flip, "has changed"),
+    "missing": (largest, Path.unlink, "is missing"),
+    "no manifest": (lambda c: c / "manifest.json", Path.unlink, "manifest.json is missing"),
+    "manifest truncated": (lambda c: c / "manifest.json", truncate, "manifest.json cannot be read"),
+    "manifest nudged": (lambda c: c / "manifest.json", nudge_figure, "manifest.json has changed"),
+}
+
+
+class TestDamage:
+    @pytest.mark.parametrize("kind", DAMAGE)
+    def test_of_the_last_checkpoint_is_said_and_the_one_before_used(self, kind, standard, stopped):
+        find, spoil, reason = DAMAGE[kind]
+        spoil(find(stopped / "checkpoints" / "step-00000008"))
+        last = train(stopped, resume=True)
+        (said,) = last.said
+        assert said.startswith("the checkpoint of step 8 is damaged") and reason in said
+        assert last.records[0]["step"] == 4 + CALL
+        compare(stopped, standard.folder)
+
+    def test_of_all_stops_and_touches_nothing(self, stopped):
+        for checkpoint in (stopped / "checkpoints").iterdir():
+            flip(largest(checkpoint))
+        recorded, saved = (stopped / "metrics.jsonl").read_bytes(), files(stopped / "checkpoints")
+        with pytest.raises(CheckpointError, match=r"all are damaged \(step 4: .*step 8: .*another"):
+            train(stopped, resume=True)
+        with pytest.raises(CheckpointError, match="all are damaged"):
+            load(stopped, say=lambda text: None)
+        assert (stopped / "metrics.jsonl").read_bytes() == recorded
+        assert files(stopped / "checkpoints") == saved
+
+    def test_leavings_of_a_killed_process_are_cleared_away(self, standard, stopped):
+        for name in ("partial-00000012", "partial-00000012.orbax-checkpoint-tmp-1"):
+            shutil.copytree(
+                stopped / "checkpoints" / "step-00000008", stopped / "checkpoints" / name
+            )
+        (stopped / ".config.json.partial").write_text("{")
+        train(stopped, resume=True)
+        (stopped / ".config.json.partial").unlink(missing_ok=True)
+        compare(stopped, standard.folder)
+
+    def test_folders_of_other_names_are_let_alone(self, stopped):
+        (stopped / "checkpoints" / "step-00000008 (copy)").mkdir()
+        assert Checkpoints(stopped / "checkpoints").steps() == [4, 8]
+
+    @pytest.mark.parametrize("text", ["", "{", "[]", '"model"'])
+    def test_of_the_configuration(self, text, stopped):
+        (stopped / "config.json").write_text(text)
+        for attempt in (lambda: train(stopped, resume=True), lambda: load(stopped)):
+            with pytest.raises(RunError, match=r"config.json: .*damaged file .*; put back a copy"):
+                attempt()
+
+    @pytest.mark.parametrize("resume", [True, False])
+    def test_checkpoints_without_configuration_are_nobodys(self, resume, stopped):
+        (stopped / "config.json").unlink()
+        with pytest.raises(RunError):
+            train(stopped, resume=resume)
+        assert Checkpoints(stopped / "checkpoints").latest() == 8
+
+
+class TestFullDisk:
+    """No file can grow beyond a size, which tells programs what a full disk tells them."""
+
+    @pytest.fixture
+    def fill(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+        def limit(size):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+
+        yield limit
+        limit(soft)
+
+    def test_loses_nothing_and_the_run_goes_on(self, standard, tmp_path, fill):
+        folder = tmp_path / "run"
+        soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+        def on_record(record):
+            if record["step"] == 6:
+                fill(1500)  # metrics.jsonl fits
+
+        with pytest.raises(CheckpointError) as caught:
+            train(folder, on_record=on_record)
+        fill(soft)
+        message = str(caught.value)
+        assert message.startswith("the checkpoint of step 8 could not be written")
+        assert str(folder) in message and "that of step 4 is whole. Make room" in message
+        assert Checkpoints(folder / "checkpoints").latest() == 4
+        train(folder, resume=True)
+        compare(folder, standard.folder)
+
+    def test_for_records(self, standard, tmp_path, fill):
+        folder = tmp_path / "run"
+        soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+        def on_record(record):
+            if record["step"] == 6:
+                fill((folder / "metrics.jsonl").stat().st_size + 30)
+
+        with pytest.raises(OSError, match=r"metrics.jsonl could not be written.*Make room"):
+            train(folder, on_record=on_record)
+        fill(soft)
+        assert not (folder / "metrics.jsonl").read_text().endswith("\n")
+        train(folder, resume=True)
+        compare(folder, standard.folder)
+
+    def test_for_the_configuration_keeps_the_old_one(self, stopped, fill):
+        before = (stopped / "config.json").read_text()
+        fill(20)
+        with pytest.raises(OSError, match=r"config.json could not be written: .*Make room"):
+            Run(stopped, config(steps=20), resume=True).__enter__()
+        assert (stopped / "config.json").read_text() == before
+
+    def test_that_shows_only_when_the_checkpoint_is_sealed(self, tmp_path, monkeypatch):
+        kept = Checkpoints(tmp_path / "checkpoints")
+
+        def full(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("jax_rnn.train.checkpoints._seal", full)
+        with pytest.raises(CheckpointError, match=r"No space left on device; none was saved"):
+            kept.save(1, {"x": jnp.ones(3)}, {})
+        assert list(kept.folder.iterdir()) == []
+
+    def test_a_place_that_is_no_folder(self, tmp_path):
+        (tmp_path / "file").touch()
+        with pytest.raises(OSError, match=r"file/run could not be written: .*--resume"):
+            Run(tmp_path / "file" / "run", config()).__enter__()
+
+
+class TestSignals:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_the_first_saves_and_the_second_acts_at_once(self, number, tmp_path, capfd):
+        acted = []
+        before = signal.signal(number, lambda *_: acted.append(number))
+        try:
+            with pytest.raises(InterruptedRunError, match="stopped after step 4, which is saved"):
+                train(tmp_path / "one", on_record=self._send(number, 1))
+            assert not acted
+            with pytest.raises(InterruptedRunError):
+                train(tmp_path / "two", on_record=self._send(number, 2))
+            assert acted == [number]
+            signal.raise_signal(number)
+            assert len(acted) == 2
+        finally:
+            signal.signal(number, before)
+        assert Checkpoints(tmp_path / "one" / "checkpoints").latest() == 4
+        assert "again stops at once" in capfd.readouterr().err
+
+    @staticmethod
+    def _send(number, times):
+        def on_record(record):
+            if record["step"] == CALL:
+                for _ in range(times):
+                    signal.raise_signal(number)
+
+        return on_record
+
+    def test_the_message_has_the_command_that_goes_on(self, monkeypatch, tmp_path):
+        def go_on(program, *words, made=True):
+            monkeypatch.setattr(sys, "argv", [program, *words])
+            return Run("runs/a b", {"made": made_by()} if made else {}).go_on
+
+        expected = "jax-rnn train char_lm --steps 9 --out 'runs/a b' --resume"
+        assert go_on("/bin/jax-rnn", "train", "char_lm", "--steps", "9") == expected
+        named = ("train", "char_lm", "--out", "runs/a b", "--resume")
+        assert go_on("/bin/jax-rnn", *named) == "jax-rnn train char_lm --out 'runs/a b' --resume"
+        assert go_on("/x/jax_rnn/__main__.py", *named).startswith("python -m jax_rnn train char_lm")
+        assert go_on("x", made=False) == "fit with Run('runs/a b', ..., resume=True)"
+        error = stop(tmp_path / "other", 4)
+        assert str(error).endswith(f"to go on: fit with Run('{tmp_path}/other', ..., resume=True)")
+
+
+class TestOneFolder:
+    def test_belongs_to_one_run_at_a_time(self, tmp_path):
+        script = (
+            "import sys; from jax_rnn.train import Run\n"
+            "with Run(sys.argv[1], {}, resume=True): pass\n"
+        )
+        with Run(tmp_path, {}):
+            with pytest.raises(RunError, match="another process is writing into this one"):
+                Run(tmp_path, {}, resume=True).__enter__()
+            other = subprocess.run(
+                [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True
+            )
+            assert other.returncode == 1 and "another process is writing" in other.stderr
+        with Run(tmp_path, {}, resume=True):
+            pass
+
+    def test_that_was_refused_is_free(self, stopped):
+        for _ in range(2):
+            with pytest.raises(RunError, match="--resume goes on with it, another --out begins"):
+                Run(stopped, config()).__enter__()
+
+    def test_is_not_gone_on_with_by_another(self, stopped):
+        before = files(stopped)
+        with pytest.raises(RunError) as caught:
+            Run(stopped, config(hidden_size=9, steps=7, dropout=0.1), resume=True).__enter__()
+        lines = str(caught.value).splitlines()
+        assert lines[1:3] == ["  dropout: None then, 0.1 now", f"  hidden_size: {H} then, 9 now"]
+        assert len(lines) == 4 and "steps" not in "".join(lines[1:3])
+        other = config() | {"vocabulary": {"symbols": "x" * 10_000}}
+        with pytest.raises(RunError, match="vocabulary") as caught:
+            Run(stopped, other, resume=True).__enter__()
+        assert len(str(caught.value)) < 500
+        assert files(stopped) == before
+
+    @pytest.mark.parametrize("name", ["steps", "patience", "evaluate_every"])
+    def test_may_be_gone_on_with_in_these(self, name, stopped):
+        with Run(stopped, config(**{name: 99}), resume=True):
+            pass
+
+
+class TestNotFinite:
+    @pytest.mark.parametrize(("spoilt", "named"), [(9, 10), (12, 13)], ids=["loss", "weights"])
+    def test_keeps_the_last_good_checkpoint(self, spoilt, named, standard, tmp_path):
+        folder = tmp_path / "run"
+        chain = optax.chain(
+            RECIPE.optimizer(),
+            optax.scale_by_schedule(lambda k: jnp.where(k == spoilt - 1, jnp.nan, 1.0)),
+        )
+        with pytest.raises(NonFiniteLossError) as caught:
+            train(folder, optimizer=chain)
+        assert caught.value.step == named
+        assert f"the last good checkpoint stays in {folder}" in str(caught.value)
+        assert Checkpoints(folder / "checkpoints").latest() == 8
+        model = load(folder, "last")
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(weights(model)))
+        before = caught.value.history.loss[:spoilt]
+        assert (before == standard.history.loss[:spoilt]).all()
+        text = (folder / "metrics.jsonl").read_text()
+        assert "NaN" not in text and ("null" in text) == (spoilt == STEPS)
+
+
+class TestPatience:
+    LOSSES = (3.0, 1.0, math.nan, 2.0, 1.0, 0.5)
+
+    def test_ends_a_run_that_was_stopped_in_between_too(self, tmp_path):
+        folder, losses = tmp_path / "run", iter(self.LOSSES)
+        options = {
+            "evaluate": lambda model: {"loss": next(losses)},
+            "evaluate_every": 2,
+            "patience": 3,
+        }
+        stop(folder, 6, **options)
+        last = train(folder, resume=True, **options)
+        assert [row["step"] for row in last.history.evaluations] == [2, 4, 6, 8, 10]
+        assert math.isnan(last.history.evaluations[2]["loss"])
+        kept = Checkpoints(folder / "checkpoints")
+        assert kept.steps() == [4, 8, 10] and kept.best() == 4
+        rest = train(folder, resume=True, **options)
+        assert rest.records == [] and equal(rest.model, last.model)
+        assert next(losses) == 0.5
+
+    def test_counts_looks_without_a_better_loss(self):
+        for patience, looks in ((1, 2), (2, 5), (3, 6)):
+            evaluations = Evaluations(patience)
+            for step, value in enumerate((3.0, 3.0, 2.0, math.nan, 2.0, 2.0, 1.0)):
+                if evaluations.exhausted:
+                    break
+                evaluations.add(step, {"loss": value})
+            assert len(evaluations.rows) == looks
+
+    def test_a_loss_that_is_not_finite_is_never_the_best(self, tmp_path):
+        kept = Checkpoints(tmp_path, keep=9)
+        for step, value in enumerate((math.nan, 2.0, math.inf, 1.0, -math.inf, math.nan), 1):
+            kept.save(step, {"x": jnp.ones(2)}, {"loss": value})
+        assert kept.best() == 4 and kept.figures(1) == {"loss": None}
+        assert Checkpoints(tmp_path).best() == 4
+
+
+class TestFolder:
+    def test_holds_what_its_readme_says(self, standard):
+        names = {path.name for path in standard.folder.iterdir()} - {".lock"}
+        text = (standard.folder / "README.md").read_text()
+        listed = {"config.json", "metrics.jsonl", "metrics.csv", "loss.png", "checkpoints"}
+        assert names == {*listed, "README.md"}
+        assert all(f"`{name}" in text for name in listed)
+        assert f"| hidden_size | {H} |" in text and "resume=True" in text
+        assert (standard.folder / "loss.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+    def test_keeps_the_last_two_checkpoints_and_the_best(self, tmp_path):
+        kept = Checkpoints(tmp_path)
+        for step, value in ((1, 2.0), (2, 1.0), (3, 5.0), (4, 4.0), (5, 3.0)):
+            kept.save(step, {"x": jnp.full(2, step)}, {"loss": value})
+        assert kept.steps() == [2, 4, 5] and kept.best() == 2 and kept.latest() == 5
+        assert (kept.restore(2, {"x": jnp.zeros(2, jnp.int32)})["x"] == 2).all()
+
+    def test_gets_events_for_tensorboard_when_asked(self, standard, tmp_path):
+        pytest.importorskip("tensorboardX")
+        folder = tmp_path / "run"
+        stop(folder, 8, tensorboard=True)
+        train(folder, resume=True, tensorboard=True)
+        events = list((folder / "tensorboard").glob("events.out.tfevents.*"))
+        assert len(events) == 2 and all(path.stat().st_size > 100 for path in events)
+        assert not (standard.folder / "tensorboard").exists()
+
+
+class TestRecords:
+    def test_are_what_the_loop_told(self, standard):
+        rows = read_records(standard.folder)
+        assert rows == standard.records
+        assert [row["step"] for row in rows] == [*range(CALL, STEPS + 1, CALL)]
+        means = standard.history.loss.reshape(-1, CALL).mean(1)
+        np.testing.assert_allclose([row["loss"] for row in rows], means, rtol=1e-6)
+        looked = [row["step"] for row in rows if "held_out_loss" in row]
+        assert looked == [*range(EVERY, STEPS + 1, EVERY)]
+        table = (standard.folder / "metrics.csv").read_text().splitlines()
+        assert table[0] == "step,loss,tokens_per_second,seconds,held_out_loss"
+        assert len(table) == 1 + len(rows) and table[1].endswith(",")
+
+    def test_write_null_where_a_number_is_not_finite(self, tmp_path):
+        records = Records(tmp_path, [])
+        records.add({"step": 1, "loss": math.nan, "up": math.inf})
+        records.write_table()
+        assert read_records(tmp_path) == records.rows == [{"step": 1, "loss": None, "up": None}]
+        assert (tmp_path / "metrics.csv").read_text() == "step,loss,up\n1,,\n"
+
+    def test_survive_a_last_line_that_was_cut_off(self, stopped, standard):
+        with (stopped / "metrics.jsonl").open("a") as file:
+            file.write('{"step": 10, "lo')
+        train(stopped, resume=True)
+        compare(stopped, standard.folder)
+
+    @pytest.mark.parametrize("line", [b"\xff\xfe\n", b"{\n", b"7\n", b'{"loss": 1}\n', b"\n"])
+    def test_survive_a_damaged_line_and_say_so(self, line, tmp_path):
+        path, said = tmp_path / "metrics.jsonl", []
+        path.write_bytes(b'{"step": 1}\n' + line + b'{"step": 3}\n')
+        assert [row["step"] for row in read_records(tmp_path, said.append)] == [1, 3]
+        assert said == [f"{path}: line 2 is damaged and left out"]
+
+
+class TestLoad:
+    def test_gives_the_best_or_the_last(self, standard):
+        kept = Checkpoints(standard.folder / "checkpoints")
+        last, best = load(standard.folder, "last"), load(standard.folder)
+        assert equal(last, standard.model)
+        assert held_out(last)["loss"] == kept.figures(12)["loss"]
+        assert held_out(best)["loss"] == kept.figures(kept.best())["loss"]
+        assert last.dropout.deterministic
+
+    def test_passes_over_a_damaged_checkpoint_and_says_so(self, stopped):
+        said = []
+        flip(largest(stopped / "checkpoints" / "step-00000008"))
+        model = load(stopped, "last", say=said.append)
+        assert held_out(model)["loss"] == Checkpoints(stopped / "checkpoints").figures(4)["loss"]
+        assert "step 8 is damaged" in said[0]
+
+    @pytest.mark.parametrize(
+        ("described", "message"),
+        [
+            ({"class": "builtins:dict", "options": {}}, "expected a model that is an nnx.Module"),
+            ({"class": "os:system", "options": {}}, "expected a model that is an nnx.Module"),
+            ({"class": "no.such.module:Model", "options": {}}, "no model that can be imported"),
+            ({"class": f"{__name__}:Nothing", "options": {}}, "no model that can be imported"),
+            ({"class": f"{__name__}:Model"}, "no model that can be imported"),
+            ({"class": f"{__name__}:Model", "options": {"width": 1}}, "takes the options"),
+            (None, "no model that can be imported"),
+        ],
+    )
+    def test_refuses_a_model_that_is_none(self, described, message, stopped):
+        (stopped / "config.json").write_text(json.dumps(config() | {"model": described}))
+        with pytest.raises(RunError, match=message):
+            load(stopped)
+
+    def test_refuses_a_model_of_other_sizes(self, stopped):
+        other = {"class": f"{__name__}:Model", "options": {"symbols": S + 1}}
+        (stopped / "config.json").write_text(json.dumps(config() | {"model": other}))
+        with pytest.raises(CheckpointError, match=r"embedding.*expected float32 \(6, 3\), got"):
+            load(stopped)
+
+    def test_refuses_what_is_no_run(self, tmp_path):
+        with pytest.raises(RunError, match="expected the folder of a run"):
+            load(tmp_path)
+        with Run(tmp_path, config()), pytest.raises(RunError, match=r"got none; train it longer"):
+            load(tmp_path)
+
+
+class TestHowItComputes:
+    def test_accumulation_is_one_large_batch(self, x64, close):
+        class Large(NamedTuple):
+            size: int = 2 * B
+            tokens: int = 2 * B * T
+
+            def __call__(self, step, rows):
+                parts = [Windows()(2 * step + k, slice(0, B)) for k in range(2)]
+                return jax.tree.map(lambda *leaves: np.concatenate(leaves)[rows], *parts)
+
+        def go(batches, accumulate):
+            model = Model(S, nnx.Rngs(0))
+            model.eval()
+            options = {"optimizer": RECIPE.optimizer(), "accumulate": accumulate}
+            return fit(model, loss, batches, steps=4, **options).loss, weights(model)
+
+        close(go(Windows(), 2), go(Large(), 1))
+
+    def test_bfloat16_keeps_its_weights_in_float32(self, tmp_path, standard):
+        seen = set()
+
+        def noting(model, batch, carry=None, rngs=None):
+            seen.update((model.linear.kernel.dtype.name, carry.dtype.name))
+            return loss(model, batch, carry, rngs)
+
+        model = Model(S, nnx.Rngs(0))
+        history = fit(
+            model,
+            noting,
+            Windows(),
+            steps=STEPS,
+            optimizer=RECIPE.optimizer(),
+            carry=jnp.zeros((1, B, H)),
+            seed=3,
+            accumulate=2,
+            compute_dtype=jnp.bfloat16,
+        )
+        assert seen == {"bfloat16"}
+        assert {leaf.dtype.name for leaf in jax.tree.leaves(weights(model))} == {"float32"}
+        difference = abs(history.loss.astype(np.float32) - standard.history.loss).max()
+        assert 0 < difference < 0.03
+
+    @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("float64", 1e-12)])
+    def test_eight_devices_give_the_losses_of_one(self, precision, tolerance, tmp_path, close):
+        text = tmp_path / "text.txt"
+        text.write_text("if you want to build a ship, don't drum up people " * 9)
+        recipe = replace(
+            RECIPE, hidden_size=7, embedding_size=5, batch_size=8, window=6, dropout=0.0
+        )
+        task = char_lm.lesson
+
+        def go(mesh):
+            data = task.read(recipe, text)
+            model = task.build(recipe, data.vocabulary, rngs=nnx.Rngs(0))
+            history = fit(
+                model,
+                task.loss,
+                task.batches(recipe, data),
+                steps=12,  # the text is read once and begun anew
+                optimizer=recipe.optimizer(),
+                carry=task.carry(model, recipe.batch_size),
+                mesh=make_mesh(mesh),
+                steps_per_call=6,
+            )
+            return history.loss, weights(model)
+
+        with jax.enable_x64(precision == "float64"):
+            one, many = go(None), go("data=8")
+        assert one[0].dtype == precision
+        close(many, one, tolerance)
+
+    def test_rows_that_do_not_divide_over_the_devices_are_refused(self, tmp_path):
+        with pytest.raises(ValueError, match="expected a multiple of the 3 devices, got 8"):
+            train(tmp_path, mesh="data=3")
+
+    def test_calls_are_cut_by_the_step_alone(self):
+        whole = list(spans(0, 23, (4, 10)))
+        assert [span.stop for span in whole] == [4, 8, 10, 12, 16, 20, 23]
+        for number, span in enumerate(whole):
+            assert list(spans(span.start, 23, (4, 10))) == whole[number:]
+        assert list(spans(23, 23, (4, 10))) == []
+
+
+class TestCommandLine:
+    ERRORS = (
+        (RunError("R"), 2),
+        (ValueError("V"), 2),
+        (CheckpointError("C"), 1),
+        (OSError("O"), 1),
+        (InterruptedRunError(3, "F", "G"), 130),
+    )
+
+    @pytest.mark.parametrize(("error", "code"), ERRORS, ids=lambda value: type(value).__name__)
+    def test_says_what_happened_and_how_it_ended(self, error, code, monkeypatch, tmp_path, capsys):
+        def fail(*_, **__):
+            raise error
+
+        monkeypatch.setattr("jax_rnn.lessons.training.train_task", fail)
+        with pytest.raises(SystemExit) as caught:
+            cli.main(["train", "char_lm", "--out", str(tmp_path)])
+        assert caught.value.code == code
+        assert str(error) in capsys.readouterr().err
+
+
+def test_what_is_compared_is_all_there(standard):
+    found = contents(standard.folder)
+    assert found["leavings"] == []
+    kinds = {name.split(": ")[1].split("/")[0] for name in found if ": " in name}
+    assert kinds == {"params", "opt_state", "carry", "step"}
