@@ -283,7 +283,7 @@ class OtherData:
         (lambda task: {"theirs": Shifted(task)}, r"fresh of batch 0: .*first at \(0,\)"),
         (lambda task: {"theirs": Shifted(task)}, "inputs of batch 0: int32"),
         (lambda task: {"theirs": Wider(task)}, "labels of batch 0: int32 .* here, int64"),
-        (lambda task: {"theirs": Slower(task)}, "recipe learning_rate: 0.004 here, 1.0"),
+        (lambda task: {"theirs": Slower(task)}, "recipe learning_rate: 0.008 here, 1.0"),
         (lambda task: {"their_data": OtherData()}, "vocabulary: .*here, {'symbols': 'xyz'}"),
         (
             lambda task: {

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -88,36 +89,23 @@ class CharLM(Task[Text]):
         hidden_size=256,
         batch_size=32,
         window=64,
-        steps=4000,
-        learning_rate=4e-3,
+        steps=1500,
+        learning_rate=8e-3,
+        warmup=50,
         schedule="cosine",
-        clip=1.0,
-        evaluate_every=500,
+        evaluate_every=250,
     )
     recipes: ClassVar[Mapping[str, Recipe]] = {
-        "quick": Recipe(
-            cell="gru",
-            hidden_size=128,
-            batch_size=32,
-            window=64,
-            steps=500,
-            learning_rate=4e-3,
-            schedule="cosine",
-        ),
-        "long": Recipe(
-            cell="lstm",
+        "quick": replace(recipe, hidden_size=128, steps=400, evaluate_every=100),
+        "long": replace(
+            recipe,
             embedding_size=128,
             hidden_size=512,
-            num_layers=2,
-            dropout=0.4,
-            batch_size=64,
-            window=128,
-            steps=20_000,
-            learning_rate=2e-3,
-            warmup=200,
-            schedule="cosine",
+            dropout=0.3,
+            steps=6000,
+            learning_rate=4e-3,
+            warmup=100,
             evaluate_every=500,
-            patience=10,
         ),
     }
     model = Model

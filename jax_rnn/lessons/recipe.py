@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import jax.numpy as jnp
 import optax
+
+from jax_rnn.typing import default_float
 
 __all__ = ["Recipe"]
 
@@ -63,7 +66,9 @@ class Recipe:
             "cosine": optax.cosine_decay_schedule(self.learning_rate, rest),
         }[self.schedule]
         rise = optax.linear_schedule(0.0, self.learning_rate, max(self.warmup, 1))
-        return optax.join_schedules([rise, after], [self.warmup]) if self.warmup else after
+        rates = optax.join_schedules([rise, after], [self.warmup]) if self.warmup else after
+        # optax counts steps in int32, and int32 with a Python float is float32 in any mode
+        return lambda step: rates(jnp.asarray(step, default_float()))
 
     def optimizer(self) -> optax.GradientTransformation:
         adam = optax.adamw(self.learning_rates(), weight_decay=self.weight_decay)
