@@ -131,12 +131,12 @@ class Bench:
     def kill(self, out: Path, resume: bool, moment: str, rng: random.Random) -> bool:
         """Start and kill; False if the process had come to its end before."""
         since = time.time_ns()
-        first = (Checkpoints(out / "checkpoints").latest() or 0) // EVERY
+        done = (Checkpoints(out / "checkpoints").latest() or 0) // EVERY
         process = self.start(out, resume)
         if moment == "any" and rng.random() < self.startup / (self.startup + self.training):
             _sleep(process, rng.uniform(0, self.startup))
         else:
-            last = rng.randint(first, STEPS // EVERY - 1)
+            last = rng.randint(min(done, STEPS // EVERY - 1), STEPS // EVERY - 1)
             self._until(process, lambda: _begun(out, since) and _recorded(out) >= last)
             if moment == "writing":
                 before = _partial(out)

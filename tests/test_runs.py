@@ -333,7 +333,8 @@ class TestFullDisk:
         yield limit
         limit(soft)
 
-    def test_loses_nothing_and_the_run_goes_on(self, standard, tmp_path, fill):
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    def test_loses_nothing_and_the_run_goes_on(self, standard, tmp_path, fill, capfd):
         folder = tmp_path / "run"
         soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
 
@@ -346,7 +347,9 @@ class TestFullDisk:
         fill(soft)
         message = str(caught.value)
         assert message.startswith("the checkpoint of step 8 could not be written")
-        assert str(folder) in message and "that of step 4 is whole. Make room" in message
+        assert f"to {folder / 'checkpoints'}: File too large; that of step 4 is whole" in message
+        assert "ERROR" not in capfd.readouterr().err
+        assert not list((folder / "checkpoints").glob("partial-*"))
         assert Checkpoints(folder / "checkpoints").latest() == 4
         train(folder, resume=True)
         compare(folder, standard.folder)
@@ -372,6 +375,19 @@ class TestFullDisk:
         with pytest.raises(OSError, match=r"config.json could not be written: .*Make room"):
             Run(stopped, config(steps=20), resume=True).__enter__()
         assert (stopped / "config.json").read_text() == before
+
+    def test_is_seen_before_anything_is_written(self, tmp_path, monkeypatch):
+        kept = Checkpoints(tmp_path / "checkpoints")
+        kept.save(1, {"x": jnp.ones(3)}, {})
+        usage = SimpleNamespace(free=400_000)
+        monkeypatch.setattr("jax_rnn.train.checkpoints.shutil.disk_usage", lambda path: usage)
+        kept.save(2, {"x": jnp.ones(30_000)}, {})
+        with pytest.raises(
+            CheckpointError,
+            match=r"space left on device, 0.5 MB are needed and 0.4 MB are there; that of step 2",
+        ):
+            kept.save(3, {"x": jnp.ones(60_000)}, {})
+        assert kept.steps() == [1, 2] and len(list(kept.folder.iterdir())) == 2
 
     def test_that_shows_only_when_the_checkpoint_is_sealed(self, tmp_path, monkeypatch):
         kept = Checkpoints(tmp_path / "checkpoints")

@@ -5,13 +5,16 @@ of each, and of itself. It is written under another name and renamed last, so a 
 killed while writing leaves nothing that looks like one.
 """
 
+import errno
 import hashlib
 import json
+import logging
 import math
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,8 @@ __all__ = ["CheckpointError", "Checkpoints"]
 
 MANIFEST = "manifest.json"
 PARTIAL = "partial-"
+OVERHEAD = 256 * 1024
+"""Bytes of a checkpoint that are not of its arrays, at most."""
 
 
 class CheckpointError(OSError):
@@ -65,7 +70,7 @@ class Checkpoints:
         """
         partial = self.folder / f"{PARTIAL}{step:08d}"
         try:
-            main_does(self._clear)
+            main_does(lambda: self._clear(_bytes(tree)))
             with _checkpointer() as checkpointer:
                 checkpointer.save(partial, _flat(tree))
             main_does(lambda: self._keep(partial, step, figures))
@@ -73,7 +78,7 @@ class Checkpoints:
             raise
         except (OSError, ValueError, RuntimeError) as error:
             if is_main():
-                shutil.rmtree(partial, ignore_errors=True)
+                self._remove_partial()
             whole = self.latest()
             kept = "none was saved before" if whole is None else f"that of step {whole} is whole"
             raise CheckpointError(
@@ -140,11 +145,21 @@ class Checkpoints:
             arrays = checkpointer.restore(self.path(step), target)
         return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in wanted])
 
-    def _clear(self) -> None:
+    def _clear(self, size: int) -> None:
         """A place to write to, without what was left unfinished in it."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._remove_partial()
+        there = shutil.disk_usage(self.folder).free
+        if there < size + OVERHEAD:
+            raise OSError(
+                errno.ENOSPC,
+                f"no space left on device, {(size + OVERHEAD) / 1e6:.1f} MB are needed and "
+                f"{there / 1e6:.1f} MB are there",
+            )
+
+    def _remove_partial(self) -> None:
         for left in self.folder.glob(f"{PARTIAL}*"):
-            shutil.rmtree(left)
+            shutil.rmtree(left, ignore_errors=True)
 
     def _keep(self, partial: Path, step: int, figures: dict[str, float]) -> None:
         """All is written: give it its name."""
@@ -208,7 +223,24 @@ def damage(path: Path) -> str | None:
     return None
 
 
-def _checkpointer(alone: bool = False) -> Any:
+@contextmanager
+def _checkpointer(alone: bool = False) -> Iterator[Any]:
+    """Orbax's; it raises what goes wrong, and its threads do not print it too."""
+    log = logging.getLogger("absl")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with _orbax(alone) as checkpointer:
+            yield checkpointer
+    finally:
+        log.setLevel(level)
+
+
+def _bytes(tree: Any) -> int:
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
+
+
+def _orbax(alone: bool) -> Any:
     """For all processes together, or for this one."""
     import orbax.checkpoint as ocp
 
@@ -277,7 +309,12 @@ def _sync(path: Path) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of the innermost cause."""
+    """What the system said, or the first line of the innermost cause."""
     while error.__cause__ is not None:
         error = error.__cause__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    code = re.search(r"os_error_code='(\d+)'", str(error))
+    if code:
+        return os.strerror(int(code[1]))
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
