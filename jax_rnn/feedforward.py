@@ -2,8 +2,9 @@
 
 from flax import nnx
 
+from jax_rnn.arguments import check_count, check_rngs, parameter_dtype
 from jax_rnn.initializers import Init, resolve
-from jax_rnn.typing import DTypeLike, default_float
+from jax_rnn.typing import DTypeLike
 
 __all__ = ["Embedding", "Linear"]
 
@@ -13,6 +14,9 @@ class Linear(nnx.Linear):
 
     Shapes: x (*batch, in_features), y (*batch, out_features). Parameters: ``kernel``
     (in_features, out_features), ``bias`` (out_features,).
+
+    Raises:
+        TypeError: a size that is no int. ValueError: a size below 1, an unknown ``init`` or dtype.
     """
 
     def __init__(
@@ -25,6 +29,9 @@ class Linear(nnx.Linear):
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):
+        check_count("in_features", in_features)
+        check_count("out_features", out_features)
+        check_rngs(rngs)
         scheme = resolve(init)
         super().__init__(
             in_features,
@@ -32,7 +39,7 @@ class Linear(nnx.Linear):
             use_bias=bias,
             kernel_init=scheme.linear_kernel(in_features),
             bias_init=scheme.linear_bias(in_features),
-            param_dtype=default_float() if dtype is None else dtype,
+            param_dtype=parameter_dtype(dtype),
             rngs=rngs,
         )
 
@@ -42,6 +49,8 @@ class Embedding(nnx.Embed):
 
     Shapes: ids (*batch,), y (*batch, embedding_dim). Parameter: ``embedding``
     (num_embeddings, embedding_dim).
+
+    Raises: as ``Linear``.
     """
 
     def __init__(
@@ -53,11 +62,14 @@ class Embedding(nnx.Embed):
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):
+        check_count("num_embeddings", num_embeddings)
+        check_count("embedding_dim", embedding_dim)
+        check_rngs(rngs)
         super().__init__(
             num_embeddings,
             embedding_dim,
             embedding_init=resolve(init).embedding(embedding_dim),
-            param_dtype=default_float() if dtype is None else dtype,
+            param_dtype=parameter_dtype(dtype),
             rngs=rngs,
         )
         self.dtype = None  # that of the parameter, also after a cast

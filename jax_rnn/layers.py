@@ -7,6 +7,7 @@ from typing import Literal
 
 from flax import nnx
 
+from jax_rnn.arguments import check_count, check_rate
 from jax_rnn.cells.base import Cell
 from jax_rnn.cells.gru import GRUCell
 from jax_rnn.cells.lstm import LSTMCell
@@ -14,7 +15,7 @@ from jax_rnn.cells.original_gru import OriginalGRUCell
 from jax_rnn.cells.projected_lstm import ProjectedLSTMCell
 from jax_rnn.cells.rnn import RNNCell
 from jax_rnn.initializers import Init
-from jax_rnn.recurrent import Recurrent, check_rate, check_unroll
+from jax_rnn.recurrent import Recurrent
 from jax_rnn.typing import DTypeLike
 
 __all__ = ["GRU", "LSTM", "RNN"]
@@ -53,7 +54,7 @@ class RNN(Recurrent):
             dtype=dtype,
             rngs=rngs,
         )
-        check_unroll(unroll)
+        check_count("unroll", unroll)
         layers = _stack(cell, input_size, num_layers, bidirectional, dropout)
         super().__init__(*layers, batch_first=batch_first, dropout=dropout, unroll=unroll)
         self.nonlinearity = nonlinearity
@@ -83,9 +84,11 @@ class LSTM(Recurrent):
         unroll: int = 1,
         rngs: nnx.Rngs,
     ):
-        kind = partial(ProjectedLSTMCell, proj_size=proj_size) if proj_size else LSTMCell
+        kind = partial(ProjectedLSTMCell, proj_size=proj_size)
+        if type(proj_size) is int and proj_size == 0:
+            kind = LSTMCell
         cell = partial(kind, hidden_size=hidden_size, bias=bias, init=init, dtype=dtype, rngs=rngs)
-        check_unroll(unroll)
+        check_count("unroll", unroll)
         layers = _stack(cell, input_size, num_layers, bidirectional, dropout)
         super().__init__(*layers, batch_first=batch_first, dropout=dropout, unroll=unroll)
         self.bias = bias
@@ -125,7 +128,7 @@ class GRU(Recurrent):
             dtype=dtype,
             rngs=rngs,
         )
-        check_unroll(unroll)
+        check_count("unroll", unroll)
         layers = _stack(cell, input_size, num_layers, bidirectional, dropout)
         super().__init__(*layers, batch_first=batch_first, dropout=dropout, unroll=unroll)
         self.bias = bias
@@ -147,11 +150,8 @@ def _stack(
     dropout: float,
 ) -> list[Cell | tuple[Cell, Cell]]:
     """Layers of equal cells: the first reads the input, each further one the layer below."""
-    if isinstance(num_layers, bool) or not isinstance(num_layers, int):
-        raise TypeError(f"num_layers: expected an int, got {num_layers!r}")
-    if num_layers < 1:
-        raise ValueError(f"num_layers: expected at least 1, got {num_layers}")
-    check_rate(dropout)
+    check_count("num_layers", num_layers)
+    check_rate("dropout", dropout)
     if num_layers == 1 and dropout:
         warnings.warn(
             f"dropout={dropout} acts between layers, and one layer has no such place: nothing is "

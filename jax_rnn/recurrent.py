@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from jax_rnn.arguments import check_count, check_rate
 from jax_rnn.cells.base import Cell
 from jax_rnn.scans.sequential import sequential
 from jax_rnn.sequences import check_lengths, lengths_to_mask
@@ -67,8 +68,8 @@ class Recurrent(nnx.Module):
         unroll: int = 1,
     ):
         pairs = [layer if isinstance(layer, tuple) else (layer,) for layer in layers]
-        check_rate(dropout)
-        check_unroll(unroll)
+        check_rate("dropout", dropout)
+        check_count("unroll", unroll)
         _check_stack(pairs)
         self.cells = nnx.List([pair[0] for pair in pairs])
         self.reverse_cells = nnx.List([pair[1] for pair in pairs if len(pair) == 2])
@@ -141,6 +142,7 @@ class Recurrent(nnx.Module):
         if self.dropout.rate == 0 or self.dropout.deterministic or self.num_layers == 1:
             return
         key = isinstance(rngs, Array) and jnp.issubdtype(rngs.dtype, jax.dtypes.prng_key)
+        key = key and rngs.ndim == 0
         stream = isinstance(rngs, nnx.Rngs) and ("dropout" in rngs or "default" in rngs)
         if not key and not stream:
             raise (ValueError if rngs is None or isinstance(rngs, nnx.Rngs) else TypeError)(
@@ -255,20 +257,6 @@ def _carry_name(cell: Cell) -> str:
     carry = jax.eval_shape(partial(cell.initialize_carry, (cell.input_size,)))
     sizes = ", ".join(f"{field}: {leaf.shape}" for field, leaf in carry._asdict().items())
     return f"{type(carry).__name__}({sizes}) of {cell.dtype}"
-
-
-def check_rate(dropout: float) -> None:
-    if isinstance(dropout, bool) or not isinstance(dropout, int | float):
-        raise TypeError(f"dropout: expected a number from 0 to 1, got {dropout!r}")
-    if not 0 <= dropout <= 1:
-        raise ValueError(f"dropout: expected a number from 0 to 1, got {dropout}")
-
-
-def check_unroll(unroll: int) -> None:
-    if isinstance(unroll, bool) or not isinstance(unroll, int):
-        raise TypeError(f"unroll: expected an int, got {unroll!r}")
-    if unroll < 1:
-        raise ValueError(f"unroll: expected at least 1, got {unroll}")
 
 
 def _rngs_name(rngs: Any) -> str:

@@ -19,6 +19,7 @@ REFERENCE = ROOT / "reference_torch"
 
 RANKS = {
     "typing": 0,
+    "arguments": 1,
     "devices": 0,
     "data": 1,
     "initializers": 1,

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from jax_rnn.arguments import check_count, check_rngs, parameter_dtype
 from jax_rnn.initializers import Init, resolve
 from jax_rnn.typing import Array, CarryT, DTypeLike, Float, accumulator, default_float, describe
 
@@ -84,7 +85,7 @@ class Cell(nnx.Module, Generic[CarryT]):
                 f"{name}: expected an input of shape (*batch, {self.input_size}), "
                 f"got {x.shape}; the last axis holds the features"
             )
-        if not jnp.issubdtype(x.dtype, jnp.floating):
+        if x.dtype != self.dtype:
             raise ValueError(
                 f"{name}: expected an input of dtype {self.dtype}, got {x.dtype}; cast it "
                 "with .astype"
@@ -100,6 +101,11 @@ class Cell(nnx.Module, Generic[CarryT]):
                 raise ValueError(
                     f"{name}: expected {field} of the carry to have shape {leaf.shape}, "
                     f"got {jnp.shape(value)}; the batch is that of the input"
+                )
+            if jnp.result_type(value) not in (leaf.dtype, self.dtype):
+                raise ValueError(
+                    f"{name}: expected {field} of the carry to have dtype {leaf.dtype}, "
+                    f"got {jnp.result_type(value)}; cast it with .astype"
                 )
 
 
@@ -141,21 +147,15 @@ class AffineCell(Cell[CarryT]):
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):
-        for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
-            if isinstance(size, bool) or not isinstance(size, int):
-                raise TypeError(f"{name}: expected an int, got {size!r}")
-            if size < 1:
-                raise ValueError(f"{name}: expected at least 1, got {size}")
-        if not isinstance(rngs, nnx.Rngs):
-            raise TypeError(
-                f"rngs: expected nnx.Rngs, got {type(rngs).__name__}; use nnx.Rngs(seed)"
-            )
+        check_count("input_size", input_size)
+        check_count("hidden_size", hidden_size)
+        check_rngs(rngs)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self._output_size = hidden_size if output_size is None else output_size
         self.bias = bias
         scheme = resolve(init)
-        dtype = _floating(dtype)
+        dtype = parameter_dtype(dtype)
         gates = len(self.gates)
 
         def parameter(draw, fan_in):
@@ -247,20 +247,3 @@ def affine(
     dtype = accumulator(weight.dtype)
     y = jnp.matmul(x, weight[...].T, preferred_element_type=dtype)
     return y if bias is None else y + bias[...].astype(dtype)
-
-
-def _floating(dtype: DTypeLike | None) -> jnp.dtype:
-    if dtype is None:
-        return default_float()
-    try:
-        dtype = jnp.dtype(dtype)
-    except TypeError as error:
-        raise ValueError(f"dtype: expected a floating type, got {dtype}") from error
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise ValueError(f"dtype: expected a floating type, got {dtype.name}")
-    if dtype == jnp.float64 and default_float() != jnp.float64:
-        raise ValueError(
-            "dtype: expected float64 to be switched on, got JAX's default, where it is not; "
-            'use jax.config.update("jax_enable_x64", True) or with jax.enable_x64(True)'
-        )
-    return jnp.dtype(dtype)

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.nn import sigmoid
 
+from jax_rnn.arguments import check_count
 from jax_rnn.cells.base import GatedCell, affine, unstack
 from jax_rnn.cells.lstm import LSTMCarry
 from jax_rnn.initializers import Init, resolve
@@ -48,9 +49,10 @@ class ProjectedLSTMCell(GatedCell[LSTMCarry]):
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):
+        check_count("hidden_size", hidden_size)
         if isinstance(proj_size, bool) or not isinstance(proj_size, int):
             raise TypeError(f"proj_size: expected an int, got {proj_size!r}")
-        if proj_size < 1 or (isinstance(hidden_size, int) and proj_size >= hidden_size):
+        if not 0 < proj_size < hidden_size:
             raise ValueError(
                 f"proj_size: expected 0 < proj_size < hidden_size = {hidden_size}, got {proj_size}"
             )

@@ -1,0 +1,54 @@
+"""Arguments of constructors: what is refused, in words."""
+
+from numbers import Real
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+
+from jax_rnn.typing import DTypeLike, default_float
+
+__all__ = ["check_count", "check_rate", "check_rngs", "parameter_dtype"]
+
+_FLOATING = ("float16", "bfloat16", "float32", "float64")
+
+
+def check_count(name: str, value: Any) -> None:
+    """An int above 0: a size, a number of layers."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}: expected an int, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name}: expected at least 1, got {value}")
+
+
+def check_rate(name: str, value: Any) -> None:
+    """A share from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}: expected a number from 0 to 1, got {value!r}")
+    if not 0 <= float(value) <= 1:
+        raise ValueError(f"{name}: expected a number from 0 to 1, got {value}")
+
+
+def check_rngs(value: Any) -> None:
+    if not isinstance(value, nnx.Rngs):
+        raise TypeError(f"rngs: expected nnx.Rngs, got {type(value).__name__}; use nnx.Rngs(seed)")
+
+
+def parameter_dtype(dtype: DTypeLike | None) -> jnp.dtype:
+    """That dtype, which parameters can have; None is JAX's default float."""
+    if dtype is None:
+        return default_float()
+    try:
+        dtype = jnp.dtype(dtype)
+    except TypeError as error:
+        raise ValueError(f"dtype: expected a floating type, got {dtype}") from error
+    if dtype.name not in _FLOATING:
+        raise ValueError(
+            f"dtype: expected a floating type, one of {', '.join(_FLOATING)}, got {dtype.name}"
+        )
+    if dtype == jnp.float64 and default_float() != jnp.float64:
+        raise ValueError(
+            "dtype: expected float64 to be switched on, got JAX's default, where it is not; "
+            'use jax.config.update("jax_enable_x64", True) or with jax.enable_x64(True)'
+        )
+    return dtype
