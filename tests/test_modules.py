@@ -15,6 +15,7 @@ from torch import nn  # noqa: E402
 from jax_rnn import (  # noqa: E402
     GRU,
     LSTM,
+    Linear,
     from_torch,
     load_safetensors,
     load_torch_state_dict,
@@ -22,6 +23,7 @@ from jax_rnn import (  # noqa: E402
     to_torch,
     torch_state_dict,
 )
+from jax_rnn.interop.files import save_torch  # noqa: E402
 
 torch.manual_seed(0)
 MODULES = [
@@ -81,6 +83,13 @@ def test_converted_layers_compute_what_torch_computes():
         np.testing.assert_allclose(a, b.detach().numpy(), atol=1e-6)  # float32 rounding, 4 steps
 
 
+def test_every_layer_of_a_container_keeps_its_mode():
+    theirs = nn.ModuleList([nn.GRU(2, 3, 2, dropout=0.5), nn.GRU(2, 3, 2, dropout=0.5).eval()])
+    ours = from_torch(theirs)
+    assert [layer.dropout.deterministic for layer in ours] == [False, True]
+    assert [layer.training for layer in to_torch(ours)] == [True, False]
+
+
 def test_converted_embeddings_and_linears_compute_what_torch_computes():
     theirs = nn.Sequential(nn.Embedding(6, 4), nn.Linear(4, 2))
     ids = np.array([[0, 5], [2, 2], [1, 4]])
@@ -100,8 +109,10 @@ class OwnLSTM(nn.LSTM):
         (OwnLSTM(2, 3), TypeError, "got OwnLSTM"),
         (nn.Sequential(nn.Linear(2, 2), nn.Tanh()), TypeError, "got Tanh"),
         (nn.Embedding(3, 4, padding_idx=0), ValueError, "padding_idx=None, got 0"),
+        (nn.Embedding(3, 4, scale_grad_by_freq=True), ValueError, "got True"),
         (nn.Embedding(3, 4, max_norm=1.0), ValueError, "max_norm=None, got 1.0"),
         (nn.LSTM(2, 3).double(), ValueError, "float64 to be switched on"),
+        (nn.Sequential(nn.Linear(2, 3)).double(), ValueError, "float64 to be switched on"),
         (nn.Sequential(nn.Linear(2, 2).half(), nn.Linear(2, 2)), ValueError, "of one dtype"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
@@ -113,7 +124,7 @@ def test_what_has_no_counterpart_is_refused(module, error, words):
 
 
 def test_what_torch_does_not_have_is_refused():
-    with pytest.raises(TypeError, match=r"expected one of .*reset_after=True.*got GRU"):
+    with pytest.raises(TypeError, match=r"expected one of .*reset_after=True.*got jax_rnn\.GRU"):
         to_torch(GRU(2, 3, reset_after=False, rngs=nnx.Rngs(0)))
 
 
@@ -143,6 +154,36 @@ def test_a_damaged_file_is_refused_and_the_module_keeps_its_weights(kind, tmp_pa
         assert (value == before[name]).all()
 
 
+def test_a_dtype_that_numpy_does_not_have_is_refused(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_file({"weight_ih_l0": torch.zeros(12, 2).to(torch.float8_e4m3fn)}, path)
+    with pytest.raises(ValueError, match="expected a safetensors file"):
+        load_safetensors(LSTM(2, 3, rngs=nnx.Rngs(0)), path)
+
+
+def test_a_file_for_a_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"expected a folder .*none, got none; make it"):
+        save_safetensors(LSTM(2, 3, rngs=nnx.Rngs(0)), tmp_path / "none" / "weights.safetensors")
+
+
+def test_names_need_not_be_the_same_where_one_says_so(tmp_path):
+    module, path = LSTM(2, 3, 2, rngs=nnx.Rngs(0)), tmp_path / "weights.safetensors"
+    before, first = torch_state_dict(module), LSTM(2, 3, rngs=nnx.Rngs(1))
+    lower = torch_state_dict(first)
+    load_torch_state_dict(module, {**lower, "head.weight": np.ones(2)}, strict=False)
+    for name, value in torch_state_dict(module).items():
+        assert (value == lower.get(name, before[name])).all(), name
+
+    other = LSTM(2, 3, 2, rngs=nnx.Rngs(0))
+    save_safetensors(first, path)
+    load_safetensors(other, path, strict=False)
+    for name, value in torch_state_dict(other).items():
+        assert (value == torch_state_dict(module)[name]).all(), name
+    with pytest.raises(ValueError, match=r"misshapen: weight_ih_l0") as caught:
+        load_torch_state_dict(module, torch_state_dict(GRU(2, 3, rngs=nnx.Rngs(0))), strict=False)
+    assert "missing" not in str(caught.value)
+
+
 def test_a_file_that_does_not_fit_is_refused_with_every_fault(tmp_path):
     module, path = LSTM(2, 3, rngs=nnx.Rngs(0)), tmp_path / "weights.safetensors"
     save_safetensors(GRU(2, 3, 2, rngs=nnx.Rngs(0)), path)
@@ -160,6 +201,19 @@ def test_values_that_are_no_floats_are_refused():
     whole = {name: value.astype(int) for name, value in torch_state_dict(module).items()}
     with pytest.raises(ValueError, match="not floating: weight_hh_l0, got int64"):
         load_torch_state_dict(module, whole)
+
+
+def test_what_torch_saves_of_ours_torch_loads(tmp_path):
+    theirs = nn.GRU(2, 3).bfloat16()
+    save_torch(from_torch(theirs), tmp_path / "weights.pt")
+    same(dict(theirs.state_dict()), torch.load(tmp_path / "weights.pt", weights_only=True))
+
+
+def test_parts_of_different_dtypes_keep_them():
+    half, full = GRU(2, 3, dtype="bfloat16", rngs=nnx.Rngs(0)), Linear(3, 2, rngs=nnx.Rngs(0))
+    theirs = to_torch(nnx.List([half, full]))
+    assert [p.dtype for p in theirs.parameters()] == 4 * [torch.bfloat16] + 2 * [torch.float32]
+    assert all(p.requires_grad for p in theirs.parameters())
 
 
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):

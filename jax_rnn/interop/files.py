@@ -8,13 +8,20 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
+from jax_rnn.interop.tensors import torch_tensors
 
 __all__ = ["load_safetensors", "save_safetensors", "save_torch"]
 
 
 def save_safetensors(module: nnx.Module, path: str | Path) -> None:
-    """Write the parameters of ``module`` under torch's names; the file is whole or not there."""
+    """Write the parameters of ``module`` under torch's names; the file is whole or not there.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: expected a folder {path.parent}, got none; make it first")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         save_file(torch_state_dict(module), partial)
@@ -23,8 +30,13 @@ def save_safetensors(module: nnx.Module, path: str | Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def load_safetensors(module: nnx.Module, path: str | Path) -> None:
+def load_safetensors(module: nnx.Module, path: str | Path, *, strict: bool = True) -> None:
     """Give ``module`` the parameters of a file written here or by torch.
+
+    Args:
+        module: as for ``torch_state_dict``.
+        path: of the file.
+        strict: whether the names must be the same; if not, those that both have are loaded.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -33,12 +45,12 @@ def load_safetensors(module: nnx.Module, path: str | Path) -> None:
     """
     try:
         arrays = load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, AttributeError) as error:  # the latter of a dtype not in NumPy
         raise ValueError(
             f"{path}: expected a safetensors file, got one that cannot be read ({error}); "
             "copy it again, or write it anew with save_safetensors"
         ) from error
-    load_torch_state_dict(module, arrays)
+    load_torch_state_dict(module, arrays, strict=strict)
 
 
 def save_torch(module: nnx.Module, path: str | Path) -> None:
@@ -49,9 +61,11 @@ def save_torch(module: nnx.Module, path: str | Path) -> None:
     """
     try:
         import torch
+
+        tensors = torch_tensors(module)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             'expected torch to be installed to write its format: pip install "jax-rnn[torch]"',
             name="torch",
         ) from error
-    torch.save({name: torch.tensor(v) for name, v in torch_state_dict(module).items()}, path)
+    torch.save(tensors, path)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 
@@ -10,10 +11,11 @@ from jax_rnn.cells.gru import GRUCell
 from jax_rnn.cells.lstm import LSTMCell
 from jax_rnn.cells.rnn import RNNCell
 from jax_rnn.feedforward import Embedding, Linear
-from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
+from jax_rnn.interop.state_dict import load_torch_state_dict
+from jax_rnn.interop.tensors import torch_tensors
 from jax_rnn.layers import GRU, LSTM, RNN
 from jax_rnn.recurrent import Recurrent
-from jax_rnn.typing import DTypeLike
+from jax_rnn.typing import DTypeLike, describe
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +45,12 @@ TABLE: dict[str, tuple[type, tuple[str, ...]]] = {
 }
 """Torch's name, our class, and the constructor's options, which have the same names in both."""
 
-EMBEDDING_ONLY_IN_TORCH = {"padding_idx": None, "max_norm": None, "sparse": False}
+EMBEDDING_ONLY_IN_TORCH = {
+    "padding_idx": None,
+    "max_norm": None,
+    "scale_grad_by_freq": False,
+    "sparse": False,
+}
 
 
 def from_torch(module: "torch.nn.Module") -> Any:
@@ -55,17 +62,22 @@ def from_torch(module: "torch.nn.Module") -> Any:
     Raises:
         TypeError: any other module, a model of one's own among them: build it from this library's
             layers and use ``load_torch_state_dict``.
-        ValueError: an option that has no counterpart; float64 weights while JAX has it off.
+        ValueError: an option that has no counterpart; a parameter in two places; float64 weights
+            while JAX has it off.
     """
     import torch
 
-    dtypes = {parameter.dtype for parameter in module.parameters()}
+    if not isinstance(module, torch.nn.Module):
+        raise TypeError(f"from_torch: expected a torch.nn.Module, got {describe(module)}")
+    parameters = list(module.parameters())
+    places = list(module.named_parameters(remove_duplicate=False))
+    _refuse_ties("from_torch", len(places), len(parameters))
+    dtypes = {parameter.dtype for parameter in parameters}
     if len(dtypes) > 1:
         raise ValueError(f"from_torch: expected parameters of one dtype, got {dtypes}")
     dtype = jnp.dtype(str(*dtypes).removeprefix("torch.")) if dtypes else None
     ours = _from_torch(module, torch.nn, dtype)
     load_torch_state_dict(ours, module.state_dict())
-    (ours.train if module.training else ours.eval)()
     return ours
 
 
@@ -75,16 +87,14 @@ def to_torch(module: nnx.Module) -> "torch.nn.Module":
     Raises:
         TypeError: a module that torch does not have, e.g. a layer of custom cells or
             ``GRU(reset_after=False)``.
+        ValueError: a parameter in two places.
     """
     import torch
 
     theirs = _to_torch(module, torch.nn)
-    state = torch_state_dict(module)
-    if state:
-        dtype = next(iter(state.values())).dtype
-        theirs = theirs.to(getattr(torch, str(dtype)))
-        wide = {name: torch.tensor(value.astype("float64")) for name, value in state.items()}
-        theirs.load_state_dict(wide)
+    state = torch_tensors(module)
+    _refuse_ties("to_torch", len(state), len(jax.tree.leaves(nnx.state(module, nnx.Param))))
+    theirs.load_state_dict(state, assign=True)
     return theirs
 
 
@@ -108,7 +118,9 @@ def _from_torch(module: Any, nn: Any, dtype: DTypeLike | None) -> Any:
     values = {option: getattr(module, option) for option in options}
     if name == "Linear":
         values["bias"] = module.bias is not None
-    return ours(**values, dtype=dtype, rngs=nnx.Rngs(0))
+    made = ours(**values, dtype=dtype, rngs=nnx.Rngs(0))
+    (made.train if module.training else made.eval)()
+    return made
 
 
 def _to_torch(module: Any, nn: Any) -> Any:
@@ -126,9 +138,14 @@ def _to_torch(module: Any, nn: Any) -> Any:
             )
     raise TypeError(
         f"to_torch: expected one of {', '.join(TABLE)} (GRU with reset_after=True) or a container "
-        f"of them, got {type(module).__name__}; build the same model in torch and use "
-        "load_state_dict with torch_state_dict(module)"
+        f"of them, got {_origin(module)}.{type(module).__name__}; build the same model in torch "
+        "and use load_state_dict with torch_state_dict(module)"
     )
+
+
+def _origin(module: Any) -> str:
+    """``flax``, whose Linear is not ours, or the author's package."""
+    return type(module).__module__.split(".")[0]
 
 
 def _option(module: Any, option: str) -> Any:
@@ -138,6 +155,15 @@ def _option(module: Any, option: str) -> Any:
         "embedding_dim": lambda: module.features,
     }
     return readers[option]() if option in readers else getattr(module, option)
+
+
+def _refuse_ties(name: str, places: int, parameters: int) -> None:
+    """Copies would learn apart."""
+    if places != parameters:
+        raise ValueError(
+            f"{name}: expected every parameter in one place, got {parameters} in {places} places; "
+            "build a model that shares them, and convert its parts"
+        )
 
 
 def _refuse_options(module: Any, only_in_torch: dict[str, Any]) -> None:

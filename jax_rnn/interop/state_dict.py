@@ -60,8 +60,15 @@ def torch_state_dict(module: nnx.Module, values: nnx.State | None = None) -> dic
     return {entry.name: entry.value() for entry in _all_entries(module)}
 
 
-def load_torch_state_dict(module: nnx.Module, mapping: Mapping[str, Any]) -> None:
+def load_torch_state_dict(
+    module: nnx.Module, mapping: Mapping[str, Any], *, strict: bool = True
+) -> None:
     """Give ``module`` the values of a torch state dict, tensors or arrays; its dtypes stay.
+
+    Args:
+        module: as for ``torch_state_dict``.
+        mapping: values by torch's names.
+        strict: whether the names must be the same; if not, those that both have are loaded.
 
     Raises:
         ValueError: any name missing, unexpected or misshapen, any value that is not floating. The
@@ -69,9 +76,12 @@ def load_torch_state_dict(module: nnx.Module, mapping: Mapping[str, Any]) -> Non
     """
     entries = {entry.name: entry for entry in _all_entries(module)}
     arrays = {name: as_numpy(value) for name, value in mapping.items()}
-    faults = [f"missing: {name}" for name in entries if name not in arrays]
-    faults += [f"unexpected: {name}" for name in arrays if name not in entries]
-    for name in entries.keys() & arrays.keys():
+    shared = entries.keys() & arrays.keys()
+    faults = []
+    if strict:
+        faults += [f"missing: {name}" for name in entries if name not in arrays]
+        faults += [f"unexpected: {name}" for name in arrays if name not in entries]
+    for name in shared:
         expected, array = entries[name].shape, arrays[name]
         if array.shape != expected:
             faults.append(f"misshapen: {name}, expected {expected}, got {array.shape}")
@@ -82,7 +92,8 @@ def load_torch_state_dict(module: nnx.Module, mapping: Mapping[str, Any]) -> Non
             f"this state dict does not fit {type(module).__name__}: expected the names and shapes "
             "of jax_rnn.torch_state_dict(module), got\n  " + "\n  ".join(sorted(faults))
         )
-    for name, entry in entries.items():
+    for name in shared:
+        entry = entries[name]
         value = arrays[name].T if entry.transposed else arrays[name]
         entry.param[...] = jnp.asarray(value, entry.param.dtype)
 
