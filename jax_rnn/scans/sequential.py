@@ -1,6 +1,8 @@
 """The definition: one step after another, differentiated by JAX."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,15 +41,36 @@ def sequential(
     if mask is not None:
         xs = jnp.where(mask[..., None], xs, 0)  # before the cell: 0 * NaN in a gradient is NaN
 
+    step = _step_of(cell)
+
     def body(carry, inputs):
         x, keep = inputs
-        new_carry, y = cell.step(carry, x)
+        new_carry, y = step(carry, x)
         if keep is not None:
             new_carry = jax.tree.map(lambda new, old: _where(keep, new, old), new_carry, carry)
             y = _where(keep, y, jnp.zeros_like(y))
         return new_carry, y
 
     return lax.scan(body, carry, (cell.project(xs), mask), reverse=reverse, unroll=unroll)
+
+
+def _step_of(cell: Cell) -> Callable[..., Any]:
+    """``cell.step``; gradients of half-precision parameters are summed over time in float32."""
+    if not any(_is_half(leaf) for leaf in jax.tree.leaves(cell)):
+        return cell.step
+    wide = jax.tree.map(lambda leaf: leaf.astype(jnp.float32) if _is_half(leaf) else leaf, cell)
+
+    def step(carry, x):
+        narrow = jax.tree.map(
+            lambda w, own: w.astype(own.dtype) if _is_half(own) else w, wide, cell
+        )
+        return narrow.step(carry, x)
+
+    return step
+
+
+def _is_half(leaf: Any) -> bool:
+    return leaf.dtype in (jnp.bfloat16, jnp.float16)
 
 
 def _where(keep: Array, new: Array, old: Array) -> Array:
