@@ -123,6 +123,11 @@ def test_good_cells_pass_and_stay_as_they_are(name):
     assert [a.dtype for a in jax.tree.leaves(after)] == [b.dtype for b in jax.tree.leaves(before)]
 
 
+def test_every_cell_of_the_library_sits_the_exam():
+    cells = {name for name in jax_rnn.__all__ if name.endswith("Cell")}
+    assert cells - {name.split()[0] for name in GOOD} == {"Cell", "AffineCell", "GatedCell"}
+
+
 class Tanh(Cell[HiddenCarry]):
     """A cell without fault, to be broken."""
 
@@ -350,6 +355,12 @@ class DividesByANorm(Tanh):
         return x / (jnp.linalg.norm(x, axis=-1, keepdims=True) + 1e-6)
 
 
+class NormalisesTheState(Tanh):
+    def step(self, carry, x):
+        norm = jnp.linalg.norm(carry.h, axis=-1, keepdims=True)
+        return super().step(HiddenCarry(carry.h / (norm + 1e-6)), x)
+
+
 class OwnSignature(Tanh):
     def initialize_carry(self, input_shape):  # pyright: ignore
         return super().initialize_carry(input_shape)
@@ -396,6 +407,11 @@ BAD = [
     (HalfTheGradient, "gradients", "from jax.grad and .* finite differences.*custom_vjp"),
     (FrozenWeight, "gradients", "respect to weight_hh in a random direction.*stop_gradient"),
     (While, "gradients", "got ValueError: Reverse-mode.*no while_loop"),
+    (
+        NormalisesTheState,
+        "gradients",
+        "got gradient of .* not finite, from the initial carry; .*mostly zeros: guard norms",
+    ),
     (
         DividesByANorm,
         "padding",

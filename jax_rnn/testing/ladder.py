@@ -13,7 +13,7 @@ from flax import nnx
 
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
 from jax_rnn.recurrent import Recurrent
-from jax_rnn.typing import default_float
+from jax_rnn.typing import default_float, describe
 
 if TYPE_CHECKING:
     import torch
@@ -90,6 +90,8 @@ def check_parity(
     Raises:
         ParityError: names the parameter or the output, the time step and the index that part
             first, and by how much.
+        TypeError: something that is no module of its framework. ValueError: no steps, or another
+            dtype.
     """
     rungs = climb(jax_module, torch_module, inputs, steps=steps, dtype=dtype, seed=seed)
     if not rungs[-1].passed:
@@ -107,6 +109,7 @@ def climb(
     seed: int = 0,
 ) -> list[Rung]:
     """``check_parity`` without the error: the rungs up to the first that fails."""
+    _check_arguments(jax_module, torch_module, steps)
     if dtype not in TOLERANCES:
         raise ValueError(f"dtype: expected one of {sorted(TOLERANCES)}, got {dtype!r}")
     with jax.enable_x64(dtype == "float64"):
@@ -126,6 +129,19 @@ def climb(
             if not rungs[-1].passed:
                 break
         return rungs
+
+
+def _check_arguments(jax_module: Any, torch_module: Any, steps: int) -> None:
+    import torch
+
+    for module, kind in ((jax_module, nnx.Module), (torch_module, torch.nn.Module)):
+        if not isinstance(module, kind):
+            raise TypeError(
+                f"check_parity: expected a JAX module and a torch module, in this order, got "
+                f"{describe(jax_module)} and {describe(torch_module)}"
+            )
+    if steps < 1:
+        raise ValueError(f"steps: expected at least 1, got {steps}")
 
 
 class _Pair:
@@ -201,10 +217,20 @@ class _Pair:
         arguments = jax.tree.map(_to_jax, self.arguments)
         shapes = jax.eval_shape(self.ours, *arguments)
         self.weights = [self.rng.standard_normal(leaf.shape) for leaf in jax.tree.leaves(shapes)]
-        results, pull = jax.vjp(lambda model, x: model(*x), self.ours, arguments)
-        leaves = jax.tree.leaves(results)
-        seeds = [jnp.asarray(w, leaf.dtype) for w, leaf in zip(self.weights, leaves, strict=True)]
-        by_model, by_argument = pull(jax.tree.unflatten(jax.tree.structure(results), seeds))
+        seeds = [
+            jnp.asarray(w, leaf.dtype)
+            for w, leaf in zip(self.weights, jax.tree.leaves(shapes), strict=True)
+        ]
+
+        @jax.jit
+        def run(model, arguments):
+            results, pull = jax.vjp(lambda model, x: model(*x), model, arguments)
+            by_model, by_argument = pull(jax.tree.unflatten(jax.tree.structure(results), seeds))
+            of_integers = jax.dtypes.float0
+            differentiable = [x for x in jax.tree.leaves(by_argument) if x.dtype != of_integers]
+            return jax.tree.leaves(results), by_model, differentiable
+
+        leaves, by_model, by_argument = run(self.ours, arguments)
 
         tensors, flat = self._tensors()
         found = _leaves(self.theirs(*tensors))
@@ -214,12 +240,10 @@ class _Pair:
         )
         if [a.shape for a in leaves] == [tuple(b.shape) for b in found]:
             self._scalar(found).backward()
-        differentiable = [
-            np.asarray(leaf)
-            for leaf in jax.tree.leaves(by_argument)
-            if leaf.dtype != jax.dtypes.float0
-        ]
-        self.argument_gradients = (differentiable, [_gradient(x) for x in flat if x.is_leaf])
+        self.argument_gradients = (
+            [np.asarray(leaf) for leaf in by_argument],
+            [_gradient(x) for x in flat],
+        )
         self.parameter_gradients = (
             torch_state_dict(by_model),
             {name: _gradient(p) for name, p in self.theirs.named_parameters()},

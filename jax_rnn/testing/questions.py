@@ -66,6 +66,8 @@ def _same(a: Any, b: Any) -> bool:
     return a is not None and np.array_equal(a, b)
 
 
+_GUARD = "guard norms, divisions, sqrt and log, e.g. sqrt(sum(x**2) + eps)"
+
 _HASHABLE = (
     "let attributes of the cell be numbers, strings, tuples or functions, not lists or dicts"
 )
@@ -191,6 +193,14 @@ def _compile(c: Candidate) -> None:
 
 
 def _gradients(c: Candidate) -> None:
+    fields = c.initial._asdict()
+    start = c.variables | {"carry": {name: fields[name] for name in c.variables["carry"]}}
+    for name, leaf in c.definition(variables=start).items():
+        if not np.isfinite(leaf).all():
+            raise Wrong(
+                f"{name} that is not finite, from the initial carry",
+                f"let step be differentiable at the initial carry, mostly zeros: {_GUARD}",
+            )
     leaves, structure = jax.tree.flatten(c.variables)
     gradients = c.definition()
 
@@ -225,7 +235,7 @@ def _padding(c: Candidate) -> None:
             raise Wrong(
                 f"{name} that is not finite",
                 "let step be differentiable at an input of zeros, which is what a masked step "
-                "sees: guard norms, divisions, sqrt and log, e.g. sqrt(sum(x**2) + eps)",
+                f"sees: {_GUARD}",
             )
     expected = c.definition(lengths)
     agree(masked, expected, "where steps are masked", _LAST_AXIS)
