@@ -43,6 +43,8 @@ def lengths_to_mask(
 ) -> Bool[Array, "T *batch"]:
     """True at every step before the end of its sequence, time-major."""
     lengths = jnp.asarray(lengths)
+    if jnp.issubdtype(lengths.dtype, jnp.unsignedinteger) and steps <= jnp.iinfo(lengths.dtype).max:
+        lengths = jnp.minimum(lengths, steps)  # the largest are negative to a signed integer
     time = jnp.arange(steps).reshape(-1, *(1,) * lengths.ndim)
     return time < lengths
 
