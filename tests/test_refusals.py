@@ -19,6 +19,7 @@ from jax_rnn import (
     GRU,
     LSTM,
     RNN,
+    Embedding,
     GRUCell,
     HiddenCarry,
     Linear,
@@ -36,6 +37,7 @@ from jax_rnn import (
 from jax_rnn.compare.parity import compare
 from jax_rnn.interop import from_torch, load_safetensors, to_torch
 from jax_rnn.lessons import UnknownLessonError, load
+from jax_rnn.testing import check_parity
 
 torch = pytest.importorskip("torch")
 
@@ -60,6 +62,7 @@ def built():
         lstm_upper=LSTMCell(H, H, rngs=rngs()),
         half_upper=GRUCell(H, H, dtype="bfloat16", rngs=rngs()),
         linear=Linear(I, H, rngs=rngs()),
+        flax=nnx.Linear(I, H, rngs=rngs()),
     )
     found = SimpleNamespace(
         cell=cell,
@@ -73,6 +76,7 @@ def built():
         dropping=GRU(I, H, 2, dropout=0.5, rngs=rngs()),
         before=GRU(I, H, reset_after=False, rngs=rngs()),
         streams=nnx.Rngs(params=0),
+        keys=jax.random.split(jax.random.key(0)),
         rngs=rngs(),
     )
     found.state = {
@@ -370,6 +374,11 @@ DROPOUT = {
         TypeError,
         ("expected", "rngs", "got int", "nnx.Rngs(drop"),
     ),
+    "dropout with several keys": Refusal(
+        Call("dropping", X, {"rngs": lambda built: built.keys}),
+        TypeError,
+        ("GRU: expected rngs", "array of shape (2,)", "a key of jax.random.key"),
+    ),
     "dropout with rngs of another stream": Refusal(
         Call("dropping", X, {"rngs": lambda built: built.streams}, inside_jit=False),
         (KeyError, ValueError),
@@ -453,6 +462,8 @@ OPTIONS = {
             (LSTM, 1.5, TypeError, INT),
             (LSTM, True, TypeError, INT),
             (LSTM, "2", TypeError, INT),
+            (LSTM, None, TypeError, INT),
+            (LSTM, False, TypeError, INT),
             (ProjectedLSTMCell, 0, ValueError, "hidden_size = 4"),
         ]
     },
@@ -490,7 +501,7 @@ OPTIONS = {
             error=(ValueError, TypeError),
             words=(f"got {value}",),
         )
-        for value in ("int32", "complex64", "bool", "float12")
+        for value in ("int32", "complex64", "bool", "float12", "float8_e4m3fn")
     },
     "float64 where it is switched off": construct(
         GRU,
@@ -609,6 +620,16 @@ CELLS = {
         ValueError,
         ("GRUCell: expected an input of dtype float32", "got int32"),
     ),
+    "a cell's input in half precision": Refusal(
+        lambda built: built.cell.gru(HiddenCarry(zeros(B, H)), zeros(B, I, dtype=np.float16)),
+        ValueError,
+        ("GRUCell: expected an input of dtype float32", "got float16", ".astype"),
+    ),
+    "a cell's carry of integers": Refusal(
+        lambda built: built.cell.gru(HiddenCarry(zeros(B, H, dtype=np.int32)), zeros(B, I)),
+        ValueError,
+        ("GRUCell: expected h of the carry to have dtype float32", "got int32", ".astype"),
+    ),
     "a cell's input that is a list": Refusal(
         lambda built: built.cell.gru(HiddenCarry(zeros(B, H)), [[0.0] * I] * B),
         TypeError,
@@ -684,7 +705,29 @@ LOADING = {
         ("from_torch: expected one of RNN", "got Conv1d", "load_torch_state_dict"),
     ),
     "a layer that has no counterpart in torch": Refusal(
-        lambda built: to_torch(built.before), TypeError, ("to_torch: expected one of", "got GRU")
+        lambda built: to_torch(built.before),
+        TypeError,
+        ("to_torch: expected one of", "got jax_rnn.GRU"),
+    ),
+    "Flax's Linear, which is not ours": Refusal(
+        lambda built: to_torch(built.cell.flax),
+        TypeError,
+        ("to_torch: expected one of", "got flax.Linear"),
+    ),
+    "a state dict for a module": Refusal(
+        lambda built: from_torch(torch.nn.GRU(I, H).state_dict()),
+        TypeError,
+        ("from_torch: expected a torch.nn.Module", "got OrderedDict"),
+    ),
+    "a torch module that stands in two places": Refusal(
+        lambda built: from_torch(torch.nn.Sequential(*2 * [torch.nn.Linear(I, I)])),
+        ValueError,
+        ("from_torch: expected every parameter in one place", "got 2 in 4 places"),
+    ),
+    "a module of ours that stands in two places": Refusal(
+        lambda built: to_torch(nnx.Sequential(built.cell.linear, built.cell.linear)),
+        ValueError,
+        ("to_torch: expected every parameter in one place", "got 2 in 4 places"),
     ),
 }
 
@@ -781,7 +824,55 @@ PACKING = {
     ),
 }
 
-REFUSALS = CALLS | SIZES | OPTIONS | STACKS | CELLS | LOADING | TRAINING | PACKING
+FEEDFORWARD = {
+    f"{kind.__name__} with {refused} {value!r}": construct(
+        kind,
+        *((value, H) if refused in ("in_features", "num_embeddings") else (I, value)),
+        refused=f"{refused}: ",
+        error=error,
+        words=(message, f"got {value!r}"),
+    )
+    for kind, refused, value, error, message in [
+        (Linear, "in_features", 0, ValueError, SIZE),
+        (Linear, "in_features", 3.0, TypeError, INT),
+        (Linear, "out_features", -1, ValueError, SIZE),
+        (Embedding, "num_embeddings", 0, ValueError, SIZE),
+        (Embedding, "embedding_dim", True, TypeError, INT),
+    ]
+} | {
+    f"{kind.__name__} in {dtype}": construct(
+        kind,
+        I,
+        H,
+        dtype=dtype,
+        refused="dtype: expected",
+        error=ValueError,
+        words=("got",),
+    )
+    for kind in (Linear, Embedding)
+    for dtype in ("int32", "float64")
+}
+
+PARITY = {
+    "modules in torch's place and the other way round": Refusal(
+        lambda built: check_parity(torch.nn.GRU(I, H), built.gru, X),
+        TypeError,
+        ("check_parity: expected a JAX module and a torch module", "in this order", "got GRU"),
+    ),
+    "a class for a torch module": Refusal(
+        lambda built: check_parity(built.gru, torch.nn.GRU, X),
+        TypeError,
+        ("check_parity: expected a JAX module and a torch module", "got GRU and type"),
+    ),
+    "no steps of the optimizer": Refusal(
+        lambda built: check_parity(built.gru, torch.nn.GRU(I, H), X, steps=0),
+        ValueError,
+        ("steps: expected at least 1", "got 0"),
+    ),
+}
+
+REFUSALS = CALLS | SIZES | FEEDFORWARD | OPTIONS | STACKS | CELLS | LOADING | PACKING
+REFUSALS |= TRAINING | PARITY
 
 
 def test_there_are_many():
