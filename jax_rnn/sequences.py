@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jax_rnn.typing import Array, Bool, Float, Integer, as_numpy
+from jax_rnn.typing import Array, Bool, Integer, as_numpy
 
 __all__ = [
     "PackedSequence",
@@ -89,7 +89,7 @@ def check_lengths(lengths: Any, batch: tuple[int, ...], steps: int, name: str) -
 
 
 def pack_padded_sequence(
-    input: Float[Array, "*TB"] | np.ndarray,
+    input: Any,
     lengths: Any,
     batch_first: bool = False,
     enforce_sorted: bool = True,
@@ -97,7 +97,7 @@ def pack_padded_sequence(
     """``torch.nn.utils.rnn.pack_padded_sequence``, on arrays; lengths must be known (not in jit).
 
     Args:
-        input: (T, B, ...), or (B, T, ...) with ``batch_first``.
+        input: (T, B, ...), or (B, T, ...) with ``batch_first``; an array or a tensor of torch.
         lengths: (B,), each from 1 to T.
         enforce_sorted: refuse lengths that do not fall.
 
