@@ -24,6 +24,8 @@ __all__ = ["GRU", "LSTM", "RNN"]
 class RNN(Recurrent):
     """``torch.nn.RNN``: layers of ``RNNCell``. Call, shapes and errors: see ``Recurrent``.
 
+    Equations, parameters and their shapes: those of ``RNNCell``, whose I is the input of a layer,
+    H or 2H above the first. ``init``, ``dtype`` and ``rngs`` are those of a cell.
     As in torch, a ``proj_size`` other than 0 is a ValueError.
     """
 
@@ -65,7 +67,9 @@ class LSTM(Recurrent):
     """``torch.nn.LSTM``: layers of ``LSTMCell``, or of ``ProjectedLSTMCell`` with ``proj_size``.
 
     Call, shapes and errors: see ``Recurrent``; h has ``proj_size`` features where that is given, c
-    always has ``hidden_size``.
+    always has ``hidden_size``. Equations, parameters and their shapes: those of the cell, whose I
+    is the input of a layer, all that the one below returns. ``init``, ``dtype`` and ``rngs`` are
+    those of a cell.
     """
 
     def __init__(
@@ -98,6 +102,8 @@ class LSTM(Recurrent):
 class GRU(Recurrent):
     """``torch.nn.GRU``: layers of ``GRUCell``. Call, shapes and errors: see ``Recurrent``.
 
+    Equations, parameters and their shapes: those of ``GRUCell``, whose I is the input of a layer,
+    H or 2H above the first. ``init``, ``dtype`` and ``rngs`` are those of a cell.
     ``reset_after=False`` takes ``OriginalGRUCell``, which torch does not have. As in torch, a
     ``proj_size`` other than 0 is a ValueError.
     """

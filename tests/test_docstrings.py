@@ -69,6 +69,7 @@ def test_every_layer_names_torchs_and_says_where_call_shapes_and_errors_stand(na
     documentation = " ".join(PUBLIC[name].__doc__.split())
     assert documentation.startswith(f"``torch.nn.{name}``: layers of ``{name}Cell``")
     assert "Call, shapes and errors: see ``Recurrent``" in documentation
+    assert "Equations, parameters and their shapes: those of " in documentation
     for words in (
         "Call: ",
         "shapes as in",

@@ -488,19 +488,22 @@ def test_gradients_in_bfloat16_of_a_long_sequence_are_those_in_float32(kind):
         assert gap < 2**-6, name  # some roundings of 2**-9 each; a third and more otherwise
 
 
-@pytest.mark.parametrize("kind", ["tanh", "lstm", "gru"])
-def test_bfloat16_is_torchs_to_a_few_roundings(kind):
+@pytest.mark.parametrize(
+    ("kind", "dtype", "unit"),
+    [(kind, "bfloat16", 2**-8) for kind in ("tanh", "lstm", "gru")] + [("lstm", "float16", 2**-11)],
+)
+def test_half_precision_is_torchs_to_a_few_roundings(kind, dtype, unit):
     torch.manual_seed(0)
-    module = LAYERS[kind][1](I, H, 2).to(torch.bfloat16)
-    layer = build(kind, 2, dtype="bfloat16")
+    module = LAYERS[kind][1](I, H, 2).to(getattr(torch, dtype))
+    layer = build(kind, 2, dtype=dtype)
     load_torch_state_dict(layer, module.state_dict())
-    x = jnp.asarray(normal(T, B, I), jnp.bfloat16)
+    x = jnp.asarray(normal(T, B, I), dtype)
     ours = [np.asarray(leaf.astype(jnp.float32)) for leaf in jax.tree.leaves(call(layer, x))]
-    theirs = module(torch.tensor(np.array(x.astype(jnp.float32))).bfloat16())
+    theirs = module(torch.tensor(np.array(x.astype(jnp.float32))).to(getattr(torch, dtype)))
     for a, b in zip(ours, jax.tree.leaves(theirs), strict=True):
-        # bfloat16 has steps of 2**-8 below 1. Torch rounds every state and gate, ours the outputs
-        # of every layer: over five steps of two layers a few such steps come together.
-        np.testing.assert_allclose(a, b.detach().float().numpy(), rtol=0, atol=4 * 2**-8)
+        # Numbers below 1 have steps of that unit. Torch rounds every state and gate, ours the
+        # outputs of every layer: over five steps of two layers a few such steps come together.
+        np.testing.assert_allclose(a, b.detach().float().numpy(), rtol=0, atol=4 * unit)
 
 
 # The GRU that resets before the product
