@@ -21,12 +21,15 @@ def test_a_run_killed_three_times_ends_as_if_it_had_not_been(bench):
     assert kills[1][1], "a checkpoint was to be half written"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_says_how_it_goes_on_and_does(bench, number):
-    out = bench.folder / f"interrupted by {number.name}"
+def test_a_run_is_refused_to_a_second_process_and_interrupted_says_how_it_goes_on(bench):
+    out = bench.folder / "a run"
     process = bench.start(out, resume=False)
     bench.wait_for_training(process, out)
-    process.send_signal(number)
+    process.send_signal(signal.SIGSTOP)
+    with pytest.raises(Lost, match=r"exit code 2.*another process is writing into this one"):
+        bench.finish(out, resume=True)
+    process.send_signal(signal.SIGCONT)
+    process.send_signal(signal.SIGTERM)
     _, errors = process.communicate()
     assert process.returncode == 130, errors
     assert "again stops at once" in errors
@@ -35,17 +38,3 @@ def test_an_interrupted_run_says_how_it_goes_on_and_does(bench, number):
     again = subprocess.run(words, env=bench.environment, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     compare(out, bench.standard)
-
-
-def test_a_second_process_is_refused_and_the_first_goes_on(bench):
-    out = bench.folder / "shared"
-    first = bench.start(out, resume=False)
-    bench.wait_for_training(first, out)
-    first.send_signal(signal.SIGSTOP)
-    with pytest.raises(Lost, match=r"exit code 2.*another process is writing into this one"):
-        bench.finish(out, resume=True)
-    first.send_signal(signal.SIGCONT)
-    assert first.wait() == 0
-    compare(out, bench.standard)
-    with pytest.raises(Lost, match=r"exit code 2.*--resume goes on with it"):
-        bench.finish(out, resume=False)

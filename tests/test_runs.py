@@ -227,9 +227,9 @@ class TestGoingOn:
 
     def test_on_another_number_of_devices(self, standard, tmp_path, close):
         folder = tmp_path / "run"
-        stop(folder, 4, mesh="data=8")
-        stop(folder, 8, mesh="data=2", resume=True)
-        last = train(folder, resume=True)
+        plain = {"evaluate": None, "checkpoint_every": EVERY}
+        stop(folder, 8, mesh="data=8", **plain)
+        last = train(folder, mesh="data=2", resume=True, **plain)
         close(weights(last.model), weights(standard.model), 1e-5)
 
     def test_where_nothing_is_yet_begins(self, standard, tmp_path):
