@@ -26,7 +26,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -286,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         style="red" if summary.failures else "green",
     )
     if asked.json is not None:
-        asked.json.write_text(json.dumps(asdict(summary), indent=2) + "\n")
+        asked.json.write_text(json.dumps(vars(summary), indent=2) + "\n")
     return 1 if summary.failures else 0
 
 
