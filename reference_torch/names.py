@@ -13,7 +13,9 @@ languages are forgotten; if all languages do, they are guessed too often. Here a
 with n_k names counts n_k ** -POWER.
 
 The files repeat themselves: 108 Arabic names make 2,000 rows. A name that stands twice under one
-language counts once here; `row_accuracy` counts the rows.
+language counts once here. Some stand under several: `accuracy` is the share of names that are given
+a language they have, `pair_accuracy` counts a name once for each of its languages, `row_accuracy`
+the rows of the files.
 """
 
 import numpy as np
@@ -69,14 +71,14 @@ class Names(Task):
     recipe = Recipe(
         cell="gru",
         embedding_size=64,
-        hidden_size=128,
-        dropout=0.4,
+        hidden_size=256,
+        dropout=0.3,
         batch_size=64,
-        steps=3000,
+        steps=2500,
         learning_rate=2e-3,
         warmup=100,
         schedule="cosine",
-        weight_decay=0.01,
+        weight_decay=0.1,
         clip=1.0,
         evaluate_every=250,
     )
@@ -118,7 +120,8 @@ class Names(Task):
         found = [right[labels == language].mean().item() for language in labels.unique()]
         return {
             "loss": F.cross_entropy(logits, labels).item(),
-            "accuracy": right.mean().item(),
+            "accuracy": right.sum().item() / len(batch["inputs"].unique(dim=0)),
+            "pair_accuracy": right.mean().item(),
             "macro_recall": sum(found) / len(found),
             "row_accuracy": ((right * repeats).sum() / repeats.sum()).item(),
         }

@@ -213,16 +213,23 @@ def test_the_loss_of_names_counts_every_name_by_its_weight(of):
 def test_the_figures_of_names_recomputed(of, monkeypatch):
     monkeypatch.setattr(names, "AT_ONCE", 5)
     task, _, data, model = of(names)
-    rows = data.held_out
+    rows = {name: array.copy() for name, array in data.held_out.items()}
+    data = replace(data, held_out=rows)
     labels = rows["labels"]
+    one, other = 0, int(np.flatnonzero(labels != labels[0])[0])
+    for name in ("inputs", "lengths"):  # a name of two languages
+        rows[name][other] = rows[name][one]
     logs = log_softmax(model(rows["inputs"], rows["lengths"]))
     right = logs.argmax(-1) == labels
+    answers = dict(zip(map(bytes, rows["inputs"]), logs.argmax(-1), strict=True))
+    theirs = {(bytes(name), label) for name, label in zip(rows["inputs"], labels, strict=True)}
     present = sorted(set(labels.tolist()))
     assert present == [0, 1, 3]
     figures = task.evaluate(model, data)
     assert figures == {
         "loss": pytest.approx(-logs[np.arange(len(labels)), labels].mean(), abs=1e-12),
-        "accuracy": pytest.approx(right.mean()),
+        "accuracy": pytest.approx(np.mean([answer in theirs for answer in answers.items()])),
+        "pair_accuracy": pytest.approx(right.mean()),
         "macro_recall": pytest.approx(np.mean([right[labels == k].mean() for k in present])),
         "row_accuracy": pytest.approx(np.average(right, weights=rows["repeats"])),
     }
@@ -394,9 +401,9 @@ def test_the_report_of_names_tells_recalls_and_writes_the_confusion(of, tmp_path
     lines = list(task.report(model, data, tmp_path))
     labels = data.held_out["labels"]
     majority = np.bincount(labels).max() / len(labels)
-    assert f"always saying {'ABCD'[np.bincount(labels).argmax()]}, {majority:.1%}" in lines[1]
-    assert f"Of {data.held_out['repeats'].sum()} rows" in lines[2]
-    recalls = dict(line.split()[:3:2] for line in lines[5:9])
+    assert f"always saying {'ABCD'[np.bincount(labels).argmax()]}, {majority:.1%}" in lines[2]
+    assert f"Of {data.held_out['repeats'].sum()} rows" in lines[3]
+    recalls = dict(line.split()[:3:2] for line in lines[6:10])
     guesses = np.asarray(model(data.held_out["inputs"], data.held_out["lengths"])).argmax(-1)
     for k, language in enumerate("ABCD"):
         mine = labels == k
