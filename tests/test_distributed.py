@@ -240,8 +240,9 @@ def test_when_one_is_killed_the_other_ends_and_both_go_on_bit_for_bit(eight, fol
     main, other = pair.wait()
     assert other.code == -signal.SIGKILL
     assert main.code != 0
-    assert "process 0 cannot go on with the others: " in main.errors
-    assert "start all of them again with --resume" in main.errors
+    if main.code != -signal.SIGABRT:  # else JAX noticed before the library could, and ended it
+        assert "process 0 cannot go on with the others: " in main.errors
+        assert "start all of them again with --resume" in main.errors
     stopped = Checkpoints(run / "checkpoints").latest()
     assert stopped is not None and 8 <= stopped < IN_FLOAT64.steps
 

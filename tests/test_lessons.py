@@ -90,10 +90,11 @@ def test_both_trees_have_the_same_files_and_names():
 
 
 def test_every_file_is_a_lesson_of_its_own_name():
-    others = {"__init__", "lesson", "transcript"}
+    shared = {"lesson", "transcript", "task", "recipe", "training", "sampling", "held_out"}
     files = {path.stem for path in Path(str(long_sentence.__file__)).parent.glob("*.py")}
-    assert files - others == set(NAMES)
+    assert files - shared - {"__init__"} == {*NAMES, *TASKS}
     assert [load(name).name for name in NAMES] == list(NAMES)
+    assert [load_task(name).name for name in TASKS] == list(TASKS)
 
 
 @pytest.mark.parametrize("name", SLIDES)
