@@ -17,10 +17,12 @@ from flax import nnx
 from jax_rnn import RNN, Embedding, LSTMCell, fit, torch_state_dict
 from jax_rnn.lessons import (
     NAMES,
+    TASKS,
     UnknownLessonError,
     embedding,
     gru_by_hand,
     load,
+    load_task,
     long_sentence,
     long_sentence_windows,
     lstm_by_hand,
