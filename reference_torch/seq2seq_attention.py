@@ -1,9 +1,9 @@
 """Many to many with attention: the decoder looks back at every symbol of the source.
 
 As in `seq2seq`, but between the decoder's GRU and its linear layer (Luong et al., 2015, the score
-they call "general", without input feeding):
+they call "general", without input feeding; the root keeps the softmax soft enough to learn):
 
-    a_ts = softmax over s of d_t^T W_a h_s    c_t = sum over s of a_ts h_s
+    a_ts = softmax over s of d_t^T W_a h_s / sqrt(H)    c_t = sum over s of a_ts h_s
     logits_t = W tanh(W_c [c_t; d_t]) + b
 
 The softmax runs over the symbols that the source has: the padding's scores are minus infinity. The
@@ -27,7 +27,7 @@ class Attention(nn.Module):
         self.combine = nn.Linear(2 * hidden_size, hidden_size, bias=False)
 
     def forward(self, d, h, inside):
-        scores = d @ self.score(h).transpose(1, 2)
+        scores = d @ self.score(h).transpose(1, 2) / h.shape[-1] ** 0.5
         shares = scores.masked_fill(~inside[:, None], -torch.inf).softmax(dim=-1)
         context = shares @ h
         return torch.tanh(self.combine(torch.cat([context, d], dim=-1))), shares

@@ -169,7 +169,7 @@ def test_attention_is_the_equations_and_looks_at_no_padding(of, close):
         assert not np.asarray(shares)[b, :, n:].any()
         h = np.asarray(outputs)[b, :n]
         for t, d in enumerate(queries[b]):
-            score = np.array([d @ W_a @ h[s] for s in range(n)])
+            score = np.array([d @ W_a @ h[s] / np.sqrt(7) for s in range(n)])
             a = np.exp(score) / np.exp(score).sum()
             close(np.asarray(shares)[b, t, :n], a)
             close(attended[b, t], np.tanh(W_c @ np.concatenate([a @ h, d])))

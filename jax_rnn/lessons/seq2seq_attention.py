@@ -2,7 +2,8 @@ r"""Many to many with attention: the decoder looks back at every symbol of the s
 
 .. math::
     d_t &= \mathrm{GRU}'(E'[y_{t-1}], d_{t-1}) \\
-    a_{ts} &= \exp(d_t^\top W_a h_s) \Big/ \sum_{s'=1}^{n} \exp(d_t^\top W_a h_{s'}) \\
+    e_{ts} &= d_t^\top W_a h_s / \sqrt H \\
+    a_{ts} &= \exp(e_{ts}) \Big/ \sum_{s'=1}^{n} \exp(e_{ts'}) \\
     c_t &= \sum_{s=1}^{n} a_{ts} h_s \\
     \tilde d_t &= \tanh(W_c [c_t; d_t]) \qquad logits_t = W \tilde d_t + b
 
@@ -12,7 +13,9 @@ it, so while training one call of the layer still runs over the whole target, an
 attention is three products of matrices.
 
 Source: M.-T. Luong et al., "Effective approaches to attention-based neural machine translation",
-2015, the score they call "general", without input feeding.
+2015, the score they call "general", without input feeding. The root is of A. Vaswani et al.,
+"Attention is all you need", 2017: with larger scores some runs look at one symbol only before they
+know which, and cannot turn away again.
 """
 
 from collections.abc import Iterator
@@ -35,7 +38,7 @@ __all__ = ["Attention", "AttentionDecoder", "Model", "Seq2SeqAttention", "lesson
 
 
 class Attention(nnx.Module):
-    """Luong's attention with the general score.
+    """Luong's attention with the general score, divided by the root of its size.
 
     Call: ``attended, shares = attention(queries, outputs, inside)`` with queries (B, R, H), outputs
         (B, S, H), inside (B, S) true where a source has a symbol; attended (B, R, H), shares
@@ -49,6 +52,7 @@ class Attention(nnx.Module):
 
     def __call__(self, queries, outputs, inside):
         scores = jnp.einsum("brh,bsh->brs", queries, self.score(outputs))
+        scores /= queries.shape[-1] ** 0.5
         scores = scores.astype(accumulator(scores.dtype))
         shares = jax.nn.softmax(jnp.where(inside[:, None], scores, -jnp.inf), axis=-1)
         context = jnp.einsum("brs,bsh->brh", shares.astype(outputs.dtype), outputs)
