@@ -13,6 +13,7 @@ import math
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -158,8 +159,13 @@ class Checkpoints:
             )
 
     def _remove_partial(self) -> None:
-        for left in self.folder.glob(f"{PARTIAL}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        """Again while something is there: what failed may have threads that still write."""
+        for pause in (0, 0.01, 0.1, 0.5):
+            time.sleep(pause)
+            for left in self.folder.glob(f"{PARTIAL}*"):
+                shutil.rmtree(left, ignore_errors=True)
+            if not any(self.folder.glob(f"{PARTIAL}*")):
+                break
 
     def _keep(self, partial: Path, step: int, figures: dict[str, float]) -> None:
         """All is written: give it its name."""

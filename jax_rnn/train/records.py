@@ -114,4 +114,5 @@ def _tensorboard(folder: Path, last: int) -> Any:
             'pip install "jax-rnn[tensorboard]"',
             name="tensorboardX",
         ) from error
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=last + 1)
+    suffix = f".from-{last + 1}"  # its names count seconds, and a resumed run may begin in the same
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=last + 1, filename_suffix=suffix)
