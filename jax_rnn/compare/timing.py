@@ -1,12 +1,27 @@
-"""How long a framework takes to load. Imports neither itself, so that the first look is true."""
+"""How long things take: a framework to load, and calls that take turns.
 
+Imports no framework itself, so that the first look at loading is true.
+"""
+
+import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib import import_module
+from typing import TypeVar
 
-__all__ = ["FRAMEWORKS", "import_seconds", "torch_on_one_thread"]
+__all__ = [
+    "FRAMEWORKS",
+    "Times",
+    "import_seconds",
+    "interleave",
+    "timed",
+    "torch_on_one_thread",
+]
+
+T = TypeVar("T")
 
 FRAMEWORKS = {
     "jax": ("jax", "flax.nnx", "optax"),
@@ -52,6 +67,77 @@ def torch_on_one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+TURN = 0.003
+"""Seconds of a turn at least: a call that is shorter is repeated in it."""
+
+SETTLE = 0.005
+"""Seconds between turns, in which the threads of the last contender stop spinning."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds of a call, one entry a turn."""
+
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    @property
+    def minimum(self) -> float:
+        return min(self.seconds)
+
+
+def timed(call: Callable[[], T]) -> tuple[float, T]:
+    """Seconds of a call, and what it returned."""
+    start = time.perf_counter()
+    result = call()
+    return time.perf_counter() - start, result
+
+
+def interleave(
+    calls: Mapping[str, Callable[[], object]],
+    *,
+    seconds: float,
+    least_rounds: int = 5,
+    most_rounds: int = 200,
+) -> dict[str, Times]:
+    """Time calls that finish their work before they return, each once a round.
+
+    Every round begins with another one, and each has a call of its own before its turn to warm
+    up, so that what drifts or lingers meets all alike. Call each once before, where the first call
+    is another matter.
+
+    Args:
+        calls: by name.
+        seconds: for each call, about.
+        least_rounds, most_rounds: bounds of how many.
+    """
+    names = list(calls)
+    found = {name: Times() for name in names}
+    repeats = {name: _repeats(calls[name]) for name in names}
+    start = time.perf_counter()
+    for k in range(most_rounds if names else 0):
+        if k >= least_rounds and time.perf_counter() - start > seconds * len(names):
+            break
+        for name in names[k % len(names) :] + names[: k % len(names)]:
+            call, count = calls[name], repeats[name]
+            time.sleep(SETTLE)
+            if count > 1:
+                call()
+            begun = time.perf_counter()
+            for _ in range(count):
+                call()
+            found[name].seconds.append((time.perf_counter() - begun) / count)
+    return found
+
+
+def _repeats(call: Callable[[], object]) -> int:
+    once = min(timed(call)[0] for _ in range(2))
+    return max(1, round(TURN / once))
 
 
 def _load_optimizers() -> None:

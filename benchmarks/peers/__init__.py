@@ -1,0 +1,54 @@
+"""Who takes part, by name; a library is imported when its layer is built."""
+
+from collections.abc import Callable
+from functools import partial
+
+from benchmarks.peers.custom import custom, custom_in_flax, custom_in_torch
+from benchmarks.peers.equinox import equinox
+from benchmarks.peers.flax_linen import flax_linen
+from benchmarks.peers.flax_nnx import flax_nnx
+from benchmarks.peers.haiku import haiku
+from benchmarks.peers.keras import keras
+from jax_rnn.compare.speed.contender import Build
+from jax_rnn.compare.speed.ours import ours
+from jax_rnn.compare.speed.problem import Setting
+from jax_rnn.compare.speed.pytorch import pytorch
+from jax_rnn.compare.speed.race import OURS
+
+__all__ = ["PEERS", "builders"]
+
+PEERS: dict[str, Callable[..., object]] = {
+    "torch": pytorch,
+    "flax.nnx": flax_nnx,
+    "flax.linen": flax_linen,
+    "haiku": haiku,
+    "equinox": equinox,
+    "keras": keras,
+}
+
+CUSTOM: dict[str, Callable[..., object]] = {
+    "custom cell": custom,
+    "nnx.RNN(cell)": custom_in_flax,
+    "torch loop": custom_in_torch,
+}
+"""The same equations, written by a user."""
+
+TORCH = (pytorch, custom_in_torch)
+
+
+def builders(setting: Setting, peers: list[str], device: str = "cpu") -> dict[str, Build]:
+    """Ours, then the peers that were asked for; with a custom cell also those written by hand."""
+    found: dict[str, Callable[..., object]] = {OURS: ours}
+    found |= {name: PEERS[name] for name in peers if not setting.custom or name == "torch"}
+    if setting.custom:
+        found |= {
+            name: build
+            for name, build in CUSTOM.items()
+            if build is not custom_in_torch or "torch" in peers
+        }
+    if setting.dtype != "float32":  # the peers' half precision is another matter each
+        found = {name: build for name, build in found.items() if build in (ours, *TORCH)}
+    return {
+        name: partial(build, device="cuda") if device == "gpu" and build in TORCH else build
+        for name, build in found.items()
+    }  # type: ignore[return-value]

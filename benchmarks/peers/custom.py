@@ -1,0 +1,79 @@
+"""A cell that a user writes: an LSTM from the textbook, gate by gate, here and elsewhere."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jax.nn import sigmoid
+
+from jax_rnn.cells.base import GatedCell, unstack
+from jax_rnn.cells.lstm import LSTMCarry
+from jax_rnn.compare.speed.contender import JaxContender, Weights
+from jax_rnn.compare.speed.modules import functional
+from jax_rnn.compare.speed.ours import ours
+from jax_rnn.compare.speed.problem import Problem
+from jax_rnn.compare.speed.pytorch import TorchContender
+from jax_rnn.recurrent import Recurrent
+
+__all__ = ["TextbookLSTMCell", "custom", "custom_in_flax", "custom_in_torch"]
+
+
+class TextbookLSTMCell(GatedCell[LSTMCarry]):
+    """The equations as a book prints them."""
+
+    gates = ("i", "f", "g", "o")
+    carry_type = LSTMCarry
+
+    def update(self, x: Any, h: Any, carry: LSTMCarry) -> tuple[LSTMCarry, Any]:
+        (xi, xf, xg, xo), (hi, hf, hg, ho) = unstack(x), unstack(h)
+        i, f, o = sigmoid(xi + hi), sigmoid(xf + hf), sigmoid(xo + ho)
+        c = f * carry.c + i * jnp.tanh(xg + hg)
+        h = o * jnp.tanh(c)
+        return LSTMCarry(h, c), h
+
+
+def build(problem: Problem) -> TextbookLSTMCell:
+    setting = problem.setting
+    assert setting.kind == "LSTM" and setting.custom, "the custom cell is an LSTM"
+    return TextbookLSTMCell(setting.I, setting.H, dtype=setting.dtype, rngs=nnx.Rngs(0))
+
+
+def custom(problem: Problem) -> JaxContender:
+    """In this library's layer."""
+    return ours(problem, Recurrent(build(problem)))
+
+
+def custom_in_flax(problem: Problem) -> JaxContender:
+    """The very cell in ``nnx.RNN``."""
+    layer = nnx.RNN(build(problem), time_major=True)  # type: ignore[arg-type]
+    paths, with_values = functional(layer)
+
+    def convert(weights: Weights) -> list[Any]:
+        return [weights[f"{path[-1]}_l0"] for path in paths]
+
+    def apply(params: list[Any], x: Any, lengths: Any) -> Any:
+        return with_values(params)(x)
+
+    return JaxContender(problem, apply, convert)
+
+
+def custom_in_torch(problem: Problem, device: str = "cpu") -> TorchContender:
+    """What torch leaves a user: a loop in Python over all steps, the input projected before it."""
+    import torch
+    from torch.nn import functional as F
+
+    class Loop(torch.nn.LSTM):
+        def forward(self, x: Any) -> Any:
+            weights: Any = self
+            projected = F.linear(x, weights.weight_ih_l0, weights.bias_ih_l0)
+            h = c = torch.zeros(x.shape[1], self.hidden_size, dtype=x.dtype, device=x.device)
+            outputs = []
+            for step in projected:
+                gates = step + F.linear(h, weights.weight_hh_l0, weights.bias_hh_l0)
+                i, f, g, o = gates.chunk(4, -1)
+                c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+                h = o.sigmoid() * c.tanh()
+                outputs.append(h)
+            return torch.stack(outputs), None
+
+    return TorchContender(problem, Loop(problem.setting.I, problem.setting.H), device)

@@ -1,0 +1,113 @@
+"""``jax-rnn bench``: how fast a layer is here."""
+
+from typing import Annotated, Literal
+
+import tyro
+
+from jax_rnn.commands.common import Kind, Output, UsageError, console, say_written
+
+__all__ = ["bench"]
+
+Passes = Annotated[
+    Literal["forward", "backward", "step", "all"], tyro.conf.arg(name="pass", metavar="PASS")
+]
+Shape = Annotated[str, tyro.conf.arg(metavar="B,T,I,H")]
+Seconds = Annotated[float, tyro.conf.arg(metavar="S")]
+Count = Annotated[int, tyro.conf.arg(metavar="N")]
+
+
+def bench(
+    *,
+    layer: Literal["RNN", "LSTM", "GRU"] = "LSTM",
+    shape: Shape = "32,35,200,200",
+    passes: Passes = "all",
+    layers: Count = 1,
+    bidirectional: tyro.conf.FlagCreatePairsOff[bool] = False,
+    ragged: tyro.conf.FlagCreatePairsOff[bool] = False,
+    precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32",
+    seconds: Seconds = 1.0,
+    device: Kind = None,
+    json: Output = None,
+) -> None:
+    """Time a layer on this machine, beside PyTorch where that is installed.
+
+    Both get the same weights and must agree before the clock starts; then they take turns. Columns:
+    median and minimum of a call; the median by time step; GFLOP/s, and its share of the fastest
+    matrix product here; the first call, compilation included; the median over ours.
+
+    $ jax-rnn bench
+    $ jax-rnn bench --layer GRU --shape 20,35,650,650 --pass step
+    $ jax-rnn bench --device gpu --precision tf32 --json gpu.json
+
+    Args:
+        layer: As in torch.nn.
+        shape: Batch, time steps, features of the input, features of the hidden state.
+        passes: forward, backward (with forward), step (with an update by Adam), or all.
+        layers: One above the other.
+        bidirectional: In both directions.
+        ragged: Sequences of different lengths, the longest T.
+        precision: Of weights and inputs; tf32 is float32 with products in TF32.
+        seconds: For each pass and framework, about.
+        device: Where both run; the best kind that JAX has by default.
+        json: Write every number there.
+    """
+    setting_shape = _numbers(shape)
+    if layers < 1:
+        raise UsageError(f"--layers: expected at least 1, got {layers}")
+    if not seconds > 0:
+        raise UsageError(f"--seconds: expected more than 0, got {seconds:g}")
+    from functools import partial
+
+    import jax
+
+    from jax_rnn.compare.environment import environment
+    from jax_rnn.compare.outputs import check_outputs
+    from jax_rnn.compare.speed.ceiling import measure_ceiling
+    from jax_rnn.compare.speed.console import print_row
+    from jax_rnn.compare.speed.files import write_json
+    from jax_rnn.compare.speed.ours import ours
+    from jax_rnn.compare.speed.problem import PASSES, Problem, Setting
+    from jax_rnn.compare.speed.pytorch import pytorch, torch_device
+    from jax_rnn.compare.speed.race import OURS, race
+    from jax_rnn.devices import choose
+
+    check_outputs({"--json": json})
+    where = choose(device)
+    jax.config.update("jax_enable_compilation_cache", False)  # the first call shall compile
+    setting = Setting(
+        layer,
+        *setting_shape,
+        layers=layers,
+        bidirectional=bidirectional,
+        ragged=ragged,
+        precision=precision,
+    )
+    builders = {
+        OURS: partial(ours, device=where),
+        "torch": partial(pytorch, device=torch_device(where.platform)),
+    }
+    ceiling = measure_ceiling(seconds, device=where, precision=precision)
+    row = race(
+        Problem.draw(setting),
+        builders,
+        PASSES if passes == "all" else (passes,),
+        seconds=seconds,
+    )
+    print_row(console, row, ceiling)
+    console.print(
+        f"ceiling: {max(ceiling.values()):.0f} GFLOP/s, the fastest matrix product measured here",
+        highlight=False,
+    )
+    if json:
+        write_json(json, {"ceiling": ceiling, "row": row, "environment": environment()})
+    say_written(json)
+    if row.refused:
+        raise SystemExit(1)
+
+
+def _numbers(shape: str) -> tuple[int, int, int, int]:
+    words = shape.replace("x", ",").split(",")
+    if len(words) != 4 or not all(word.strip().isdecimal() and int(word) for word in words):
+        raise UsageError(f"--shape: expected four sizes like 32,35,200,200, got {shape!r}")
+    b, t, i, h = map(int, words)
+    return b, t, i, h

@@ -1,0 +1,1 @@
+"""How fast layers are: the same problem for every contender, parity before timing."""

@@ -1,0 +1,60 @@
+"""One row of a race on a terminal."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+from jax_rnn.compare.speed.race import OURS, Row
+
+__all__ = ["duration", "print_row"]
+
+TITLES = {"forward": "forward", "backward": "+ backward", "step": "+ Adam"}
+
+
+def print_row(console: Console, row: Row, ceiling: Mapping[str, float]) -> None:
+    """A table; above it the largest difference, below it who did not take part and why.
+
+    "per step" is the median by time step, "ceiling" the share of the fastest matrix product,
+    "1st call" includes compilation, "ratio" is the median over ours.
+    """
+    best = max(ceiling.values())
+    checked = {name: max(apart.values()) for name, apart in row.parity.items()}
+    others = [f"{name} {value:.0e}" for name, value in checked.items() if name not in row.refused]
+    say = f"[bold]{row.setting.title}[/]"
+    if others:
+        say += f": equal before timing, largest relative difference {', '.join(others)}"
+    console.print(say, highlight=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("")
+    headers = ("median", "minimum", "per step", "GFLOP/s", "ceiling", "1st call", "ratio")
+    for header in headers:
+        table.add_column(header, justify="right", no_wrap=True)
+    for kind, entries in row.entries.items():
+        table.add_row(TITLES[kind], style="italic")
+        for name, entry in entries.items():
+            table.add_row(
+                f"  {name}",
+                duration(entry.median),
+                duration(entry.minimum),
+                duration(entry.us_per_step / 1e6),
+                f"{entry.gflops:.1f}",
+                f"{entry.gflops / best:.1%}",
+                duration(entry.first_seconds),
+                "" if name == OURS or entry.ratio is None else f"{entry.ratio:.2f}",
+            )
+    console.print(table)
+    for name, note in row.notes.items():
+        console.print(f"other equations: {name}, {note}", highlight=False, soft_wrap=True)
+    for name, reason in row.absent.items():
+        console.print(f"not timed: {name}, {reason}", highlight=False, soft_wrap=True)
+    for name, reason in row.refused.items():
+        console.print(f"refused: {name}, {reason}", style="bold red", soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """Three digits and a unit."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}" if seconds < 1000 else f"{seconds:.0f} s"
+    return f"{seconds / 1e-6:.3g} µs"

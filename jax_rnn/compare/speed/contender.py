@@ -1,0 +1,152 @@
+"""What runs a problem: the contract, and everything written in JAX."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jax_rnn.compare.speed.problem import Pass, Problem
+
+__all__ = [
+    "LEARNING_RATE",
+    "Build",
+    "Contender",
+    "JaxContender",
+    "NotOfferedError",
+    "Weights",
+    "same",
+]
+
+LEARNING_RATE = 1e-3
+
+Weights = Mapping[str, Any]
+"""By torch's names."""
+
+
+class NotOfferedError(Exception):
+    """The library has no such layer; the message says what is missing."""
+
+
+class Contender(Protocol):
+    """One library with one problem.
+
+    Attributes:
+        note: in which respect it computes something else; empty if the equations are the same.
+        given: what the problem's weights become where the library has fewer; linear.
+    """
+
+    note: str
+    given: Callable[[Weights], Weights]
+
+    def run(self, kind: Pass) -> Any:
+        """One pass, finished when it returns: outputs, (loss, gradients), or the loss."""
+        ...
+
+    def output(self, result: Any) -> np.ndarray:
+        """The outputs of a forward pass, float32 (B, T, features)."""
+        ...
+
+    def gradients(self, result: Any) -> dict[str, np.ndarray]:
+        """The gradients of a backward pass, by torch's names, with respect to given weights."""
+        ...
+
+
+Build = Callable[[Problem], Contender]
+"""Raises ``NotOfferedError``, or ``ModuleNotFoundError`` for a library that is not installed."""
+
+
+def same(weights: Weights) -> Weights:
+    return weights
+
+
+class JaxContender:
+    """A pure function of parameters and input; parameters are a plain pytree.
+
+    Args:
+        problem: what to run.
+        apply: ``(params, x, lengths) -> output``, inside ``jax.jit``.
+        convert: the problem's weights as ``params``, in operations of JAX, affine.
+        given: see ``Contender``.
+        time_major: whether ``apply`` takes and returns (T, B, features).
+        note: see ``Contender``.
+        device: where it runs; JAX's default if absent.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        apply: Callable[[Any, Any, Any], Any],
+        convert: Callable[[Weights], Any] = dict,
+        *,
+        given: Callable[[Weights], Weights] = same,
+        time_major: bool = True,
+        note: str = "",
+        device: Any = None,
+    ):
+        self.problem, self.convert, self.given = problem, convert, given
+        self.time_major, self.note = time_major, note
+        dtype = jnp.dtype(problem.setting.dtype)
+        device = device or jax.devices()[0]
+        put = partial(jax.device_put, device=device)
+        cast = partial(jax.tree.map, lambda leaf: put(jnp.asarray(leaf, dtype)))
+        lengths = None if problem.lengths is None else put(jnp.asarray(problem.lengths))
+        self.params = cast(self._convert(problem.weights))
+        self.inputs = (*cast((self._major(problem.x), self._major(problem.cotangent))), lengths)
+        optimizer = optax.adam(LEARNING_RATE)
+        precision = {"tf32": "tensorfloat32", "float32": "highest"}.get(problem.setting.precision)
+
+        def forward(params, x, lengths):
+            with jax.default_matmul_precision(precision):
+                return apply(params, x, lengths)
+
+        def loss(params, x, cotangent, lengths):
+            return jnp.mean((forward(params, x, lengths) * cotangent).astype(jnp.float32))
+
+        def step(params, state, x, cotangent, lengths):
+            value, grads = jax.value_and_grad(loss)(params, x, cotangent, lengths)
+            updates, state = optimizer.update(grads, state, params)
+            return value, optax.apply_updates(params, updates), state
+
+        self._forward = jax.jit(forward)
+        self._backward = jax.jit(jax.value_and_grad(loss))
+        self._step = jax.jit(step, donate_argnums=(0, 1))
+        trained = jax.tree.map(jnp.copy, self.params)
+        self._trained = (trained, jax.jit(optimizer.init)(trained))
+
+    def run(self, kind: Pass) -> Any:
+        x, cotangent, lengths = self.inputs
+        if kind == "forward":
+            return jax.block_until_ready(self._forward(self.params, x, lengths))
+        if kind == "backward":
+            return jax.block_until_ready(self._backward(self.params, x, cotangent, lengths))
+        value, *trained = self._step(*self._trained, x, cotangent, lengths)
+        self._trained = tuple(jax.block_until_ready(trained))
+        return value
+
+    def compiled(self, kind: Pass) -> Any:
+        """The compiled program of a pass (see ``jax.stages.Compiled``)."""
+        x, cotangent, lengths = self.inputs
+        if kind == "forward":
+            return self._forward.lower(self.params, x, lengths).compile()
+        if kind == "backward":
+            return self._backward.lower(self.params, x, cotangent, lengths).compile()
+        return self._step.lower(*self._trained, x, cotangent, lengths).compile()
+
+    def output(self, result: Any) -> np.ndarray:
+        return self._major(np.asarray(result.astype(jnp.float32)))
+
+    def gradients(self, result: Any) -> dict[str, np.ndarray]:
+        _, back = jax.vjp(self._convert, dict(self.problem.weights))
+        (grads,) = back(jax.tree.map(lambda leaf: leaf.astype(jnp.float32), result[1]))
+        return {name: np.asarray(value) for name, value in grads.items()}
+
+    def _convert(self, weights: Weights) -> Any:
+        return self.convert(self.given({name: jnp.asarray(w) for name, w in weights.items()}))
+
+    def _major(self, x: np.ndarray) -> np.ndarray:
+        """From (B, T, features) to what ``apply`` takes, and back."""
+        return np.swapaxes(x, 0, 1) if self.time_major else x

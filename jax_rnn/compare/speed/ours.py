@@ -1,0 +1,57 @@
+"""This library in the race."""
+
+from collections.abc import Callable
+from inspect import signature
+from typing import Any
+
+from flax import nnx
+
+import jax_rnn.layers as layers
+from jax_rnn.compare.speed.contender import JaxContender, Weights
+from jax_rnn.compare.speed.modules import functional
+from jax_rnn.compare.speed.problem import Problem
+from jax_rnn.recurrent import Recurrent
+
+__all__ = ["build_layer", "ours"]
+
+
+def ours(problem: Problem, layer: Recurrent | None = None, device: Any = None) -> JaxContender:
+    """RNN, LSTM or GRU of this library; or ``layer``, whose weights the problem's take over."""
+    paths, with_values = functional(layer or build_layer(problem))
+    names = [torch_name(path) for path in paths]
+
+    def convert(weights: Weights) -> list[Any]:
+        return [weights[name] for name in names]
+
+    def apply(params: list[Any], x: Any, lengths: Any) -> Any:
+        return with_values(params)(x, lengths=lengths)[0]
+
+    return JaxContender(problem, apply, convert, device=device)
+
+
+def build_layer(problem: Problem, **options: Any) -> Recurrent:
+    """The layer of a setting.
+
+    Raises:
+        TypeError: an option that the layer does not take.
+    """
+    setting = problem.setting
+    kind: Callable[..., Recurrent] = getattr(layers, setting.kind)
+    unknown = options.keys() - signature(kind.__init__).parameters
+    if unknown:
+        raise TypeError(f"{setting.kind}: expected options of the layer, got {sorted(unknown)}")
+    return kind(
+        setting.I,
+        setting.H,
+        setting.layers,
+        bidirectional=setting.bidirectional,
+        dtype=setting.dtype,
+        rngs=nnx.Rngs(0),
+        **options,
+    )
+
+
+def torch_name(path: tuple[Any, ...]) -> str:
+    """``("cells", 0, "weight_ih")`` is ``"weight_ih_l0"``."""
+    direction, k, name = path
+    return f"{name}_l{k}" + ("_reverse" if direction == "reverse_cells" else "")

@@ -1,0 +1,189 @@
+"""Contenders on one problem: parity first, then all passes, in turn."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from jax_rnn.compare.speed.contender import Build, Contender, NotOfferedError
+from jax_rnn.compare.speed.problem import Pass, Problem, Setting, flop
+from jax_rnn.compare.timing import Times, interleave, timed
+
+__all__ = ["OURS", "Entry", "Row", "race"]
+
+OURS = "jax_rnn"
+REFERENCES = ("torch", OURS)
+"""Whom the others must agree with: the first that takes part."""
+
+TOLERANCES = {"float32": 1e-3, "tf32": 3e-2, "bfloat16": 1e-1, "float16": 3e-2}
+"""Of the largest difference, relative to the largest value. Rounding stays far below, a wrong
+order of the gates or a missing bias far above."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One contender in one pass.
+
+    Attributes:
+        first_seconds: of the first call, compilation included.
+        median, minimum: seconds of a call.
+        rounds: how many times it had its turn.
+        us_per_step: microseconds of the median per time step.
+        gflops: 1e9 operations of the matrix products a second, by the median.
+        ratio: its median over ours; None where we did not take part.
+    """
+
+    first_seconds: float
+    median: float
+    minimum: float
+    rounds: int
+    us_per_step: float
+    gflops: float
+    ratio: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One problem.
+
+    Attributes:
+        setting: what was computed.
+        entries: by pass and contender.
+        parity: largest relative difference of outputs and of gradients, by contender.
+        notes: by contender, in which respect it computes something else; it is timed and not
+            checked.
+        absent: by contender, why it was not timed: not installed, not offered.
+        refused: by contender, why it was not timed: it is not equal.
+    """
+
+    setting: Setting
+    entries: dict[Pass, dict[str, Entry]] = field(default_factory=dict)
+    parity: dict[str, dict[str, float]] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def race(
+    problem: Problem,
+    builders: Mapping[str, Build],
+    passes: Sequence[Pass],
+    *,
+    seconds: float,
+    least_rounds: int = 5,
+) -> Row:
+    """Build all, check all, then time every pass, the contenders in turn.
+
+    Args:
+        problem: given to every contender.
+        builders: by name.
+        passes: what is timed.
+        seconds: for each contender and pass, about.
+        least_rounds: so many, however long they take.
+    """
+    row = Row(problem.setting)
+    contenders: dict[str, Contender] = {}
+    for name, build in builders.items():
+        try:
+            contenders[name] = build(problem)
+        except NotOfferedError as reason:
+            row.absent[name] = str(reason)
+        except ModuleNotFoundError as error:
+            row.absent[name] = f"{error.name} is not installed"
+    first = _check(problem, builders, contenders, row)
+    for kind in passes:
+        if kind == "step":
+            for name, contender in contenders.items():
+                first[name, kind], _ = timed(lambda contender=contender: contender.run("step"))
+        calls = {name: _call(contender, kind) for name, contender in contenders.items()}
+        found = interleave(calls, seconds=seconds, least_rounds=least_rounds)
+        work = flop(problem, kind)
+        row.entries[kind] = {
+            name: _entry(times, first[name, kind], work, found.get(OURS), problem.setting.T)
+            for name, times in found.items()
+        }
+    return row
+
+
+def _check(
+    problem: Problem, builders: Mapping[str, Build], contenders: dict[str, Contender], row: Row
+) -> dict[tuple[str, Pass], float]:
+    """Run both passes of all once, and drop those apart. Seconds of the first calls."""
+    first: dict[tuple[str, Pass], float] = {}
+    found: dict[str, _Values] = {}
+    for name, contender in contenders.items():
+        first[name, "forward"], output = timed(lambda c=contender: c.run("forward"))
+        first[name, "backward"], result = timed(lambda c=contender: c.run("backward"))
+        found[name] = _Values(contender.output(output), contender.gradients(result))
+        if contender.note:
+            row.notes[name] = contender.note
+    reference = next((name for name in REFERENCES if name in contenders), next(iter(found), ""))
+    tolerance = TOLERANCES[problem.setting.precision]
+    for name, contender in list(contenders.items()):
+        if name == reference or contender.note:
+            continue
+        expected = _expected(problem, builders[reference], found[reference], contender)
+        apart = found[name].apart(expected, problem.lengths)
+        row.parity[name] = apart
+        for what, difference in apart.items():
+            if not difference <= tolerance:  # NaN is apart too
+                row.refused[name] = (
+                    f"its {what} differ from those of {reference} by {difference:.1e}, "
+                    f"more than {tolerance:g}"
+                )
+                contenders.pop(name, None)
+    return first
+
+
+@dataclass(frozen=True)
+class _Values:
+    output: np.ndarray
+    gradients: dict[str, np.ndarray]
+
+    def apart(self, other: "_Values", lengths: np.ndarray | None) -> dict[str, float]:
+        counts = np.ones(self.output.shape[:2], bool)
+        if lengths is not None:
+            counts = np.arange(self.output.shape[1]) < lengths[:, None]
+        if self.output.shape != other.output.shape:
+            return {"outputs": float("inf")}
+        names = other.gradients.keys()
+        gradients = [_apart(self.gradients[name], other.gradients[name]) for name in names]
+        return {
+            "outputs": _apart(self.output[counts], other.output[counts]),
+            "gradients": float(np.max(gradients)),
+        }
+
+
+def _expected(problem: Problem, build: Build, values: _Values, contender: Contender) -> _Values:
+    """What the reference computes from the weights that the contender has."""
+    weights = {name: np.asarray(w) for name, w in contender.given(problem.weights).items()}
+    if all(np.array_equal(weights[name], w) for name, w in problem.weights.items()):
+        return values
+    reference = build(problem.with_weights(weights))
+    output = reference.output(reference.run("forward"))
+    taken: Any = reference.gradients(reference.run("backward"))
+    _, back = jax.vjp(lambda w: dict(contender.given(w)), dict(problem.weights))
+    taken = back(taken)[0]
+    return _Values(output, {name: np.asarray(grad) for name, grad in taken.items()})
+
+
+def _apart(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.max(np.abs(found - expected)) / max(float(np.max(np.abs(expected))), 1e-30))
+
+
+def _call(contender: Contender, kind: Pass) -> Callable[[], Any]:
+    return lambda: contender.run(kind)
+
+
+def _entry(times: Times, first: float, work: float, ours: Times | None, steps: int) -> Entry:
+    return Entry(
+        first_seconds=first,
+        median=times.median,
+        minimum=times.minimum,
+        rounds=len(times.seconds),
+        us_per_step=1e6 * times.median / steps,
+        gflops=work / times.median / 1e9,
+        ratio=None if ours is None else times.median / ours.median,
+    )
