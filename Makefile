@@ -2,9 +2,10 @@
 
 PYTHON ?= python3
 VENV := .venv
+BENCH := .venv-bench
 RUN := $(VENV)/bin/python -m
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test lint bench setup clean
 
 demo: $(VENV)/ready
 	@$(VENV)/bin/jax-rnn compare ihello
@@ -19,6 +20,9 @@ lint: $(VENV)/ready
 	$(RUN) ruff format --check .
 	$(RUN) pyright
 
+bench: $(BENCH)/ready
+	$(BENCH)/bin/python -m benchmarks $(BENCHMARKS)
+
 setup: $(VENV)/ready
 
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -29,5 +33,12 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	@$(RUN) pip install -qq --disable-pip-version-check --constraint constraints.txt --editable ".[torch,plot,tensorboard,dev]"
 	@touch $@
 
+$(BENCH)/ready: pyproject.toml constraints.txt benchmarks/requirements.txt
+	@echo "Setting up $(BENCH) with torch, Flax, haiku, equinox and Keras; this takes a minute or two."
+	@$(PYTHON) -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt \
+	  --editable ".[torch,plot]" --requirement benchmarks/requirements.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(BENCH) build *.egg-info

@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
+from jax_rnn.commands.bench import bench
 from jax_rnn.commands.compare import compare
 from jax_rnn.commands.lessons import doctor, lessons
 from jax_rnn.commands.runs import evaluate, export, sample
@@ -25,6 +26,7 @@ COMMANDS = {
     "train": train,
     "compare": compare,
     "sweep": sweep,
+    "bench": bench,
     "sample": sample,
     "eval": evaluate,
     "export": export,

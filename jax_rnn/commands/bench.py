@@ -58,8 +58,6 @@ def bench(
         raise UsageError(f"--seconds: expected more than 0, got {seconds:g}")
     from functools import partial
 
-    import jax
-
     from jax_rnn.compare.environment import environment
     from jax_rnn.compare.outputs import check_outputs
     from jax_rnn.compare.speed.ceiling import measure_ceiling
@@ -73,7 +71,6 @@ def bench(
 
     check_outputs({"--json": json})
     where = choose(device)
-    jax.config.update("jax_enable_compilation_cache", False)  # the first call shall compile
     setting = Setting(
         layer,
         *setting_shape,

@@ -5,19 +5,20 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["write_json"]
+__all__ = ["plain", "write_json"]
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Rows become objects; floats keep six digits, which is more than a clock has."""
-    path.write_text(json.dumps(_plain(value), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    path.write_text(json.dumps(plain(value), indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Made of dicts, lists and values."""
     if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
+        return plain(asdict(value))
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return float(f"{value:.6g}") if isinstance(value, float) else value

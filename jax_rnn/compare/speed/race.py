@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jax_rnn.compare.speed.afresh import compiled_afresh
 from jax_rnn.compare.speed.contender import Build, Contender, NotOfferedError
 from jax_rnn.compare.speed.problem import Pass, Problem, Setting, flop
 from jax_rnn.compare.timing import Times, interleave, timed
@@ -92,11 +93,11 @@ def race(
             row.absent[name] = str(reason)
         except ModuleNotFoundError as error:
             row.absent[name] = f"{error.name} is not installed"
-    first = _check(problem, builders, contenders, row)
+    with compiled_afresh():
+        first = _check(problem, builders, contenders, row)
+        for name, contender in contenders.items() if "step" in passes else ():
+            first[name, "step"], _ = timed(_call(contender, "step"))
     for kind in passes:
-        if kind == "step":
-            for name, contender in contenders.items():
-                first[name, kind], _ = timed(lambda contender=contender: contender.run("step"))
         calls = {name: _call(contender, kind) for name, contender in contenders.items()}
         found = interleave(calls, seconds=seconds, least_rounds=least_rounds)
         work = flop(problem, kind)
@@ -114,8 +115,8 @@ def _check(
     first: dict[tuple[str, Pass], float] = {}
     found: dict[str, _Values] = {}
     for name, contender in contenders.items():
-        first[name, "forward"], output = timed(lambda c=contender: c.run("forward"))
-        first[name, "backward"], result = timed(lambda c=contender: c.run("backward"))
+        first[name, "forward"], output = timed(_call(contender, "forward"))
+        first[name, "backward"], result = timed(_call(contender, "backward"))
         found[name] = _Values(contender.output(output), contender.gradients(result))
         if contender.note:
             row.notes[name] = contender.note

@@ -1,0 +1,195 @@
+"""How fast the layers are, beside torch, Flax, haiku, equinox and Keras; and the lecture.
+
+    make bench                                     everything, a quarter of an hour
+    python -m benchmarks --quick                   small rows, two minutes
+    python -m benchmarks --rows 64,256,256,256 --kinds LSTM --passes step --peers torch flax.nnx
+    python -m benchmarks --sections lecture        ihello warm, cold and from 10,000 seeds
+    python -m benchmarks --device gpu --json gpu.json
+
+All contenders run in this one process from the same weights, must agree before the clock starts,
+and then take turns: each once a round, every round beginning with another. Libraries that are not
+installed are named and left out; benchmarks/requirements.txt holds them all.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+SECTIONS = ("layers", "lecture", "memory")
+KINDS = ("RNN", "LSTM", "GRU")
+PASSES = ("forward", "backward", "step")
+PEERS = ("torch", "flax.nnx", "flax.linen", "haiku", "equinox", "keras")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _complete(_parser().parse_args(arguments))
+    options.threads = _use_threads(options.threads)
+    if options.device == "cpu":
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    from rich.console import Console
+
+    from jax_rnn.devices import DeviceError, choose
+
+    errors = Console(stderr=True)
+    try:
+        device = choose(options.device)
+        result = run(options, device, errors)
+    except (DeviceError, ValueError) as error:
+        errors.print(f"error: {error}", style="bold red", highlight=False, soft_wrap=True)
+        return 2 if isinstance(error, ValueError) else 1
+    _finish(result, options)
+    return 1 if any(row.refused for row in result["rows"]) else 0
+
+
+def run(options: argparse.Namespace, device: Any, errors: Any) -> dict[str, Any]:
+    """Everything that was asked for. ValueError: a row that there is not."""
+    import jax
+
+    from benchmarks.environment import environment
+    from benchmarks.lecture import lecture
+    from benchmarks.memory import memory
+    from benchmarks.peers import builders
+    from benchmarks.rows import FLASHRNN, NAMES, QUICK, settings, shape_name
+    from benchmarks.summary import summarise
+    from jax_rnn.compare.speed.ceiling import measure_ceiling
+    from jax_rnn.compare.speed.problem import Problem
+    from jax_rnn.compare.speed.race import race
+
+    began = time.perf_counter()
+    gpu = options.device == "gpu"
+    every = (*NAMES, shape_name(FLASHRNN)) if gpu else NAMES
+    names = options.rows or (QUICK if options.quick else every)
+    sections = options.sections or _sections(options.quick, gpu)
+    wanted = list(settings(names, options.kinds, options.device))
+    result: dict[str, Any] = {
+        "environment": environment(options.threads),
+        "rows": [],
+        "ceiling": {},
+        "lecture": [],
+        "memory": [],
+    }
+
+    def say(words: str) -> None:
+        elapsed = time.perf_counter() - began
+        errors.print(f"{elapsed:5.0f} s  {words}", highlight=False, soft_wrap=True, markup=False)
+
+    def ceiling() -> None:
+        found = measure_ceiling(0.3 if options.quick else 1.0, device=device)
+        for name, value in found.items():
+            result["ceiling"][name] = max(value, result["ceiling"].get(name, 0.0))
+
+    if "layers" in sections:
+        ceiling()
+        for k, setting in enumerate(wanted, 1):
+            say(f"{k} of {len(wanted)}: {setting.title}")
+            problem = Problem.draw(setting)
+            entrants = builders(setting, options.peers, options.device)
+            row = race(problem, entrants, options.passes, seconds=options.seconds)
+            for name, reason in row.refused.items():
+                say(f"refused: {name}, {reason}")
+            result["rows"].append(row)
+            jax.clear_caches()
+        ceiling()
+    if "lecture" in sections:
+        say("the lecture")
+        result["lecture"] = list(
+            lecture(rounds=5 if options.quick else 20, processes=0 if options.quick else 5)
+        )
+    if "memory" in sections:
+        say("memory")
+        result["memory"] = list(memory())
+    result["summary"] = summarise(result["rows"], PEERS[1:])
+    result["seconds"] = time.perf_counter() - began
+    result["options"] = {
+        name: value for name, value in vars(options).items() if name not in ("json", "plot")
+    }
+    return result
+
+
+def _sections(quick: bool, gpu: bool) -> tuple[str, ...]:
+    if gpu:
+        return ("layers",)
+    return ("layers", "lecture") if quick else SECTIONS
+
+
+def _use_threads(threads: int | None) -> int:
+    """As many for JAX, which takes what the process may use, as for torch."""
+    if threads and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    free = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return free or 1
+    torch.set_num_threads(free or 1)
+    return free or 1
+
+
+def _finish(result: dict[str, Any], options: argparse.Namespace) -> None:
+    """Tables on the terminal, and the files."""
+    from rich.console import Console
+
+    from benchmarks.tables import show
+    from jax_rnn.compare.speed.files import plain, write_json
+
+    result = plain(result)
+    show(result)
+    console = Console()
+    absent = {f"{n}: {why}": None for row in result["rows"] for n, why in row["absent"].items()}
+    for line in absent:
+        console.print(f"not timed: {line}", highlight=False, soft_wrap=True)
+    for path in (options.json, options.plot):
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+    if options.json:
+        write_json(options.json, result)
+        console.print(f"written: {options.json}", highlight=False, soft_wrap=True)
+    if options.plot and result["rows"]:
+        from benchmarks.plot import plot
+
+        plot(result, options.plot)
+        console.print(f"written: {options.plot}", highlight=False, soft_wrap=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--quick", action="store_true", help="small rows, short turns, about two minutes")
+    add("--rows", nargs="+", metavar="ROW", help="B,T,I,H, or ragged, or custom; all by default")
+    add("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    add("--passes", nargs="+", choices=PASSES, default=list(PASSES))
+    add("--peers", nargs="*", choices=PEERS, default=list(PEERS))
+    add("--sections", nargs="+", choices=SECTIONS, help="all by default; layers on a GPU")
+    add("--seconds", type=float, help="for each contender and pass, about; at least five rounds")
+    add("--threads", type=int, help="of both frameworks; as many as cores by default")
+    add("--device", choices=("cpu", "gpu"), default="cpu")
+    add("--json", type=Path, help="results/speed.json for all rows, else nowhere by default")
+    add("--plot", type=Path, help="likewise")
+    return parser
+
+
+def _complete(options: argparse.Namespace) -> argparse.Namespace:
+    """Seconds, and where the results of a whole run go."""
+    if options.seconds is None:
+        options.seconds = 0.2 if options.quick else 0.6
+    whole = not (options.quick or options.rows or options.sections)
+    whole = whole and set(options.kinds) == set(KINDS) and set(options.passes) == set(PASSES)
+    if whole:
+        name = "speed" if options.device == "cpu" else f"speed_{options.device}"
+        options.json = options.json or RESULTS / f"{name}.json"
+        options.plot = options.plot or RESULTS / f"{name}.png"
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

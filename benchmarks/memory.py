@@ -1,0 +1,137 @@
+"""Memory and time of a training step of an LSTM, each variant in a process of its own.
+
+python -m benchmarks.memory sequential 1000
+"""
+
+import argparse
+import json
+import math
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["STEPS", "VARIANTS", "memory"]
+
+VARIANTS = ("auto", "checkpoint", "sequential")
+"""The layer's own choice; with checkpoints; the plain scan, differentiated by JAX."""
+
+STEPS = (1_000, 10_000)
+SIZES = {"B": 64, "I": 256, "H": 256}
+
+ROOT = Path(__file__).parents[1]
+
+SHARE = 0.8
+"""Of the memory that is free now: what needs more is not started."""
+
+
+def memory(
+    steps: Sequence[int] = STEPS,
+    sizes: dict[str, int] = SIZES,
+    variants: Sequence[str] = VARIANTS,
+) -> Iterator[dict[str, Any]]:
+    """Rows ``{"variant", "T", "temporaries", "peak", "seconds", "failure"}``, in bytes.
+
+    ``temporaries`` is what XLA plans for the program, ``peak`` the most that the process held
+    beyond what it held after its imports; compilation, weights and inputs are part of it.
+    """
+    for count in steps:
+        for variant in variants:
+            command = [sys.executable, "-m", "benchmarks.memory", variant, str(count)]
+            command += [str(sizes[name]) for name in ("B", "I", "H")]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+            row: dict[str, Any] = {"variant": variant, "T": count, "failure": None}
+            lines = done.stdout.splitlines()
+            if done.returncode == 0 and lines:
+                row |= json.loads(lines[-1])
+            else:
+                said = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
+                row["failure"] = "does not fit" if done.returncode < 0 else said[:200]
+            yield row
+
+
+def measure(variant: str, sizes: tuple[int, int, int, int]) -> dict[str, Any]:
+    """In this process, which should be fresh."""
+    from jax_rnn.compare.speed.ours import build_layer, ours
+    from jax_rnn.compare.speed.problem import Problem, Setting
+    from jax_rnn.compare.timing import timed
+
+    baseline = _peak()
+    options: dict[str, Any] = {
+        "auto": {},
+        "checkpoint": {"checkpoint_every": math.isqrt(sizes[1])},
+        "sequential": {"scan": "sequential"},
+    }[variant]
+    problem = Problem.draw(Setting("LSTM", *sizes))
+    try:
+        layer = build_layer(problem, **options)
+    except TypeError as error:
+        return {"failure": str(error)}
+    contender = ours(problem, layer)
+    temporaries = contender.compiled("step").memory_analysis().temp_size_in_bytes
+    if temporaries > SHARE * free_memory():
+        return {
+            "temporaries": temporaries,
+            "failure": f"does not fit: {temporaries / 2**30:.1f} GiB",
+        }
+    _bound_memory()
+    try:
+        contender.run("step")
+        seconds = [timed(lambda: contender.run("step"))[0] for _ in range(3)]
+    except (MemoryError, RuntimeError) as error:
+        return {"temporaries": temporaries, "failure": f"does not fit: {str(error)[:80]}"}
+    return {
+        "temporaries": temporaries,
+        "peak": _peak() - baseline,
+        "seconds": statistics.median(seconds),
+    }
+
+
+def _peak() -> int:
+    """The most that this process held; ru_maxrss begins at what the parent held, on Linux."""
+    if (held := _kilobytes("/proc/self/status", "VmHWM:")) is not None:
+        return held * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _kilobytes(file: str, field: str) -> int | None:
+    path = Path(file)
+    lines = path.read_text().splitlines() if path.exists() else []
+    return next((int(line.split()[1]) for line in lines if line.startswith(field)), None)
+
+
+def free_memory() -> float:
+    """Bytes that a process can still have; unbounded where the system does not say."""
+    free = _kilobytes("/proc/meminfo", "MemAvailable:")
+    return math.inf if free is None else free * 1024.0
+
+
+def _bound_memory() -> None:
+    """An allocation beyond what is free fails here, and not somewhere else on the machine."""
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        virtual = int(statm.read_text().split()[0]) * resource.getpagesize()
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (virtual + int(0.95 * free_memory()), hard))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.memory",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("variant", choices=VARIANTS)
+    parser.add_argument("T", type=int)
+    for name, size in SIZES.items():
+        parser.add_argument(name, type=int, nargs="?", default=size)
+    options = parser.parse_args()
+    sizes = (options.B, options.T, options.I, options.H)
+    print(json.dumps(measure(options.variant, sizes)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""The race: equal before timed, in turn, and what it says of those who cannot take part."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import __main__ as benchmarks
+from benchmarks.memory import memory
+from benchmarks.peers import PEERS, builders
+from benchmarks.rows import NAMES, settings
+from benchmarks.summary import BEST_JAX, summarise
+from benchmarks.tables import markdown
+from jax_rnn import cli
+from jax_rnn.compare.speed.files import plain
+from jax_rnn.compare.speed.ours import ours
+from jax_rnn.compare.speed.problem import PASSES, Problem, Setting, flop
+from jax_rnn.compare.speed.race import Entry, Row, race
+from jax_rnn.compare.timing import interleave
+
+pytest.importorskip("torch")
+
+ROOT = Path(__file__).parents[1]
+TINY = Setting("GRU", 3, 5, 4, 6)
+
+
+# Taking turns
+
+
+def test_each_has_its_turn_in_every_round_and_another_begins(monkeypatch):
+    monkeypatch.setattr("jax_rnn.compare.timing.TURN", 0.0)
+    monkeypatch.setattr("jax_rnn.compare.timing.SETTLE", 0.0)
+    said = []
+    calls = {name: (lambda name=name: said.append(name)) for name in "abc"}
+    times = interleave(calls, seconds=0.0, least_rounds=3)
+    assert "".join(said[-9:]) == "abcbcacab"
+    assert {name: len(of.seconds) for name, of in times.items()} == {"a": 3, "b": 3, "c": 3}
+    assert all(0 <= of.minimum <= of.median for of in times.values())
+
+
+# What is computed
+
+
+def test_flop_counts_the_products_of_steps_that_count():
+    plain_row = Problem.draw(Setting("LSTM", 2, 7, 3, 5))
+    forward = 2 * 2 * 7 * 4 * 5 * (3 + 5)
+    assert flop(plain_row, "forward") == forward
+    assert flop(plain_row, "step") == flop(plain_row, "backward") == 3 * forward - 2 * 14 * 20 * 3
+    ragged = Problem.draw(Setting("LSTM", 2, 7, 3, 5, ragged=True))
+    assert flop(ragged, "forward") == forward * ragged.lengths.sum() / 14
+
+
+def test_the_rows_are_those_of_the_table():
+    every = list(settings(NAMES, ("RNN", "LSTM", "GRU")))
+    assert len(every) == 18 + 2 + 2
+    assert len({setting.title for setting in every}) == len(every)
+    with pytest.raises(ValueError, match="there is no row '1,2'"):
+        list(settings(["1,2"], ("RNN",)))
+
+
+# Equal, then timed
+
+
+@pytest.fixture(scope="module")
+def raced():
+    return race(Problem.draw(TINY), builders(TINY, ["torch", "flax.nnx"]), PASSES, seconds=0.01)
+
+
+def test_all_are_checked_and_timed_in_all_passes(raced):
+    assert raced.refused == {}
+    assert raced.parity.keys() == {"jax_rnn", "flax.nnx"}
+    assert all(
+        difference < 1e-5 for apart in raced.parity.values() for difference in apart.values()
+    )
+    assert tuple(raced.entries) == PASSES
+    for entries in raced.entries.values():
+        assert entries.keys() == {"jax_rnn", "torch", "flax.nnx"}
+        assert entries["jax_rnn"].ratio == 1
+        for entry in entries.values():
+            assert 0 < entry.minimum <= entry.median and entry.rounds >= 5
+            assert entry.us_per_step == pytest.approx(1e6 * entry.median / TINY.T)
+
+
+@pytest.mark.parametrize("name", ["weight_hh_l0", "bias_hh_l0"])
+def test_one_with_other_weights_is_refused_before_timing(name):
+    def build(problem):
+        gates = np.split(problem.weights[name], 3)
+        swapped = np.concatenate([gates[1], gates[0], gates[2]])
+        return ours(problem.with_weights({**problem.weights, name: swapped}))
+
+    entrants = builders(TINY, ["torch"]) | {"swapped": build}
+    row = race(Problem.draw(TINY), entrants, ("forward",), seconds=0.01)
+    assert "differ from those of torch" in row.refused["swapped"]
+    assert row.entries["forward"].keys() == {"jax_rnn", "torch"}
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        Setting("LSTM", 3, 5, 4, 6, 2, bidirectional=True, ragged=True),
+        Setting("LSTM", 3, 5, 4, 6, custom=True),
+    ],
+    ids=["ragged", "custom"],
+)
+def test_stacks_and_cells_of_a_user_are_equal_too(setting):
+    entrants = builders(setting, ["torch", "flax.nnx"])
+    row = race(Problem.draw(setting), entrants, (), seconds=0.01)
+    assert row.refused == row.absent == {}
+    assert len(row.parity) == len(entrants) - 1
+
+
+def test_a_library_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "haiku", None)
+    row = race(Problem.draw(TINY), builders(TINY, ["haiku"]), (), seconds=0.01)
+    assert row.absent == {"haiku": "haiku is not installed"}
+
+
+# Sections
+
+
+def test_a_process_tells_the_memory_of_a_training_step():
+    (row,) = list(memory([7], {"B": 2, "I": 3, "H": 4}, variants=["auto"]))
+    assert row["variant"] == "auto" and row["T"] == 7 and row["failure"] is None
+    assert 0 < row["temporaries"] < 1e6 and row["peak"] > 0 and row["seconds"] > 0
+
+
+# What is said of it
+
+
+def test_summary_counts_losses_and_leaves_out_other_equations():
+    def entry(ratio):
+        return Entry(1.0, 1.0, 1.0, 5, 1.0, 1.0, ratio)
+
+    row = Row(
+        TINY,
+        entries={
+            "step": {
+                "jax_rnn": entry(1.0),
+                "torch": entry(4.0),
+                "keras": entry(0.5),
+                "equinox": entry(2.0),
+                "haiku": entry(0.1),
+            }
+        },
+        notes={"haiku": "resets before the product"},
+    )
+    found = summarise([row, row], ["keras", "equinox", "haiku"])
+    assert found.keys() == {"torch", "keras", "equinox", BEST_JAX}
+    assert found["torch"]["all"]["geometric_mean"] == pytest.approx(4)
+    assert found[BEST_JAX]["step"] == {
+        "geometric_mean": pytest.approx(0.5),
+        "least": 0.5,
+        "rows": 2,
+        "we_are_slower": 2,
+    }
+    rows = plain([row])
+    lines = markdown({"rows": rows, "ceiling": {"jax": 2.0}, "summary": found}).splitlines()
+    (line,) = [line for line in lines if TINY.title in line]
+    assert "**0.50**" in line and "4.00" in line and r"**0.10**" in line
+
+
+# The commands
+
+
+def test_a_small_run_writes_tables_json_and_a_plot(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr("benchmarks.rows.SHAPES", ((1, 6, 5, 5),))
+    monkeypatch.setattr("jax_rnn.compare.speed.ceiling.SIZES", (64,))
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    monkeypatch.setattr(benchmarks, "_use_threads", lambda threads: 1)
+    json_file, plot_file = tmp_path / "new" / "speed.json", tmp_path / "speed.png"
+    words = "--rows 1,6,5,5 --kinds RNN --passes forward --peers torch --seconds 0.01"
+    words += f" --sections layers --json {json_file} --plot {plot_file}"
+    assert benchmarks.main(words.split()) == 0
+    assert "RNN (1,6,5,5)" in capsys.readouterr().out
+    result = json.loads(json_file.read_text())
+    assert result.keys() == {
+        "environment",
+        "options",
+        "rows",
+        "ceiling",
+        "lecture",
+        "memory",
+        "summary",
+        "seconds",
+    }
+    assert result["rows"][0]["setting"] == plain(Setting("RNN", 1, 6, 5, 5))
+    assert result["summary"]["torch"]["forward"]["rows"] == 1
+    assert result["environment"]["dm-haiku"] and result["environment"]["threads"]
+    assert plot_file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_a_gpu_it_says_so(capsys, monkeypatch):
+    monkeypatch.setattr("jax_rnn.devices.available", lambda: {"cpu": [object()]})
+    monkeypatch.setattr(benchmarks, "_use_threads", lambda threads: 1)
+    assert benchmarks.main(["--device", "gpu"]) == 1
+    said = capsys.readouterr().err
+    assert "expected a device of kind 'gpu', but JAX finds only: cpu (1)" in said
+
+
+def test_help_has_examples():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--help"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "python -m benchmarks --quick" in done.stdout
+    assert all(name in done.stdout for name in PEERS)
+
+
+def test_jax_rnn_bench_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("jax_rnn.compare.speed.ceiling.SIZES", (64,))
+    path = tmp_path / "bench.json"
+    words = "bench --layer RNN --shape 3,5,4,6 --pass forward --seconds 0.01"
+    cli.main([*words.split(), "--json", str(path)])
+    said = capsys.readouterr().out
+    assert "RNN (3,5,4,6): equal before timing" in said and "torch" in said
+    result = json.loads(path.read_text())
+    assert result["row"]["entries"]["forward"].keys() == {"jax_rnn", "torch"}
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        ("--shape 3,5", "--shape: expected four sizes like 32,35,200,200, got '3,5'"),
+        ("--layers 0", "--layers: expected at least 1, got 0"),
+        ("--seconds 0", "--seconds: expected more than 0, got 0"),
+    ],
+)
+def test_jax_rnn_bench_refuses(words, wrong, capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main(["bench", *words.split()])
+    assert left.value.code == 2
+    assert wrong in capsys.readouterr().err
