@@ -24,7 +24,7 @@ Cells = list[list[str]]
 LEGEND = (
     "Times are medians of ours; peers are their median over ours, in bold where they are faster. "
     "ceiling: share of the fastest matrix product measured in this run. "
-    "compile: our first call. * computes something else and is not checked"
+    "compile: our first call. † computes something else and is not checked"
 )
 
 
@@ -95,7 +95,7 @@ def _ratio(entry: dict[str, Any] | None, other: bool) -> str:
         return "-"
     ratio = entry["ratio"]
     text = f"{ratio:.2f}" if ratio < 10 else f"{ratio:,.0f}"
-    return (f"**{text}**" if ratio < 1 else text) + "*" * other
+    return (f"**{text}**" if ratio < 1 else text) + "†" * other
 
 
 def _summary(summary: dict[str, Any]) -> Cells:
@@ -173,10 +173,7 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def _line(cells: list[str]) -> str:
-    def escape(cell: str) -> str:
-        return cell if cell.startswith("**") else cell.replace("*", r"\*")
-
-    return "| " + " | ".join(map(escape, cells)) + " |"
+    return "| " + " | ".join(cells) + " |"
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +36,15 @@ def test_each_has_its_turn_in_every_round_and_another_begins(monkeypatch):
     monkeypatch.setattr("jax_rnn.compare.timing.SETTLE", 0.0)
     said = []
     calls = {name: (lambda name=name: said.append(name)) for name in "abc"}
-    times = interleave(calls, seconds=0.0, least_rounds=3)
+    times = interleave(calls, seconds=1e-4, least_rounds=3, most_rounds=3)
     assert "".join(said[-9:]) == "abcbcacab"
     assert {name: len(of.seconds) for name, of in times.items()} == {"a": 3, "b": 3, "c": 3}
     assert all(0 <= of.minimum <= of.median for of in times.values())
+
+
+def test_who_takes_very_long_has_fewer_rounds():
+    times = interleave({"slow": lambda: time.sleep(0.01)}, seconds=1e-4, least_rounds=5)
+    assert len(times["slow"].seconds) == 1
 
 
 # What is computed
@@ -159,7 +165,7 @@ def test_summary_counts_losses_and_leaves_out_other_equations():
     rows = plain([row])
     lines = markdown({"rows": rows, "ceiling": {"jax": 2.0}, "summary": found}).splitlines()
     (line,) = [line for line in lines if TINY.title in line]
-    assert "**0.50**" in line and "4.00" in line and r"**0.10**" in line
+    assert "**0.50**" in line and "4.00" in line and "**0.10**†" in line
 
 
 # The commands
@@ -208,6 +214,14 @@ def test_help_has_examples():
     assert done.returncode == 0
     assert "python -m benchmarks --quick" in done.stdout
     assert all(name in done.stdout for name in PEERS)
+
+
+def test_jax_rnn_bench_shows_examples(capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main(["bench", "--help"])
+    assert left.value.code == 0
+    said = capsys.readouterr().out
+    assert "$ jax-rnn bench --layer GRU" in said and "--pass" in said
 
 
 def test_jax_rnn_bench_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsys):

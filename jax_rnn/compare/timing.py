@@ -72,6 +72,9 @@ def torch_on_one_thread() -> Iterator[None]:
 TURN = 0.003
 """Seconds of a turn at least: a call that is shorter is repeated in it."""
 
+PATIENCE = 20
+"""Times the seconds asked for, after which no further round begins."""
+
 SETTLE = 0.005
 """Seconds between turns, in which the threads of the last contender stop spinning."""
 
@@ -114,14 +117,16 @@ def interleave(
     Args:
         calls: by name.
         seconds: for each call, about.
-        least_rounds, most_rounds: bounds of how many.
+        least_rounds, most_rounds: bounds of how many. Where the least would take many times as
+            long as was asked for, fewer are made.
     """
     names = list(calls)
     found = {name: Times() for name in names}
     repeats = {name: _repeats(calls[name]) for name in names}
     start = time.perf_counter()
     for k in range(most_rounds if names else 0):
-        if k >= least_rounds and time.perf_counter() - start > seconds * len(names):
+        spent = (time.perf_counter() - start) / (seconds * len(names))
+        if (k >= least_rounds and spent > 1) or (k > 0 and spent > PATIENCE):
             break
         for name in names[k % len(names) :] + names[: k % len(names)]:
             call, count = calls[name], repeats[name]
@@ -136,7 +141,9 @@ def interleave(
 
 
 def _repeats(call: Callable[[], object]) -> int:
-    once = min(timed(call)[0] for _ in range(2))
+    once, _ = timed(call)
+    if once < TURN:
+        once = min(once, timed(call)[0])
     return max(1, round(TURN / once))
 
 
