@@ -16,6 +16,7 @@ from jax_rnn.cells.projected_lstm import ProjectedLSTMCell
 from jax_rnn.cells.rnn import RNNCell
 from jax_rnn.initializers import Init
 from jax_rnn.recurrent import Recurrent
+from jax_rnn.scans.choice import Scan
 from jax_rnn.typing import DTypeLike
 
 __all__ = ["GRU", "LSTM", "RNN"]
@@ -44,6 +45,8 @@ class RNN(Recurrent):
         init: Init = "torch",
         dtype: DTypeLike | None = None,
         unroll: int = 1,
+        scan: Scan = "auto",
+        checkpoint_every: int | None = None,
         rngs: nnx.Rngs,
     ):
         _refuse_projection(proj_size)
@@ -58,7 +61,14 @@ class RNN(Recurrent):
         )
         check_count("unroll", unroll)
         layers = _stack(cell, input_size, num_layers, bidirectional, dropout)
-        super().__init__(*layers, batch_first=batch_first, dropout=dropout, unroll=unroll)
+        super().__init__(
+            *layers,
+            batch_first=batch_first,
+            dropout=dropout,
+            unroll=unroll,
+            scan=scan,
+            checkpoint_every=checkpoint_every,
+        )
         self.nonlinearity = nonlinearity
         self.bias = bias
 
@@ -86,6 +96,8 @@ class LSTM(Recurrent):
         init: Init = "torch",
         dtype: DTypeLike | None = None,
         unroll: int = 1,
+        scan: Scan = "auto",
+        checkpoint_every: int | None = None,
         rngs: nnx.Rngs,
     ):
         kind = partial(ProjectedLSTMCell, proj_size=proj_size)
@@ -94,7 +106,14 @@ class LSTM(Recurrent):
         cell = partial(kind, hidden_size=hidden_size, bias=bias, init=init, dtype=dtype, rngs=rngs)
         check_count("unroll", unroll)
         layers = _stack(cell, input_size, num_layers, bidirectional, dropout)
-        super().__init__(*layers, batch_first=batch_first, dropout=dropout, unroll=unroll)
+        super().__init__(
+            *layers,
+            batch_first=batch_first,
+            dropout=dropout,
+            unroll=unroll,
+            scan=scan,
+            checkpoint_every=checkpoint_every,
+        )
         self.bias = bias
         self.proj_size = proj_size
 
@@ -123,6 +142,8 @@ class GRU(Recurrent):
         init: Init = "torch",
         dtype: DTypeLike | None = None,
         unroll: int = 1,
+        scan: Scan = "auto",
+        checkpoint_every: int | None = None,
         rngs: nnx.Rngs,
     ):
         _refuse_projection(proj_size)
@@ -136,7 +157,14 @@ class GRU(Recurrent):
         )
         check_count("unroll", unroll)
         layers = _stack(cell, input_size, num_layers, bidirectional, dropout)
-        super().__init__(*layers, batch_first=batch_first, dropout=dropout, unroll=unroll)
+        super().__init__(
+            *layers,
+            batch_first=batch_first,
+            dropout=dropout,
+            unroll=unroll,
+            scan=scan,
+            checkpoint_every=checkpoint_every,
+        )
         self.bias = bias
         self.reset_after = reset_after
 

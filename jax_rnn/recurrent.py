@@ -11,7 +11,7 @@ from flax import nnx
 
 from jax_rnn.arguments import check_count, check_rate
 from jax_rnn.cells.base import Cell
-from jax_rnn.scans.sequential import sequential
+from jax_rnn.scans.choice import Scan, check_scan, chosen, run
 from jax_rnn.sequences import check_lengths, lengths_to_mask
 from jax_rnn.typing import Array, Float, describe
 
@@ -51,13 +51,19 @@ class Recurrent(nnx.Module):
         dropout: the rate at which outputs of every layer but the last are dropped while training;
             ``layer.eval()`` and ``layer.train()`` switch it, as in torch.
         unroll: steps per iteration of the compiled loop.
+        scan: how cells run over time: ``"gated"``, fast, for every ``GatedCell``; ``"sequential"``,
+            the definition, for any cell; ``"auto"``, the first where it serves. ``chosen_scans``
+            says which it is. All give the same values and derivatives.
+        checkpoint_every: for long sequences, keep one carry in so many steps and compute what lies
+            between again in the backward pass; None keeps all that the gradient needs.
 
     Raises:
         TypeError: something that is no ``Cell``; an ``hx`` of the wrong kind; lengths that are no
             integers; a dropout that is no number.
         ValueError: cells whose sizes do not meet; inputs, states or lengths of the wrong rank,
             size, dtype or value; a sequence without steps; a dropout outside [0, 1]; dropout
-            without ``rngs``. All before anything is compiled.
+            without ``rngs``; an unknown scan, or ``"gated"`` for a cell that it does not
+            serve. All before anything is compiled.
     """
 
     def __init__(
@@ -66,16 +72,21 @@ class Recurrent(nnx.Module):
         batch_first: bool = False,
         dropout: float = 0.0,
         unroll: int = 1,
+        scan: Scan = "auto",
+        checkpoint_every: int | None = None,
     ):
         pairs = [layer if isinstance(layer, tuple) else (layer,) for layer in layers]
         check_rate("dropout", dropout)
         check_count("unroll", unroll)
         _check_stack(pairs)
+        check_scan(scan, checkpoint_every, [cell for pair in pairs for cell in pair])
         self.cells = nnx.List([pair[0] for pair in pairs])
         self.reverse_cells = nnx.List([pair[1] for pair in pairs if len(pair) == 2])
         self.batch_first = batch_first
         self.dropout = nnx.Dropout(float(dropout))
         self.unroll = unroll
+        self.scan: Scan = scan
+        self.checkpoint_every = checkpoint_every
 
     @property
     def num_layers(self) -> int:
@@ -92,6 +103,13 @@ class Recurrent(nnx.Module):
     @property
     def hidden_size(self) -> int:
         return self.cells[-1].hidden_size
+
+    @property
+    def chosen_scans(self) -> tuple[str, ...]:
+        """The scan of every cell, layer by layer, direction by direction."""
+        return tuple(
+            chosen(cell, self.scan) for directions in self._directions() for cell in directions
+        )
 
     @property
     def dtype(self) -> jnp.dtype:
@@ -123,8 +141,15 @@ class Recurrent(nnx.Module):
                 xs = self.dropout(xs, rngs=rngs)
             outputs = []
             for cell, reverse in zip(directions, (False, True), strict=False):
-                carry, ys = sequential(
-                    cell, next(carries), xs, mask=mask, reverse=reverse, unroll=self.unroll
+                carry, ys = run(
+                    cell,
+                    next(carries),
+                    xs,
+                    mask=mask,
+                    reverse=reverse,
+                    unroll=self.unroll,
+                    scan=self.scan,
+                    checkpoint_every=self.checkpoint_every,
                 )
                 last.append(carry)
                 outputs.append(ys)

@@ -76,6 +76,8 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     "hx": (False, True),
     "dropout": (0.0, 0.3),
     "unroll": (1, 3),
+    "scan": ("auto", "sequential"),
+    "checkpoint_every": (None, 2),
     "dtype": ("float64", "float32", "bfloat16"),
     "lengths": ("none", "mixed", "equal", "full", "zero", "beyond"),
     "padding": ("none", "nan", "inf", "numbers"),
@@ -97,6 +99,8 @@ class Structure:
     hx: bool
     dropout: float
     unroll: int
+    scan: str
+    checkpoint_every: int | None
     dtype: str
     input_size: int
     hidden_size: int
@@ -172,6 +176,8 @@ def _structure(number: int) -> Structure:
         hx=one_of("hx"),
         dropout=one_of("dropout"),
         unroll=one_of("unroll", 0.8, 0.2),
+        scan=one_of("scan", 0.8, 0.2),
+        checkpoint_every=one_of("checkpoint_every", 0.8, 0.2),
         dtype=one_of("dtype", 0.7, 0.16, 0.14),
         input_size=input_size,
         hidden_size=max(small, large) if projected else large,
@@ -272,7 +278,13 @@ def program(structure: Structure) -> Program:
     s = structure
     kind = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}[s.layer.split()[0]]
     layer: Any = kind(
-        **_arguments(s), init=_ZEROS, dtype=jnp.dtype(s.dtype), unroll=s.unroll, rngs=nnx.Rngs(0)
+        **_arguments(s),
+        init=_ZEROS,
+        dtype=jnp.dtype(s.dtype),
+        unroll=s.unroll,
+        scan=s.scan,
+        checkpoint_every=s.checkpoint_every,
+        rngs=nnx.Rngs(0),
     )
     layer.eval()
     graph, _, rest = nnx.split(layer, nnx.Param, ...)

@@ -27,7 +27,7 @@ from jax_rnn.cells.gru import GRUCell
 from jax_rnn.cells.lstm import LSTMCell
 from jax_rnn.cells.projected_lstm import ProjectedLSTMCell
 from jax_rnn.recurrent import Recurrent
-from jax_rnn.scans.sequential import sequential
+from jax_rnn.scans import choice, gated
 
 pytestmark = pytest.mark.filterwarnings("ignore:dropout option adds dropout")
 
@@ -156,10 +156,8 @@ def without_reset_bias(update):
     return wrong
 
 
-def one_bias_learns(recur):
-    return lambda cell, h: cell.by_gate(
-        affine(h, cell.weight_hh, jax.lax.stop_gradient(cell.bias_hh[...]))
-    )
+def biases_do_not_learn(biased):
+    return lambda x, bias: x
 
 
 def backward_state_of_the_last_step(scan):
@@ -177,7 +175,7 @@ def without_mask(scan):
 def masked_after_the_cell(scan):
     """Every value is right, but 0 * NaN reaches the gradients."""
 
-    def wrong(cell, carry, xs, *, mask=None, reverse=False, unroll=1):
+    def wrong(cell, carry, xs, *, mask=None, reverse=False, **options):
         def body(old, inputs):
             x, keep = inputs
             new, y = cell.step(old, x)
@@ -240,21 +238,26 @@ FAULTS = [
     ),
     Fault("no reset bias", GRUCell, "update", without_reset_bias, GRU | {"bias": True}, "output"),
     Fault(
-        "one bias learns", AffineCell, "recur", one_bias_learns, GRU | {"bias": True}, "bias_hh_l0"
+        "biases do not learn",
+        gated,
+        "_biased",
+        biases_do_not_learn,
+        GRU | {"bias": True, "scan": "auto"},
+        "bias_",
     ),
     Fault(
         "backward state of the last step",
         recurrent,
-        "sequential",
+        "run",
         backward_state_of_the_last_step,
         BIDIRECTIONAL | {"lengths": "none"},
         "h_n",
     ),
-    Fault("no mask", recurrent, "sequential", without_mask, RAGGED | {"padding": "nan"}, "output"),
+    Fault("no mask", recurrent, "run", without_mask, RAGGED | {"padding": "nan"}, "output"),
     Fault(
         "no mask, harmless padding",
         recurrent,
-        "sequential",
+        "run",
         without_mask,
         RAGGED | {"padding": "numbers"},
         "output",
@@ -262,7 +265,7 @@ FAULTS = [
     Fault(
         "masked after the cell",
         recurrent,
-        "sequential",
+        "run",
         masked_after_the_cell,
         RAGGED | {"padding": "nan"},
         "gradient: ",
@@ -270,7 +273,7 @@ FAULTS = [
     Fault(
         "empty rows forget hx",
         recurrent,
-        "sequential",
+        "run",
         forgets_hx_of_empty_rows,
         RAGGED | {"lengths": "zero", "hx": True},
         "h_n",
@@ -339,12 +342,12 @@ def test_a_wrong_library_is_caught(fault, spoil):
 
 
 def test_the_scan_that_the_faults_replace_is_the_one_in_use():
-    assert recurrent.sequential is sequential
+    assert recurrent.run is choice.run
 
 
 def test_an_error_inside_the_library_names_the_case_too(monkeypatch):
     fuzz.program.cache_clear()
-    monkeypatch.setattr(recurrent, "sequential", None)
+    monkeypatch.setattr(recurrent, "run", None)
     case = first_case(GRU)
     with pytest.raises(TypeError) as caught:
         run(case)

@@ -536,6 +536,30 @@ OPTIONS = {
         )
         for value, error in [(0, ValueError), ("2", TypeError)]
     },
+    **{
+        f"checkpoint_every {value!r}": construct(
+            GRU,
+            I,
+            H,
+            checkpoint_every=value,
+            refused="checkpoint_every: expected",
+            error=error,
+            words=(f"got {value!r}",),
+        )
+        for value, error in [(0, ValueError), (2.0, TypeError)]
+    },
+    "unknown scan": construct(
+        GRU, I, H, scan="fast", refused="scan: expected", words=("'auto'", "'fast'", "serves")
+    ),
+    "gated scan of another cell": construct(
+        GRU,
+        I,
+        H,
+        reset_after=False,
+        scan="gated",
+        refused="scan='gated': expected a GatedCell",
+        words=("OriginalGRUCell", "scan='auto'"),
+    ),
 }
 
 STACKS = {

@@ -11,13 +11,35 @@ from flax import nnx
 from hypothesis import given, strategies
 from hypothesis.extra.numpy import arrays
 
-from jax_rnn import Cell, GRUCell, LSTMCell, RNNCell
+from jax_rnn import (
+    GRU,
+    Cell,
+    GatedCell,
+    GRUCell,
+    HiddenCarry,
+    LSTMCell,
+    OriginalGRUCell,
+    ProjectedLSTMCell,
+    Recurrent,
+    RNNCell,
+    unstack,
+)
+from jax_rnn.scans import gated as gated_scan
+from jax_rnn.scans.choice import chosen, run
+from jax_rnn.scans.gated import gated, serves
 from jax_rnn.scans.sequential import sequential
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
 
 pytestmark = pytest.mark.usefixtures("x64")
 every_cell = pytest.mark.parametrize("cell_type", [RNNCell, LSTMCell, GRUCell])
+SCANS = {
+    "sequential": sequential,
+    "gated": gated,
+    "sequential in chunks": partial(run, scan="sequential", checkpoint_every=2),
+    "gated in chunks": partial(run, scan="gated", checkpoint_every=2),
+}
+every_scan = pytest.mark.parametrize("scan", SCANS.values(), ids=SCANS)
 every_cell_some_way = pytest.mark.parametrize(
     ("cell_type", "reverse"),
     [(RNNCell, False), (LSTMCell, False), (GRUCell, True)],
@@ -69,60 +91,74 @@ def with_gradients(scan):
     return run
 
 
+@every_scan
 @every_cell_some_way
-def test_scan_is_one_step_after_another(cell_type, reverse, close):
-    scan, loop = (with_gradients(partial(run, reverse=reverse)) for run in (sequential, steps))
-    close(scan(*example(cell_type, B)), loop(*example(cell_type, B)))
+def test_scan_is_one_step_after_another(cell_type, reverse, scan, close):
+    ours, loop = (with_gradients(partial(each, reverse=reverse)) for each in (scan, steps))
+    close(ours(*example(cell_type, B)), loop(*example(cell_type, B)))
 
 
 @every_cell
 def test_scan_resumes_in_mid_sequence(cell_type, close):
     cell, carry, xs = example(cell_type, B)
-    middle, first = sequential(cell, carry, xs[:2])
-    last, second = sequential(cell, middle, xs[2:])
-    close((last, jnp.concatenate([first, second])), sequential(cell, carry, xs))
+    middle, first = run(cell, carry, xs[:2])
+    last, second = run(cell, middle, xs[2:])
+    close((last, jnp.concatenate([first, second])), run(cell, carry, xs))
 
 
-def test_reverse_is_the_flipped_sequence(close):
+@every_scan
+def test_reverse_is_the_flipped_sequence(scan, close):
     cell, carry, xs = example(LSTMCell, B)
-    last, ys = sequential(cell, carry, xs[::-1])
-    close(sequential(cell, carry, xs, reverse=True), (last, ys[::-1]))
+    last, ys = scan(cell, carry, xs[::-1])
+    close(scan(cell, carry, xs, reverse=True), (last, ys[::-1]))
 
 
 @pytest.mark.parametrize("unroll", [2, 2 * T])
-def test_unrolled_scan_gives_the_same(unroll, close):
-    scan, unrolled = with_gradients(sequential), with_gradients(partial(sequential, unroll=unroll))
-    close(unrolled(*example(GRUCell, B)), scan(*example(GRUCell, B)))
+@pytest.mark.parametrize("scan", [sequential, gated])
+def test_unrolled_scan_gives_the_same(scan, unroll, close):
+    plain, unrolled = with_gradients(scan), with_gradients(partial(scan, unroll=unroll))
+    close(unrolled(*example(GRUCell, B)), plain(*example(GRUCell, B)))
 
 
 def up_to(*lengths):
     return jnp.arange(T)[:, None] < jnp.array(lengths)
 
 
+@every_scan
 @every_cell_some_way
-def test_masked_scan_runs_each_sequence_at_its_own_length(cell_type, reverse, close):
+def test_masked_scan_runs_each_sequence_at_its_own_length(cell_type, reverse, scan, close):
     mask = up_to(T, 3, 0, 1)
-    scan = with_gradients(partial(sequential, mask=mask, reverse=reverse))
+    ours = with_gradients(partial(scan, mask=mask, reverse=reverse))
     alone = with_gradients(partial(each_alone, mask=np.asarray(mask), reverse=reverse))
-    close(scan(*example(cell_type, 4)), alone(*example(cell_type, 4)))
+    close(ours(*example(cell_type, 4)), alone(*example(cell_type, 4)))
 
 
-def test_length_zero_returns_the_initial_carry_and_zeros(close):
+@every_scan
+def test_length_zero_returns_the_initial_carry_and_zeros(scan):
     cell, carry, xs = example(LSTMCell, B)
-    last, ys = sequential(cell, carry, xs, mask=up_to(0, T))
+    last, ys = scan(cell, carry, xs, mask=up_to(0, T))
     for now, before in zip(last, carry, strict=True):
         np.testing.assert_array_equal(now[0], before[0])
         assert (now[1] != before[1]).all()
     assert not ys[:, 0].any()
 
 
-@every_cell
-def test_padding_reaches_no_value_and_no_gradient(cell_type):
+@pytest.mark.parametrize(
+    ("cell_type", "scan"),
+    [
+        (LSTMCell, sequential),
+        (RNNCell, gated),
+        (LSTMCell, gated),
+        (GRUCell, gated),
+        (GRUCell, SCANS["gated in chunks"]),
+    ],
+)
+def test_padding_reaches_no_value_and_no_gradient(cell_type, scan):
     cell, carry, xs = example(cell_type, B)
     mask = up_to(2, 4)
-    scan = with_gradients(partial(sequential, mask=mask))
+    graded = with_gradients(partial(scan, mask=mask))
     clean, *poisoned = (
-        scan(cell, carry, jnp.where(mask[..., None], xs, padding))
+        graded(cell, carry, jnp.where(mask[..., None], xs, padding))
         for padding in (0, jnp.nan, jnp.inf, 1e300)
     )
     for result in poisoned:
@@ -132,8 +168,9 @@ def test_padding_reaches_no_value_and_no_gradient(cell_type):
     assert dxs[mask].all()
 
 
+@every_scan
 @pytest.mark.parametrize("batch", [(), (2, 3)])
-def test_mask_has_any_batch_axes(batch, close):
+def test_mask_has_any_batch_axes(batch, scan, close):
     cell, carry, xs = example(LSTMCell, *batch)
     mask = np.random.default_rng(1).random((T, *batch)) < 0.6
     assert 0 < mask.sum() < mask.size
@@ -142,7 +179,7 @@ def test_mask_has_any_batch_axes(batch, close):
         return leaf.reshape(*leaf.shape[:axes], -1, leaf.shape[-1])
 
     expected = each_alone(cell, jax.tree.map(flat, carry), flat(xs, axes=1), mask.reshape(T, -1))
-    last, ys = sequential(cell, carry, xs, mask=jnp.asarray(mask))
+    last, ys = scan(cell, carry, xs, mask=jnp.asarray(mask))
     assert ys.shape == (T, *batch, H)
     close((jax.tree.map(flat, last), flat(ys, axes=1)), expected)
 
@@ -164,7 +201,7 @@ def test_any_mask_skips_its_steps(mask, reverse):
 
 @partial(jax.jit, static_argnums=1)
 def masked_rnn(mask, reverse):
-    return sequential(*example(RNNCell, B), mask=mask, reverse=reverse)
+    return run(*example(RNNCell, B), mask=mask, reverse=reverse)
 
 
 class Tally(NamedTuple):
@@ -189,3 +226,198 @@ def test_a_carry_may_have_more_axes_than_the_mask_or_fewer_than_the_input():
     np.testing.assert_array_equal(tally.count, [T, 2])
     np.testing.assert_array_equal(tally.matrix, np.full((B, 2, 3), [[[T]], [[2]]]))
     np.testing.assert_array_equal(ys, jnp.where(mask[..., None], xs, 0))
+
+
+class MixedCell(GatedCell[HiddenCarry]):
+    """Reads its maps apart and together, a weight of the maps again, and two parameters more."""
+
+    gates = ("a", "b")
+
+    def __init__(self, *sizes, rngs):
+        super().__init__(*sizes, rngs=rngs)
+        self.scale = nnx.Param(jnp.asarray(0.7))
+        self.norm = nnx.LayerNorm(H, rngs=rngs)
+
+    def update(self, x, h, carry):
+        (xa, xb), (ha, hb) = unstack(x), unstack(h)
+        a = jnp.tanh(xa * ha + self.bias_ih[:H])
+        h = self.norm(a + xb) * self.scale + hb + 0.3 * carry.h
+        return HiddenCarry(h), jnp.sin(h)
+
+
+class OneSumCell(GatedCell[HiddenCarry]):
+    """Reads nothing of its maps but their sum."""
+
+    gates = ("a", "b")
+
+    def update(self, x, h, carry):
+        a, b = unstack(x + h)
+        h = jnp.tanh(a) * b + 0.5 * carry.h
+        return HiddenCarry(h), h
+
+
+GATED = {
+    "RNNCell": RNNCell,
+    "LSTMCell": LSTMCell,
+    "GRUCell": GRUCell,
+    "ProjectedLSTMCell": lambda *sizes, rngs: ProjectedLSTMCell(*sizes, 3, rngs=rngs),
+    "GRUCell without biases": lambda *sizes, rngs: GRUCell(*sizes, bias=False, rngs=rngs),
+    "MixedCell": MixedCell,
+    "OneSumCell": OneSumCell,
+}
+
+
+@pytest.fixture(params=["projected before", "projected in the loop"])
+def place(request, monkeypatch):
+    """Where inputs are projected, which is by size."""
+    if request.param == "projected in the loop":
+        monkeypatch.setattr(gated_scan, "IN_LOOP_BYTES", 0)
+    jax.clear_caches()
+    yield
+    jax.clear_caches()
+
+
+@pytest.mark.parametrize("name", GATED)
+def test_gated_scan_is_the_sequential_one(name, place):
+    cell = GATED[name](I, H, rngs=nnx.Rngs(3))
+    assert serves(cell)
+    carry = jax.tree.map(lambda leaf: normal(*leaf.shape), cell.initialize_carry((B, I)))
+    for options in ({}, {"mask": up_to(T, 2), "reverse": True}):
+        (fast, *fast_grads), (plain, *grads) = (
+            with_gradients(partial(scan, **options))(cell, carry, normal(T, B, I))
+            for scan in (gated, sequential)
+        )
+        assert_near(fast, plain, 1e-12)
+        assert_near(fast_grads, grads, 1e-10)
+
+
+def assert_near(actual, expected, tolerance):
+    actual, expected = jax.tree.leaves(actual), jax.tree.leaves(expected)
+    assert len(actual) == len(expected)
+    for a, b in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
+
+
+def test_only_cells_that_read_nothing_else_keep_the_sum_of_their_maps():
+    def keeps_the_sum(name):
+        cell = GATED[name](I, H, rngs=nnx.Rngs(0))
+        return gated_scan._reads_the_sum(cell, cell.initialize_carry((B, I)), normal(T, B, I))
+
+    sums = {name for name in GATED if keeps_the_sum(name)}
+    assert sums == {"RNNCell", "LSTMCell", "ProjectedLSTMCell", "OneSumCell"}
+
+
+def squares(scan, cell, carry, xs):
+    (last, ys) = scan(cell, carry, xs)
+    return (ys**2).sum() + jnp.cos(last.h).sum()
+
+
+@pytest.mark.parametrize("cell_type", [LSTMCell, GRUCell])
+def test_gated_scan_has_forward_mode_and_second_derivatives(cell_type, close):
+    cell, carry, xs = example(cell_type, B)
+    graphdef, params = nnx.split(cell)
+
+    def of(scan, params, xs):
+        return squares(scan, nnx.merge(graphdef, params), carry, xs)
+
+    direction = jax.tree.map(lambda p: normal(*p.shape, seed=4), params), normal(T, B, I, seed=5)
+
+    def derivatives(scan):
+        at = (params, xs)
+        value = partial(of, scan)
+        gradient = jax.grad(value, argnums=(0, 1))
+        return (
+            jax.jvp(value, at, direction),
+            jax.jvp(gradient, at, direction),  # forward over reverse
+            jax.grad(lambda xs: (gradient(params, xs)[1] ** 2).sum())(xs),  # reverse over reverse
+            jax.grad(lambda xs: jax.jvp(lambda x: value(params, x), (xs,), direction[1:])[1])(xs),
+        )
+
+    fast, plain = (jax.jit(partial(derivatives, scan))() for scan in (gated, sequential))
+    close(jax.tree.leaves(fast), jax.tree.leaves(plain))
+
+
+@pytest.mark.parametrize("weights", ["shared", "of every example"])
+def test_gated_scan_under_vmap(weights, close):
+    cell, carry, xs = example(GRUCell, B)
+    graphdef, params = nnx.split(cell)
+    if weights == "of every example":
+        params = jax.tree.map(lambda p: jnp.stack([p, 2 * p]), params)
+    axes = (None if weights == "shared" else 0, 0, 1)
+
+    def graded(scan):
+        def loss(params, carry, xs):
+            return squares(scan, nnx.merge(graphdef, params), carry, xs)
+
+        grad = jax.value_and_grad(loss, argnums=(0, 1, 2))
+        return jax.tree.leaves(jax.jit(jax.vmap(grad, in_axes=axes))(params, carry, xs))
+
+    close(graded(gated), graded(sequential))
+
+
+def test_gated_scan_inside_checkpoint_and_scan(close):
+    cell, carry, xs = example(LSTMCell, B)
+
+    def twice(scan, cell, carry, xs):
+        return jax.lax.scan(
+            jax.checkpoint(lambda carry, xs: scan(cell, carry, xs)),
+            carry,
+            jnp.stack([xs, xs[::-1]]),
+        )
+
+    fast, plain = (with_gradients(partial(twice, scan)) for scan in (gated, sequential))
+    close(fast(cell, carry, xs), plain(cell, carry, xs))
+
+
+@pytest.mark.parametrize("every", [None, 7])
+def test_gradients_of_half_precision_are_summed_in_float32(every):
+    steps, cell = 2000, GRUCell(I, H, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    xs = normal(steps, B, I).astype(jnp.bfloat16)
+    wide = jax.tree.map(lambda p: p.astype(jnp.float32), cell)
+
+    def gradients(cell, xs, **options):
+        @jax.jit
+        def loss(cell):
+            return (
+                run(cell, cell.initialize_carry((B, I)), xs, **options)[1].astype("float32").sum()
+            )
+
+        return nnx.to_pure_dict(nnx.state(jax.grad(loss)(cell)))
+
+    ours = gradients(cell, xs, checkpoint_every=every)
+    exact = gradients(wide, xs.astype(jnp.float32), scan="sequential")
+    for name, leaf in exact.items():
+        assert ours[name].dtype == jnp.bfloat16
+        gap = np.abs(np.asarray(ours[name], np.float32) - leaf).max()
+        assert gap < 0.02 * np.abs(leaf).max(), name
+
+
+class Counted(RNNCell):
+    """Has a step of its own, which the gated scan would not call."""
+
+    def step(self, carry, x):
+        return super().step(carry, x)
+
+
+def test_the_scan_is_chosen_and_can_be_seen():
+    rngs = nnx.Rngs(0)
+    assert GRU(I, H, 2, bidirectional=True, rngs=rngs).chosen_scans == ("gated",) * 4
+    assert GRU(I, H, scan="sequential", rngs=rngs).chosen_scans == ("sequential",)
+    assert Recurrent(OriginalGRUCell(I, H, rngs=rngs)).chosen_scans == ("sequential",)
+    assert "scan='auto'" in repr(GRU(I, H, rngs=rngs))
+    for cell in (Counted(I, H, rngs=rngs), Counting()):
+        assert chosen(cell) == "sequential" and not serves(cell)
+
+
+def test_chunks_keep_less_and_give_the_same(close):
+    def gradient(every):
+        layer = GRU(I, H, checkpoint_every=every, rngs=nnx.Rngs(0))
+        graphdef, params = nnx.split(layer)
+        xs = normal(1000, B, I)
+        grad = jax.jit(jax.grad(lambda p: (nnx.merge(graphdef, p)(xs)[0] ** 2).sum()))
+        compiled = grad.lower(params).compile()
+        return compiled.memory_analysis().temp_size_in_bytes, compiled(params)
+
+    (all_of_it, plain), (chunks, same) = gradient(None), gradient(25)
+    close(jax.tree.leaves(same), jax.tree.leaves(plain))
+    assert chunks < all_of_it / 3

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax import lax
 
 from jax_rnn.arguments import check_count, check_rngs, parameter_dtype
 from jax_rnn.initializers import Init, resolve
@@ -245,5 +246,6 @@ def affine(
 ) -> Float[Array, "*batch O"]:
     """``x W^T + b``, summed in float32 where the operands are half precision."""
     dtype = accumulator(weight.dtype)
-    y = jnp.matmul(x, weight[...].T, preferred_element_type=dtype)
+    contract = (((x.ndim - 1,), (1,)), ((), ()))
+    y = lax.dot_general(x, weight[...], contract, preferred_element_type=dtype)
     return y if bias is None else y + bias[...].astype(dtype)

@@ -53,6 +53,6 @@ class RNNCell(GatedCell[HiddenCarry]):
     def update(
         self, x: Float[Array, "*batch 1 H"], h: Float[Array, "*batch 1 H"], carry: HiddenCarry
     ) -> tuple[HiddenCarry, Float[Array, "*batch H"]]:
-        (x,), (h,) = unstack(x), unstack(h)
-        h = _NONLINEARITIES[self.nonlinearity](x + h)
+        (h,) = unstack(x + h)
+        h = _NONLINEARITIES[self.nonlinearity](h)
         return HiddenCarry(h), h

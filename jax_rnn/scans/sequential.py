@@ -1,14 +1,14 @@
 """The definition: one step after another, differentiated by JAX."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from jax_rnn.cells.base import Cell
+from jax_rnn.scans.masking import clean, only
+from jax_rnn.scans.precision import summed_wide
 from jax_rnn.typing import Array, Bool, CarryT, Float
 
 __all__ = ["sequential"]
@@ -38,40 +38,12 @@ def sequential(
     Returns:
         The last carry, and the outputs of all steps.
     """
-    if mask is not None:
-        xs = jnp.where(mask[..., None], xs, 0)  # before the cell: 0 * NaN in a gradient is NaN
-
-    step = _step_of(cell)
+    own = summed_wide(cell)
 
     def body(carry, inputs):
-        x, keep = inputs
-        new_carry, y = step(carry, x)
-        if keep is not None:
-            new_carry = jax.tree.map(lambda new, old: _where(keep, new, old), new_carry, carry)
-            y = _where(keep, y, jnp.zeros_like(y))
-        return new_carry, y
+        x, live = inputs
+        new, y = own().step(carry, x)
+        return only(live, (new, y), (carry, jnp.zeros_like(y)))
 
-    return lax.scan(body, carry, (cell.project(xs), mask), reverse=reverse, unroll=unroll)
-
-
-def _step_of(cell: Cell) -> Callable[..., Any]:
-    """``cell.step``; gradients of half-precision parameters are summed over time in float32."""
-    if not any(_is_half(leaf) for leaf in jax.tree.leaves(cell)):
-        return cell.step
-    wide = jax.tree.map(lambda leaf: leaf.astype(jnp.float32) if _is_half(leaf) else leaf, cell)
-
-    def step(carry, x):
-        narrow = jax.tree.map(
-            lambda w, own: w.astype(own.dtype) if _is_half(own) else w, wide, cell
-        )
-        return narrow.step(carry, x)
-
-    return step
-
-
-def _is_half(leaf: Any) -> bool:
-    return leaf.dtype in (jnp.bfloat16, jnp.float16)
-
-
-def _where(keep: Array, new: Array, old: Array) -> Array:
-    return jnp.where(keep.reshape(keep.shape + (1,) * (new.ndim - keep.ndim)), new, old)
+    xs = cell.project(clean(xs, mask))
+    return lax.scan(body, carry, (xs, mask), reverse=reverse, unroll=unroll)

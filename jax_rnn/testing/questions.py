@@ -1,6 +1,7 @@
 """The questions of ``check_cell``, cheap and fundamental ones first."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ from jax import lax
 
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
 from jax_rnn.recurrent import Recurrent
+from jax_rnn.scans.gated import gated, serves
 from jax_rnn.scans.sequential import sequential
 from jax_rnn.sequences import lengths_to_mask
 from jax_rnn.testing.candidate import Candidate, Wrong, agree, named, outcome, snapshot
@@ -224,6 +226,27 @@ def _gradients(c: Candidate) -> None:
             )
 
 
+def _fast_scan(c: Candidate) -> None:
+    if not serves(c.cell):
+        return
+    lengths = np.resize([c.steps // 2, c.steps, 0], c.batch)
+    for how in ({}, {"mask": lengths_to_mask(lengths, c.steps), "reverse": True}):
+        fast, plain = (
+            jax.jit(c.graded(partial(scan, **how)))(c.variables, c.counters, c.cotangent)
+            for scan in (gated, sequential)
+        )
+        where = "from the fast scan" + (", masked, from the end" if how else "")
+        values = {k: leaf for k, leaf in plain.items() if not k.startswith("gradient")}
+        agree(fast, values, where, _UPDATE, 1e-12)
+        agree(fast, plain, where, _UPDATE, 1e-10)
+
+
+_UPDATE = (
+    "let update compute with its arguments and the parameters, row by row, or run the cell with "
+    "scan='sequential'"
+)
+
+
 def _padding(c: Candidate) -> None:
     lengths = np.resize([c.steps // 2, 0, c.steps], c.batch)
     mask = lengths_to_mask(lengths, c.steps)
@@ -349,6 +372,12 @@ QUESTIONS = (
         _gradients,
         "let step be differentiable in reverse mode: lax.scan or fori_loop with a fixed number of "
         "turns, no while_loop",
+    ),
+    Question(
+        "fast_scan",
+        "the scan of gated cells, where it serves, to give values and gradients of the plain one",
+        _fast_scan,
+        _UPDATE,
     ),
     Question(
         "padding",

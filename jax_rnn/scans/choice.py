@@ -1,0 +1,65 @@
+"""Which scan runs a cell."""
+
+from functools import partial
+from typing import Any, Literal
+
+import jax
+
+from jax_rnn.arguments import check_count
+from jax_rnn.cells.base import Cell
+from jax_rnn.scans.chunks import in_chunks
+from jax_rnn.scans.gated import gated, serves
+from jax_rnn.scans.sequential import sequential
+from jax_rnn.typing import Array, Bool, CarryT, Float
+
+__all__ = ["Scan", "check_scan", "chosen", "run"]
+
+Scan = Literal["auto", "gated", "sequential"]
+
+_SCANS: dict[str, Any] = {"gated": gated, "sequential": sequential}
+
+
+def chosen(cell: Cell, scan: Scan = "auto") -> Literal["gated", "sequential"]:
+    """The name of the scan that runs the cell: ``"gated"`` wherever it serves, unless told else."""
+    fast = scan == "gated" or (scan == "auto" and serves(cell))
+    return "gated" if fast else "sequential"
+
+
+def check_scan(scan: Any, checkpoint_every: Any, cells: list[Cell]) -> None:
+    """Refuses what ``run`` could not do."""
+    if scan not in ("auto", *_SCANS):
+        raise ValueError(
+            f"scan: expected 'auto', 'gated' or 'sequential', got {scan!r}; 'auto' takes the fast "
+            "one wherever it serves"
+        )
+    if checkpoint_every is not None:
+        check_count("checkpoint_every", checkpoint_every)
+    for cell in cells:
+        if scan == "gated" and not serves(cell):
+            raise ValueError(
+                "scan='gated': expected a GatedCell that writes update and leaves project, recur "
+                f"and step as they are, with a floating carry, got {type(cell).__name__}; "
+                "scan='auto' runs it step by step"
+            )
+
+
+@partial(jax.jit, static_argnames=("reverse", "unroll", "scan", "checkpoint_every"))
+def run(
+    cell: Cell[CarryT],
+    carry: CarryT,
+    xs: Float[Array, "T *batch I"],
+    *,
+    mask: Bool[Array, "T *batch"] | None = None,
+    reverse: bool = False,
+    unroll: int = 1,
+    scan: Scan = "auto",
+    checkpoint_every: int | None = None,
+) -> tuple[CarryT, Float[Array, "T *batch O"]]:
+    """The cell over all steps, by the scan that ``chosen`` names (see there and ``sequential``).
+
+    ``checkpoint_every`` is the number of steps between the carries that the gradient keeps.
+    """
+    function = partial(_SCANS[chosen(cell, scan)], unroll=unroll)
+    if checkpoint_every is None or checkpoint_every >= xs.shape[0]:
+        return function(cell, carry, xs, mask=mask, reverse=reverse)
+    return in_chunks(function, checkpoint_every, cell, carry, xs, mask, reverse)
