@@ -1,5 +1,6 @@
 """Cells stacked and run over time in one or two directions: Recurrent, and what it is made of."""
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -52,8 +53,8 @@ class Recurrent(nnx.Module):
             ``layer.eval()`` and ``layer.train()`` switch it, as in torch.
         unroll: steps per iteration of the compiled loop.
         scan: how cells run over time: ``"gated"``, fast, for every ``GatedCell``; ``"sequential"``,
-            the definition, for any cell; ``"auto"``, the first where it serves. ``chosen_scans``
-            says which it is. All give the same values and derivatives.
+            the definition, for any cell; ``"auto"``, the first where it serves and a step is not
+            tiny. ``chosen_scans(input_shape)`` says which. Values and derivatives are the same.
         checkpoint_every: for long sequences, keep one carry in so many steps and compute what lies
             between again in the backward pass; None keeps all that the gradient needs.
 
@@ -105,13 +106,6 @@ class Recurrent(nnx.Module):
         return self.cells[-1].hidden_size
 
     @property
-    def chosen_scans(self) -> tuple[str, ...]:
-        """The scan of every cell, layer by layer, direction by direction."""
-        return tuple(
-            chosen(cell, self.scan) for directions in self._directions() for cell in directions
-        )
-
-    @property
     def dtype(self) -> jnp.dtype:
         """Of inputs, outputs and states; that of the parameters."""
         return self.cells[0].dtype
@@ -158,6 +152,14 @@ class Recurrent(nnx.Module):
         h_n = jax.tree.map(lambda *states: jnp.stack(states).astype(self.dtype), *last)
         output = jnp.moveaxis(xs, 0, -2) if self.batch_first else xs
         return output, h_n[0] if len(h_n) == 1 else h_n
+
+    def chosen_scans(self, input_shape: tuple[int, ...]) -> tuple[str, ...]:
+        """The scan of every cell, layer by layer, for inputs of that shape."""
+        *batch, _, _ = input_shape if self.batch_first else (*input_shape[1:-1], 0, 0)
+        rows = math.prod(batch)
+        return tuple(
+            chosen(cell, rows, self.scan) for cells in self._directions() for cell in cells
+        )
 
     def _directions(self) -> Iterator[tuple[Cell, ...]]:
         for k, cell in enumerate(self.cells):

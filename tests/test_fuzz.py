@@ -242,7 +242,7 @@ FAULTS = [
         gated,
         "_biased",
         biases_do_not_learn,
-        GRU | {"bias": True, "scan": "auto"},
+        GRU | {"bias": True, "scan": "gated"},
         "bias_",
     ),
     Fault(

@@ -1,5 +1,6 @@
 """Which scan runs a cell."""
 
+import math
 from functools import partial
 from typing import Any, Literal
 
@@ -19,9 +20,18 @@ Scan = Literal["auto", "gated", "sequential"]
 _SCANS: dict[str, Any] = {"gated": gated, "sequential": sequential}
 
 
-def chosen(cell: Cell, scan: Scan = "auto") -> Literal["gated", "sequential"]:
-    """The name of the scan that runs the cell: ``"gated"`` wherever it serves, unless told else."""
-    fast = scan == "gated" or (scan == "auto" and serves(cell))
+TINY = 64
+"""With fewer hidden numbers in a step, counting the batch, products outside the loop do not pay."""
+
+
+def chosen(cell: Cell, rows: int, scan: Scan = "auto") -> Literal["gated", "sequential"]:
+    """The name of the scan that runs the cell on so many rows.
+
+    ``"auto"`` is ``"gated"`` wherever that serves and a step is not tiny.
+    """
+    fast = scan == "gated"
+    if scan == "auto":
+        fast = rows * cell.hidden_size >= TINY and serves(cell)
     return "gated" if fast else "sequential"
 
 
@@ -59,7 +69,8 @@ def run(
 
     ``checkpoint_every`` is the number of steps between the carries that the gradient keeps.
     """
-    function = partial(_SCANS[chosen(cell, scan)], unroll=unroll)
+    rows = math.prod(xs.shape[1:-1])
+    function = partial(_SCANS[chosen(cell, rows, scan)], unroll=unroll)
     if checkpoint_every is None or checkpoint_every >= xs.shape[0]:
         return function(cell, carry, xs, mask=mask, reverse=reverse)
     return in_chunks(function, checkpoint_every, cell, carry, xs, mask, reverse)
