@@ -16,7 +16,7 @@ from jax_rnn.cells.projected_lstm import ProjectedLSTMCell
 from jax_rnn.cells.rnn import RNNCell
 from jax_rnn.initializers import Init
 from jax_rnn.recurrent import Recurrent
-from jax_rnn.scans.choice import Scan
+from jax_rnn.scans.choice import Scan, check_scan
 from jax_rnn.typing import DTypeLike
 
 __all__ = ["GRU", "LSTM", "RNN"]
@@ -60,6 +60,7 @@ class RNN(Recurrent):
             rngs=rngs,
         )
         check_count("unroll", unroll)
+        check_scan(scan, checkpoint_every, RNNCell)
         layers = _stack(cell, input_size, num_layers, bidirectional, dropout)
         super().__init__(
             *layers,
@@ -105,6 +106,7 @@ class LSTM(Recurrent):
             kind = LSTMCell
         cell = partial(kind, hidden_size=hidden_size, bias=bias, init=init, dtype=dtype, rngs=rngs)
         check_count("unroll", unroll)
+        check_scan(scan, checkpoint_every, LSTMCell)
         layers = _stack(cell, input_size, num_layers, bidirectional, dropout)
         super().__init__(
             *layers,
@@ -156,6 +158,7 @@ class GRU(Recurrent):
             rngs=rngs,
         )
         check_count("unroll", unroll)
+        check_scan(scan, checkpoint_every, GRUCell if reset_after else OriginalGRUCell)
         layers = _stack(cell, input_size, num_layers, bidirectional, dropout)
         super().__init__(
             *layers,

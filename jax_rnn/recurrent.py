@@ -80,7 +80,7 @@ class Recurrent(nnx.Module):
         check_rate("dropout", dropout)
         check_count("unroll", unroll)
         _check_stack(pairs)
-        check_scan(scan, checkpoint_every, [cell for pair in pairs for cell in pair])
+        check_scan(scan, checkpoint_every, *(type(cell) for pair in pairs for cell in pair))
         self.cells = nnx.List([pair[0] for pair in pairs])
         self.reverse_cells = nnx.List([pair[1] for pair in pairs if len(pair) == 2])
         self.batch_first = batch_first

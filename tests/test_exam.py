@@ -14,7 +14,7 @@ from jax import lax
 from jax.core import Tracer
 
 import jax_rnn
-from jax_rnn import Cell, HiddenCarry
+from jax_rnn import Cell, GatedCell, HiddenCarry, unstack
 from jax_rnn.lessons.gru_by_hand import GRUByHandCell
 from jax_rnn.lessons.lstm_by_hand import LSTMByHandCell
 from jax_rnn.lessons.rnn_by_hand import RNNByHandCell
@@ -113,6 +113,21 @@ def test_good_cells_pass_and_stay_as_they_are(name):
 def test_every_cell_of_the_library_sits_the_exam():
     cells = {name for name in jax_rnn.__all__ if name.endswith("Cell")}
     assert cells - {name.split()[0] for name in GOOD} == {"Cell", "AffineCell", "GatedCell"}
+
+
+class CountsItsTraces(GatedCell[HiddenCarry]):
+    """An update that is another function whenever it is traced."""
+
+    gates = ("a",)
+    traces = itertools.count(1)
+
+    def __init__(self):
+        super().__init__(I, H, rngs=rngs())
+
+    def update(self, x, h, carry):
+        (a,) = unstack(x + h)
+        h = jnp.tanh(a / next(self.traces))
+        return HiddenCarry(h), h
 
 
 class Tanh(Cell[HiddenCarry]):
@@ -426,6 +441,7 @@ def test_each_mistake_is_caught_by_its_question(cell, question, words):
         (ProjectsOverTime, "reverse"),
         (PeeksAtOtherRows, "transforms"),
         (CountsOutside, "checkpoint"),
+        (CountsItsTraces, "fast_scan"),
     ],
 )
 def test_later_questions_see_what_earlier_ones_see(cell, question):
@@ -435,6 +451,7 @@ def test_later_questions_see_what_earlier_ones_see(cell, question):
 
 def test_every_question_can_be_failed():
     assert {question for _, question, _ in BAD} | {
+        "fast_scan",
         "resume",
         "reverse",
         "transforms",

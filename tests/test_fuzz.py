@@ -22,7 +22,6 @@ from fuzz import CASES_PER_STRUCTURE, OPTIONS, Case, Mismatch, draw, options, ru
 from jax.core import Tracer
 
 from jax_rnn import recurrent
-from jax_rnn.cells.base import AffineCell, affine
 from jax_rnn.cells.gru import GRUCell
 from jax_rnn.cells.lstm import LSTMCell
 from jax_rnn.cells.projected_lstm import ProjectedLSTMCell

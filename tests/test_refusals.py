@@ -549,7 +549,13 @@ OPTIONS = {
         for value, error in [(0, ValueError), (2.0, TypeError)]
     },
     "unknown scan": construct(
-        GRU, I, H, scan="fast", refused="scan: expected", words=("'auto'", "'fast'", "serves")
+        GRU,
+        I,
+        H,
+        scan="fast",
+        refused="scan: expected",
+        error=ValueError,
+        words=("'auto'", "'fast'", "serves"),
     ),
     "gated scan of another cell": construct(
         GRU,
@@ -558,6 +564,7 @@ OPTIONS = {
         reset_after=False,
         scan="gated",
         refused="scan='gated': expected a GatedCell",
+        error=ValueError,
         words=("OriginalGRUCell", "scan='auto'"),
     ),
 }

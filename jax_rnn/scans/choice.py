@@ -9,7 +9,7 @@ import jax
 from jax_rnn.arguments import check_count
 from jax_rnn.cells.base import Cell
 from jax_rnn.scans.chunks import in_chunks
-from jax_rnn.scans.gated import gated, serves
+from jax_rnn.scans.gated import gated, serves, serves_kind
 from jax_rnn.scans.sequential import sequential
 from jax_rnn.typing import Array, Bool, CarryT, Float
 
@@ -35,8 +35,8 @@ def chosen(cell: Cell, rows: int, scan: Scan = "auto") -> Literal["gated", "sequ
     return "gated" if fast else "sequential"
 
 
-def check_scan(scan: Any, checkpoint_every: Any, cells: list[Cell]) -> None:
-    """Refuses what ``run`` could not do."""
+def check_scan(scan: Any, checkpoint_every: Any, *kinds: type[Cell]) -> None:
+    """Refuses what ``run`` could not do with cells of these classes."""
     if scan not in ("auto", *_SCANS):
         raise ValueError(
             f"scan: expected 'auto', 'gated' or 'sequential', got {scan!r}; 'auto' takes the fast "
@@ -44,12 +44,12 @@ def check_scan(scan: Any, checkpoint_every: Any, cells: list[Cell]) -> None:
         )
     if checkpoint_every is not None:
         check_count("checkpoint_every", checkpoint_every)
-    for cell in cells:
-        if scan == "gated" and not serves(cell):
+    for kind in kinds:
+        if scan == "gated" and not serves_kind(kind):
             raise ValueError(
-                "scan='gated': expected a GatedCell that writes update and leaves project, recur "
-                f"and step as they are, with a floating carry, got {type(cell).__name__}; "
-                "scan='auto' runs it step by step"
+                "scan='gated': expected a GatedCell that writes update and leaves project, recur, "
+                f"by_gate and step as they are, got {kind.__name__}; scan='auto' runs it step by "
+                "step"
             )
 
 

@@ -19,7 +19,7 @@ from jax_rnn.cells.base import AffineCell, Cell, GatedCell
 from jax_rnn.scans.masking import clean, only
 from jax_rnn.typing import Array, Bool, CarryT, Float, accumulator
 
-__all__ = ["gated", "serves"]
+__all__ = ["gated", "serves", "serves_kind"]
 
 IN_LOOP_BYTES = 2**25
 """On CPU, inputs whose projection is larger are projected in the loop, each in its own step."""
@@ -27,15 +27,19 @@ IN_LOOP_BYTES = 2**25
 
 def serves(cell: Cell) -> bool:
     """Whether ``gated`` runs the cell: two plain affine maps, an ``update``, all of it real."""
-    if not isinstance(cell, GatedCell):
-        return False
-    kind = type(cell)
-    maps = (kind.project, kind.recur, kind.step)
-    if maps != (AffineCell.project, AffineCell.recur, GatedCell.step):
+    if not serves_kind(type(cell)):
         return False
     carry = jax.eval_shape(lambda: cell.initialize_carry((cell.input_size,)))
     leaves = jax.tree.leaves((carry, nnx.state(cell, nnx.Param)))
     return all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
+
+
+def serves_kind(kind: type[Cell]) -> bool:
+    """Whether cells of that class, if all real, are served."""
+    if not issubclass(kind, GatedCell):
+        return False
+    own = (kind.project, kind.recur, kind.by_gate, kind.step)
+    return own == (AffineCell.project, AffineCell.recur, AffineCell.by_gate, GatedCell.step)
 
 
 @partial(jax.jit, static_argnames=("reverse", "unroll"))
