@@ -167,6 +167,44 @@ class TestFit:
         fit(line(), counted, batch, steps=7, optimizer=ADAM, steps_per_call=2)
         assert len(traces) == 2
 
+    def test_another_model_of_the_same_kind_needs_no_new_program(self, batch, close):
+        traces = []
+
+        def counted(model, batch):
+            traces.append(None)
+            return squares(model, batch)
+
+        def train(model):
+            return fit(model, counted, batch, steps=STEPS, optimizer=ADAM)
+
+        train(line())
+        before = len(traces)
+        close(train(line(1))[:2], alone(line, 1))
+        assert len(traces) == before
+        close(train(network())[:2], alone(network, 0))
+        assert len(traces) > before
+
+    def test_a_loss_may_be_an_object_that_has_no_hash(self, batch, close):
+        class Squares(dict):
+            def __call__(self, model, batch):
+                return squares(model, batch)
+
+        history = fit(line(), Squares(), batch, steps=STEPS, optimizer=ADAM)
+        close(history[:2], alone(line, 0))
+
+    def test_what_a_model_holds_beside_parameters_is_its_own(self):
+        class Scaled(nnx.Module):
+            def __init__(self, scale):
+                self.weight = nnx.Param(jnp.ones(()))
+                self.scale = nnx.Variable(jnp.asarray(scale))
+
+        def loss(model, batch):
+            return model.scale[...] * model.weight[...] * batch, {}
+
+        for scale in (2.0, 3.0):
+            history = fit(Scaled(scale), loss, jnp.ones(()), steps=1, optimizer=ADAM)
+            assert history.loss[0] == scale
+
     def test_long_work_runs_in_twenty_calls_and_short_work_in_one(self, monkeypatch):
         calls = []
 

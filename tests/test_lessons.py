@@ -169,6 +169,19 @@ def test_scaled_embedding_is_as_long_as_a_one_hot_letter(close):
     close(model(inputs)[0], model.linear(model.rnn(scaled)[0]), 1e-6)
 
 
+@pytest.mark.parametrize("name", ["ihello", "long_sentence"])
+@pytest.mark.parametrize("seed", [2, 2**32 - 1])
+def test_a_drawn_model_is_the_one_that_is_built(name, seed, close):
+    drawn, built = load(name).draw(seed), model_of(name, seed=seed)
+    close(nnx.to_pure_dict(nnx.state(drawn)), nnx.to_pure_dict(nnx.state(built)), 0)
+
+
+def test_a_variant_is_drawn_with_its_own_initial_values(close):
+    drawn = load("ihello").draw(3, "gru", init="flax")
+    built = load("ihello").build("gru", init="flax", rngs=nnx.Rngs(3))
+    close(nnx.to_pure_dict(nnx.state(drawn)), nnx.to_pure_dict(nnx.state(built)), 1e-6)
+
+
 # Errors
 
 

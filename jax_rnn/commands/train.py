@@ -38,7 +38,6 @@ def train(
     """
     check_seed(seed)
     import jax
-    from flax import nnx
 
     from jax_rnn.devices import choose
     from jax_rnn.lessons import load
@@ -46,6 +45,6 @@ def train(
 
     chosen = load(lesson)
     with jax.enable_x64(dtype == "float64"), jax.default_device(choose(device)):
-        model = chosen.build(variant, init=init, rngs=nnx.Rngs(seed))
+        model = chosen.draw(seed, variant, init=init)
         for line in transcript(chosen, model, explain=variant is None):
             console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal, Protocol
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -40,6 +42,12 @@ def first_row(ids: np.ndarray) -> np.ndarray:
 
 def no_explanation(model: Any) -> Iterable[str]:
     return ()
+
+
+@cache
+def adam(learning_rate: float) -> optax.GradientTransformation:
+    """Adam on all parameters as one vector; one object a rate, by which ``fit`` knows it again."""
+    return optax.flatten(optax.adam(learning_rate))
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +107,19 @@ class Lesson:
         """The model, or one of its variants. ValueError: an unknown variant."""
         return self.builder(variant)(init=init, rngs=rngs)
 
+    def draw(self, seed: int, variant: str | None = None, *, init: Init = "torch") -> Any:
+        """What ``build`` makes with ``nnx.Rngs(seed)``, in one program instead of a dozen.
+
+        Equal bit for bit in torch's distribution, up to rounding where Flax's is orthogonal.
+        """
+        build = self.builder(variant)
+
+        @nnx.jit
+        def drawn(seed):
+            return build(init=init, rngs=nnx.Rngs(jax.random.key(seed)))
+
+        return drawn(np.uint32(seed))
+
     def batch(self) -> dict[str, Any]:
         """Inputs and labels as JAX arrays, floats in JAX's default dtype."""
         floating = np.issubdtype(self.inputs.dtype, np.floating)
@@ -106,7 +127,7 @@ class Lesson:
         return {"inputs": inputs, "labels": jnp.asarray(self.required_labels(), jnp.int32)}
 
     def optimizer(self) -> optax.GradientTransformation:
-        return optax.adam(self.learning_rate)
+        return adam(self.learning_rate)
 
     def loss(self, model: Any, batch: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Cross entropy over all positions, and the predicted ids."""

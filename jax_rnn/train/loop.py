@@ -51,6 +51,9 @@ def fit(
 ) -> History:
     """Train ``model`` in place and return what every step reported.
 
+    As under ``jax.jit``, the program stays: the next call with the same kind of model, an equal
+    loss and the same optimizer object does not compile it again.
+
     Args:
         model: any NNX module; its ``nnx.Param`` are trained.
         loss: ``loss(model, batch) -> (loss, metrics)``, pure, metrics any pytree of arrays. With
@@ -111,7 +114,7 @@ def fit(
         compute_dtype=compute_dtype,
     )
     program = Program(training, layout, streaming)
-    state = layout.state(jax.tree.map(jnp.copy, training.state))  # donated; the model keeps its own
+    state = layout.state(training.state)
     evaluations = Evaluations(patience)
     start = 0
     if run is not None:

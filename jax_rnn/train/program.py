@@ -1,7 +1,7 @@
 """Many optimizer steps as one compiled program, and how many of them a call takes."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any
 
@@ -11,7 +11,7 @@ from jax import lax
 
 from jax_rnn.train.batches import Batches
 from jax_rnn.train.mesh import Layout
-from jax_rnn.train.step import Report, Training, TrainState
+from jax_rnn.train.step import KEPT, Report, Training, TrainState
 from jax_rnn.typing import PyTree
 
 __all__ = ["Program", "choose_steps_per_call", "scan_steps"]
@@ -35,6 +35,18 @@ def scan_batches(step: Callable, state: TrainState, batches: Any) -> tuple[Train
     return lax.scan(step, state, batches)
 
 
+def _jitted(step: Callable, streaming: bool, shardings: Any = None) -> Any:
+    return jax.jit(
+        partial(scan_batches if streaming else scan_steps, step),
+        static_argnums=() if streaming else 2,
+        donate_argnums=0,
+        out_shardings=shardings,
+    )
+
+
+_same_jitted = lru_cache(maxsize=KEPT)(_jitted)
+
+
 class Program:
     """The scan over steps, compiled once for every number of steps asked for, with a clock.
 
@@ -46,26 +58,23 @@ class Program:
 
     def __init__(self, training: Training, layout: Layout, streaming: bool):
         self.streaming = streaming
-        where: Any = None
-        if layout.mesh is not None:
-            where = (layout.shardings(training.state), layout.replicated)
-        self.run = jax.jit(
-            partial(scan_batches if streaming else scan_steps, training.step),
-            static_argnums=() if streaming else 2,
-            donate_argnums=0,
-            out_shardings=where,
-        )
-        self.programs: dict[int, Any] = {}
+        if layout.mesh is None:
+            self.run = _same_jitted(training.step, streaming)
+        else:
+            shardings = layout.shardings(training.state), layout.replicated
+            self.run = _jitted(training.step, streaming, shardings)
+        self.compiled: set[int] = set()
         self.compile_seconds = self.run_seconds = self.last_seconds = self._called = 0.0
 
     def __call__(self, state: TrainState, arrays: Any, steps: int) -> tuple[TrainState, Report]:
+        arguments = (state, arrays) if self.streaming else (state, arrays, steps)
         start = perf_counter()
-        if steps not in self.programs:
-            more = () if self.streaming else (steps,)
-            self.programs[steps] = self.run.lower(state, arrays, *more).compile()
+        if steps not in self.compiled:
+            self.run.lower(*arguments).compile()  # which the call below finds, and the next fit
+            self.compiled.add(steps)
         self._called = perf_counter()
         self.compile_seconds += self._called - start
-        return self.programs[steps](state, arrays)
+        return self.run(*arguments)
 
     def read(self, report: Report) -> Report:
         """The report of the last call as NumPy arrays, once it is there."""

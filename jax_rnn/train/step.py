@@ -1,6 +1,7 @@
 """One optimizer step as a pure function, and the state that it changes."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +17,10 @@ __all__ = ["Loss", "Report", "TrainState", "Training", "prepare"]
 Loss = Callable[..., Any]
 """``loss(model, batch) -> (loss, metrics)``, the metrics any pytree of arrays; with a carry
 ``loss(model, batch, carry=carry) -> (loss, metrics, carry)``; ``rngs=`` comes with a seed."""
+
+
+KEPT = 8
+"""Programs that stay for the next time; each holds its loss, and what that closes over."""
 
 
 class TrainState(NamedTuple):
@@ -53,10 +58,11 @@ def prepare(
     accumulate: int = 1,
     compute_dtype: DTypeLike | None = None,
 ) -> Training:
-    """Split ``model`` once; return its state and the pure optimizer step.
+    """Split ``model`` once; return its state, a copy, and the pure optimizer step.
 
     ``step(state, batch) -> (state, report)``, loss and metrics of the report being those of the
-    parameters before the step.
+    parameters before the step. For another model of the same kind, with an equal loss and
+    optimizer, it is the same function, which ``jax.jit`` knows again.
 
     Args:
         model, loss, optimizer: as for ``fit``.
@@ -67,8 +73,29 @@ def prepare(
         compute_dtype: what floating parameters are cast to before the model sees them.
     """
     graphdef, params, rest = nnx.split(model, nnx.Param, ...)
-    carry = _cast(carry, compute_dtype)
+    what = graphdef, loss, optimizer, seed, accumulate, compute_dtype
+    known = not jax.tree.leaves(rest) and _hashable(what)
+    functions = _same_functions(*what) if known else _functions(rest, *what)
+    return Training(functions.begin(params, carry), functions.step, functions.rebuild)
 
+
+class Functions(NamedTuple):
+    """What ``prepare`` makes of a model, its parameters left out."""
+
+    begin: Callable[[Any, Any], TrainState]
+    step: Callable[[TrainState, Any], tuple[TrainState, Report]]
+    rebuild: Callable[[Any], nnx.Module]
+
+
+def _functions(
+    rest: Any,
+    graphdef: Any,
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    seed: int | None,
+    accumulate: int,
+    compute_dtype: DTypeLike | None,
+) -> Functions:
     def evaluate(params, batch, carry, key):
         model = nnx.merge(graphdef, _cast(params, compute_dtype), rest)
         more = {} if carry is None else {"carry": carry}
@@ -94,6 +121,11 @@ def prepare(
         gradients, report = jax.tree.map(lambda leaf: leaf.mean(0), parts)
         return gradients, report, carry
 
+    @jax.jit
+    def begin(params, carry):
+        params, carry = jax.tree.map(jnp.copy, (params, _cast(carry, compute_dtype)))
+        return TrainState(params, optimizer.init(params), carry, jnp.zeros((), jnp.int32))
+
     def step(state: TrainState, batch: Any) -> tuple[TrainState, Report]:
         key = None if seed is None else jax.random.fold_in(jax.random.key(seed), state.step)
         take = gradient if accumulate == 1 else mean_gradient
@@ -107,8 +139,21 @@ def prepare(
         model.eval()
         return model
 
-    state = TrainState(params, optimizer.init(params), carry, jnp.zeros((), jnp.int32))
-    return Training(state, step, rebuild)
+    return Functions(begin, step, rebuild)
+
+
+@lru_cache(maxsize=KEPT)
+def _same_functions(*what: Any) -> Functions:
+    """Those of a model that is nothing but parameters: again the same, if asked for the same."""
+    return _functions(nnx.State({}), *what)
+
+
+def _hashable(what: Any) -> bool:
+    try:
+        hash(what)
+    except TypeError:  # a loss that is an object with an equality of its own, say
+        return False
+    return True
 
 
 def _cast(tree: PyTree, dtype: DTypeLike | None) -> PyTree:
