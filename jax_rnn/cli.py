@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
+from jax_rnn.caches import keep_compiled
 from jax_rnn.commands.bench import bench
 from jax_rnn.commands.compare import compare
 from jax_rnn.commands.lessons import doctor, lessons
@@ -33,6 +34,14 @@ COMMANDS = {
     "doctor": doctor,
 }
 
+KEEP_NONE = "--no-compilation-cache"
+DESCRIPTION = f"""Recurrent networks in JAX, side by side with PyTorch.
+
+Compiled programs are kept in the user's cache folder (`jax-rnn doctor` says where), so that the
+same command starts sooner the next time. JAX_COMPILATION_CACHE_DIR names another folder;
+{KEEP_NONE}, with any command, or JAX_ENABLE_COMPILATION_CACHE=false keeps none.
+"""
+
 errors = Console(stderr=True)
 
 
@@ -40,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. Exits with 1 on failure and 2 on wrong usage, saying why on standard error."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        words = _keep_compiled(words)
         if len(words) > 1 and words[0] == "train" and words[1] in TASKS:
             from jax_rnn.commands.train_on_data import train_on_data
 
@@ -48,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tyro.extras.subcommand_cli_from_dict(
             COMMANDS,
             prog="jax-rnn",
-            description="Recurrent networks in JAX, side by side with PyTorch.",
+            description=DESCRIPTION,
             args=words,
             config=(tyro.conf.HelptextFromCommentsOff,),
         )
@@ -62,6 +72,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not isinstance(error, _expected()):
             raise
         _fail(error)
+
+
+def _keep_compiled(words: list[str]) -> list[str]:
+    """Without a cache a command does the same, only later; the words that are left for it."""
+    try:
+        keep_compiled(KEEP_NONE not in words)
+    except OSError as error:
+        errors.print(
+            f"compiled programs are not kept: {error}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+    return [word for word in words if word != KEEP_NONE]
 
 
 def _expected() -> tuple[type[Exception], ...]:

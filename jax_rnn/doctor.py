@@ -3,9 +3,11 @@
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.markup import escape
 
+from jax_rnn.caches import compiled_folder
 from jax_rnn.compare.environment import PACKAGES, environment, installed
 from jax_rnn.devices import KINDS, available
 from jax_rnn.typing import default_float
@@ -42,11 +44,26 @@ def examine() -> Iterator[str]:
     yield f"  {'matmul':16}{facts['matmul precision']}"
 
     yield "[bold]settings[/]"
-    for name in ("JAX_PLATFORMS", "XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR"):
-        yield f"  {name:28}{os.environ.get(name, 'not set')}"
+    for name in ("JAX_PLATFORMS", "XLA_FLAGS"):
+        yield f"  {name:16}{os.environ.get(name, 'not set')}"
+
+    yield "[bold]compiled programs[/]"
+    yield escape(f"  {_compiled()}")
 
     yield "[bold]missing[/]"
     yield from list(_missing(set(devices))) or ["  nothing"]
+
+
+def _compiled() -> str:
+    """Where they are kept, and how many bytes they take."""
+    folder = compiled_folder()
+    if folder is None:
+        return "not kept: the compilation cache is off"
+    if "://" in folder:
+        return folder
+    sizes = [path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()]
+    files = f"{len(sizes)} file{'s' * (len(sizes) != 1)}"
+    return f"{folder}: {files}, {sum(sizes) / 1e6:.1f} MB; may be removed at any time"
 
 
 def _missing(kinds: set[str]) -> Iterator[str]:

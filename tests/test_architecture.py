@@ -20,6 +20,7 @@ REFERENCE = ROOT / "reference_torch"
 RANKS = {
     "typing": 0,
     "arguments": 1,
+    "caches": 0,
     "devices": 0,
     "data": 1,
     "initializers": 1,

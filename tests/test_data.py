@@ -43,7 +43,7 @@ real = pytest.mark.skipif(
 def cache(tmp_path, monkeypatch):
     """The user's cache folder, empty and not there yet."""
     folder = tmp_path / "cache" / "jax_rnn"
-    monkeypatch.setattr("pooch.os_cache", lambda name: folder.with_name(name))
+    monkeypatch.setattr("platformdirs.user_cache_path", folder.with_name)
     return folder
 
 
@@ -279,8 +279,8 @@ def test_memory_does_not_grow_with_the_text(write):
 def test_two_processes_may_read_a_text_at_once(write, tmp_path):
     path = write(SAMPLE * 5000)
     code = (
-        "import sys, pathlib, pooch\n"
-        "pooch.os_cache = lambda name: pathlib.Path(sys.argv[2])\n"
+        "import sys, pathlib, platformdirs\n"
+        "platformdirs.user_cache_path = lambda name: pathlib.Path(sys.argv[2])\n"
         "from jax_rnn.data import read_text\n"
         "print(read_text(sys.argv[1]).train.sum())"
     )

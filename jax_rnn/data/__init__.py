@@ -1,7 +1,7 @@
 """Data: where it comes from, text and names and dates as ids, batches of it."""
 
 from jax_rnn.data.dates import END, START, DateRows, Dates, read_dates
-from jax_rnn.data.files import cache_folder, fetch, fetch_names
+from jax_rnn.data.files import fetch, fetch_names
 from jax_rnn.data.names import NameRows, Names, read_names
 from jax_rnn.data.shuffled import Shuffled
 from jax_rnn.data.text import Text, TextBatches, read_text
@@ -18,7 +18,6 @@ __all__ = [
     "Text",
     "TextBatches",
     "Vocabulary",
-    "cache_folder",
     "fetch",
     "fetch_names",
     "read_dates",

@@ -5,7 +5,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cache_folder", "fetch", "fetch_names"]
+from jax_rnn.caches import cache_folder
+
+__all__ = ["fetch", "fetch_names"]
 
 GITHUB = "https://raw.githubusercontent.com"
 NAMES = {
@@ -40,13 +42,6 @@ URLS = {
         for language in NAMES
     },
 }
-
-
-def cache_folder() -> Path:
-    """The user's cache folder of this library; need not exist."""
-    import pooch
-
-    return Path(pooch.os_cache("jax_rnn"))
 
 
 class Bar:

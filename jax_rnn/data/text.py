@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jax_rnn.data.files import cache_folder
+from jax_rnn.caches import cache_folder
 from jax_rnn.data.vocabulary import Vocabulary, code_points
 
 __all__ = ["Text", "TextBatches", "read_text"]
