@@ -50,6 +50,12 @@ def adam(learning_rate: float) -> optax.GradientTransformation:
     return optax.flatten(optax.adam(learning_rate))
 
 
+@cache
+def seed_builder(lesson: "Lesson", variant: str | None, init: Init) -> Callable[[nnx.Rngs], Any]:
+    """``lesson.build``, one object for each of its arguments, by which ``fit_seeds`` knows it."""
+    return lambda rngs: lesson.build(variant, init=init, rngs=rngs)
+
+
 @dataclass(frozen=True, eq=False)
 class Lesson:
     """One program of the lecture.
@@ -163,7 +169,7 @@ class Lesson:
     ) -> History:
         """Train from seeds 0 to ``seeds - 1`` at once; losses and scores, see ``fit_seeds``."""
         return fit_seeds(
-            lambda rngs: self.build(variant, init=init, rngs=rngs),
+            seed_builder(self, variant, init),
             self.score,
             self.batch(),
             seeds=range(seeds),

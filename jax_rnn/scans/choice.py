@@ -2,7 +2,7 @@
 
 import math
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 
@@ -17,11 +17,13 @@ __all__ = ["Scan", "check_scan", "chosen", "run"]
 
 Scan = Literal["auto", "gated", "sequential"]
 
-_SCANS: dict[str, Any] = {"gated": gated, "sequential": sequential}
-
 
 TINY = 64
-"""With fewer hidden numbers in a step, counting the batch, products outside the loop do not pay."""
+"""With fewer hidden numbers in a step, counting the batch, products outside the loop do not pay.
+
+XLA on CPU runs small programs in the thread that calls, others four times slower in one of its own,
+and it counts a product outside a loop in full, one inside as if it ran once.
+"""
 
 
 def chosen(cell: Cell, rows: int, scan: Scan = "auto") -> Literal["gated", "sequential"]:
@@ -31,13 +33,17 @@ def chosen(cell: Cell, rows: int, scan: Scan = "auto") -> Literal["gated", "sequ
     """
     fast = scan == "gated"
     if scan == "auto":
-        fast = rows * cell.hidden_size >= TINY and serves(cell)
+        fast = not _tiny(cell, rows) and serves(cell)
     return "gated" if fast else "sequential"
+
+
+def _tiny(cell: Cell, rows: int) -> bool:
+    return rows * cell.hidden_size < TINY
 
 
 def check_scan(scan: Any, checkpoint_every: Any, *kinds: type[Cell]) -> None:
     """Refuses what ``run`` could not do with cells of these classes."""
-    if scan not in ("auto", *_SCANS):
+    if scan not in get_args(Scan):
         raise ValueError(
             f"scan: expected 'auto', 'gated' or 'sequential', got {scan!r}; 'auto' takes the fast "
             "one wherever it serves"
@@ -70,7 +76,10 @@ def run(
     ``checkpoint_every`` is the number of steps between the carries that the gradient keeps.
     """
     rows = math.prod(xs.shape[1:-1])
-    function = partial(_SCANS[chosen(cell, rows, scan)], unroll=unroll)
+    if chosen(cell, rows, scan) == "gated":
+        function = partial(gated, unroll=unroll)
+    else:
+        function = partial(sequential, unroll=unroll, project_first=not _tiny(cell, rows))
     if checkpoint_every is None or checkpoint_every >= xs.shape[0]:
         return function(cell, carry, xs, mask=mask, reverse=reverse)
     return in_chunks(function, checkpoint_every, cell, carry, xs, mask, reverse)

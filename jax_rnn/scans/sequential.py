@@ -14,7 +14,7 @@ from jax_rnn.typing import Array, Bool, CarryT, Float
 __all__ = ["sequential"]
 
 
-@partial(jax.jit, static_argnames=("reverse", "unroll"))
+@partial(jax.jit, static_argnames=("reverse", "unroll", "project_first"))
 def sequential(
     cell: Cell[CarryT],
     carry: CarryT,
@@ -23,6 +23,7 @@ def sequential(
     mask: Bool[Array, "T *batch"] | None = None,
     reverse: bool = False,
     unroll: int = 1,
+    project_first: bool = True,
 ) -> tuple[CarryT, Float[Array, "T *batch O"]]:
     """Run ``cell`` over the leading axis of ``xs``; compiled once for each set of shapes.
 
@@ -34,6 +35,7 @@ def sequential(
             input, whatever it holds, reaches no value and no gradient.
         reverse: run from the last step to the first; outputs stay at their steps.
         unroll: steps per iteration of the compiled loop (see ``jax.lax.scan``).
+        project_first: whether the inputs of all steps are projected at once, before the loop.
 
     Returns:
         The last carry, and the outputs of all steps.
@@ -42,8 +44,10 @@ def sequential(
 
     def body(carry, inputs):
         x, live = inputs
-        new, y = own().step(carry, x)
+        cell = own()
+        new, y = cell.step(carry, x if project_first else cell.project(x))
         return only(live, (new, y), (carry, jnp.zeros_like(y)))
 
-    xs = cell.project(clean(xs, mask))
+    xs = clean(xs, mask)
+    xs = cell.project(xs) if project_first else xs
     return lax.scan(body, carry, (xs, mask), reverse=reverse, unroll=unroll)
