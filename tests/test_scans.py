@@ -282,7 +282,7 @@ def test_gated_scan_is_the_sequential_one(name, place):
     cell = GATED[name](I, H, rngs=nnx.Rngs(3))
     assert serves(cell)
     carry = jax.tree.map(lambda leaf: normal(*leaf.shape), cell.initialize_carry((B, I)))
-    for options in ({}, {"mask": up_to(T, 2), "reverse": True}):
+    for options in ({}, {"reverse": True}, {"mask": up_to(T, 2), "reverse": True}):
         (fast, *fast_grads), (plain, *grads) = (
             with_gradients(partial(scan, **options))(cell, carry, normal(T, B, I))
             for scan in (gated, sequential)
@@ -298,13 +298,20 @@ def assert_near(actual, expected, tolerance):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
 
 
-def test_only_cells_that_read_nothing_else_keep_the_sum_of_their_maps():
-    def keeps_the_sum(name):
+@pytest.mark.parametrize(
+    ("trait", "names"),
+    [
+        ("reads_sum", {"RNNCell", "LSTMCell", "ProjectedLSTMCell", "OneSumCell"}),
+        ("returns_h", {*GATED} - {"MixedCell"}),
+    ],
+)
+def test_what_an_update_does_is_seen(trait, names):
+    def has(name):
         cell = GATED[name](I, H, rngs=nnx.Rngs(0))
-        return gated_scan._reads_the_sum(cell, cell.initialize_carry((B, I)), normal(T, B, I))
+        carry = cell.initialize_carry((B, I))
+        return getattr(gated_scan._traits(cell, carry, normal(T, B, I)), trait)
 
-    sums = {name for name in GATED if keeps_the_sum(name)}
-    assert sums == {"RNNCell", "LSTMCell", "ProjectedLSTMCell", "OneSumCell"}
+    assert {name for name in GATED if has(name)} == names
 
 
 def squares(scan, cell, carry, xs):

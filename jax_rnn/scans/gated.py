@@ -105,7 +105,8 @@ def _forward(
 ) -> tuple[Any, Any]:
     """The last carry and all outputs; with ``keep``, what the tangent needs of every step."""
     cell = nnx.merge(run.graphdef, params, fixed[0])
-    add_first = _reads_the_sum(cell, carry, xs)
+    traits = _traits(cell, carry, xs)
+    h_is_output = traits.returns_h and fixed[1] is None and carry.h.dtype == cell.dtype
     late = _project_in_loop(cell, xs)
     x_weight, h_weight = _columns(cell.weight_ih), _columns(cell.weight_hh)
     x_bias, h_bias = (_gates(cell, bias) for bias in (cell.bias_ih, cell.bias_hh))
@@ -114,15 +115,19 @@ def _forward(
         x, live = inputs
         x = _plus(_gates(cell, _matmul(x, x_weight)) if late else x, x_bias)
         h = _plus(_gates(cell, _matmul(carry.h.astype(cell.dtype), h_weight)), h_bias)
-        if add_first:
+        if traits.reads_sum:
             x, h = _plus(x, h), None
         new, y = _update(cell, x, h, carry)
         new, y = only(live, (new, y), (carry, jnp.zeros_like(y)))
-        return new, (y, _Kept(x, h, carry) if keep else None)
+        before = carry._replace(h=None) if h_is_output else carry
+        return new, (y, _Kept(x, h, before) if keep else None)
 
     if not late:
         xs = _gates(cell, _matmul(xs, x_weight))
     last, (ys, kept) = lax.scan(body, carry, (xs, fixed[1]), reverse=run.reverse, unroll=run.unroll)
+    if kept is not None and h_is_output:
+        h = [ys[1:], carry.h[None]] if run.reverse else [carry.h[None], ys[:-1]]
+        kept = kept._replace(carry=kept.carry._replace(h=jnp.concatenate(h)))
     return (last, ys), kept
 
 
@@ -168,16 +173,27 @@ def _update(cell: GatedCell, x: Any, h: Any, carry: Any) -> Any:
     return new, y.astype(cell.dtype)
 
 
-def _reads_the_sum(cell: GatedCell, carry: Any, xs: Array) -> bool:
-    """Whether ``update`` reads its two maps only to add them."""
+class _Traits(NamedTuple):
+    """What an ``update`` can be seen to do."""
+
+    reads_sum: bool
+    """It reads its two maps only to add them."""
+    returns_h: bool
+    """Its output is the new hidden state itself."""
+
+
+def _traits(cell: GatedCell, carry: Any, xs: Array) -> _Traits:
     gates = (*xs.shape[1:-1], len(cell.gates), cell.hidden_size)
     maps = jax.ShapeDtypeStruct(gates, accumulator(cell.dtype))
     jaxpr = jax.make_jaxpr(cell.update)(maps, maps, carry).jaxpr
     x, h = jaxpr.invars[:2]
     readers = [eqn for eqn in jaxpr.eqns if x in eqn.invars or h in eqn.invars]
-    if len(readers) != 1 or x in jaxpr.outvars or h in jaxpr.outvars:
-        return False
-    return readers[0].primitive.name == "add" and set(readers[0].invars) == {x, h}
+    only_reader = len(readers) == 1 and x not in jaxpr.outvars and h not in jaxpr.outvars
+    reads_sum = (
+        only_reader and readers[0].primitive.name == "add" and {*readers[0].invars} == {x, h}
+    )
+    *state, y = jaxpr.outvars
+    return _Traits(reads_sum, state[type(carry)._fields.index("h")] is y)
 
 
 def _project_in_loop(cell: GatedCell, xs: Array) -> bool:
