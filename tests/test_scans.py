@@ -256,6 +256,28 @@ class OneSumCell(GatedCell[HiddenCarry]):
         return HiddenCarry(h), h
 
 
+class SumOfGatesCell(GatedCell[HiddenCarry]):
+    """Adds its maps gate by gate, and does not look at one of them."""
+
+    gates = ("a", "b", "unused")
+
+    def update(self, x, h, carry):
+        (xa, xb, _), (ha, hb, _) = unstack(x), unstack(h)
+        h = jnp.tanh(ha + xa) * (xb + hb) + 0.5 * carry.h
+        return HiddenCarry(h), h
+
+
+class CrossedCell(GatedCell[HiddenCarry]):
+    """Adds its maps too, but not each gate to its own."""
+
+    gates = ("a", "b")
+
+    def update(self, x, h, carry):
+        (xa, xb), (ha, hb) = unstack(x), unstack(h)
+        h = jnp.tanh(xa + hb) * (xb + ha)
+        return HiddenCarry(h), h
+
+
 GATED = {
     "RNNCell": RNNCell,
     "LSTMCell": LSTMCell,
@@ -264,6 +286,8 @@ GATED = {
     "GRUCell without biases": partial(GRUCell, bias=False),
     "MixedCell": MixedCell,
     "OneSumCell": OneSumCell,
+    "SumOfGatesCell": SumOfGatesCell,
+    "CrossedCell": CrossedCell,
 }
 
 
@@ -301,7 +325,7 @@ def assert_near(actual, expected, tolerance):
 @pytest.mark.parametrize(
     ("trait", "names"),
     [
-        ("reads_sum", {"RNNCell", "LSTMCell", "ProjectedLSTMCell", "OneSumCell"}),
+        ("reads_sum", {"RNNCell", "LSTMCell", "ProjectedLSTMCell", "OneSumCell", "SumOfGatesCell"}),
         ("returns_h", {*GATED} - {"MixedCell"}),
     ],
 )

@@ -186,14 +186,24 @@ def _traits(cell: GatedCell, carry: Any, xs: Array) -> _Traits:
     gates = (*xs.shape[1:-1], len(cell.gates), cell.hidden_size)
     maps = jax.ShapeDtypeStruct(gates, accumulator(cell.dtype))
     jaxpr = jax.make_jaxpr(cell.update)(maps, maps, carry).jaxpr
-    x, h = jaxpr.invars[:2]
-    readers = [eqn for eqn in jaxpr.eqns if x in eqn.invars or h in eqn.invars]
-    only_reader = len(readers) == 1 and x not in jaxpr.outvars and h not in jaxpr.outvars
-    reads_sum = (
-        only_reader and readers[0].primitive.name == "add" and {*readers[0].invars} == {x, h}
-    )
     *state, y = jaxpr.outvars
-    return _Traits(reads_sum, state[type(carry)._fields.index("h")] is y)
+    return _Traits(
+        _only_summed(jaxpr, *jaxpr.invars[:2]), state[type(carry)._fields.index("h")] is y
+    )
+
+
+def _only_summed(jaxpr: Any, x: Any, h: Any) -> bool:
+    """Whether nothing sees two variables but their sum, or that of their gates one by one."""
+    if x in jaxpr.outvars or h in jaxpr.outvars:
+        return False
+    readers = [eqn for eqn in jaxpr.eqns if x in eqn.invars or h in eqn.invars]
+    names = [eqn.primitive.name for eqn in readers]
+    if names == ["add"]:
+        return {*readers[0].invars} == {x, h}
+    if names == ["unstack", "unstack"] and readers[0].params == readers[1].params:
+        gates = zip(*(eqn.outvars for eqn in readers), strict=True)
+        return all(_only_summed(jaxpr, *pair) for pair in gates)
+    return not readers
 
 
 def _project_in_loop(cell: GatedCell, xs: Array) -> bool:
