@@ -4,6 +4,7 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -458,3 +459,20 @@ def test_chunks_keep_less_and_give_the_same(close):
     (all_of_it, plain), (chunks, same) = gradient(None), gradient(25)
     close(jax.tree.leaves(same), jax.tree.leaves(plain))
     assert chunks < all_of_it / 3
+
+
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+def test_a_training_step_of_the_gated_scan_lowers_everywhere(platform):
+    layer = GRU(I, H, 2, scan="gated", checkpoint_every=2, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    graphdef, params = nnx.split(layer)
+    xs = normal(T, B, I).astype(jnp.float32)
+
+    @jax.jit
+    def step(params, xs, lengths):
+        def loss(params):
+            return (nnx.merge(graphdef, params)(xs, lengths=lengths)[0] ** 2).mean()
+
+        return jax.tree.map(lambda p, g: p - 0.1 * g, params, jax.grad(loss)(params))
+
+    lowered = jax.export.export(step, platforms=[platform])(params, xs, jnp.array([T, 2]))
+    assert lowered.platforms == (platform,) and len(lowered.mlir_module_serialized) > 1000
