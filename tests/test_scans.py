@@ -268,6 +268,17 @@ class SumOfGatesCell(GatedCell[HiddenCarry]):
         return HiddenCarry(h), h
 
 
+class OtherSumCell(GatedCell[HiddenCarry]):
+    """Adds to its map of the input something else than that of the state."""
+
+    gates = ("a",)
+
+    def update(self, x, h, carry):
+        (a,) = unstack(x + carry.h[..., None, :])
+        h = jnp.tanh(a)
+        return HiddenCarry(h), h
+
+
 class CrossedCell(GatedCell[HiddenCarry]):
     """Adds its maps too, but not each gate to its own."""
 
@@ -289,6 +300,7 @@ GATED = {
     "OneSumCell": OneSumCell,
     "SumOfGatesCell": SumOfGatesCell,
     "CrossedCell": CrossedCell,
+    "OtherSumCell": OtherSumCell,
 }
 
 
