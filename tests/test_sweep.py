@@ -9,7 +9,7 @@ from scipy.stats import fisher_exact
 
 from jax_rnn.compare.sweep import InitName, summarise, sweep_jax, sweep_torch
 from jax_rnn.lessons import NAMES, load
-from jax_rnn.train.seeds import fit_seeds
+from jax_rnn.train.seeds import choose_seeds_per_call, fit_seeds
 
 SEEDS = 200
 TRAINED = [name for name in NAMES if load(name).trained]
@@ -84,6 +84,13 @@ def test_slices_do_not_change_the_result(seeds_per_call, x64):
     np.testing.assert_allclose(sliced.loss, whole.loss, rtol=0, atol=1e-12)
     for kind in ("exact", "accuracy"):
         np.testing.assert_array_equal(sliced.metrics[kind], whole.metrics[kind])
+
+
+def test_small_trainings_share_a_call_and_large_ones_are_a_thousand():
+    tiny, large = np.ones((1, 6, 5)), np.ones((20, 30))
+    assert choose_seeds_per_call(60, tiny, 100) == 10_000
+    assert 1_000 < choose_seeds_per_call(600, tiny, 100) < 10_000
+    assert choose_seeds_per_call(50_000, large, 100) == 1_000
 
 
 def test_seeds_may_be_any_numbers(x64):

@@ -24,7 +24,7 @@ def sweep(
     framework: Literal["jax", "torch", "both"] = "jax",
     init: Literal["torch", "flax"] = "torch",
     device: Kind = None,
-    seeds_per_call: Seeds = 1000,
+    seeds_per_call: Seeds | None = None,
     json: Output = None,
     plot: Output = None,
 ) -> None:
@@ -41,7 +41,7 @@ def sweep(
         framework: JAX runs all seeds in one compiled program, PyTorch one after another.
         init: Initial distribution, that of torch.nn or that of Flax.
         device: Where JAX runs; the best kind there is by default.
-        seeds_per_call: Runs at once in JAX; bounds the memory.
+        seeds_per_call: Runs at once in JAX, which bounds the memory; 1,000 or more by default.
         json: Write every number there.
         plot: Write the histograms there, as .png, .svg or .pdf.
     """

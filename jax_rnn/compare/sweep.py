@@ -62,7 +62,7 @@ def sweep_jax(
     variant: str | None = None,
     *,
     init: InitName = "torch",
-    seeds_per_call: int = 1000,
+    seeds_per_call: int | None = None,
 ) -> Sweep:
     """All seeds at once in one compiled program, a slice of them at a time."""
     start = time.perf_counter()

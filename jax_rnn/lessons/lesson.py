@@ -165,7 +165,7 @@ class Lesson:
         variant: str | None = None,
         *,
         init: Init = "torch",
-        seeds_per_call: int = 1000,
+        seeds_per_call: int | None = None,
     ) -> History:
         """Train from seeds 0 to ``seeds - 1`` at once; losses and scores, see ``fit_seeds``."""
         return fit_seeds(

@@ -14,7 +14,13 @@ from jax_rnn.train.mesh import Layout
 from jax_rnn.train.step import KEPT, Report, Training, TrainState
 from jax_rnn.typing import PyTree
 
-__all__ = ["Program", "choose_steps_per_call", "scan_steps"]
+__all__ = [
+    "BUSY_CALL_OPERATIONS",
+    "Program",
+    "choose_steps_per_call",
+    "scan_steps",
+    "training_operations",
+]
 
 ONE_CALL_OPERATIONS = 1e9
 """Up to about two seconds of work run as one call; longer runs report progress in between."""
@@ -84,12 +90,16 @@ class Program:
         return report
 
 
+def training_operations(parameters: int, batches: Batches) -> int:
+    """Of a step: six a parameter and element, two forward and four backward."""
+    return 6 * parameters * max(batches.tokens, 1)
+
+
 def choose_steps_per_call(
     params: PyTree, batches: Batches, steps: int, streaming: bool, evaluate_every: int | None
 ) -> int:
-    """Six operations a parameter and element: two forward, four backward."""
     parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
-    operations = 6 * parameters * max(batches.tokens, 1)
+    operations = training_operations(parameters, batches)
     if not streaming:
         return steps if operations * steps < ONE_CALL_OPERATIONS else -(-steps // 20)
     most = max(1, min(MOST_STEPS_A_CALL, int(BUSY_CALL_OPERATIONS // max(operations, 1))))

@@ -12,13 +12,17 @@ import numpy as np
 import optax
 from flax import nnx
 
+from jax_rnn.train.batches import Repeated
 from jax_rnn.train.history import History
-from jax_rnn.train.program import scan_steps
+from jax_rnn.train.program import BUSY_CALL_OPERATIONS, scan_steps, training_operations
 from jax_rnn.train.progress import progress_bar
 from jax_rnn.train.step import KEPT, Loss, prepare
 from jax_rnn.typing import PyTree
 
-__all__ = ["fit_seeds"]
+__all__ = ["choose_seeds_per_call", "fit_seeds"]
+
+FEWEST_SEEDS, MOST_SEEDS = 1_000, 10_000
+"""A call takes between so many: XLA on CPU shares out among the cores only what is large."""
 
 
 def fit_seeds(
@@ -29,7 +33,7 @@ def fit_seeds(
     seeds: Sequence[int],
     steps: int,
     optimizer: optax.GradientTransformation,
-    seeds_per_call: int = 1000,
+    seeds_per_call: int | None = None,
     description: str = "sweeping",
 ) -> History:
     """Build and train a model from every seed, seed k as ``fit(build(nnx.Rngs(k)), ...)`` does.
@@ -39,7 +43,8 @@ def fit_seeds(
             optimizer and steps, finds its compiled program.
         loss, batch, steps, optimizer: as for ``fit``, the same for all seeds.
         seeds: one run each.
-        seeds_per_call: runs in one call of the compiled program; bounds the memory.
+        seeds_per_call: runs in one call of the compiled program; bounds the memory. By default
+            1,000, and more of a training that takes less than a millisecond.
         description: what the progress bar says.
 
     Returns:
@@ -49,12 +54,14 @@ def fit_seeds(
     Raises:
         ValueError: no seeds, fewer than one step.
     """
-    if len(seeds) == 0 or steps < 1 or seeds_per_call < 1:
+    if len(seeds) == 0 or steps < 1 or (seeds_per_call is not None and seeds_per_call < 1):
         raise ValueError(
             "expected at least one seed, one step and one seed per call, "
             f"got {len(seeds)}, {steps} and {seeds_per_call}"
         )
 
+    if seeds_per_call is None:
+        seeds_per_call = choose_seeds_per_call(_parameters(build), batch, steps)
     run = _program(build, loss, optimizer, steps)
     size = ceil(len(seeds) / ceil(len(seeds) / seeds_per_call))
     began = perf_counter()
@@ -69,6 +76,19 @@ def fit_seeds(
             advance(len(chunk))
     report = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(seeds)], *parts)
     return History(report.loss, report.metrics, ready - began, perf_counter() - ready)
+
+
+def choose_seeds_per_call(parameters: int, batch: PyTree, steps: int) -> int:
+    """So many that a call is about a second of work on a laptop, counted as for ``fit``."""
+    operations = training_operations(parameters, Repeated(batch)) * steps
+    return max(FEWEST_SEEDS, min(MOST_SEEDS, int(BUSY_CALL_OPERATIONS // max(operations, 1))))
+
+
+@lru_cache(maxsize=KEPT)
+def _parameters(build: Callable[[nnx.Rngs], nnx.Module]) -> int:
+    """How many numbers are trained, found without computing any."""
+    params = jax.eval_shape(lambda: nnx.state(build(nnx.Rngs(0)), nnx.Param))
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 @lru_cache(maxsize=KEPT)
