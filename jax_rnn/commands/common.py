@@ -12,6 +12,7 @@ __all__ = [
     "LessonName",
     "Output",
     "Seeds",
+    "SeedsPerCall",
     "UsageError",
     "Variant",
     "check_seed",
@@ -21,6 +22,7 @@ __all__ = [
 
 LessonName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="LESSON")]
 Seeds = Annotated[int, tyro.conf.arg(metavar="N")]
+SeedsPerCall = Annotated[int | None, tyro.conf.arg(metavar="N")]
 Output = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Kind = Annotated[Literal["cpu", "gpu", "tpu"] | None, tyro.conf.arg(metavar="cpu|gpu|tpu")]
 Variant = Annotated[str | None, tyro.conf.arg(metavar="NAME")]

@@ -7,6 +7,7 @@ from jax_rnn.commands.common import (
     LessonName,
     Output,
     Seeds,
+    SeedsPerCall,
     UsageError,
     Variant,
     console,
@@ -24,7 +25,7 @@ def sweep(
     framework: Literal["jax", "torch", "both"] = "jax",
     init: Literal["torch", "flax"] = "torch",
     device: Kind = None,
-    seeds_per_call: Seeds | None = None,
+    seeds_per_call: SeedsPerCall = None,
     json: Output = None,
     plot: Output = None,
 ) -> None:
