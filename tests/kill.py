@@ -136,8 +136,7 @@ class Bench:
         if moment == "any" and rng.random() < self.startup / (self.startup + self.training):
             _sleep(process, rng.uniform(0, self.startup))
         else:
-            rows = STEPS // EVERY
-            last = rng.randint(min(done, rows - 1), max(min(done, rows - 1), rows - 4))
+            last = rng.randint(min(done, STEPS // EVERY - 1), STEPS // EVERY - 1)
             self._until(process, lambda: _begun(out, since) and _recorded(out) >= last)
             if moment == "writing":
                 before = _partial(out)

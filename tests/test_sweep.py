@@ -91,6 +91,7 @@ def test_small_trainings_share_a_call_and_large_ones_are_a_thousand():
     assert choose_seeds_per_call(60, tiny, 100) == 10_000
     assert 1_000 < choose_seeds_per_call(600, tiny, 100) < 10_000
     assert choose_seeds_per_call(50_000, large, 100) == 1_000
+    assert choose_seeds_per_call(20_000, np.ones(()), 1) == 1_000, "short, but much memory"
 
 
 def test_seeds_may_be_any_numbers(x64):

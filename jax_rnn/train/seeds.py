@@ -24,6 +24,9 @@ __all__ = ["choose_seeds_per_call", "fit_seeds"]
 FEWEST_SEEDS, MOST_SEEDS = 1_000, 10_000
 """A call takes between so many: XLA on CPU shares out among the cores only what is large."""
 
+MOST_PARAMETERS = 2**24
+"""Of all models in a call that takes more than the fewest: 64 MiB, and as much for every moment."""
+
 
 def fit_seeds(
     build: Callable[[nnx.Rngs], nnx.Module],
@@ -44,7 +47,7 @@ def fit_seeds(
         loss, batch, steps, optimizer: as for ``fit``, the same for all seeds.
         seeds: one run each.
         seeds_per_call: runs in one call of the compiled program; bounds the memory. By default
-            1,000, and more of a training that takes less than a millisecond.
+            1,000, and up to 10,000 of a small model whose training takes less than a millisecond.
         description: what the progress bar says.
 
     Returns:
@@ -79,9 +82,10 @@ def fit_seeds(
 
 
 def choose_seeds_per_call(parameters: int, batch: PyTree, steps: int) -> int:
-    """So many that a call is about a second of work on a laptop, counted as for ``fit``."""
-    operations = training_operations(parameters, Repeated(batch)) * steps
-    return max(FEWEST_SEEDS, min(MOST_SEEDS, int(BUSY_CALL_OPERATIONS // max(operations, 1))))
+    """So many that a call is about a second of work on a laptop, and its memory stays small."""
+    operations = max(training_operations(parameters, Repeated(batch)) * steps, 1)
+    most = min(BUSY_CALL_OPERATIONS // operations, MOST_PARAMETERS // max(parameters, 1))
+    return max(FEWEST_SEEDS, min(MOST_SEEDS, int(most)))
 
 
 @lru_cache(maxsize=KEPT)
