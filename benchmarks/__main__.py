@@ -21,7 +21,7 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 
-SECTIONS = ("layers", "lecture", "memory")
+SECTIONS = ("layers", "projection", "lecture", "memory")
 KINDS = ("RNN", "LSTM", "GRU")
 PASSES = ("forward", "backward", "step")
 PEERS = ("torch", "flax.nnx", "flax.linen", "haiku", "equinox", "keras")
@@ -55,6 +55,7 @@ def run(options: argparse.Namespace, device: Any, errors: Any) -> dict[str, Any]
     from benchmarks.lecture import lecture
     from benchmarks.memory import memory
     from benchmarks.peers import builders
+    from benchmarks.projection import projection
     from benchmarks.rows import FLASHRNN, NAMES, QUICK, settings, shape_name
     from benchmarks.summary import summarise
     from jax_rnn.compare.speed.ceiling import measure_ceiling
@@ -71,6 +72,7 @@ def run(options: argparse.Namespace, device: Any, errors: Any) -> dict[str, Any]
         "environment": environment(options.threads),
         "rows": [],
         "ceiling": {},
+        "projection": [],
         "lecture": [],
         "memory": [],
     }
@@ -96,6 +98,9 @@ def run(options: argparse.Namespace, device: Any, errors: Any) -> dict[str, Any]
             result["rows"].append(row)
             jax.clear_caches()
         ceiling()
+    if "projection" in sections:
+        say("where inputs are projected")
+        result["projection"] = list(projection(options.seconds))
     if "lecture" in sections:
         say("the lecture")
         result["lecture"] = list(

@@ -52,6 +52,8 @@ def tables(result: dict[str, Any]) -> dict[str, Cells]:
                 for row in result["lecture"]
             ),
         ]
+    if result.get("projection"):
+        found["Where inputs are projected"] = _projection(result["projection"])
     if result.get("memory"):
         found["Memory of a training step"] = _memory(result["memory"])
     return {title: cells for title, cells in found.items() if len(cells) > 1}
@@ -112,6 +114,15 @@ def _summary(summary: dict[str, Any]) -> Cells:
                 f"{every['least']:.2f}",
             ]
         )
+    return cells
+
+
+def _projection(rows: list[dict[str, Any]]) -> Cells:
+    cells = [["", "pass", "before the loop", "in the loop", "ratio", "chosen"]]
+    for row in rows:
+        times = [duration(row[place]) for place in ("before", "in_loop")]
+        chosen = row["chosen"].replace("_", " ")
+        cells.append([row["layer"], TITLES[row["pass"]], *times, f"{row['ratio']:.2f}", chosen])
     return cells
 
 

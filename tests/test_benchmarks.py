@@ -12,6 +12,7 @@ import pytest
 from benchmarks import __main__ as benchmarks
 from benchmarks.memory import memory
 from benchmarks.peers import PEERS, builders
+from benchmarks.projection import projection
 from benchmarks.rows import NAMES, settings
 from benchmarks.summary import BEST_JAX, summarise
 from benchmarks.tables import markdown
@@ -37,7 +38,7 @@ def test_each_has_its_turn_in_every_round_and_another_begins(monkeypatch):
     said = []
     calls = {name: (lambda name=name: said.append(name)) for name in "abc"}
     times = interleave(calls, seconds=1e-4, least_rounds=3, most_rounds=3)
-    assert "".join(said[-9:]) == "abcbcacab"
+    assert "".join(said[-18:]) == "aabbccbbccaaccaabb"  # a call to warm up, and one that counts
     assert {name: len(of.seconds) for name, of in times.items()} == {"a": 3, "b": 3, "c": 3}
     assert all(0 <= of.minimum <= of.median for of in times.values())
 
@@ -133,6 +134,16 @@ def test_a_process_tells_the_memory_of_a_training_step():
     assert 0 < row["temporaries"] < 1e6 and row["peak"] > 0 and row["seconds"] > 0
 
 
+def test_both_places_of_projection_are_timed_and_the_choice_is_named():
+    rows = list(projection(0.01, [(2, 4, 3, 5)], ["GRU"]))
+    assert [(row["pass"], row["chosen"]) for row in rows] == [
+        ("forward", "before"),
+        ("backward", "before"),
+    ]
+    for row in rows:
+        assert row["ratio"] == row["before"] / row["in_loop"] > 0
+
+
 # What is said of it
 
 
@@ -188,6 +199,7 @@ def test_a_small_run_writes_tables_json_and_a_plot(tmp_path, monkeypatch, capsys
         "options",
         "rows",
         "ceiling",
+        "projection",
         "lecture",
         "memory",
         "summary",

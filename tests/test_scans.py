@@ -290,6 +290,17 @@ class CrossedCell(GatedCell[HiddenCarry]):
         return HiddenCarry(h), h
 
 
+class SummedApartCell(GatedCell[HiddenCarry]):
+    """Adds its maps of the first gate and the last; those between it reads apart, or not at all."""
+
+    gates = ("a", "b", "unused", "c")
+
+    def update(self, x, h, carry):
+        (xa, xb, _, xc), (ha, hb, _, hc) = unstack(x), unstack(h)
+        h = jnp.tanh(xa + ha + 1) * (xb * hb) + jnp.tanh(hc + xc) * (1.0 - carry.h)
+        return HiddenCarry(h), h
+
+
 GATED = {
     "RNNCell": RNNCell,
     "LSTMCell": LSTMCell,
@@ -300,6 +311,7 @@ GATED = {
     "OneSumCell": OneSumCell,
     "SumOfGatesCell": SumOfGatesCell,
     "CrossedCell": CrossedCell,
+    "SummedApartCell": SummedApartCell,
     "OtherSumCell": OtherSumCell,
 }
 
@@ -312,6 +324,23 @@ def place(request, monkeypatch):
     jax.clear_caches()
     yield
     jax.clear_caches()
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "shape", "forward", "gradient"),
+    [
+        (LSTMCell, 200, (35, 32, 200), False, True),  # a weight that a core's cache holds
+        (LSTMCell, 200, (35, 200), False, False),  # one row
+        (RNNCell, 400, (35, 32, 400), False, False),  # one gate
+        (LSTMCell, 64, (35, 32, 64), False, False),
+        (LSTMCell, 650, (35, 20, 650), False, False),
+        (LSTMCell, 256, (256, 64, 256), True, True),  # more than 32 MiB once projected
+    ],
+)
+def test_where_inputs_are_projected_goes_by_size(kind, size, shape, forward, gradient):
+    cell = nnx.eval_shape(lambda: kind(shape[-1], size, dtype="float32", rngs=nnx.Rngs(0)))
+    place = partial(gated_scan._project_in_loop, cell, shape)
+    assert (place(keep=False), place(keep=True)) == (forward, gradient)
 
 
 @pytest.mark.parametrize("name", GATED)
@@ -335,20 +364,27 @@ def assert_near(actual, expected, tolerance):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize(
-    ("trait", "names"),
-    [
-        ("reads_sum", {"RNNCell", "LSTMCell", "ProjectedLSTMCell", "OneSumCell", "SumOfGatesCell"}),
-        ("returns_h", {*GATED} - {"MixedCell"}),
-    ],
-)
-def test_what_an_update_does_is_seen(trait, names):
-    def has(name):
-        cell = GATED[name](I, H, rngs=nnx.Rngs(0))
-        carry = cell.initialize_carry((B, I))
-        return getattr(gated_scan._traits(cell, carry, normal(T, B, I)), trait)
+SUMMED = {
+    "RNNCell": (True,),
+    "LSTMCell": (True,) * 4,
+    "ProjectedLSTMCell": (True,) * 4,
+    "GRUCell": (True, True, False),
+    "GRUCell without biases": (True, True, False),
+    "MixedCell": (False, False),
+    "OneSumCell": (True, True),
+    "SumOfGatesCell": (True, True, True),
+    "CrossedCell": (False, False),
+    "SummedApartCell": (True, False, True, True),
+    "OtherSumCell": (False,),
+}
+"""By gate, whether the cell reads nothing of its two maps but their sum."""
 
-    assert {name for name in GATED if has(name)} == names
+
+@pytest.mark.parametrize("name", GATED)
+def test_what_an_update_does_is_seen(name):
+    cell = GATED[name](I, H, rngs=nnx.Rngs(0))
+    traits = gated_scan._traits(cell, cell.initialize_carry((B, I)), normal(T, B, I))
+    assert traits == (SUMMED[name], name != "MixedCell")
 
 
 def squares(scan, cell, carry, xs):

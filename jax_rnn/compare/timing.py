@@ -131,8 +131,7 @@ def interleave(
         for name in names[k % len(names) :] + names[: k % len(names)]:
             call, count = calls[name], repeats[name]
             time.sleep(SETTLE)
-            if count > 1:
-                call()
+            call()
             begun = time.perf_counter()
             for _ in range(count):
                 call()

@@ -6,6 +6,7 @@ pass: cotangents run through ``update`` inside the loop, and the gradients of we
 inputs are large products after it. Forward mode and higher derivatives follow from the same rule.
 """
 
+import math
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,8 +22,17 @@ from jax_rnn.typing import Array, Bool, CarryT, Float, accumulator
 
 __all__ = ["gated", "serves", "serves_kind"]
 
+Gates = tuple[Array | None, ...]
+"""A map, (*batch, H) for each gate, or its bias, (H,)."""
+
 IN_LOOP_BYTES = 2**25
 """On CPU, inputs whose projection is larger are projected in the loop, each in its own step."""
+
+IN_LOOP_WEIGHT_BYTES = (400_000, 2_600_000)
+"""Where steps are kept for the gradient, the same is done for cells of several gates whose weight
+of the input has such a size, about that of a core's cache, and batches of some rows."""
+
+SOME_ROWS = 4
 
 
 def serves(cell: Cell) -> bool:
@@ -54,8 +64,8 @@ def gated(
 ) -> tuple[CarryT, Float[Array, "T *batch O"]]:
     """Run ``cell`` over the leading axis of ``xs``: values and derivatives of ``sequential``.
 
-    For the gradient, a step keeps what ``update`` was given: both affine maps (or their sum, where
-    ``update`` reads nothing else of them) and the carry. Its inside is computed again.
+    For the gradient, a step keeps what ``update`` was given: the carry and both affine maps, or
+    their sum for every gate of which ``update`` reads nothing else. Its inside is computed again.
 
     Args, results: those of ``sequential``; the cell is one that gated ``serves``.
     """
@@ -82,9 +92,10 @@ class _Kept(NamedTuple):
     On CPU a loop that slices gates out of one array of all steps is not vectorised.
     """
 
-    x: tuple[Float[Array, "T *batch H"], ...]
-    h: tuple[Float[Array, "T *batch H"], ...] | None
-    """None where x is the sum of both maps."""
+    x: Gates
+    """Of the input's map; of the sum of both where ``update`` reads nothing else of them."""
+    h: Gates
+    """Of the hidden map; None where x is the sum."""
     carry: Any
 
 
@@ -107,24 +118,25 @@ def _forward(
     cell = nnx.merge(run.graphdef, params, fixed[0])
     traits = _traits(cell, carry, xs)
     h_is_output = traits.returns_h and fixed[1] is None and carry.h.dtype == cell.dtype
-    late = _project_in_loop(cell, xs)
+    late = _project_in_loop(cell, xs.shape, keep)
     x_weight, h_weight = _columns(cell.weight_ih), _columns(cell.weight_hh)
-    x_bias, h_bias = (_gates(cell, bias) for bias in (cell.bias_ih, cell.bias_hh))
+    x_bias, h_bias = _joined(
+        traits.summed, _biases(cell, cell.bias_ih), _biases(cell, cell.bias_hh)
+    )
 
     def body(carry, inputs):
         x, live = inputs
-        x = _plus(_gates(cell, _matmul(x, x_weight)) if late else x, x_bias)
-        h = _plus(_gates(cell, _matmul(carry.h.astype(cell.dtype), h_weight)), h_bias)
-        if traits.reads_sum:
-            x, h = _plus(x, h), None
+        x = _gates(cell, _matmul(x, x_weight)) if late else x
+        h = _gates(cell, _matmul(carry.h.astype(cell.dtype), h_weight))
+        x, h = _joined(traits.summed, x, h)
+        x, h = _plus(x, x_bias), _plus(h, h_bias)
         new, y = _update(cell, x, h, carry)
         new, y = only(live, (new, y), (carry, jnp.zeros_like(y)))
         before = carry._replace(h=None) if h_is_output else carry
         return new, (y, _Kept(x, h, before) if keep else None)
 
-    if not late:
-        xs = _gates(cell, _matmul(xs, x_weight))
-    last, (ys, kept) = lax.scan(body, carry, (xs, fixed[1]), reverse=run.reverse, unroll=run.unroll)
+    inputs: Any = xs if late else tuple(_matmul(xs, w) for w in _gates(cell, x_weight)), fixed[1]
+    last, (ys, kept) = lax.scan(body, carry, inputs, reverse=run.reverse, unroll=run.unroll)
     if kept is not None and h_is_output:
         h = [ys[1:], carry.h[None]] if run.reverse else [carry.h[None], ys[:-1]]
         kept = kept._replace(carry=kept.carry._replace(h=jnp.concatenate(h)))
@@ -134,50 +146,70 @@ def _forward(
 def _tangent(
     run: _Run, params: Any, xs: Array, fixed: Any, kept: _Kept, dparams: Any, dcarry: Any, dxs: Any
 ) -> Any:
-    """Tangents of the last carry and the outputs, linear in those of what went in."""
+    """Tangents of the last carry and the outputs, linear in those of what went in.
+
+    A gate of which ``update`` reads only the sum of both maps has one tangent, that of the sum.
+    Such gates come first, so that theirs are one piece of the tangent of the hidden map.
+    """
     cell = nnx.merge(run.graphdef, params, fixed[0])
     dtype = accumulator(cell.dtype)
     dparams, dcarry = (_instantiate(d) for d in (dparams, dcarry))
     dparams = jax.tree.map(lambda d: d.astype(accumulator(d.dtype)), dparams)
     dcell = nnx.merge(run.graphdef, dparams, fixed[0])
-    seen = kept.carry.h.astype(cell.dtype).astype(dtype)
-    dx = _biased(_product(xs.astype(dtype), dcell.weight_ih[...]), dcell.bias_ih)
-    dh = _biased(_product(seen, dcell.weight_hh[...]), dcell.bias_hh)
-    if not isinstance(dxs, SymbolicZero):
-        dx = dx + _product(dxs.astype(dtype), cell.weight_ih[...].astype(dtype))
-    if kept.h is None:
-        dx, dh = dx + dh, None
-    weight_hh = cell.weight_hh[...].astype(dtype)
+    summed = [k for k, h in enumerate(kept.h) if h is None]
+    apart = [k for k, h in enumerate(kept.h) if h is not None]
+    order = summed + apart
+
+    def flat(x):
+        """Of two axes: the transpose of a product over more is not fused with it on CPU."""
+        return x.astype(dtype).reshape(-1, x.shape[-1])
+
+    def x_map(gates):
+        weight, bias = (_rows(cell, p, gates) for p in (dcell.weight_ih, dcell.bias_ih))
+        dx = _biased(_product(flat(xs), weight), bias)
+        if isinstance(dxs, SymbolicZero):
+            return dx
+        return dx + _product(flat(dxs), _rows(cell, cell.weight_ih, gates).astype(dtype))
+
+    weight, bias = (_rows(cell, p, order) for p in (dcell.weight_hh, dcell.bias_hh))
+    dh = _biased(_product(flat(kept.carry.h.astype(cell.dtype)), weight), bias)
+    if summed:
+        dh = dh + _widened(x_map(summed), dh.shape[-1])
+    dx = x_map(apart) if apart else None
+    dx, dh = jax.tree.map(lambda d: d.reshape(*xs.shape[:-1], d.shape[-1]), (dx, dh))
+    weight_hh = _rows(cell, cell.weight_hh, order).astype(dtype)
 
     @partial(jax.checkpoint, prevent_cse=False)
     def body(dcarry, inputs):
         dx, dh, kept, live = inputs
-        through = _product(dcarry.h.astype(dtype), weight_hh)
-        dx, dh = (dx + through, None) if dh is None else (dx, dh + through)
+        dh = dh + _product(dcarry.h.astype(dtype), weight_hh)
         dx, dh = lax.optimization_barrier((dx, dh))  # its cotangent is computed once
-        dx, dh = _gates(cell, dx), _gates(cell, dh)
+        dh = dict(zip(order, jnp.split(dh, len(order), axis=-1), strict=True))
+        dx = dict(zip(apart, jnp.split(dx, len(apart), axis=-1), strict=True)) if apart else {}
+        x = tuple(dx[k] if k in dx else dh[k] for k in range(len(order)))
+        h = tuple(dh[k] if k in dx else None for k in range(len(order)))
         narrow = jax.tree.map(lambda d, p: d.astype(p.dtype), dparams, params)
 
         def update(params, x, h, carry):
             return _update(nnx.merge(run.graphdef, params, fixed[0]), x, h, carry)
 
-        _, (dnew, dy) = jax.jvp(update, (params, *kept), (narrow, dx, dh, dcarry))
+        _, (dnew, dy) = jax.jvp(update, (params, *kept), (narrow, x, h, dcarry))
         return only(live, (dnew, dy), (dcarry, jnp.zeros_like(dy)))
 
     return lax.scan(body, dcarry, (dx, dh, kept, fixed[1]), reverse=run.reverse, unroll=run.unroll)
 
 
 def _update(cell: GatedCell, x: Any, h: Any, carry: Any) -> Any:
-    x = jnp.stack(x, axis=-2)
-    new, y = cell.update(x, jnp.zeros_like(x) if h is None else jnp.stack(h, axis=-2), carry)
+    h = tuple(jnp.zeros_like(a) if b is None else b for a, b in zip(x, h, strict=True))
+    new, y = cell.update(jnp.stack(x, axis=-2), jnp.stack(h, axis=-2), carry)
     return new, y.astype(cell.dtype)
 
 
 class _Traits(NamedTuple):
     """What an ``update`` can be seen to do."""
 
-    reads_sum: bool
-    """It reads its two maps only to add them."""
+    summed: tuple[bool, ...]
+    """By gate, whether it reads the two maps only to add them."""
     returns_h: bool
     """Its output is the new hidden state itself."""
 
@@ -187,29 +219,46 @@ def _traits(cell: GatedCell, carry: Any, xs: Array) -> _Traits:
     maps = jax.ShapeDtypeStruct(gates, accumulator(cell.dtype))
     jaxpr = jax.make_jaxpr(cell.update)(maps, maps, carry).jaxpr
     *state, y = jaxpr.outvars
-    return _Traits(
-        _only_summed(jaxpr, *jaxpr.invars[:2]), state[type(carry)._fields.index("h")] is y
-    )
+    return _Traits(_summed(jaxpr, len(cell.gates)), state[type(carry)._fields.index("h")] is y)
+
+
+def _summed(jaxpr: Any, gates: int) -> tuple[bool, ...]:
+    """Both maps may be added as they are, or their gates one by one."""
+    x, h = jaxpr.invars[:2]
+    params = {"axis": x.aval.ndim - 2}
+    readers = _readers(jaxpr, x, h)
+    seen = any(v in jaxpr.outvars for v in (x, h))
+    if (
+        not seen
+        and [eqn.primitive.name for eqn in readers] == ["unstack", "unstack"]
+        and all(eqn.params == params for eqn in readers)
+    ):
+        pairs = zip(*(eqn.outvars for eqn in readers), strict=True)
+        return tuple(_only_summed(jaxpr, *pair) for pair in pairs)
+    return (_only_summed(jaxpr, x, h),) * gates
 
 
 def _only_summed(jaxpr: Any, x: Any, h: Any) -> bool:
-    """Whether nothing sees two variables but their sum, or that of their gates one by one."""
-    if x in jaxpr.outvars or h in jaxpr.outvars:
+    """Whether nothing sees two variables but their sum."""
+    readers = _readers(jaxpr, x, h)
+    adds = (eqn.primitive.name == "add" and eqn.invars in ([x, h], [h, x]) for eqn in readers)
+    return all(adds) and not any(v in jaxpr.outvars for v in (x, h))
+
+
+def _readers(jaxpr: Any, *variables: Any) -> list[Any]:
+    return [eqn for eqn in jaxpr.eqns if any(v in eqn.invars for v in variables)]
+
+
+def _project_in_loop(cell: GatedCell, shape: tuple[int, ...], keep: bool) -> bool:
+    if jax.default_backend() != "cpu":
         return False
-    readers = [eqn for eqn in jaxpr.eqns if x in eqn.invars or h in eqn.invars]
-    names = [eqn.primitive.name for eqn in readers]
-    if names == ["add"]:
-        return {*readers[0].invars} == {x, h}
-    if names == ["unstack", "unstack"] and readers[0].params == readers[1].params:
-        gates = zip(*(eqn.outvars for eqn in readers), strict=True)
-        return all(_only_summed(jaxpr, *pair) for pair in gates)
-    return not readers
-
-
-def _project_in_loop(cell: GatedCell, xs: Array) -> bool:
-    rows = xs.size // cell.input_size
-    size = rows * len(cell.gates) * cell.hidden_size * accumulator(cell.dtype).itemsize
-    return jax.default_backend() == "cpu" and size > IN_LOOP_BYTES
+    steps, *batch, _ = shape
+    rows, width = math.prod(batch), len(cell.gates) * cell.hidden_size
+    if steps * rows * width * accumulator(cell.dtype).itemsize > IN_LOOP_BYTES:
+        return True
+    least, most = IN_LOOP_WEIGHT_BYTES
+    fits = least <= cell.weight_ih[...].nbytes <= most
+    return keep and fits and len(cell.gates) > 1 and rows >= SOME_ROWS
 
 
 def _columns(weight: nnx.Param) -> Array:
@@ -226,18 +275,48 @@ def _product(x: Array, weight: Array) -> Array:
     return lax.dot_general(x, weight, (((x.ndim - 1,), (1,)), ((), ())))
 
 
-def _gates(cell: GatedCell, x: Any) -> Any:
-    """The arrays of the gates, which stand side by side in the last axis; None stays None."""
-    return None if x is None else tuple(jnp.split(x[...], len(cell.gates), axis=-1))
+def _rows(cell: GatedCell, weight: Any, gates: list[int]) -> Any:
+    """The rows of some gates, one gate below the other; None stays None."""
+    if weight is None or gates == [*range(len(cell.gates))]:
+        return weight if weight is None else weight[...]
+    blocks = jnp.split(weight[...], len(cell.gates))
+    return jnp.concatenate([blocks[k] for k in gates])
 
 
-def _plus(a: Any, b: Any) -> Any:
+def _widened(x: Array, size: int) -> Array:
+    """With zeros behind the last axis."""
+    widths = [(0, 0, 0)] * (x.ndim - 1) + [(0, size - x.shape[-1], 0)]
+    return lax.pad(x, jnp.zeros((), x.dtype), widths)
+
+
+def _gates(cell: GatedCell, x: Array) -> tuple[Array, ...]:
+    """The arrays of the gates, which stand side by side in the last axis."""
+    return tuple(jnp.split(x, len(cell.gates), axis=-1))
+
+
+def _biases(cell: GatedCell, bias: nnx.Param | None) -> Gates:
+    if bias is None:
+        return (None,) * len(cell.gates)
+    return _gates(cell, bias[...].astype(accumulator(cell.dtype)))
+
+
+def _joined(summed: tuple[bool, ...], x: Gates, h: Gates) -> tuple[Gates, Gates]:
+    """Where only the sum of both maps is read: that in place of x, and None of h."""
+    joined = tuple(_sum(a, b) if s else a for a, b, s in zip(x, h, summed, strict=True))
+    return joined, tuple(None if s else b for b, s in zip(h, summed, strict=True))
+
+
+def _plus(a: Gates, b: Gates) -> Gates:
     """Gate by gate."""
-    return a if b is None else tuple(x + y.astype(x.dtype) for x, y in zip(a, b, strict=True))
+    return tuple(map(_sum, a, b))
 
 
-def _biased(x: Array, bias: Any) -> Array:
-    return x if bias is None else x + bias[...].astype(x.dtype)
+def _sum(a: Array | None, b: Array | None) -> Array | None:
+    return None if a is None else a if b is None else a + b
+
+
+def _biased(x: Array, bias: Array | None) -> Array:
+    return x if bias is None else x + bias.astype(x.dtype)
 
 
 def _instantiate(tangents: Any) -> Any:

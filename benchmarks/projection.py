@@ -1,0 +1,89 @@
+"""Where the inputs of a layer are best projected on a CPU: all before the loop, or in each step.
+
+    python -m benchmarks --sections projection
+
+The choice that the gated scan makes by size (the constants of jax_rnn/scans/gated.py) is taken from
+this table.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from typing import Any
+from unittest import mock
+
+import jax
+
+from jax_rnn.compare.speed.ours import build_layer, ours
+from jax_rnn.compare.speed.problem import Kind, Pass, Problem, Setting
+from jax_rnn.compare.timing import interleave
+
+__all__ = ["SHAPES", "projection"]
+
+gated: Any = importlib.import_module("jax_rnn.scans.gated")
+
+SHAPES = (
+    (1, 1000, 64, 64),
+    (64, 50, 64, 64),
+    (128, 20, 100, 100),
+    (16, 100, 128, 128),
+    (32, 30, 160, 160),
+    (32, 35, 200, 200),
+    (2, 200, 256, 256),
+    (16, 50, 256, 256),
+    (64, 256, 256, 256),
+    (8, 50, 300, 300),
+    (16, 50, 400, 400),
+    (16, 40, 512, 512),
+    (64, 100, 512, 512),
+    (20, 35, 650, 650),
+)
+"""B, T, I, H."""
+
+KINDS: tuple[Kind, ...] = ("RNN", "LSTM", "GRU")
+PASSES: tuple[Pass, ...] = ("forward", "backward")
+
+
+def projection(
+    seconds: float,
+    shapes: Sequence[tuple[int, int, int, int]] = SHAPES,
+    kinds: Sequence[Kind] = KINDS,
+) -> Iterator[dict[str, Any]]:
+    """Rows ``{"layer", "pass", "before", "in_loop", "ratio", "chosen"}``, medians in seconds.
+
+    The same layer twice, in turn. ``ratio`` is before over in_loop: above 1 where the loop is the
+    better place. ``chosen`` is where the scan projects by itself.
+    """
+    for kind, shape in product(kinds, shapes):
+        problem = Problem.draw(Setting(kind, *shape))
+        for name in PASSES:
+            calls = {place: _call(problem, name, place) for place in ("before", "in_loop")}
+            found = interleave(calls, seconds=seconds)
+            before, in_loop = found["before"].median, found["in_loop"].median
+            yield {
+                "layer": problem.setting.title,
+                "pass": name,
+                "before": before,
+                "in_loop": in_loop,
+                "ratio": before / in_loop,
+                "chosen": _chosen(problem, name),
+            }
+
+
+def _call(problem: Problem, name: Pass, place: str) -> Callable[[], Any]:
+    """The pass, compiled with the projection in that place."""
+    with mock.patch.object(gated, "_project_in_loop", lambda *_: place == "in_loop"):
+        jax.clear_caches()
+        contender = ours(problem)
+        program = contender.compiled(name)
+    jax.clear_caches()
+    x, cotangent, lengths = contender.inputs
+    arguments = (x, lengths) if name == "forward" else (x, cotangent, lengths)
+    return lambda: jax.block_until_ready(program(contender.params, *arguments))
+
+
+def _chosen(problem: Problem, name: Pass) -> str:
+    setting = problem.setting
+    shape = setting.T, setting.B, setting.I
+    late = gated._project_in_loop(build_layer(problem).cells[0], shape, name != "forward")
+    return "in_loop" if late else "before"
