@@ -23,7 +23,7 @@ RESULTS = Path(__file__).parent / "results"
 
 SECTIONS = ("layers", "projection", "lecture", "memory")
 KINDS = ("RNN", "LSTM", "GRU")
-PASSES = ("forward", "backward", "step")
+PASSES = ("forward", "backward", "step", "loop")
 PEERS = ("torch", "flax.nnx", "flax.linen", "haiku", "equinox", "keras")
 
 

@@ -9,7 +9,12 @@ from jax_rnn.compare.speed.race import OURS
 
 __all__ = ["plot"]
 
-TITLES = {"forward": "forward", "backward": "forward + backward", "step": "a step of Adam"}
+TITLES = {
+    "forward": "forward",
+    "backward": "forward + backward",
+    "step": "a step of Adam",
+    "loop": "a step in a loop",
+}
 COLOURS = {
     "torch": "#f4b459",
     "flax.nnx": "#0b4f8a",

@@ -338,7 +338,7 @@ def place(request, monkeypatch):
     ],
 )
 def test_where_inputs_are_projected_goes_by_size(kind, size, shape, forward, gradient):
-    cell = nnx.eval_shape(lambda: kind(shape[-1], size, dtype="float32", rngs=nnx.Rngs(0)))
+    cell = kind(shape[-1], size, dtype="float32", rngs=nnx.Rngs(0))
     place = partial(gated_scan._project_in_loop, cell, shape)
     assert (place(keep=False), place(keep=True)) == (forward, gradient)
 

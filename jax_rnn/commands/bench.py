@@ -9,7 +9,8 @@ from jax_rnn.commands.common import Kind, Output, UsageError, console, say_writt
 __all__ = ["bench"]
 
 Passes = Annotated[
-    Literal["forward", "backward", "step", "all"], tyro.conf.arg(name="pass", metavar="PASS")
+    Literal["forward", "backward", "step", "loop", "all"],
+    tyro.conf.arg(name="pass", metavar="PASS"),
 ]
 Shape = Annotated[str, tyro.conf.arg(metavar="B,T,I,H")]
 Seconds = Annotated[float, tyro.conf.arg(metavar="S")]
@@ -42,7 +43,8 @@ def bench(
     Args:
         layer: As in torch.nn.
         shape: Batch, time steps, features of the input, features of the hidden state.
-        passes: forward, backward (with forward), step (with an update by Adam), or all.
+        passes: forward, backward (with forward), step (with an update by Adam), loop (a step of
+            eight, which JAX runs in one program), or all.
         layers: One above the other.
         bidirectional: In both directions.
         ragged: Sequences of different lengths, the longest T.

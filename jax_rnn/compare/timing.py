@@ -93,6 +93,10 @@ class Times:
     def minimum(self) -> float:
         return min(self.seconds)
 
+    def divided(self, count: int) -> "Times":
+        """Of one of so many things that a call did."""
+        return Times([seconds / count for seconds in self.seconds])
+
 
 def timed(call: Callable[[], T]) -> tuple[float, T]:
     """Seconds of a call, and what it returned."""

@@ -9,7 +9,7 @@ from jax_rnn.compare.speed.race import OURS, Row
 
 __all__ = ["duration", "print_row"]
 
-TITLES = {"forward": "forward", "backward": "+ backward", "step": "+ Adam"}
+TITLES = {"forward": "forward", "backward": "+ backward", "step": "+ Adam", "loop": "in a loop"}
 
 
 def print_row(console: Console, row: Row, ceiling: Mapping[str, float]) -> None:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jax_rnn.compare.speed.problem import Pass, Problem
+from jax_rnn.compare.speed.problem import LOOP, Pass, Problem
 
 __all__ = [
     "LEARNING_RATE",
@@ -43,7 +43,7 @@ class Contender(Protocol):
     given: Callable[[Weights], Weights]
 
     def run(self, kind: Pass) -> Any:
-        """One pass, finished when it returns: outputs, (loss, gradients), or the loss."""
+        """One pass, finished when it returns: outputs, (loss, gradients), or the last loss."""
         ...
 
     def output(self, result: Any) -> np.ndarray:
@@ -111,9 +111,20 @@ class JaxContender:
             updates, state = optimizer.update(grads, state, params)
             return value, optax.apply_updates(params, updates), state
 
+        def loop(params, state, x, cotangent, lengths):
+            def body(trained, _):
+                value, params, state = step(*trained, x, cotangent, lengths)
+                return (params, state), value
+
+            trained, values = jax.lax.scan(body, (params, state), length=LOOP)
+            return values[-1], *trained
+
         self._forward = jax.jit(forward)
         self._backward = jax.jit(jax.value_and_grad(loss))
-        self._step = jax.jit(step, donate_argnums=(0, 1))
+        self._training: dict[Pass, Any] = {
+            "step": jax.jit(step, donate_argnums=(0, 1)),
+            "loop": jax.jit(loop, donate_argnums=(0, 1)),
+        }
         trained = jax.tree.map(jnp.copy, self.params)
         self._trained = (trained, jax.jit(optimizer.init)(trained))
 
@@ -123,7 +134,7 @@ class JaxContender:
             return jax.block_until_ready(self._forward(self.params, x, lengths))
         if kind == "backward":
             return jax.block_until_ready(self._backward(self.params, x, cotangent, lengths))
-        value, *trained = self._step(*self._trained, x, cotangent, lengths)
+        value, *trained = self._training[kind](*self._trained, x, cotangent, lengths)
         self._trained = tuple(jax.block_until_ready(trained))
         return value
 
@@ -134,7 +145,7 @@ class JaxContender:
             return self._forward.lower(self.params, x, lengths).compile()
         if kind == "backward":
             return self._backward.lower(self.params, x, cotangent, lengths).compile()
-        return self._step.lower(*self._trained, x, cotangent, lengths).compile()
+        return self._training[kind].lower(*self._trained, x, cotangent, lengths).compile()
 
     def output(self, result: Any) -> np.ndarray:
         return self._major(np.asarray(result.astype(jnp.float32)))

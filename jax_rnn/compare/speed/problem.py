@@ -6,15 +6,19 @@ from typing import Literal, get_args
 
 import numpy as np
 
-__all__ = ["KINDS", "PASSES", "Kind", "Pass", "Problem", "Setting", "flop"]
+__all__ = ["KINDS", "LOOP", "PASSES", "Kind", "Pass", "Problem", "Setting", "flop"]
 
 Kind = Literal["RNN", "LSTM", "GRU"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 GATES: dict[str, int] = {"RNN": 1, "LSTM": 4, "GRU": 3}
 
-Pass = Literal["forward", "backward", "step"]
+Pass = Literal["forward", "backward", "step", "loop"]
 PASSES: tuple[Pass, ...] = get_args(Pass)
-"""Outputs; outputs and gradients; gradients and an update by Adam."""
+"""Outputs; outputs and gradients; these and an update by Adam; ``LOOP`` such steps, one by one."""
+
+LOOP = 8
+"""Steps of the pass ``loop``: of JAX one compiled program, as ``fit`` runs them, of torch a Python
+loop. Times are those of one step."""
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from jax_rnn.compare.speed.contender import LEARNING_RATE, NotOfferedError, Weights, same
-from jax_rnn.compare.speed.problem import Pass, Problem
+from jax_rnn.compare.speed.problem import LOOP, Pass, Problem
 
 __all__ = ["TorchContender", "pytorch", "torch_device"]
 
@@ -94,3 +94,8 @@ class TorchContender:
         loss = self._loss()
         self.optimizer.step()
         return loss.detach()
+
+    def _loop(self) -> Any:
+        for _ in range(LOOP - 1):
+            self._step()
+        return self._step()

@@ -9,7 +9,7 @@ import numpy as np
 
 from jax_rnn.compare.speed.afresh import compiled_afresh
 from jax_rnn.compare.speed.contender import Build, Contender, NotOfferedError
-from jax_rnn.compare.speed.problem import Pass, Problem, Setting, flop
+from jax_rnn.compare.speed.problem import LOOP, Pass, Problem, Setting, flop
 from jax_rnn.compare.timing import Times, interleave, timed
 
 __all__ = ["OURS", "Entry", "Row", "race"]
@@ -95,11 +95,15 @@ def race(
             row.absent[name] = f"{error.name} is not installed"
     with compiled_afresh():
         first = _check(problem, builders, contenders, row)
-        for name, contender in contenders.items() if "step" in passes else ():
-            first[name, "step"], _ = timed(_call(contender, "step"))
+        for kind in passes:
+            for name, contender in contenders.items():
+                if (name, kind) not in first:
+                    first[name, kind], _ = timed(_call(contender, kind))
     for kind in passes:
         calls = {name: _call(contender, kind) for name, contender in contenders.items()}
         found = interleave(calls, seconds=seconds, least_rounds=least_rounds)
+        if kind == "loop":
+            found = {name: times.divided(LOOP) for name, times in found.items()}
         work = flop(problem, kind)
         row.entries[kind] = {
             name: _entry(times, first[name, kind], work, found.get(OURS), problem.setting.T)
