@@ -44,7 +44,7 @@ def bench(
         layer: As in torch.nn.
         shape: Batch, time steps, features of the input, features of the hidden state.
         passes: forward, backward (with forward), step (with an update by Adam), loop (a step of
-            eight, which JAX runs in one program), or all.
+            four, which JAX runs in one program), or all.
         layers: One above the other.
         bidirectional: In both directions.
         ragged: Sequences of different lengths, the longest T.

@@ -113,8 +113,8 @@ class JaxContender:
 
         def loop(params, state, x, cotangent, lengths):
             def body(trained, _):
-                value, params, state = step(*trained, x, cotangent, lengths)
-                return (params, state), value
+                value, *trained = step(trained[0], trained[1], x, cotangent, lengths)
+                return tuple(trained), value
 
             trained, values = jax.lax.scan(body, (params, state), length=LOOP)
             return values[-1], *trained

@@ -16,7 +16,7 @@ Pass = Literal["forward", "backward", "step", "loop"]
 PASSES: tuple[Pass, ...] = get_args(Pass)
 """Outputs; outputs and gradients; these and an update by Adam; ``LOOP`` such steps, one by one."""
 
-LOOP = 8
+LOOP = 4
 """Steps of the pass ``loop``: of JAX one compiled program, as ``fit`` runs them, of torch a Python
 loop. Times are those of one step."""
 
