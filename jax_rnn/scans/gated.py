@@ -166,13 +166,13 @@ def _tangent(
 
     def x_map(gates):
         weight, bias = (_rows(cell, p, gates) for p in (dcell.weight_ih, dcell.bias_ih))
-        dx = _biased(_product(flat(xs), weight), bias)
+        dx = _biased(_weighed(flat(xs), weight), bias)
         if isinstance(dxs, SymbolicZero):
             return dx
         return dx + _product(flat(dxs), _rows(cell, cell.weight_ih, gates).astype(dtype))
 
     weight, bias = (_rows(cell, p, order) for p in (dcell.weight_hh, dcell.bias_hh))
-    dh = _biased(_product(flat(kept.carry.h.astype(cell.dtype)), weight), bias)
+    dh = _biased(_weighed(flat(kept.carry.h.astype(cell.dtype)), weight), bias)
     if summed:
         dh = dh + _widened(x_map(summed), dh.shape[-1])
     dx = x_map(apart) if apart else None
@@ -273,6 +273,14 @@ def _matmul(x: Array, columns: Array) -> Array:
 def _product(x: Array, weight: Array) -> Array:
     """``x W^T`` of two arrays of one dtype."""
     return lax.dot_general(x, weight, (((x.ndim - 1,), (1,)), ((), ())))
+
+
+def _weighed(x: Array, weight: Array) -> Array:
+    """``x W^T``, whose transpose makes the gradient of W from ``x^T`` times the cotangent.
+
+    That way round it is up to 1.5 times faster on CPU; the barrier keeps XLA from turning it back.
+    """
+    return jnp.matmul(x, lax.optimization_barrier(weight.T))
 
 
 def _rows(cell: GatedCell, weight: Any, gates: list[int]) -> Any:
