@@ -44,7 +44,7 @@ class RNN(Recurrent):
         proj_size: int = 0,
         init: Init = "torch",
         dtype: DTypeLike | None = None,
-        unroll: int | None = None,
+        unroll: int = 1,
         scan: Scan = "auto",
         checkpoint_every: int | None = None,
         rngs: nnx.Rngs,
@@ -59,7 +59,8 @@ class RNN(Recurrent):
             dtype=dtype,
             rngs=rngs,
         )
-        check_scan(scan, checkpoint_every, unroll, RNNCell)
+        check_count("unroll", unroll)
+        check_scan(scan, checkpoint_every, RNNCell)
         layers = _stack(cell, input_size, num_layers, bidirectional, dropout)
         super().__init__(
             *layers,
@@ -95,7 +96,7 @@ class LSTM(Recurrent):
         *,
         init: Init = "torch",
         dtype: DTypeLike | None = None,
-        unroll: int | None = None,
+        unroll: int = 1,
         scan: Scan = "auto",
         checkpoint_every: int | None = None,
         rngs: nnx.Rngs,
@@ -104,7 +105,8 @@ class LSTM(Recurrent):
         if type(proj_size) is int and proj_size == 0:
             kind = LSTMCell
         cell = partial(kind, hidden_size=hidden_size, bias=bias, init=init, dtype=dtype, rngs=rngs)
-        check_scan(scan, checkpoint_every, unroll, LSTMCell)
+        check_count("unroll", unroll)
+        check_scan(scan, checkpoint_every, LSTMCell)
         layers = _stack(cell, input_size, num_layers, bidirectional, dropout)
         super().__init__(
             *layers,
@@ -141,7 +143,7 @@ class GRU(Recurrent):
         proj_size: int = 0,
         init: Init = "torch",
         dtype: DTypeLike | None = None,
-        unroll: int | None = None,
+        unroll: int = 1,
         scan: Scan = "auto",
         checkpoint_every: int | None = None,
         rngs: nnx.Rngs,
@@ -155,7 +157,8 @@ class GRU(Recurrent):
             dtype=dtype,
             rngs=rngs,
         )
-        check_scan(scan, checkpoint_every, unroll, GRUCell if reset_after else OriginalGRUCell)
+        check_count("unroll", unroll)
+        check_scan(scan, checkpoint_every, GRUCell if reset_after else OriginalGRUCell)
         layers = _stack(cell, input_size, num_layers, bidirectional, dropout)
         super().__init__(
             *layers,

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jax_rnn.arguments import check_rate
+from jax_rnn.arguments import check_count, check_rate
 from jax_rnn.cells.base import Cell
 from jax_rnn.scans.choice import Scan, check_scan, chosen, run
 from jax_rnn.sequences import check_lengths, lengths_to_mask
@@ -51,8 +51,7 @@ class Recurrent(nnx.Module):
         batch_first: whether batched inputs and outputs are (B, T, features).
         dropout: the rate at which outputs of every layer but the last are dropped while training;
             ``layer.eval()`` and ``layer.train()`` switch it, as in torch.
-        unroll: steps per iteration of the compiled loop; None unrolls up to eight tiny ones, and
-            no others.
+        unroll: steps per iteration of the compiled loop.
         scan: how cells run over time: ``"gated"``, fast, for every ``GatedCell``; ``"sequential"``,
             the definition, for any cell; ``"auto"``, the first where it serves and a step is not
             tiny. ``chosen_scans(input_shape)`` says which. Values and derivatives are the same.
@@ -73,14 +72,15 @@ class Recurrent(nnx.Module):
         *layers: Cell | tuple[Cell, Cell],
         batch_first: bool = False,
         dropout: float = 0.0,
-        unroll: int | None = None,
+        unroll: int = 1,
         scan: Scan = "auto",
         checkpoint_every: int | None = None,
     ):
         pairs = [layer if isinstance(layer, tuple) else (layer,) for layer in layers]
         check_rate("dropout", dropout)
+        check_count("unroll", unroll)
         _check_stack(pairs)
-        check_scan(scan, checkpoint_every, unroll, *(type(cell) for pair in pairs for cell in pair))
+        check_scan(scan, checkpoint_every, *(type(cell) for pair in pairs for cell in pair))
         self.cells = nnx.List([pair[0] for pair in pairs])
         self.reverse_cells = nnx.List([pair[1] for pair in pairs if len(pair) == 2])
         self.batch_first = batch_first

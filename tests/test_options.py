@@ -111,7 +111,7 @@ def test_what_torch_does_not_have_is_given_by_keyword(layer):
     assert {
         "init": "torch",
         "dtype": None,
-        "unroll": None,
+        "unroll": 1,
         "scan": "auto",
         "checkpoint_every": None,
         "rngs": inspect.Parameter.empty,

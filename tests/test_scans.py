@@ -14,7 +14,6 @@ from hypothesis.extra.numpy import arrays
 
 from jax_rnn import (
     GRU,
-    LSTM,
     Cell,
     GatedCell,
     GRUCell,
@@ -342,25 +341,6 @@ def test_where_inputs_are_projected_goes_by_size(kind, size, shape, forward, gra
     cell = kind(shape[-1], size, dtype="float32", rngs=nnx.Rngs(0))
     place = partial(gated_scan._project_in_loop, cell, shape)
     assert (place(keep=False), place(keep=True)) == (forward, gradient)
-
-
-@pytest.mark.parametrize(
-    ("shape", "unroll", "unrolled"),
-    [
-        ((8, 2, I), None, True),
-        ((9, 2, I), None, False),
-        ((8, 32, I), None, False),
-        ((8, 2, I), 1, False),
-        ((9, 2, I), 9, True),
-    ],
-)
-def test_a_few_tiny_steps_are_unrolled(shape, unroll, unrolled):
-    layer = LSTM(I, 2, unroll=unroll, dtype="float32", rngs=nnx.Rngs(0))
-    looped = LSTM(I, 2, unroll=1, dtype="float32", rngs=nnx.Rngs(0))
-    xs = jax.random.normal(jax.random.key(1), shape, jnp.float32)
-    compiled = jax.jit(lambda xs: layer(xs)).lower(xs).compile()
-    assert ("while(" not in compiled.as_text()) == unrolled
-    assert_near(compiled(xs), looped(xs), 1e-6)
 
 
 @pytest.mark.parametrize("name", GATED)

@@ -26,10 +26,6 @@ and it counts a product outside a loop in full, one inside as if it ran once.
 """
 
 
-SHORT = 8
-"""So many tiny steps, or fewer, are unrolled: one small program then, and no loop in it."""
-
-
 def chosen(cell: Cell, rows: int, scan: Scan = "auto") -> Literal["gated", "sequential"]:
     """The name of the scan that runs the cell on so many rows.
 
@@ -45,16 +41,15 @@ def _tiny(cell: Cell, rows: int) -> bool:
     return rows * cell.hidden_size < TINY
 
 
-def check_scan(scan: Any, checkpoint_every: Any, unroll: Any, *kinds: type[Cell]) -> None:
+def check_scan(scan: Any, checkpoint_every: Any, *kinds: type[Cell]) -> None:
     """Refuses what ``run`` could not do with cells of these classes."""
     if scan not in get_args(Scan):
         raise ValueError(
             f"scan: expected 'auto', 'gated' or 'sequential', got {scan!r}; 'auto' takes the fast "
             "one wherever it serves"
         )
-    for name, count in {"checkpoint_every": checkpoint_every, "unroll": unroll}.items():
-        if count is not None:
-            check_count(name, count)
+    if checkpoint_every is not None:
+        check_count("checkpoint_every", checkpoint_every)
     for kind in kinds:
         if scan == "gated" and not serves_kind(kind):
             raise ValueError(
@@ -72,23 +67,19 @@ def run(
     *,
     mask: Bool[Array, "T *batch"] | None = None,
     reverse: bool = False,
-    unroll: int | None = None,
+    unroll: int = 1,
     scan: Scan = "auto",
     checkpoint_every: int | None = None,
 ) -> tuple[CarryT, Float[Array, "T *batch O"]]:
     """The cell over all steps, by the scan that ``chosen`` names (see there and ``sequential``).
 
-    ``checkpoint_every`` is the number of steps between the carries that the gradient keeps; without
-    an ``unroll``, a few tiny steps are unrolled and others are not.
+    ``checkpoint_every`` is the number of steps between the carries that the gradient keeps.
     """
-    steps, *batch, _ = xs.shape
-    rows = math.prod(batch)
-    if unroll is None:
-        unroll = steps if _tiny(cell, rows) and 0 < steps <= SHORT else 1
+    rows = math.prod(xs.shape[1:-1])
     if chosen(cell, rows, scan) == "gated":
         function = partial(gated, unroll=unroll)
     else:
         function = partial(sequential, unroll=unroll, project_first=not _tiny(cell, rows))
-    if checkpoint_every is None or checkpoint_every >= steps:
+    if checkpoint_every is None or checkpoint_every >= xs.shape[0]:
         return function(cell, carry, xs, mask=mask, reverse=reverse)
     return in_chunks(function, checkpoint_every, cell, carry, xs, mask, reverse)
