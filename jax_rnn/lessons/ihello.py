@@ -25,7 +25,7 @@ class Model(nnx.Module):
         self, layer: Callable[..., Recurrent] = RNN, *, init: Init = "torch", rngs: nnx.Rngs
     ):
         # So few and small steps cost more as a loop than one after another.
-        self.rnn = layer(5, 5, batch_first=True, unroll=6, init=init, rngs=rngs)
+        self.rnn = layer(5, 5, batch_first=True, unroll=INPUTS.size, init=init, rngs=rngs)
 
     def __call__(self, inputs, hidden=None):
         return self.rnn(inputs, hidden)
