@@ -1,10 +1,17 @@
-"""How the tests run: on the CPU as eight devices, every shape in a signature checked."""
+"""How the tests run: on the CPU as eight devices, every shape in a signature checked.
+
+Compiled programs are kept in pytest's cache folder, where other processes and later runs find them.
+"""
 
 import os
+import time
 from pathlib import Path
 
+_COMPILED = Path(__file__).parents[1] / ".pytest_cache" / "compiled"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # it is the user's
+os.environ.pop("JAX_ENABLE_COMPILATION_CACHE", None)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_COMPILED)
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["XLA_FLAGS"] = " ".join(
     [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=8"]
 )
@@ -46,6 +53,17 @@ except ImportError:
     pass
 else:
     torch.set_num_threads(1)
+
+
+WEEK = 7 * 24 * 60 * 60
+
+
+def pytest_sessionstart(session):
+    """Programs that no run of the last week asked for are those of older code."""
+    if not hasattr(session.config, "workerinput"):
+        for path in _COMPILED.glob("*"):
+            if path.stat().st_atime < time.time() - WEEK:
+                path.unlink()
 
 
 def pytest_configure(config):

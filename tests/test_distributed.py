@@ -46,7 +46,7 @@ RECIPE = Recipe(
     learning_rate=0.01,
     evaluate_every=8,
 )
-IN_FLOAT64 = replace(RECIPE, precision="float64", steps=40, accumulate=2)
+IN_FLOAT64 = replace(RECIPE, precision="float64", steps=24, accumulate=2)
 
 WATCHED = """
 import os, sys

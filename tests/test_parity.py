@@ -15,7 +15,6 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from jax.experimental.compilation_cache import compilation_cache
 
 torch = pytest.importorskip("torch")
 
@@ -44,24 +43,6 @@ RUNS = [(name, None, seed) for name in TRAINED for seed in range(5)]
 RUNS += [
     (name, variant, seed) for name in TRAINED for variant in load(name).variants for seed in (0, 1)
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def compiled_once(tmp_path_factory):
-    """Seeds of one lesson are one program: compile it once and keep it on disk."""
-    wanted = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0,
-        "jax_persistent_cache_min_entry_size_bytes": 0,
-    }
-    before = {name: getattr(jax.config, name) for name in wanted}
-    for settings in (wanted, before):
-        for name, value in settings.items():
-            jax.config.update(name, value)
-        compilation_cache.reset_cache()
-        if settings is wanted:
-            yield
-
 
 compared = cache(compare)
 

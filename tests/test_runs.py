@@ -19,7 +19,6 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from jax.experimental.compilation_cache import compilation_cache
 from kill import Lost, compare, contents
 
 from jax_rnn import RNN, Embedding, Linear, NonFiniteLossError, cli, fit
@@ -151,29 +150,15 @@ def files(folder):
     }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiled(tmp_path_factory):
-    """The same program of many runs is compiled once."""
-    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
-    before = [getattr(jax.config, name) for name in names]
-    compilation_cache.reset_cache()
-    for name, value in zip(names, (str(tmp_path_factory.mktemp("programs")), 0), strict=True):
-        jax.config.update(name, value)
-    yield
-    for name, value in zip(names, before, strict=True):
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
-
-
 @pytest.fixture(scope="module")
-def standard(tmp_path_factory, compiled):
+def standard(tmp_path_factory):
     """A run that nothing happened to."""
     folder = tmp_path_factory.mktemp("runs") / "standard"
     return SimpleNamespace(folder=folder, **vars(train(folder)))
 
 
 @pytest.fixture(scope="module")
-def stopped_once(tmp_path_factory, compiled):
+def stopped_once(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "stopped"
     stop(folder, 8)
     return folder
