@@ -41,4 +41,4 @@ $(BENCH)/ready: pyproject.toml constraints.txt benchmarks/requirements.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(BENCH) build *.egg-info
+	rm -rf $(VENV) $(BENCH) .pytest_cache build *.egg-info
