@@ -17,6 +17,7 @@ import csv
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -210,7 +211,7 @@ def contents(out: Path, last_only: bool = False) -> dict[str, Any]:
         "metrics.jsonl": [_without_times(json.loads(line)) for line in lines],
         "metrics.csv": [_without_times(row) for row in table],
         "leavings": sorted(
-            path.name for path in out.rglob("*") if "partial" in path.name or "tmp" in path.name
+            path.name for path in out.rglob("*") if re.search("partial|removed|tmp", path.name)
         ),
     }
     for step in steps:

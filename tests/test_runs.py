@@ -3,6 +3,7 @@
 import errno
 import json
 import math
+import re
 import resource
 import shutil
 import signal
@@ -34,6 +35,7 @@ from jax_rnn.train import (
     loop,
     make_mesh,
 )
+from jax_rnn.train.checkpoints import damage
 from jax_rnn.train.evaluations import Evaluations
 from jax_rnn.train.feed import spans
 from jax_rnn.train.interrupt import Interrupt
@@ -285,6 +287,41 @@ class TestDamage:
         train(stopped, resume=True)
         (stopped / ".config.json.partial").unlink(missing_ok=True)
         compare(stopped, standard.folder)
+
+    def test_a_process_killed_while_it_removes_an_old_one_leaves_none_damaged(
+        self, tmp_path, monkeypatch
+    ):
+        class Killed(BaseException):
+            pass
+
+        def rmtree(path, *arguments, before=shutil.rmtree, **options):
+            if re.match("(step|removed)-", Path(path).name) and Path(path).exists():
+                largest(Path(path)).unlink()
+                raise Killed
+            before(path, *arguments, **options)
+
+        whole, killed = tmp_path / "whole", tmp_path / "killed"
+        plain = {"evaluate": None, "checkpoint_every": EVERY}
+        train(whole, **plain)
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(shutil, "rmtree", rmtree)
+            train(killed, **plain)
+        there = Checkpoints(killed / "checkpoints")
+        assert {step: damage(there.path(step)) for step in there.steps()} == {8: None, STEPS: None}
+        assert train(killed, resume=True, **plain).said == []
+        compare(killed, whole)
+
+    def test_what_a_finished_run_had_not_yet_removed_is_cleared_away(self, tmp_path):
+        whole, killed = tmp_path / "whole", tmp_path / "killed"
+        plain = {"evaluate": None, "checkpoint_every": EVERY}
+        stop(killed, EVERY, **plain)
+        old = shutil.copytree(killed / "checkpoints" / "step-00000004", tmp_path / "old")
+        train(killed, resume=True, **plain)
+        shutil.copytree(killed, whole)
+        for name in ("step-00000004", "removed-00000002", "partial-00000012"):
+            shutil.copytree(old, killed / "checkpoints" / name)
+        assert train(killed, resume=True, **plain).records == []
+        compare(killed, whole)
 
     def test_folders_of_other_names_are_let_alone(self, stopped):
         (stopped / "checkpoints" / "step-00000008 (copy)").mkdir()

@@ -1,8 +1,8 @@
 """Checkpoints that are whole or not there: orbax writes them, checksums tell whether they are.
 
 A checkpoint is a folder ``step-00000100`` of orbax's files and a ``manifest.json`` with the SHA-256
-of each, and of itself. It is written under another name and renamed last, so a process that is
-killed while writing leaves nothing that looks like one.
+of each, and of itself. It is written under another name and renamed last, and renamed before it is
+removed, so a process that is killed in between leaves nothing that looks like one.
 """
 
 import errno
@@ -28,6 +28,7 @@ __all__ = ["CheckpointError", "Checkpoints"]
 
 MANIFEST = "manifest.json"
 PARTIAL = "partial-"
+REMOVED = "removed-"
 OVERHEAD = 256 * 1024
 """Bytes of a checkpoint that are not of its arrays, at most."""
 
@@ -79,7 +80,7 @@ class Checkpoints:
             raise
         except (OSError, ValueError, RuntimeError) as error:
             if is_main():
-                self._remove_partial()
+                self._remove_leavings()
             whole = self.latest()
             kept = "none was saved before" if whole is None else f"that of step {whole} is whole"
             raise CheckpointError(
@@ -105,6 +106,11 @@ class Checkpoints:
     def latest(self) -> int | None:
         """The step of the last checkpoint that is whole; None if there is none."""
         return next(self._whole(), None)
+
+    def tidy(self) -> None:
+        """Remove what a process that was killed left unfinished, or had not yet removed."""
+        self._remove_leavings()
+        self._prune()
 
     def best(self) -> int | None:
         """The step of the checkpoint of least held-out loss; the latest where none was measured."""
@@ -149,7 +155,7 @@ class Checkpoints:
     def _clear(self, size: int) -> None:
         """A place to write to, without what was left unfinished in it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._remove_partial()
+        self._remove_leavings()
         there = shutil.disk_usage(self.folder).free
         if there < size + OVERHEAD:
             raise OSError(
@@ -158,19 +164,21 @@ class Checkpoints:
                 f"{there / 1e6:.1f} MB are there",
             )
 
-    def _remove_partial(self) -> None:
+    def _remove_leavings(self) -> None:
         """Again while something is there: what failed may have threads that still write."""
         for pause in (0, 0.01, 0.1, 0.5):
             time.sleep(pause)
-            for left in self.folder.glob(f"{PARTIAL}*"):
-                shutil.rmtree(left, ignore_errors=True)
-            if not any(self.folder.glob(f"{PARTIAL}*")):
+            leavings = [*self.folder.glob(f"{PARTIAL}*"), *self.folder.glob(f"{REMOVED}*")]
+            if not leavings:
                 break
+            for left in leavings:
+                shutil.rmtree(left, ignore_errors=True)
 
     def _keep(self, partial: Path, step: int, figures: dict[str, float]) -> None:
         """All is written: give it its name."""
         _seal(partial, step, figures)
-        shutil.rmtree(self.path(step), ignore_errors=True)
+        if self.path(step).exists():
+            self._remove(step)
         partial.rename(self.path(step))
         _sync(self.folder)
         self._damage[step] = None
@@ -204,7 +212,12 @@ class Checkpoints:
         whole = list(self._whole())
         keep = {*whole[: self.keep], self.best()}
         for step in set(self.steps()) - keep:
-            shutil.rmtree(self.path(step))
+            self._remove(step)
+
+    def _remove(self, step: int) -> None:
+        removed = self.folder / f"{REMOVED}{step:08d}"
+        self.path(step).rename(removed)
+        shutil.rmtree(removed)
 
 
 def damage(path: Path) -> str | None:

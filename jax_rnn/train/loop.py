@@ -192,6 +192,7 @@ def _restore(run: Run, state: TrainState, evaluations: Evaluations) -> tuple[int
     """Where the run goes on, and from which state."""
     start = main_does(run.checkpoints.resume_at)
     if start:
+        main_does(run.checkpoints.tidy)
         state = run.checkpoints.restore(start, state)
     evaluations.recall(run.begin(start))
     return start, state
