@@ -14,11 +14,11 @@ from hypothesis import given, settings
 
 pytest.importorskip("torch")
 
-import fuzz
+from tools import fuzz
 import jax
 import jax.numpy as jnp
 import optax
-from fuzz import CASES_PER_STRUCTURE, OPTIONS, Case, Mismatch, draw, options, run
+from tools.fuzz import CASES_PER_STRUCTURE, OPTIONS, Case, Mismatch, draw, options, run
 from jax.core import Tracer
 
 from jax_rnn import recurrent
@@ -337,7 +337,7 @@ def test_a_wrong_library_is_caught(fault, spoil):
         run(case)
     message = str(caught.value)
     assert fault.quantity in message.splitlines()[0]
-    assert message.splitlines()[1].strip() == f"python -m tests.fuzz --only {case.seed}"
+    assert message.splitlines()[1].strip() == f"python -m tools.fuzz --only {case.seed}"
 
 
 def test_the_scan_that_the_faults_replace_is_the_one_in_use():
@@ -368,4 +368,4 @@ def test_the_command_reports_failures_and_how_to_repeat_them(spoil, tmp_path, ca
     spoil(FAULTS[0])
     assert fuzz.main(wanted) == 1
     assert [*json.loads((tmp_path / "summary.json").read_text())["failures"]] == [str(case.seed)]
-    assert f"python -m tests.fuzz --only {case.seed}" in capsys.readouterr().out
+    assert f"python -m tools.fuzz --only {case.seed}" in capsys.readouterr().out

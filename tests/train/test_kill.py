@@ -1,4 +1,4 @@
-"""Runs in processes of their own, killed and interrupted; ``python -m tests.kill`` does it more."""
+"""Runs in processes of their own, killed and interrupted; ``python -m tools.kill`` does it more."""
 
 import random
 import shlex
@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import pytest
-from kill import Bench, Lost, attack, compare
+from tools.kill import Bench, Lost, attack, compare
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from jax_rnn.compare.timing import interleave
 
 pytest.importorskip("torch")
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TINY = Setting("GRU", 3, 5, 4, 6)
 
 

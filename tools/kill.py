@@ -8,8 +8,8 @@ optimizer, carried state and step, which checkpoints there are, and all that it 
 A kill comes at a random moment: of the whole life of the process, imports included; of its
 training; or as soon as a checkpoint is being written.
 
-    python -m tests.kill --times 50
-    python -m tests.kill --times 50 --seed 3 --json summary.json
+    python -m tools.kill --times 50
+    python -m tools.kill --times 50 --seed 3 --json summary.json
 """
 
 import argparse
@@ -252,7 +252,7 @@ def attack(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("python -m tests.kill", description=__doc__)
+    parser = argparse.ArgumentParser("python -m tools.kill", description=__doc__)
     parser.add_argument("--times", type=int, default=50, metavar="N", help="kills")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the moments")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary there")

@@ -20,7 +20,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from kill import Lost, compare, contents
+from tools.kill import Lost, compare, contents
 
 from jax_rnn import RNN, Embedding, Linear, NonFiniteLossError, cli, fit
 from jax_rnn.lessons import char_lm

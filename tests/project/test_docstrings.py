@@ -319,7 +319,7 @@ def test_the_cell_in_the_docstring_of_gated_cell_is_the_rnn_cell(close):
     close(plain(carry, x), elman(carry, x), 0)
 
 
-GUIDE = Path(__file__).parents[1] / "docs" / "torch.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "torch.md"
 
 
 def code_blocks():

@@ -29,7 +29,7 @@ from jax_rnn.train import load, make_mesh
 from jax_rnn.train.checkpoints import Checkpoints, _arrays
 from jax_rnn.train.mesh import Layout
 
-GUIDE = (Path(__file__).parents[1] / "docs" / "scaling.md").read_text()
+GUIDE = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text()
 
 PATIENCE = 600
 """Seconds in which processes that do not end by themselves are ended, on a machine that is busy."""

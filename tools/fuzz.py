@@ -6,8 +6,8 @@ weights and hx, and five steps of Adam. Seeds in a row share a structure (layer,
 that one compilation serves ``CASES_PER_STRUCTURE`` cases; data, weights, lengths and padding are
 new in every case.
 
-    python -m tests.fuzz --cases 10000 --processes 2
-    python -m tests.fuzz --only 1234
+    python -m tools.fuzz --cases 10000 --processes 2
+    python -m tools.fuzz --only 1234
 """
 
 import argparse
@@ -559,7 +559,7 @@ def describe(case: Case) -> str:
 
 
 def command(seed: int) -> str:
-    return f"python -m tests.fuzz --only {seed}"
+    return f"python -m tools.fuzz --only {seed}"
 
 
 class Summary:
@@ -660,7 +660,7 @@ def _run_all(seeds: Iterable[int], processes: int) -> Iterator[Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("python -m tests.fuzz", description=__doc__)
+    parser = argparse.ArgumentParser("python -m tools.fuzz", description=__doc__)
     parser.add_argument("--cases", type=int, default=1000, metavar="N", help="how many")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first case")
     parser.add_argument("--processes", type=int, default=1, metavar="N")
