@@ -1,44 +1,73 @@
-# Two commands: `make demo` sets everything up and shows the main job, `make test` proves it.
+# `make demo` sets everything up and runs the main job; `make test` runs the tests.
+#   make demo TORCH=cpu          PyTorch without CUDA, from PyTorch's own package index
+#   make test PYTHON=python3.13  another Python, in an environment of its own
 
 PYTHON ?= python3
+TORCH ?= default
+ifeq ($(PYTHON),python3)
 VENV := .venv
+else
+VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+endif
 BENCH := .venv-bench
+LOWEST := .venv-lowest
 RUN := $(VENV)/bin/python -m
+INSTALL := $(PYTHON) tools/install.py --torch $(TORCH)
+NEEDS := pyproject.toml requirements.lock tools/install.py
 
-.PHONY: demo test lint bench setup clean
+.PHONY: demo setup test test-all test-lowest coverage lint lock bench clean
 
-demo: $(VENV)/ready
+demo: $(VENV)/.demo
 	@$(VENV)/bin/jax-rnn compare ihello
 	@echo
 	@echo "More: source $(VENV)/bin/activate, then jax-rnn lessons, or jax-rnn --help"
 
-test: $(VENV)/ready
+setup: $(VENV)/.demo
+
+test: $(VENV)/.test
+	$(RUN) pytest -n 2 -m "not long"
+
+test-all: $(VENV)/.test
 	$(RUN) pytest -n 2
 
-lint: $(VENV)/ready
+test-lowest: $(LOWEST)/.test
+	$(LOWEST)/bin/python -m pytest -n 2 -m "not long"
+
+coverage: $(VENV)/.test
+	$(RUN) pytest -n 2 -m "not long" --cov --cov-report=term
+
+lint: $(VENV)/.lint
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) pyright
 
-bench: $(BENCH)/ready
+lock:
+	uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-annotate \
+	  --custom-compile-command "make lock" --all-extras --output-file requirements.lock \
+	  pyproject.toml benchmarks/requirements.txt
+
+bench: $(BENCH)/.bench
 	$(BENCH)/bin/python -m benchmarks $(BENCHMARKS)
 
-setup: $(VENV)/ready
-
-$(VENV)/ready: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; ok = (3, 11) <= v <= (3, 13); \
-	sys.exit(None if ok else "expected Python 3.11 to 3.13, got %d.%d; choose one with make PYTHON=python3.12" % v)'
-	@echo "Setting up $(VENV); this takes a minute or two."
-	@$(PYTHON) -m venv $(VENV)
-	@$(RUN) pip install -qq --disable-pip-version-check --constraint constraints.txt --editable ".[torch,plot,tensorboard,dev]"
+$(VENV)/.demo: $(NEEDS)
+	@$(INSTALL) $(VENV) torch
 	@touch $@
 
-$(BENCH)/ready: pyproject.toml constraints.txt benchmarks/requirements.txt
-	@echo "Setting up $(BENCH) with torch, Flax, haiku, equinox and Keras; this takes a minute or two."
-	@$(PYTHON) -m venv $(BENCH)
-	@$(BENCH)/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt \
-	  --editable ".[torch,plot]" --requirement benchmarks/requirements.txt
+$(VENV)/.test: $(NEEDS)
+	@$(INSTALL) $(VENV) test
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.lint: $(NEEDS)
+	@$(INSTALL) $(VENV) lint
+	@touch $@ $(VENV)/.test $(VENV)/.demo
+
+$(LOWEST)/.test: $(NEEDS)
+	@$(INSTALL) $(LOWEST) test --lowest
+	@touch $@
+
+$(BENCH)/.bench: $(NEEDS) benchmarks/requirements.txt
+	@$(INSTALL) $(BENCH) torch plot --requirement benchmarks/requirements.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(BENCH) .pytest_cache build *.egg-info
+	rm -rf .venv .venv-* .pytest_cache build *.egg-info
