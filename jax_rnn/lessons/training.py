@@ -16,9 +16,11 @@ from jax_rnn.initializers import Init
 from jax_rnn.lessons import load_task
 from jax_rnn.lessons.recipe import Recipe
 from jax_rnn.lessons.task import Task
+from jax_rnn.train.config import RunError, made_by, read_config
 from jax_rnn.train.history import History
 from jax_rnn.train.loop import fit
-from jax_rnn.train.run import Run, RunError, load, made_by, read_config
+from jax_rnn.train.run import Run
+from jax_rnn.train.saved import load
 
 __all__ = ["OpenRun", "open_run", "precision", "train_task"]
 

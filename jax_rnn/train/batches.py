@@ -1,23 +1,27 @@
-"""What a run is fed: a batch for every step, asked for by its number."""
+"""Training data: a batch for every step, requested by its number."""
 
+import zlib
+from collections.abc import Iterable, Iterator
+from itertools import chain, count
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
 
-__all__ = ["Batches", "Repeated"]
+__all__ = ["Batches", "Repeated", "Stream", "as_array"]
 
 
 @runtime_checkable
 class Batches(Protocol):
-    """A batch for every step, asked for by number.
+    """A batch for every step, requested by its number.
 
-    Step k gives the same batch whenever it is asked, so a run that goes on at step k has nothing
-    to rewind, and every process of a distributed run reads the rows that it needs and no others.
+    Step k gives the same batch whenever it is requested, so a run that goes on at step k has
+    nothing to rewind, and every process of a distributed run reads the rows that it needs and no
+    others. With an attribute ``per_epoch``, the batches in an epoch, ``fit`` takes ``epochs=``.
 
     Attributes:
         size: B, rows in a batch, over all processes.
-        tokens: what a batch is counted as when speed is told, e.g. its characters.
+        tokens: units of a batch by which the speed is measured, e.g. its characters.
     """
 
     @property
@@ -32,7 +36,7 @@ class Batches(Protocol):
 
 
 class Repeated(NamedTuple):
-    """The same arrays at every step, whole: full-batch training."""
+    """The same arrays at every step, complete: full-batch training."""
 
     arrays: Any
 
@@ -44,5 +48,126 @@ class Repeated(NamedTuple):
     def tokens(self) -> int:
         return max((np.size(leaf) for leaf in jax.tree.leaves(self.arrays)), default=1)
 
+    @property
+    def per_epoch(self) -> int:
+        return 1
+
     def __call__(self, step: int, rows: slice) -> Any:
         return jax.tree.map(lambda leaf: leaf[rows], self.arrays)
+
+
+class Stream:
+    """Any iterable of batches, a torch ``DataLoader`` among them, read epoch after epoch.
+
+    Tensors become NumPy arrays. All batches have the shapes of the first; a last batch of an epoch
+    with fewer rows is left out. To begin at step k, the k batches before are read and dropped.
+
+    Args:
+        source: gives batches, pytrees of arrays with the batch axis first, each time that it is
+            iterated over.
+
+    Raises:
+        ValueError: no batch, or batches of different shapes.
+    """
+
+    KEPT = 10_000
+    """Checksums of the latest batches that are kept."""
+
+    def __init__(self, source: Iterable[Any]):
+        self.source = source
+        self._begin()
+        first = next(self._batches)
+        self._batches = chain([first], self._batches)
+        leaves = jax.tree.leaves(first)
+        self.size: int = len(leaves[0])
+        self.tokens: int = max(leaf.size for leaf in leaves)
+        self._per_epoch: int | None = None
+
+    @property
+    def per_epoch(self) -> int:
+        """Complete batches in an epoch, counted by reading one."""
+        if self._per_epoch is None:
+            self._per_epoch = sum(1 for _ in self._epoch())
+            self._begin()
+        return self._per_epoch
+
+    def checksum(self, step: int) -> int | None:
+        """Of all batches before that step; None where they were not read."""
+        return 0 if step == 0 else self._sums.get(step - 1)
+
+    def __call__(self, step: int, rows: slice) -> Any:
+        if step < self._step:
+            self._begin()
+        batch = None
+        while self._step <= step:
+            batch = next(self._batches)
+            self._sum = _checksum(batch, self._sum)
+            self._sums[self._step] = self._sum
+            self._sums.pop(self._step - self.KEPT, None)
+            self._step += 1
+        return jax.tree.map(lambda leaf: leaf[rows], batch)
+
+    def _begin(self) -> None:
+        self._step, self._sum = 0, 0
+        self._sums: dict[int, int] = {}
+        self._shapes: Any = None
+        self._batches = chain.from_iterable(self._epoch() for _ in count())
+
+    def _epoch(self) -> Iterator[Any]:
+        complete, shorter = 0, None
+        for given in self.source:
+            batch = jax.tree.map(as_array, given)
+            shapes = jax.tree.map(np.shape, batch)
+            if self._shapes is None:
+                self._check_first(batch)
+                self._shapes = shapes
+            if shorter is not None or shapes != self._shapes:
+                if shorter is not None or not _is_shorter(shapes, self._shapes):
+                    raise ValueError(
+                        f"data: expected batches of one shape, {self._shapes}, got "
+                        f"{shapes if shorter is None else shorter}; pad all to the same length"
+                    )
+                shorter = shapes
+                continue
+            complete += 1
+            yield batch
+        if not complete:
+            raise ValueError("data: expected an iterable of batches, got none in an epoch")
+
+    @staticmethod
+    def _check_first(batch: Any) -> None:
+        leaves = jax.tree.leaves(batch)
+        if not leaves or any(not np.ndim(leaf) or leaf.dtype.kind in "OUS" for leaf in leaves):
+            raise ValueError(
+                "data: expected batches of numbers with the batch axis first, got arrays of "
+                f"{[(str(leaf.dtype), leaf.shape) for leaf in leaves]}"
+            )
+
+
+def as_array(leaf: Any) -> Any:
+    """A tensor of torch, or a number, as a NumPy array; arrays stay as they are."""
+    if hasattr(leaf, "detach"):
+        return leaf.detach().cpu().numpy()
+    return leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
+
+
+def _is_shorter(shapes: Any, full: Any) -> bool:
+    """Whether a batch has fewer rows and is otherwise like a complete one."""
+
+    def flat(tree: Any) -> Any:
+        return jax.tree.flatten(tree, is_leaf=lambda x: isinstance(x, tuple) and _is_shape(x))
+
+    (ours, structure), (theirs, other) = flat(shapes), flat(full)
+    return structure == other and all(
+        a[1:] == b[1:] and a[0] < b[0] for a, b in zip(ours, theirs, strict=True)
+    )
+
+
+def _is_shape(value: tuple[Any, ...]) -> bool:
+    return all(isinstance(size, int) for size in value)
+
+
+def _checksum(batch: Any, before: int) -> int:
+    for leaf in jax.tree.leaves(batch):
+        before = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), before)
+    return before

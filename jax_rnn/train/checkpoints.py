@@ -1,18 +1,17 @@
-"""Checkpoints that are whole or not there: orbax writes them, checksums tell whether they are.
+"""Checkpoints that are complete or absent: Orbax writes them, checksums verify them.
 
-A checkpoint is a folder ``step-00000100`` of orbax's files and a ``manifest.json`` with the SHA-256
-of each, and of itself. It is written under another name and renamed last, and renamed before it is
-removed, so a process that is killed in between leaves nothing that looks like one.
+A checkpoint is a folder ``step-00000100`` of Orbax's files and a ``manifest.json`` with its step,
+the SHA-256 of each file, and its own. It is written under another name and renamed last, and
+renamed before it is removed, so a process that is killed in between leaves nothing that looks like
+one. A folder that holds another step, another file or a symbolic link counts as damaged.
 """
 
 import errno
-import hashlib
-import json
 import logging
-import math
 import os
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,15 +21,19 @@ from typing import Any
 import jax
 import numpy as np
 
+from jax_rnn.storage import refuse_link, sync_folder
+from jax_rnn.train.manifest import damage, read_manifest, write_manifest
 from jax_rnn.train.mesh import is_main, main_does
 
 __all__ = ["CheckpointError", "Checkpoints"]
 
-MANIFEST = "manifest.json"
 PARTIAL = "partial-"
 REMOVED = "removed-"
 OVERHEAD = 256 * 1024
 """Bytes of a checkpoint that are not of its arrays, at most."""
+PLAIN = re.compile(r"[\w/. -]*")
+"""Paths that Orbax and TensorStore take as they are. In others they expand ``[x]`` as a pattern,
+turn ``\\`` into ``/``, or read a protocol before ``:/``."""
 
 
 class CheckpointError(OSError):
@@ -41,9 +44,9 @@ class Checkpoints:
     """The checkpoints of one run; the latest ``keep`` and the best stay.
 
     Args:
-        folder: where they are; made when the first is saved.
+        folder: where they are; made when the first is saved. Its parent has to exist.
         keep: how many of the latest stay. Two: if the last turns out damaged, there is another.
-        say: called with a sentence where a damaged one is passed over.
+        say: called with a sentence where a damaged one is skipped.
     """
 
     def __init__(
@@ -55,41 +58,57 @@ class Checkpoints:
         self._damage: dict[int, str | None] = {}
 
     def steps(self) -> list[int]:
-        """Of all checkpoints, whole or not, in order."""
+        """Of all checkpoints, complete or damaged, in order."""
+        refuse_link(self.folder)
         if not self.folder.is_dir():
             return []
-        names = (re.fullmatch(r"step-(\d{8,})", path.name) for path in self.folder.iterdir())
-        return sorted(int(name[1]) for name in names if name)
+        names = (path.name for path in self.folder.iterdir())
+        numbers = (int(name[5:]) for name in names if re.fullmatch(r"step-[0-9]{8,}", name))
+        return sorted({number for number in numbers if self.path(number).is_dir()})
 
     def path(self, step: int) -> Path:
         return self.folder / f"step-{step:08d}"
 
-    def save(self, step: int, tree: Any, figures: dict[str, float]) -> None:
-        """Write the arrays of ``tree`` and what was measured; every process has to call it.
+    def save(
+        self,
+        step: int,
+        tree: Any,
+        figures: Mapping[str, float],
+        notes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the arrays of ``tree``; every process has to call it.
+
+        Args:
+            step: of the checkpoint.
+            tree: pytree of arrays.
+            figures: what was measured at that step.
+            notes: what JSON can hold, returned by ``notes``. ``"monitor": [name, "min" or "max"]``
+                says which figure is the least or largest for the best checkpoint; by default
+                ``["loss", "min"]``.
 
         Raises:
             CheckpointError: the disk is full, the folder read-only, or the like.
         """
-        partial = self.folder / f"{PARTIAL}{step:08d}"
+        name = f"{PARTIAL}{step:08d}"
         try:
             main_does(lambda: self._clear(_bytes(tree)))
-            with _checkpointer() as checkpointer:
-                checkpointer.save(partial, _flat(tree))
-            main_does(lambda: self._keep(partial, step, figures))
+            with _plain(self.folder) as folder, _checkpointer() as checkpointer:
+                checkpointer.save(folder / name, _flat(tree))
+            main_does(lambda: self._keep(self.folder / name, step, figures, notes or {}))
         except jax.errors.JaxRuntimeError:  # another process or a device, not the disk
             raise
         except (OSError, ValueError, RuntimeError) as error:
             if is_main():
                 self._remove_leavings()
             whole = self.latest()
-            kept = "none was saved before" if whole is None else f"that of step {whole} is whole"
+            kept = "none was saved before" if whole is None else f"that of step {whole} is complete"
             raise CheckpointError(
                 f"the checkpoint of step {step} could not be written to {self.folder}: "
                 f"{_reason(error)}; {kept}. Make room or the folder writable, then use --resume"
             ) from error
 
     def resume_at(self) -> int:
-        """The step of the last checkpoint that is whole; 0 where none was ever saved.
+        """The step of the last checkpoint that is complete; 0 where none was ever saved.
 
         Raises:
             CheckpointError: some were saved, and all of them are damaged.
@@ -97,14 +116,14 @@ class Checkpoints:
         step = self.latest()
         if step is None and self.steps():
             raise CheckpointError(
-                f"{self.folder}: expected a checkpoint that is whole, but all are damaged "
+                f"{self.folder}: expected a complete checkpoint, but all are damaged "
                 f"({', '.join(f'step {k}: {self._damage[k]}' for k in self.steps())}). Put back a "
                 "copy of one, or begin anew in another folder"
             )
         return step or 0
 
     def latest(self) -> int | None:
-        """The step of the last checkpoint that is whole; None if there is none."""
+        """The step of the last checkpoint that is complete; None if there is none."""
         return next(self._whole(), None)
 
     def tidy(self) -> None:
@@ -113,48 +132,89 @@ class Checkpoints:
         self._prune()
 
     def best(self) -> int | None:
-        """The step of the checkpoint of least held-out loss; the latest where none was measured."""
-        losses = {step: self.figures(step).get("loss") for step in self._whole()}
-        measured = {step: loss for step, loss in losses.items() if loss is not None}
+        """The step of the checkpoint with the best figure; the latest where none was measured."""
+        measured: dict[int, float] = {}
+        for step in self._whole():
+            name, mode = self.notes(step).get("monitor", ("loss", "min"))
+            value = self.figures(step).get(name)
+            if value is not None:
+                measured[step] = value if mode == "min" else -value
         return min(measured, key=lambda step: (measured[step], step)) if measured else self.latest()
 
     def figures(self, step: int) -> dict[str, float | None]:
         """What was measured when the checkpoint was saved; None for what was not finite."""
-        return json.loads((self.path(step) / MANIFEST).read_text())["figures"]
+        return read_manifest(self.path(step))["figures"]
+
+    def notes(self, step: int) -> dict[str, Any]:
+        """The notes that were saved with the checkpoint."""
+        return read_manifest(self.path(step))["notes"]
 
     def restore(self, step: int, like: Any) -> Any:
         """The arrays of a checkpoint, in the structure, dtypes and shardings of ``like``.
 
         Raises:
-            CheckpointError: the arrays have other names, shapes or dtypes.
+            CheckpointError: the arrays have other names, shapes or dtypes, or cannot be read.
         """
         wanted = _flat(like)
-        with _checkpointer() as checkpointer:
-            self._check_fit(step, wanted, _arrays(checkpointer, self.path(step)))
-            arrays = checkpointer.restore(self.path(step), jax.tree.map(_abstract, wanted))
+        with self._reading(step) as (path, checkpointer):
+            self._check_fit(step, wanted, _arrays(checkpointer, path))
+            arrays = checkpointer.restore(path, jax.tree.map(_abstract, wanted))
         return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in wanted])
 
     def restore_part(self, step: int, part: str, like: Any) -> Any:
         """One part of what was saved, on one device, whatever devices it was saved from.
 
         Any process may call it, without the others.
+
+        Args:
+            step: of the checkpoint.
+            part: name of the part, a key of the saved tree.
+            like: arrays, or ``jax.ShapeDtypeStruct``, of the part.
+
+        Raises:
+            CheckpointError: as ``restore``.
         """
         wanted = {f"{part}/{name}": leaf for name, leaf in _flat(like).items()}
-        with _checkpointer(alone=True) as checkpointer:
-            there = _arrays(checkpointer, self.path(step))
-            inside = {name: leaf for name, leaf in there.items() if name.startswith(f"{part}/")}
-            self._check_fit(step, wanted, inside)
+        with self._reading(step, alone=True) as (path, checkpointer):
+            there = _arrays(checkpointer, path)
+            self._check_fit(step, wanted, _part(there, part))
             device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
             target = {
                 name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device)
                 for name, leaf in there.items()
             }
-            arrays = checkpointer.restore(self.path(step), target)
+            arrays = checkpointer.restore(path, target)
         return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in wanted])
+
+    def count(self, step: int, part: str) -> int:
+        """How many arrays one part of a checkpoint has."""
+        with self._reading(step, alone=True) as (path, checkpointer):
+            return len(_part(_arrays(checkpointer, path), part))
+
+    def check_part(self, step: int, part: str, like: Any) -> None:
+        """CheckpointError: one part has other names, shapes or dtypes than ``like``."""
+        wanted = {f"{part}/{name}": leaf for name, leaf in _flat(like).items()}
+        with self._reading(step, alone=True) as (path, checkpointer):
+            self._check_fit(step, wanted, _part(_arrays(checkpointer, path), part))
+
+    @contextmanager
+    def _reading(self, step: int, alone: bool = False) -> Iterator[tuple[Path, Any]]:
+        """The path of a checkpoint and what reads it."""
+        try:
+            with _plain(self.folder) as folder, _checkpointer(alone) as checkpointer:
+                yield folder / self.path(step).name, checkpointer
+        except (CheckpointError, jax.errors.JaxRuntimeError):
+            raise
+        except Exception as error:  # what Orbax and TensorStore raise for arrays that make no sense
+            raise CheckpointError(
+                f"{self.path(step)}: expected the arrays of a checkpoint, got files that cannot be "
+                f"read ({_reason(error)}); put back a copy, or use another checkpoint"
+            ) from error
 
     def _clear(self, size: int) -> None:
         """A place to write to, without what was left unfinished in it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        refuse_link(self.folder)
+        self.folder.mkdir(exist_ok=True)
         self._remove_leavings()
         there = shutil.disk_usage(self.folder).free
         if there < size + OVERHEAD:
@@ -172,15 +232,19 @@ class Checkpoints:
             if not leavings:
                 break
             for left in leavings:
+                if left.is_symlink():
+                    left.unlink()
                 shutil.rmtree(left, ignore_errors=True)
 
-    def _keep(self, partial: Path, step: int, figures: dict[str, float]) -> None:
+    def _keep(
+        self, partial: Path, step: int, figures: Mapping[str, float], notes: Mapping[str, Any]
+    ) -> None:
         """All is written: give it its name."""
-        _seal(partial, step, figures)
+        write_manifest(partial, step, figures, notes)
         if self.path(step).exists():
             self._remove(step)
         partial.rename(self.path(step))
-        _sync(self.folder)
+        sync_folder(self.folder)
         self._damage[step] = None
         self._prune()
 
@@ -199,12 +263,12 @@ class Checkpoints:
             )
 
     def _whole(self) -> Iterator[int]:
-        """Steps of the checkpoints that are whole, from the last."""
+        """Steps of the checkpoints that are complete, from the last."""
         for step in reversed(self.steps()):
             if step not in self._damage:
                 self._damage[step] = fault = damage(self.path(step))
                 if fault is not None:
-                    self.say(f"the checkpoint of step {step} is damaged ({fault}) and passed over")
+                    self.say(f"the checkpoint of step {step} is damaged ({fault}) and skipped")
             if self._damage[step] is None:
                 yield step
 
@@ -220,26 +284,27 @@ class Checkpoints:
         shutil.rmtree(removed)
 
 
-def damage(path: Path) -> str | None:
-    """What is wrong with the files of a checkpoint; None if nothing is."""
-    try:
-        manifest = json.loads((path / MANIFEST).read_text())
-        seal, files = manifest.pop("sha256"), manifest["files"]
-    except FileNotFoundError:
-        return f"{MANIFEST} is missing"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return f"{MANIFEST} cannot be read"
-    if seal != _seal_of(manifest):
-        return f"{MANIFEST} has changed"
-    for name, expected in files.items():
-        try:
-            if _sha256(path / name) != expected:
-                return f"{name} has changed"
-        except FileNotFoundError:
-            return f"{name} is missing"
-        except OSError:
-            return f"{name} cannot be read"
-    return None
+@contextmanager
+def _plain(folder: Path) -> Iterator[Path]:
+    """``folder`` under a path that Orbax and TensorStore take literally.
+
+    That is a symbolic link in a new folder which only this user can write, where the path of the
+    folder itself has characters that they interpret.
+    """
+    if PLAIN.fullmatch(str(folder)):
+        yield folder
+        return
+    places = (tempfile.gettempdir(), "/tmp", "/var/tmp", str(Path.home()))
+    place = next((p for p in places if PLAIN.fullmatch(p) and os.access(p, os.W_OK)), None)
+    if place is None:
+        raise OSError(
+            errno.EINVAL,
+            f"expected a temporary folder with a plain name, got {places[0]!r}; set TMPDIR",
+        )
+    with tempfile.TemporaryDirectory(prefix="jax_rnn-", dir=place) as private:
+        link = Path(private, "checkpoints")
+        link.symlink_to(folder, target_is_directory=True)
+        yield link
 
 
 @contextmanager
@@ -273,8 +338,12 @@ def _orbax(alone: bool) -> Any:
 
 
 def _arrays(checkpointer: Any, path: Path) -> dict[str, Any]:
-    """Shape and dtype of all that a checkpoint holds, by name."""
+    """Shape and dtype of everything that a checkpoint holds, by name."""
     return _flat(checkpointer.metadata(path).item_metadata.tree)
+
+
+def _part(arrays: Mapping[str, Any], part: str) -> dict[str, Any]:
+    return {name: leaf for name, leaf in arrays.items() if name.startswith(f"{part}/")}
 
 
 def _flat(tree: Any) -> dict[str, Any]:
@@ -287,44 +356,6 @@ def _abstract(leaf: Any) -> Any:
     if isinstance(leaf, jax.Array | jax.ShapeDtypeStruct):
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
     return np.empty_like(leaf)
-
-
-def _seal(path: Path, step: int, figures: Mapping[str, float]) -> None:
-    """Write the manifest, and see that everything is on the disk."""
-    inside = sorted(path.rglob("*"))
-    manifest: dict[str, Any] = {
-        "step": step,
-        "figures": {k: v if math.isfinite(v) else None for k, v in figures.items()},
-        "files": {
-            file.relative_to(path).as_posix(): _sha256(file, sync=True)
-            for file in inside
-            if file.is_file()
-        },
-    }
-    manifest["sha256"] = _seal_of(manifest)
-    (path / MANIFEST).write_text(json.dumps(manifest, indent=2))
-    for written in (path / MANIFEST, *(p for p in inside if p.is_dir()), path):
-        _sync(written)
-
-
-def _seal_of(manifest: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path, sync: bool = False) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if sync:
-            os.fsync(file.fileno())
-    return digest
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _reason(error: BaseException) -> str:

@@ -1,8 +1,8 @@
 """The held-out figures of a run so far, and whether patience is at an end."""
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 __all__ = ["Evaluations"]
 
@@ -11,45 +11,69 @@ PREFIX = "held_out_"
 
 
 class Evaluations:
-    """One row a look at the held-out data: ``"step"`` and its figures.
+    """One row for each evaluation: ``"step"`` and its figures.
 
     Args:
-        patience: looks without a better ``"loss"`` after which training stops; None never stops it.
+        patience: evaluations without a better figure after which training stops; None never stops
+            it.
+        monitor: name of the figure by which ``patience`` and the best checkpoint go.
+        mode: whether the least or the largest figure is the best.
     """
 
-    def __init__(self, patience: int | None):
-        self.patience = patience
+    def __init__(
+        self, patience: int | None, monitor: str = "loss", mode: Literal["min", "max"] = "min"
+    ):
+        if mode not in ("min", "max"):
+            raise ValueError(f"mode: expected min or max, got {mode!r}")
+        if not isinstance(monitor, str):
+            raise TypeError(f"monitor: expected the name of a figure, got {monitor!r}")
+        self.patience, self.monitor, self.mode = patience, monitor, mode
         self.rows: list[dict[str, float]] = []
 
-    def recall(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Take over what a run recorded before."""
-        for record in records:
-            figures = {
-                name.removeprefix(PREFIX): math.nan if value is None else value
-                for name, value in record.items()
-                if name.startswith(PREFIX)
-            }
-            if figures:
-                self.rows.append({"step": record["step"], **figures})
+    def recall(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take over the ``plain`` rows of an earlier process."""
+        for row in rows:
+            values = {k: math.nan if value is None else float(value) for k, value in row.items()}
+            self.rows.append(values | {"step": int(row["step"])})
+
+    def plain(self) -> list[dict[str, Any]]:
+        """The rows as JSON can hold them: None for what is not finite."""
+        return [
+            {k: value if math.isfinite(value) else None for k, value in row.items()}
+            for row in self.rows
+        ]
 
     def add(self, step: int, figures: Mapping[str, float]) -> dict[str, float]:
-        """Keep the figures; returns them under the names they have in a record."""
+        """Keep the figures; returns them under the names they have in a record.
+
+        Raises:
+            ValueError: the monitored figure is missing, although it is needed.
+        """
         plain = {name: float(value) for name, value in figures.items()}
+        needed = self.patience is not None or self.monitor != "loss"
+        if needed and self.monitor not in plain:
+            raise ValueError(
+                f"evaluate: expected figures with {self.monitor!r}, which patience and the best "
+                f"checkpoint go by, got {', '.join(plain) or 'none'}; return it, or name another "
+                'figure and its direction, as monitor="accuracy", mode="max"'
+            )
         self.rows.append({"step": step, **plain})
         return {f"{PREFIX}{name}": value for name, value in plain.items()}
 
     def at(self, step: int) -> dict[str, float]:
-        """The figures after that step; empty where nobody looked."""
+        """The figures after that step; empty where nothing was evaluated."""
         row = next((row for row in reversed(self.rows) if row["step"] == step), {})
         return {name: value for name, value in row.items() if name != "step"}
 
     @property
     def exhausted(self) -> bool:
-        losses = [_comparable(row.get("loss")) for row in self.rows]
-        if self.patience is None or not losses:
+        """Whether ``patience`` evaluations have passed without a better figure."""
+        values = [self._comparable(row.get(self.monitor)) for row in self.rows]
+        if self.patience is None or not values:
             return False
-        return len(losses) - 1 - losses.index(min(losses)) >= self.patience
+        return len(values) - 1 - values.index(min(values)) >= self.patience
 
-
-def _comparable(loss: float | None) -> float:
-    return math.inf if loss is None or math.isnan(loss) else loss
+    def _comparable(self, value: float | None) -> float:
+        if value is None or math.isnan(value):
+            return math.inf
+        return value if self.mode == "min" else -value

@@ -1,22 +1,22 @@
-"""What a training run tells when it is over, or when it had to stop."""
+"""What a training run returns, and the errors that end it early."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["History", "InterruptedRunError", "NonFiniteLossError"]
+__all__ = ["DivergedError", "History", "InterruptedRunError", "NonFiniteLossError"]
 
 
 class History(NamedTuple):
     """What every step reported, as NumPy arrays; entry k is of the parameters before step k + 1.
 
-    A run that went on from a checkpoint tells of the steps since then; its folder has them all.
+    A run that went on from a checkpoint has the steps since then here, and all in its folder.
 
     Attributes:
         loss: (steps,), or (seeds, steps).
         metrics: the pytree that the loss function returned, with the same leading axes.
         compile_seconds, run_seconds: how long the compiler and the program took.
-        evaluations: one dict a look at the held-out data, ``"step"`` and its figures.
+        evaluations: one dict for each evaluation, ``"step"`` and its figures.
     """
 
     loss: np.ndarray
@@ -32,16 +32,28 @@ class NonFiniteLossError(FloatingPointError):
     def __init__(self, step: int, loss: float, history: History, kept: str):
         super().__init__(
             f"the loss at step {step} is {loss}: training stopped there and {kept}. "
-            "A smaller learning rate, gradient clipping (optax.clip_by_global_norm) or a look at "
-            "the inputs for NaN are what usually helps."
+            "A smaller learning rate or gradient clipping (optax.clip_by_global_norm) usually "
+            "helps; check the inputs for NaN too."
         )
         self.step = step
         self.loss = loss
         self.history = history
 
 
+class DivergedError(FloatingPointError):
+    """An evaluation overflowed, for the loss is finite and yet too large. ``step`` is where."""
+
+    def __init__(self, step: int, error: ArithmeticError):
+        super().__init__(
+            f"the evaluation after step {step} failed ({error}): the held-out loss is too large, "
+            "so training has diverged. A smaller learning rate, warm-up or gradient clipping "
+            "(optax.clip_by_global_norm) usually helps."
+        )
+        self.step = step
+
+
 class InterruptedRunError(KeyboardInterrupt):
-    """Somebody asked the run to stop (Ctrl-C, SIGTERM); it saved and stopped. ``step`` is where."""
+    """The run was asked to stop (Ctrl-C, SIGTERM); it saved and stopped. ``step`` is where."""
 
     def __init__(self, step: int, folder: object, go_on: str):
         super().__init__(

@@ -1,10 +1,10 @@
 """The training loop: compiled calls of many steps, in which Python sees progress and metrics."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +13,20 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh
 
-from jax_rnn.train.batches import Batches, Repeated
+from jax_rnn.train.batches import Batches, Repeated, Stream
+from jax_rnn.train.checkpoints import CheckpointError
+from jax_rnn.train.checks import (
+    as_batches,
+    check_counts,
+    check_model,
+    check_optimizer,
+    count_steps,
+)
 from jax_rnn.train.evaluations import Evaluations
 from jax_rnn.train.feed import Span, feed, spans
-from jax_rnn.train.history import History, InterruptedRunError, NonFiniteLossError
+from jax_rnn.train.history import DivergedError, History, InterruptedRunError, NonFiniteLossError
 from jax_rnn.train.interrupt import Interrupt
-from jax_rnn.train.mesh import Layout, any_process, from_main, main_does
+from jax_rnn.train.mesh import Layout, any_process, from_main, main_does, one_axis
 from jax_rnn.train.program import Program, choose_steps_per_call
 from jax_rnn.train.progress import progress_bar
 from jax_rnn.train.run import Run
@@ -31,9 +39,10 @@ __all__ = ["fit"]
 def fit(
     model: nnx.Module,
     loss: Loss,
-    data: Batches | PyTree,
+    data: Batches | Iterable[PyTree] | PyTree,
     *,
-    steps: int,
+    steps: int | None = None,
+    epochs: int | None = None,
     optimizer: optax.GradientTransformation,
     carry: PyTree = None,
     seed: int | None = None,
@@ -43,6 +52,8 @@ def fit(
     evaluate: Callable[[Any], Mapping[str, float]] | None = None,
     evaluate_every: int | None = None,
     patience: int | None = None,
+    monitor: str = "loss",
+    mode: Literal["min", "max"] = "min",
     run: Run | None = None,
     checkpoint_every: int | None = None,
     steps_per_call: int | None = None,
@@ -55,54 +66,91 @@ def fit(
     loss and the same optimizer object does not compile it again.
 
     Args:
-        model: any NNX module; its ``nnx.Param`` are trained.
-        loss: ``loss(model, batch) -> (loss, metrics)``, pure, metrics any pytree of arrays. With
-            ``carry`` it is called with ``carry=`` and returns ``(loss, metrics, carry)``; with
-            ``seed`` it is given ``rngs=``.
-        data: the arrays of every step (full-batch training), or ``Batches``.
+        model: any ``nnx.Module``; its ``nnx.Param`` are trained.
+        loss: function ``loss(model, batch) -> (loss, metrics)`` or ``-> loss``, pure; the loss is
+            a floating scalar, metrics any pytree of arrays. With ``carry`` it is called with
+            ``carry=`` and returns ``(loss, metrics, carry)``; with ``seed`` it is called with
+            ``rngs=``.
+        data: one of
+
+            - a pytree of arrays (dict, tuple, array): every step trains on all of them;
+            - ``Batches``: ``jax_rnn.data.Shuffled(arrays, batch_size, seed)`` or a class of your
+              own, which gives batch k on request;
+            - an iterable of batches that can be read again and again: a torch ``DataLoader``, a
+              list of dicts, an object with ``__iter__``. Every batch is a pytree of arrays or
+              tensors, the batch axis first, all of one shape; a shorter last batch is left out.
+
+            float64 arrays become float32 unless ``jax_enable_x64`` is set, as in ``jnp.asarray``.
         steps: optimizer steps, those before a resumption included.
-        optimizer: any optax transformation; schedules and clipping are parts of it.
-        carry: state handed from each batch to the next, cut off from the gradient: a hidden state,
-            for truncated backpropagation through time. Batch on axis 1, as (L, B, H).
-        seed: of ``rngs``, new at every step, for dropout.
-        accumulate: batches a step whose mean gradient it takes; metrics are averaged too.
+        epochs: passes over ``data``, instead of ``steps``: ``epochs * per_epoch // accumulate``
+            steps. An iterable is read once to count its batches.
+        optimizer: any ``optax.GradientTransformation``; schedules and clipping are parts of it.
+        carry: first state that is handed from each batch to the next, as a pytree of arrays: a
+            hidden state, for truncated backpropagation through time. No gradient flows through it.
+            Batch on axis 1, as (L, B, H). None (default) carries nothing.
+        seed: int, seed of the ``nnx.Rngs`` that the loss gets, new at every step, for dropout.
+            None (default) gives it none.
+        accumulate: batches per step, of whose gradients the mean is taken; metrics are averaged
+            too. Default 1.
         compute_dtype: e.g. ``jnp.bfloat16``: the model sees its parameters, and the carry is kept,
-            in that dtype, while the optimizer's copy stays as it is.
-        mesh: devices to spread every batch over, see ``jax_rnn.train.make_mesh``. Parameters are
-            on all of them; gradients are summed over them.
-        evaluate: called with the model in evaluation mode; returns figures of which ``"loss"`` is
-            what ``patience`` and the best checkpoint go by.
-        evaluate_every: steps between two evaluations; None is only at the end.
-        patience: evaluations without a better loss after which training stops.
-        run: an open run folder. Training goes on from its last whole checkpoint, bit for bit as if
-            it had never stopped, and saves there what it does. Ctrl-C then saves and stops.
-        checkpoint_every: steps between two checkpoints; None is ``evaluate_every``. There is always
-            one at the end.
-        steps_per_call: steps in one call of the compiled program; None chooses a number that keeps
-            Python out of the way and yet lets it report progress.
-        on_record: is given what is recorded, ``{"step", "loss", "tokens_per_second", ...}``.
-        description: what the progress bar says.
+            in that dtype, while the optimizer's copy keeps its own. None (default) casts nothing.
+        mesh: ``jax.sharding.Mesh`` of one axis of any name, over which every batch is spread; from
+            ``jax.make_mesh`` or ``jax_rnn.train.make_mesh``. Parameters are on all devices;
+            gradients are summed over them. None (default) uses one device.
+        evaluate: function that is called with the model in evaluation mode and returns figures, a
+            dict of floats. None (default) evaluates nothing.
+        evaluate_every: steps between two evaluations; None (default) evaluates at the end only.
+        patience: evaluations without a better ``monitor`` after which training stops; None
+            (default) never stops it.
+        monitor: name of the figure that ``patience`` and the best checkpoint go by. Default
+            ``"loss"``.
+        mode: ``"min"`` (default) or ``"max"``: whether the least or the largest is the best.
+        run: an open ``Run``. Training goes on from its last complete checkpoint, bit for bit as if
+            it had never stopped, and saves what it does there. Ctrl-C then saves and stops. An
+            iterable is read from its beginning up to that step, and refused if it does not give
+            the same batches again; ``Batches`` are not read before that step. None (default) saves
+            nothing.
+        checkpoint_every: steps between two checkpoints; None (default) is ``evaluate_every``. There
+            is always one at the end.
+        steps_per_call: steps in one call of the compiled program; None (default) chooses a number
+            that keeps Python out of the way and yet reports progress.
+        on_record: function that is called with each record,
+            ``{"step", "loss", "tokens_per_second", "seconds", ...}``.
+        description: text of the progress bar.
+
+    Returns:
+        Losses and metrics of every step since the start or the resumption, see ``History``.
 
     Raises:
-        NonFiniteLossError: names the step; the model keeps the weights it came with, and the run
-            its last good checkpoint.
-        InterruptedRunError: somebody asked the run to stop; all is saved.
-        CheckpointError: a checkpoint could not be written.
-        TypeError, ValueError: numbers below 1; a batch that does not divide over the mesh.
+        NonFiniteLossError: a loss is NaN or infinite. The model keeps the weights it came with, and
+            the run its last checkpoint.
+        DivergedError: an evaluation overflowed; the run has a checkpoint of that step.
+        InterruptedRunError: the run was asked to stop; everything is saved.
+        CheckpointError: a checkpoint could not be written or read.
+        TypeError, ValueError: arguments that do not fit; nothing was compiled or written.
     """
-    _check_counts(
+    check_counts(
         steps=steps,
+        epochs=epochs,
         accumulate=accumulate,
         steps_per_call=steps_per_call,
         evaluate_every=evaluate_every,
         checkpoint_every=checkpoint_every,
         patience=patience,
     )
-    if accumulate > 1 and not isinstance(data, Batches):
-        raise ValueError("accumulate: expected Batches to take several from, got the same arrays")
-    streaming = isinstance(data, Batches)
-    batches = data if isinstance(data, Batches) else Repeated(data)
-    layout = Layout(mesh)
+    check_model(model)
+    check_optimizer(optimizer)
+    if not callable(loss):
+        raise TypeError(f"loss: expected a function, got {type(loss).__name__}")
+    if evaluate is None and patience is not None:
+        raise ValueError("patience: expected evaluate=, whose figures it goes by, got none")
+    evaluations = Evaluations(patience, monitor, mode)
+    batches = as_batches(data)
+    streaming = not isinstance(batches, Repeated)
+    if accumulate > 1 and not streaming:
+        raise ValueError("accumulate: expected batches to take several from, got the same arrays")
+    steps = count_steps(steps, epochs, batches, accumulate)
+    layout = Layout(one_axis(mesh))
     layout.check(batches.size)
     training = prepare(
         model,
@@ -115,10 +163,9 @@ def fit(
     )
     program = Program(training, layout, streaming)
     state = layout.state(training.state)
-    evaluations = Evaluations(patience)
-    start = 0
+    start, before = 0, 0.0
     if run is not None:
-        start, state = _restore(run, state, evaluations)
+        start, before, state = _restore(run, state, evaluations, batches, accumulate)
     if start > steps:
         raise ValueError(f"steps: expected at least the {start} that the run has done, got {steps}")
     size = steps_per_call or choose_steps_per_call(
@@ -127,7 +174,7 @@ def fit(
     looks = evaluate_every or steps
     saves = steps if run is None else checkpoint_every or looks
     calls = [] if evaluations.exhausted else list(spans(start, steps, (size, looks, saves)))
-    source = _arrays(data, batches, layout, calls, accumulate)
+    source = _arrays(batches, layout, calls, accumulate)
 
     parts: list[Report] = []
     interrupt = Interrupt()
@@ -138,14 +185,28 @@ def fit(
         seconds = program.compile_seconds, program.run_seconds
         return History(loss, metrics, *seconds, tuple(evaluations.rows))
 
+    def save(done: int, record: Mapping[str, Any]) -> None:
+        assert run is not None
+        if not _finite(state.params):
+            raise fail(done + 1, math.nan)
+        notes = {
+            "seconds": record["seconds"],
+            "evaluations": evaluations.plain(),
+            "monitor": [monitor, mode],
+            "batches": _checksum(batches, done * accumulate),
+        }
+        run.save(done, state, evaluations.at(done), notes)
+
     def fail(step: int, value: float) -> NonFiniteLossError:
-        stays = "" if run is None else f", the last good checkpoint stays in {run.folder}"
+        last = None if run is None else main_does(run.checkpoints.latest)
+        stays = "" if run is None else ", no checkpoint was saved before"
+        if run is not None and last is not None:
+            stays = f", the last good checkpoint stays in {run.folder}"
         kept = f"the model keeps the weights it came with{stays}"
         return NonFiniteLossError(step, value, history(), kept)
 
-    with progress_bar(description, steps) as advance, nullcontext() if run is None else interrupt:
-        if start:
-            advance(start)
+    with progress_bar(description, steps) as bar, nullcontext() if run is None else interrupt:
+        bar(start, "compiling")
         upcoming = next(source, None)
         while upcoming is not None:
             span, arrays = upcoming
@@ -162,22 +223,29 @@ def fit(
                 "step": done,
                 "loss": float(losses.mean()),
                 "tokens_per_second": round(speed, 1),
-                "seconds": round(perf_counter() - began, 3),
+                "seconds": round(before + perf_counter() - began, 3),
             }
             if evaluate is not None and (done % looks == 0 or done == steps):
-                figures = evaluate(training.rebuild(layout.local(state.params)))
-                figures = from_main({name: float(value) for name, value in figures.items()})
-                record |= evaluations.add(done, figures)
+                try:
+                    figures = evaluate(training.rebuild(layout.local(state.params)))
+                    figures = from_main({name: float(value) for name, value in figures.items()})
+                    record |= evaluations.add(done, figures)
+                except Exception as error:
+                    if run is not None:
+                        run.record(record)
+                        save(done, record)
+                    if isinstance(error, ArithmeticError):
+                        raise DivergedError(done, error) from error
+                    raise
             finished = done == steps or evaluations.exhausted
             asked = run is not None and any_process(interrupt.requested)
             if run is not None:
                 run.record(record)
                 if finished or asked or done % saves == 0:
-                    if not _finite(state.params):
-                        raise fail(done + 1, math.nan)
-                    run.checkpoints.save(done, state, evaluations.at(done))
-            on_record(record)
-            advance(len(span), f"loss {record['loss']:.4g}, {speed:,.0f} tokens/s")
+                    save(done, record)
+            with bar.hidden():
+                on_record(record)
+            bar(len(span), f"loss {record['loss']:.4g}, {speed:,.0f} tokens/s")
             if finished:
                 break
             if run is not None and asked:
@@ -188,22 +256,60 @@ def fit(
     return history()
 
 
-def _restore(run: Run, state: TrainState, evaluations: Evaluations) -> tuple[int, TrainState]:
-    """Where the run goes on, and from which state."""
-    start = main_does(run.checkpoints.resume_at)
+def _restore(
+    run: Run, state: TrainState, evaluations: Evaluations, batches: Batches, accumulate: int
+) -> tuple[int, float, TrainState]:
+    """Where the run goes on, how many seconds it took until there, and from which state."""
+    start, notes = main_does(run.resume_at)
+    seconds = 0.0
     if start:
+        try:
+            seconds = float(notes["seconds"])
+            evaluations.recall(notes["evaluations"])
+            expected, monitored = notes["batches"], notes["monitor"]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError(
+                f"{run.folder}: expected the checkpoint of step {start} to hold the state of a "
+                f"training, got another ({type(error).__name__}: {error}); begin in a new folder"
+            ) from error
+        asked = [evaluations.monitor, evaluations.mode]
+        if monitored != asked:
+            raise ValueError(
+                f"monitor: expected {monitored[0]!r} and mode {monitored[1]!r} as in the run, got "
+                f"{asked[0]!r} and {asked[1]!r}"
+            )
+        if expected is not None:
+            _check_batches(batches, start * accumulate, expected)
         main_does(run.checkpoints.tidy)
         state = run.checkpoints.restore(start, state)
-    evaluations.recall(run.begin(start))
-    return start, state
+    run.begin(start, notes)
+    return start, seconds, state
+
+
+def _checksum(batches: Batches, count: int) -> int | None:
+    """Of the batches of an iterable before number ``count``; None for data that is not one."""
+    return batches.checksum(count) if isinstance(batches, Stream) else None
+
+
+def _check_batches(batches: Batches, count: int, expected: int) -> None:
+    """ValueError: an iterable does not give the batches again that the run was trained on."""
+    if isinstance(batches, Stream):
+        batches(count - 1, slice(0, 0))
+    if _checksum(batches, count) != expected:
+        raise ValueError(
+            f"data: expected the same {count} batches that the run was trained on, got others; use "
+            "an iterable that gives the same ones each time it is read in a new process. A "
+            "DataLoader does with shuffle=False, or with a generator of a fixed seed"
+        )
 
 
 def _arrays(
-    data: Any, batches: Batches, layout: Layout, calls: list[Span], accumulate: int
+    batches: Batches, layout: Layout, calls: list[Span], accumulate: int
 ) -> Iterator[tuple[Span, Any]]:
-    """Every call's steps and arrays: new ones from ``Batches``, else always the same."""
-    if isinstance(data, Batches):
+    """Every call's steps and arrays: new ones from batches, else always the same."""
+    if not isinstance(batches, Repeated):
         return feed(batches, layout, calls, accumulate)
+    data = batches.arrays
     if layout.mesh is not None:
         data = layout.batches(batches(0, layout.rows(batches.size)), 0)
     return ((span, data) for span in calls)
@@ -213,18 +319,6 @@ def _concatenate(parts: list[Report]) -> Report:
     if not parts:
         return Report(np.zeros(0), {})
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-
-
-def _check_counts(**counts: int | None) -> None:
-    for name, value in counts.items():
-        optional = name not in ("steps", "accumulate")
-        if value is None and optional:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"{name}: expected an int, got {value!r}")
-        if value < 1:
-            rest = ", or None" if optional else ""
-            raise ValueError(f"{name}: expected at least 1{rest}, got {value}")
 
 
 def _finite(params: PyTree) -> bool:

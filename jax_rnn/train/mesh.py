@@ -23,6 +23,7 @@ __all__ = [
     "is_main",
     "main_does",
     "make_mesh",
+    "one_axis",
     "together",
 ]
 
@@ -73,6 +74,29 @@ def make_mesh(text: str | None, kind: str | None = None) -> Mesh | None:
             "CPU XLA_FLAGS=--xla_force_host_platform_device_count=N makes N of it"
         )
     return Mesh(np.array(devices[:count]), (AXIS,), axis_types=(AxisType.Auto,))
+
+
+def one_axis(mesh: Any) -> Mesh | None:
+    """The mesh as ``fit`` uses it: its one axis, of any name, left to the compiler.
+
+    Raises:
+        TypeError: no mesh of devices.
+        ValueError: another number of axes than one.
+    """
+    if mesh is None:
+        return None
+    if not isinstance(mesh, Mesh):
+        raise TypeError(
+            f"mesh: expected a jax.sharding.Mesh, got {type(mesh).__name__}; use "
+            'jax.make_mesh((jax.device_count(),), ("data",))'
+        )
+    if len(mesh.axis_names) != 1:
+        raise ValueError(
+            f"mesh: expected one axis, over which every batch is spread, got "
+            f"{', '.join(map(str, mesh.axis_names)) or 'none'}; use "
+            f'jax.make_mesh(({mesh.size},), ("data",))'
+        )
+    return Mesh(mesh.devices, mesh.axis_names, axis_types=(AxisType.Auto,))
 
 
 class Layout(NamedTuple):
@@ -131,7 +155,7 @@ class Layout(NamedTuple):
 
     def _spread(self, axis: int) -> NamedSharding:
         assert self.mesh is not None
-        return NamedSharding(self.mesh, PartitionSpec(*[None] * axis, AXIS))
+        return NamedSharding(self.mesh, PartitionSpec(*[None] * axis, self.mesh.axis_names[0]))
 
 
 def _place(leaf: Any, sharding: NamedSharding) -> Any:
@@ -140,7 +164,7 @@ def _place(leaf: Any, sharding: NamedSharding) -> Any:
 
 
 def is_main() -> bool:
-    """Whether this process is the one that writes files and speaks."""
+    """Whether this process is the one that writes files and prints."""
     return jax.process_index() == 0
 
 

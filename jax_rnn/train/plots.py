@@ -1,14 +1,13 @@
-"""The losses of a run, drawn."""
+"""The losses of a run as a plot."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 __all__ = ["loss_plot"]
 
 
-def loss_plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Training loss and held-out loss by step, as PNG, SVG or PDF.
+def loss_plot(rows: Sequence[dict[str, Any]], file: IO[bytes]) -> None:
+    """Write training loss and held-out loss by step as PNG.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
@@ -40,4 +39,4 @@ def loss_plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.2)
     axes.legend(frameon=False)
-    figure.savefig(path, dpi=150)
+    figure.savefig(file, format="png", dpi=150)

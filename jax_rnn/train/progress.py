@@ -1,45 +1,86 @@
-"""A progress bar that stays away unless the work takes long and somebody is watching."""
+"""A progress bar that appears only if the work takes long and somebody is watching."""
 
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from jax_rnn.train.mesh import is_main
 
-__all__ = ["progress_bar"]
+__all__ = ["Bar", "progress_bar"]
 
 PATIENCE = 2.0
 """Seconds before the bar appears."""
 
 
+class Bar:
+    """The progress of one piece of work; ``bar(count, note="")`` advances it."""
+
+    def __init__(self, progress: Progress, task: int):
+        self._progress, self._task = progress, task
+        self._shown = self._closed = False
+        self._due = time.monotonic() + PATIENCE
+        self._lock = threading.RLock()
+
+    def __call__(self, count: int, note: str = "") -> None:
+        self._progress.update(self._task, advance=count, note=note)  # type: ignore[arg-type]
+        if time.monotonic() > self._due:
+            self.show()
+
+    def show(self) -> None:
+        """Show the bar, unless the work is done or nobody is watching."""
+        with self._lock:
+            wanted = self._progress.console.is_terminal and not self._progress.finished
+            if wanted and not self._closed:
+                self._shown = True
+                self._progress.start()
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Away while something else is printed."""
+        with self._lock:
+            if self._shown:
+                self._progress.stop()
+            yield
+            if self._shown:
+                self._progress.start()
+
+    def close(self) -> None:
+        """Erase the bar."""
+        with self._lock:
+            self._closed = True
+            if self._shown:
+                self._shown = False
+                self._progress.stop()
+
+
 @contextmanager
-def progress_bar(
-    description: str, total: int, console: Console | None = None
-) -> Iterator[Callable[..., None]]:
-    """Yields ``advance(count, note="")``. The bar goes to standard error and leaves no trace."""
+def progress_bar(description: str, total: int, console: Console | None = None) -> Iterator[Bar]:
+    """Yields a ``Bar``, which goes to standard error and leaves no trace."""
     progress = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn(
+            "{task.fields[note]}",
+            markup=False,
+            table_column=Column(no_wrap=True, overflow="ellipsis"),
+        ),
         console=console or Console(stderr=True, quiet=not is_main()),
         transient=True,
     )
-    task = progress.add_task(description, total=total, note="")
-    shown_from = time.monotonic() + PATIENCE
-
-    def advance(count: int, note: str = "") -> None:
-        progress.update(task, advance=count, note=note)
-        watched = progress.console.is_terminal
-        if watched and time.monotonic() > shown_from and not progress.finished:
-            progress.start()
-
+    bar = Bar(progress, progress.add_task(description, total=total, note=""))
+    timer = threading.Timer(PATIENCE, bar.show)  # while the first program is compiled, say
+    timer.daemon = True
+    if progress.console.is_terminal and PATIENCE > 0:
+        timer.start()
     try:
-        yield advance
+        yield bar
     finally:
-        if progress.live.is_started:
-            progress.stop()
+        timer.cancel()
+        bar.close()

@@ -1,18 +1,25 @@
 """What a run measures, one record a line: metrics.jsonl while it runs, metrics.csv, TensorBoard."""
 
 import csv
+import hashlib
 import io
 import json
 import math
 import os
+import stat
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Records", "read_records", "replace", "writing"]
+from jax_rnn.storage import read_regular, refuse_link, write_text
 
-LINES, TABLE = "metrics.jsonl", "metrics.csv"
+__all__ = ["Records", "read_records", "recorded", "replace", "writing"]
+
+LINES, TABLE, EVENTS = "metrics.jsonl", "metrics.csv", "tensorboard"
+MOST = 1 << 30
+"""Bytes of metrics.jsonl, at most."""
 
 
 class Records:
@@ -20,27 +27,45 @@ class Records:
 
     Args:
         folder: of the run.
-        rows: those to begin with, in place of what stands on the disk.
+        rows: those to begin with, in place of what is on the disk.
         tensorboard: whether to write events for TensorBoard as well.
     """
 
     def __init__(self, folder: Path, rows: list[dict[str, Any]], *, tensorboard: bool = False):
         self.folder = folder
         self.rows = list(rows)
-        replace(folder / LINES, "".join(map(_line, self.rows)))
-        last = rows[-1]["step"] if rows else 0
-        self._writer = _tensorboard(folder, last) if tensorboard else None
+        lines = "".join(map(_line, self.rows)).encode()
+        path = folder / LINES
+        replace(path, lines.decode())
+        self._digest = hashlib.sha256(lines)
+        flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+        self._file = os.open(path, flags | getattr(os, "O_BINARY", 0))
+        self._writer = _tensorboard(folder, self.rows) if tensorboard else None
 
     def add(self, row: dict[str, Any]) -> None:
-        """Append a record; it has a ``"step"``. What is not finite is kept as None."""
+        """Append a record; it has a ``"step"``. What is not finite is kept as None.
+
+        Raises:
+            OSError: the disk is full or read-only, or the run folder was removed or replaced.
+        """
+        self._check_present()
         self.rows.append({name: _plain(value) for name, value in row.items()})
-        path = self.folder / LINES
-        with writing(path), path.open("a", encoding="utf-8") as file:
-            file.write(_line(self.rows[-1]))
+        line = _line(self.rows[-1]).encode()
+        with writing(self.folder / LINES):
+            rest = memoryview(line)
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+        self._digest.update(line)
         if self._writer is not None:
-            for name, value in row.items():
-                if name != "step":
-                    self._writer.add_scalar(name, value, row["step"])
+            _add_scalars(self._writer, row, time.time())
+
+    def sync(self) -> dict[str, Any]:
+        """Wait until all records are on the disk; how many there are, and their checksum."""
+        with writing(self.folder / LINES):
+            os.fsync(self._file)
+        if self._writer is not None:
+            self._writer.flush()
+        return {"rows": len(self.rows), "sha256": self._digest.hexdigest()}
 
     def write_table(self) -> None:
         """All records as CSV."""
@@ -52,26 +77,58 @@ class Records:
         replace(self.folder / TABLE, table.getvalue())
 
     def close(self) -> None:
+        os.close(self._file)
         if self._writer is not None:
-            self._writer.close()
+            with suppress(OSError):  # its folder may be gone
+                self._writer.close()
+
+    def _check_present(self) -> None:
+        """OSError: what is in the run folder is no longer this run."""
+        ours = os.fstat(self._file)
+        try:
+            found = os.stat(self.folder / LINES, follow_symlinks=False)
+        except FileNotFoundError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != (ours.st_dev, ours.st_ino):
+            raise OSError(
+                f"{self.folder}: the run folder was removed or replaced during training, so "
+                "nothing more can be saved in it; train again in a new folder"
+            )
 
 
 def read_records(
     folder: Path, say: Callable[[str], None] = lambda text: None
 ) -> list[dict[str, Any]]:
-    """The records of a run; a last line that was cut off is left out, and said if it is another."""
-    try:
-        lines = (folder / LINES).read_text("utf-8", errors="replace").split("\n")
-    except FileNotFoundError:
-        return []
+    """The records of a run without damaged lines, which are reported; an unfinished last line is
+    left out.
+
+    Raises:
+        FileError: metrics.jsonl is a symbolic link, no regular file, or larger than 1 GiB.
+    """
     rows = []
-    for number, line in enumerate(lines[:-1], 1):
+    for number, line in enumerate(_lines(folder), 1):
         try:
-            row = json.loads(line)
+            row = json.loads(line.decode("utf-8", errors="replace"))
             rows.append(row | {"step": int(row["step"])})
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             say(f"{folder / LINES}: line {number} is damaged and left out")
     return rows
+
+
+def recorded(folder: Path, summary: Any) -> bool:
+    """Whether metrics.jsonl begins with the records of which ``Records.sync`` gave the summary."""
+    if not isinstance(summary, dict) or not isinstance(summary.get("rows"), int):
+        return False
+    lines = _lines(folder)[: summary["rows"]]
+    digest = hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest()
+    return len(lines) == summary["rows"] and digest == summary.get("sha256")
+
+
+def _lines(folder: Path) -> list[bytes]:
+    try:
+        return read_regular(folder / LINES, MOST).split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
 
 
 @contextmanager
@@ -87,14 +144,9 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def replace(path: Path, text: str) -> None:
-    """Write a file that is whole, the old one or the new, whenever the process is killed."""
-    partial = path.with_name(f".{path.name}.partial")
+    """Write a file that is complete, the old one or the new, whenever the process is killed."""
     with writing(path):
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_text(path, text)
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -105,7 +157,8 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _tensorboard(folder: Path, last: int) -> Any:
+def _tensorboard(folder: Path, rows: list[dict[str, Any]]) -> Any:
+    """A writer of events which has written all rows, in place of those of an earlier process."""
     try:
         from tensorboardX import SummaryWriter
     except ModuleNotFoundError as error:
@@ -114,5 +167,24 @@ def _tensorboard(folder: Path, last: int) -> Any:
             'pip install "jax-rnn[tensorboard]"',
             name="tensorboardX",
         ) from error
-    suffix = f".from-{last + 1}"  # its names count seconds, and a resumed run may begin in the same
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=last + 1, filename_suffix=suffix)
+    place = folder / EVENTS
+    refuse_link(place)
+    with writing(place):
+        place.mkdir(exist_ok=True)
+        for old in place.iterdir():
+            if old.name.startswith("events.out.tfevents.") and not stat.S_ISDIR(
+                old.lstat().st_mode
+            ):
+                old.unlink()
+        writer = SummaryWriter(str(place))
+        end = time.time() - (rows[-1].get("seconds") or 0 if rows else 0)
+        for row in rows:
+            _add_scalars(writer, row, end + (row.get("seconds") or 0))
+        writer.flush()
+    return writer
+
+
+def _add_scalars(writer: Any, row: dict[str, Any], walltime: float) -> None:
+    for name, value in row.items():
+        if name != "step" and value is not None:
+            writer.add_scalar(name, value, row["step"], walltime=walltime)

@@ -15,8 +15,9 @@ from jax_rnn.typing import DTypeLike, PyTree
 __all__ = ["Loss", "Report", "TrainState", "Training", "prepare"]
 
 Loss = Callable[..., Any]
-"""``loss(model, batch) -> (loss, metrics)``, the metrics any pytree of arrays; with a carry
-``loss(model, batch, carry=carry) -> (loss, metrics, carry)``; ``rngs=`` comes with a seed."""
+"""``loss(model, batch) -> (loss, metrics)``, the metrics any pytree of arrays, or the loss alone;
+with a carry ``loss(model, batch, carry=carry) -> (loss, metrics, carry)``; with a seed it is
+called with ``rngs=``."""
 
 
 KEPT = 8
@@ -33,7 +34,7 @@ class TrainState(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What one step tells."""
+    """What one step reports."""
 
     loss: Any
     metrics: Any
@@ -101,8 +102,8 @@ def _functions(
         more = {} if carry is None else {"carry": carry}
         if key is not None:
             more["rngs"] = nnx.Rngs(dropout=key)
-        value, metrics, *last = loss(model, batch, **more)
-        return value, (metrics, *last) if last else (metrics, None)
+        value, metrics, last = _parts(loss(model, batch, **more), carry)
+        return value, (metrics, last)
 
     def gradient(params, batch, carry, key):
         (value, (metrics, carry)), gradients = jax.value_and_grad(evaluate, has_aux=True)(
@@ -140,6 +141,51 @@ def _functions(
         return model
 
     return Functions(begin, step, rebuild)
+
+
+def _parts(result: Any, carry: PyTree) -> tuple[Any, Any, Any]:
+    """What a loss returned: the loss, its metrics, and the next carry like the one before.
+
+    Raises:
+        TypeError: not what a loss returns.
+        ValueError: a loss that is no floating scalar; a carry of other shapes.
+    """
+    parts: Any = result if isinstance(result, tuple) else (result,)
+    if carry is not None and len(parts) != 3:
+        raise TypeError(
+            f"loss: expected (loss, metrics, carry), for fit was called with carry, got "
+            f"{len(parts)} of them; return {{}} as metrics if there are none"
+        )
+    if carry is None and len(parts) == 3:
+        raise TypeError(
+            "loss: expected (loss, metrics), got a third value; pass the first carry, as "
+            "fit(..., carry=...), to carry a state from batch to batch"
+        )
+    if len(parts) not in (1, 2, 3):
+        raise TypeError(f"loss: expected (loss, metrics), got {len(parts)} values")
+    value: Any = parts[0]
+    metrics: Any = parts[1] if len(parts) > 1 else {}
+    if isinstance(value, int | float):
+        value = jnp.asarray(value, float)
+    if not hasattr(value, "shape") or value.shape or not jnp.issubdtype(value.dtype, jnp.floating):
+        found = f"{value.dtype} {value.shape}" if hasattr(value, "shape") else repr(value)
+        raise ValueError(
+            f"loss: expected a floating scalar, got {found}; take the mean over the batch"
+        )
+    return value, metrics, None if carry is None else _like(parts[2], carry)
+
+
+def _like(new: PyTree, old: PyTree) -> PyTree:
+    """The arrays of ``new`` in the structure and dtypes of ``old``: a tuple for a named tuple."""
+    leaves, before = jax.tree.leaves(new), jax.tree.leaves(old)
+    shapes, expected = [jnp.shape(leaf) for leaf in leaves], [jnp.shape(leaf) for leaf in before]
+    if shapes != expected:
+        raise ValueError(
+            f"carry: expected that the loss returns arrays of the shapes it was given, {expected}, "
+            f"got {shapes}"
+        )
+    cast = [leaf.astype(other.dtype) for leaf, other in zip(leaves, before, strict=True)]
+    return jax.tree.unflatten(jax.tree.structure(old), cast)
 
 
 @lru_cache(maxsize=KEPT)

@@ -2,6 +2,7 @@
 
 import io
 import time
+from contextlib import nullcontext
 from functools import cache
 from typing import Any, cast
 
@@ -213,7 +214,12 @@ class TestFit:
                 calls.append((description, total))
 
             def __enter__(self):
-                return lambda count, note: calls.append(count)
+                return self
+
+            def __call__(self, count, note=""):
+                calls.append(count)
+
+            hidden = staticmethod(nullcontext)
 
             def __exit__(self, *error):
                 return None
@@ -221,11 +227,11 @@ class TestFit:
         monkeypatch.setattr(loop, "progress_bar", Recorder)
         run = {"steps": 38, "optimizer": optax.sgd(0.1), "description": "toy"}
         fit(Root(9.0), root, jnp.ones(()), **run)
-        assert calls == [("toy", 38), 38]
+        assert calls == [("toy", 38), 0, 38]
         calls.clear()
         monkeypatch.setattr(program, "ONE_CALL_OPERATIONS", 100)
         fit(Root(9.0), root, jnp.ones(()), **run)
-        assert calls == [("toy", 38), *[2] * 19]
+        assert calls == [("toy", 38), 0, *[2] * 19]
 
     @pytest.mark.parametrize("steps", [0, -1])
     def test_refuses_fewer_than_one_step(self, steps):

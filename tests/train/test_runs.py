@@ -35,12 +35,12 @@ from jax_rnn.train import (
     loop,
     make_mesh,
 )
-from jax_rnn.train.checkpoints import damage
+from jax_rnn.train.config import made_by, seal
 from jax_rnn.train.evaluations import Evaluations
 from jax_rnn.train.feed import spans
 from jax_rnn.train.interrupt import Interrupt
+from jax_rnn.train.manifest import damage, write_manifest
 from jax_rnn.train.records import Records, read_records
-from jax_rnn.train.run import made_by
 
 S, E, H, B, T = 5, 3, 4, 8, 6
 STEPS, EVERY, CALL = 12, 4, 2
@@ -246,6 +246,17 @@ def nudge_figure(path):
     path.write_text(json.dumps(manifest))
 
 
+def forge(folder, changed):
+    """Another configuration, and checkpoints that claim to have been made with it."""
+    (folder / "config.json").write_text(json.dumps(changed))
+    kept = Checkpoints(folder / "checkpoints")
+    for step in kept.steps():
+        notes = kept.notes(step) | {"config": seal(changed)}
+        figures = kept.figures(step)
+        (kept.path(step) / "manifest.json").unlink()
+        write_manifest(kept.path(step), step, figures, notes)
+
+
 DAMAGE = {
     "truncated": (largest, truncate, "has changed"),
     "flipped": (largest, flip, "has changed"),
@@ -274,7 +285,7 @@ class TestDamage:
         with pytest.raises(CheckpointError, match=r"all are damaged \(step 4: .*step 8: .*another"):
             train(stopped, resume=True)
         with pytest.raises(CheckpointError, match="all are damaged"):
-            load(stopped, say=lambda text: None)
+            load(stopped, model=Model, say=lambda text: None)
         assert (stopped / "metrics.jsonl").read_bytes() == recorded
         assert files(stopped / "checkpoints") == saved
 
@@ -330,7 +341,7 @@ class TestDamage:
     @pytest.mark.parametrize("text", ["", "{", "[]", '"model"'])
     def test_of_the_configuration(self, text, stopped):
         (stopped / "config.json").write_text(text)
-        for attempt in (lambda: train(stopped, resume=True), lambda: load(stopped)):
+        for attempt in (lambda: train(stopped, resume=True), lambda: load(stopped, model=Model)):
             with pytest.raises(RunError, match=r"config.json: .*damaged file .*; put back a copy"):
                 attempt()
 
@@ -369,7 +380,7 @@ class TestFullDisk:
         fill(soft)
         message = str(caught.value)
         assert message.startswith("the checkpoint of step 8 could not be written")
-        assert f"to {folder / 'checkpoints'}: File too large; that of step 4 is whole" in message
+        assert f"to {folder / 'checkpoints'}: File too large; that of step 4 is complete" in message
         assert "ERROR" not in capfd.readouterr().err
         assert Checkpoints(folder / "checkpoints").latest() == 4
         train(folder, resume=True)
@@ -417,7 +428,7 @@ class TestFullDisk:
         def full(*_):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr("jax_rnn.train.checkpoints._seal", full)
+        monkeypatch.setattr("jax_rnn.train.checkpoints.write_manifest", full)
         with pytest.raises(CheckpointError, match=r"No space left on device; none was saved"):
             kept.save(1, {"x": jnp.ones(3)}, {})
         assert list(kept.folder.iterdir()) == []
@@ -461,11 +472,13 @@ class TestSignals:
             monkeypatch.setattr(sys, "argv", [program, *words])
             return Run("runs/a b", {"made": made_by()} if made else {}).go_on
 
-        expected = "jax-rnn train char_lm --steps 9 --out 'runs/a b' --resume"
+        expected = "jax-rnn train '--resume=runs/a b'"
         assert go_on("/bin/jax-rnn", "train", "char_lm", "--steps", "9") == expected
         named = ("train", "char_lm", "--out", "runs/a b", "--resume")
-        assert go_on("/bin/jax-rnn", *named) == "jax-rnn train char_lm --out 'runs/a b' --resume"
-        assert go_on("/x/jax_rnn/__main__.py", *named).startswith("python -m jax_rnn train char_lm")
+        assert go_on("/bin/jax-rnn", *named) == expected
+        assert go_on("/x/jax_rnn/__main__.py", *named).startswith("python -m jax_rnn train '--res")
+        several = go_on("/bin/jax-rnn", *named, "--coordinator", "host:1")
+        assert several.endswith("train char_lm --out 'runs/a b' --coordinator host:1 --resume")
         assert go_on("x", made=False) == "fit with Run('runs/a b', ..., resume=True)"
         error = stop(tmp_path / "other", 4)
         assert str(error).endswith(f"to go on: fit with Run('{tmp_path}/other', ..., resume=True)")
@@ -497,7 +510,10 @@ class TestOneFolder:
         with pytest.raises(RunError) as caught:
             Run(stopped, config(hidden_size=9, steps=7, dropout=0.1), resume=True).__enter__()
         lines = str(caught.value).splitlines()
-        assert lines[1:3] == ["  dropout: None then, 0.1 now", f"  hidden_size: {H} then, 9 now"]
+        assert lines[1:3] == [
+            "  dropout: None in the run, 0.1 now",
+            f"  hidden_size: {H} in the run, 9 now",
+        ]
         assert len(lines) == 4 and "steps" not in "".join(lines[1:3])
         other = config() | {"vocabulary": {"symbols": "x" * 10_000}}
         with pytest.raises(RunError, match="vocabulary") as caught:
@@ -524,7 +540,7 @@ class TestNotFinite:
         assert caught.value.step == named
         assert f"the last good checkpoint stays in {folder}" in str(caught.value)
         assert Checkpoints(folder / "checkpoints").latest() == 8
-        model = load(folder, "last")
+        model = load(folder, "last", model=Model)
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(weights(model)))
         before = caught.value.history.loss[:spoilt]
         assert (before == standard.history.loss[:spoilt]).all()
@@ -592,7 +608,7 @@ class TestFolder:
         stop(folder, 8, tensorboard=True)
         train(folder, resume=True, tensorboard=True)
         events = list((folder / "tensorboard").glob("events.out.tfevents.*"))
-        assert len(events) == 2 and all(path.stat().st_size > 100 for path in events)
+        assert len(events) == 1 and all(path.stat().st_size > 100 for path in events)
         assert not (standard.folder / "tensorboard").exists()
 
 
@@ -633,7 +649,7 @@ class TestRecords:
 class TestLoad:
     def test_gives_the_best_or_the_last(self, standard):
         kept = Checkpoints(standard.folder / "checkpoints")
-        last, best = load(standard.folder, "last"), load(standard.folder)
+        last, best = load(standard.folder, "last", model=Model), load(standard.folder, trust=True)
         assert equal(last, standard.model)
         assert held_out(last)["loss"] == kept.figures(12)["loss"]
         assert held_out(best)["loss"] == kept.figures(kept.best())["loss"]
@@ -642,32 +658,32 @@ class TestLoad:
     def test_passes_over_a_damaged_checkpoint_and_says_so(self, stopped):
         said = []
         flip(largest(stopped / "checkpoints" / "step-00000008"))
-        model = load(stopped, "last", say=said.append)
+        model = load(stopped, "last", model=Model, say=said.append)
         assert held_out(model)["loss"] == Checkpoints(stopped / "checkpoints").figures(4)["loss"]
         assert "step 8 is damaged" in said[0]
 
     @pytest.mark.parametrize(
         ("described", "message"),
         [
-            ({"class": "builtins:dict", "options": {}}, "expected a model that is an nnx.Module"),
-            ({"class": "os:system", "options": {}}, "expected a model that is an nnx.Module"),
+            ({"class": "builtins:dict", "options": {}}, "expected a class that is an nnx.Module"),
+            ({"class": "os:system", "options": {}}, "expected a class that is an nnx.Module"),
             ({"class": "no.such.module:Model", "options": {}}, "no model that can be imported"),
             ({"class": f"{__name__}:Nothing", "options": {}}, "no model that can be imported"),
-            ({"class": f"{__name__}:Model"}, "no model that can be imported"),
+            ({"class": f"{__name__}:Model"}, "expected the options of the model"),
             ({"class": f"{__name__}:Model", "options": {"width": 1}}, "takes the options"),
             (None, "no model that can be imported"),
         ],
     )
     def test_refuses_a_model_that_is_none(self, described, message, stopped):
-        (stopped / "config.json").write_text(json.dumps(config() | {"model": described}))
+        forge(stopped, config() | {"model": described})
         with pytest.raises(RunError, match=message):
-            load(stopped)
+            load(stopped, trust=True)
 
     def test_refuses_a_model_of_other_sizes(self, stopped):
         other = {"class": f"{__name__}:Model", "options": {"symbols": S + 1}}
-        (stopped / "config.json").write_text(json.dumps(config() | {"model": other}))
+        forge(stopped, config() | {"model": other})
         with pytest.raises(CheckpointError, match=r"embedding.*expected float32 \(6, 3\), got"):
-            load(stopped)
+            load(stopped, model=Model)
 
     def test_refuses_what_is_no_run(self, tmp_path):
         with pytest.raises(RunError, match="expected the folder of a run"):

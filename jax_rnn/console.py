@@ -1,0 +1,32 @@
+"""Text of any origin on a terminal: paths, error messages, what a model writes."""
+
+import re
+
+from rich.console import Console
+
+__all__ = ["MOST", "printable", "say"]
+
+MOST = 2_000
+"""Characters of the longest message."""
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but for tab and line feed, changes of direction, and lone surrogates."""
+
+
+def printable(text: object, most: int | None = MOST) -> str:
+    """``text`` with control characters as escapes, cut to ``most`` characters.
+
+    Args:
+        text: anything that has a text.
+        most: None does not cut.
+    """
+    found = str(text)
+    found = CONTROL.sub(
+        lambda match: ascii(match[0])[1:-1], found[: None if most is None else most + 1]
+    )
+    return found if most is None or len(found) <= most else found[: most - 3] + "..."
+
+
+def say(console: Console, text: object) -> None:
+    """Print a message as it stands: no markup, no highlighting, no line breaks of rich's own."""
+    console.print(printable(text), markup=False, highlight=False, emoji=False, soft_wrap=True)

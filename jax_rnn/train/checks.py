@@ -1,0 +1,126 @@
+"""Arguments of ``fit``: what is refused, in words, before anything is compiled or written."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import optax
+from flax import nnx
+
+from jax_rnn.train.batches import Batches, Repeated, Stream, as_array
+
+__all__ = ["as_batches", "check_counts", "check_model", "check_optimizer", "count_steps"]
+
+
+def check_model(model: Any) -> None:
+    """TypeError, ValueError: no NNX module, or one without parameters."""
+    if isinstance(model, type):
+        raise TypeError(
+            f"model: expected an nnx.Module, got the class {model.__name__}; make an instance, as "
+            f"{model.__name__}(..., rngs=nnx.Rngs(0))"
+        )
+    if not isinstance(model, nnx.Module):
+        raise TypeError(
+            f"model: expected an nnx.Module, got {type(model).__name__}; write a class that holds "
+            "the layers, or nnx.Sequential(...)"
+        )
+    if not jax.tree.leaves(nnx.state(model, nnx.Param)):
+        raise ValueError(
+            f"model: expected parameters to train, got {type(model).__name__} without any nnx.Param"
+        )
+
+
+def check_optimizer(optimizer: Any) -> None:
+    """TypeError: no optax transformation."""
+    if isinstance(optimizer, optax.GradientTransformation):
+        return
+    remedy = "use one of optax, as optax.adam(1e-3)"
+    if isinstance(optimizer, nnx.Optimizer):
+        remedy = "pass the transformation that it was made with"
+    elif callable(optimizer):
+        name = getattr(optimizer, "__name__", "it")
+        remedy = f"call it with a learning rate, as {name}(1e-3)"
+    raise TypeError(
+        "optimizer: expected an optax.GradientTransformation, got "
+        f"{getattr(optimizer, '__name__', type(optimizer).__name__)}; {remedy}"
+    )
+
+
+def check_counts(**counts: int | None) -> None:
+    """TypeError, ValueError: no int above 0; only ``accumulate`` may not be None."""
+    for name, value in counts.items():
+        optional = name != "accumulate"
+        if value is None and optional:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{name}: expected an int, got {value!r}")
+        if value < 1:
+            rest = ", or None" if optional and name not in ("steps", "epochs") else ""
+            raise ValueError(f"{name}: expected at least 1{rest}, got {value}")
+
+
+def as_batches(data: Any) -> Batches:
+    """What ``fit`` got as data, as batches: arrays for every step, or a batch for each.
+
+    Raises:
+        TypeError: a generator, which can be read only once; a function; a data set without batches.
+        ValueError: no batch, or no array.
+    """
+    if isinstance(data, Batches):
+        return data
+    if isinstance(data, str | bytes) or callable(data):
+        raise TypeError(
+            f"data: expected arrays, jax_rnn.data.Shuffled or an iterable of batches, got "
+            f"{type(data).__name__}"
+        )
+    if hasattr(data, "__next__"):
+        raise TypeError(
+            f"data: expected batches that can be read again, got {type(data).__name__}, which can "
+            "be read once; pass a list, a class with __iter__, or jax_rnn.data.Shuffled"
+        )
+    if _is_torch_dataset(data):
+        raise TypeError(
+            "data: expected batches, got a torch Dataset, which gives single rows; wrap it in "
+            "torch.utils.data.DataLoader(data, batch_size=...)"
+        )
+    leaf = jax.tree_util.treedef_is_leaf(jax.tree.structure(data))
+    iterable = leaf and isinstance(data, Iterable) and not hasattr(data, "shape")
+    if iterable or _is_list_of_batches(data):
+        return Stream(data)
+    if not jax.tree.leaves(data):
+        raise ValueError(f"data: expected arrays, got {data!r}")
+    return Repeated(jax.tree.map(lambda x: as_array(x) if hasattr(x, "detach") else x, data))
+
+
+def count_steps(steps: int | None, epochs: int | None, batches: Batches, accumulate: int) -> int:
+    """Optimizer steps, given as such or as epochs.
+
+    Raises:
+        TypeError: both or none is given.
+        ValueError: batches without a number of batches an epoch; fewer than one step.
+    """
+    if (steps is None) == (epochs is None):
+        raise TypeError("expected steps or epochs, got " + ("neither" if steps is None else "both"))
+    if steps is not None:
+        return steps
+    assert epochs is not None
+    per_epoch = getattr(batches, "per_epoch", None)
+    if per_epoch is None:
+        raise ValueError(
+            f"epochs: expected data with per_epoch, the batches in an epoch, got "
+            f"{type(batches).__name__}; use steps"
+        )
+    count = epochs * per_epoch // accumulate
+    if count < 1:
+        raise ValueError(
+            f"epochs: expected at least {accumulate} batches for one step, got {epochs * per_epoch}"
+        )
+    return count
+
+
+def _is_list_of_batches(data: Any) -> bool:
+    return isinstance(data, list) and bool(data) and isinstance(data[0], dict | tuple | list)
+
+
+def _is_torch_dataset(data: Any) -> bool:
+    return any(base.__module__ == "torch.utils.data.dataset" for base in type(data).__mro__)

@@ -1,0 +1,111 @@
+"""The trained model of a run folder, without running code that the folder names."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any, Literal, cast
+
+from flax import nnx
+
+from jax_rnn.train.checkpoints import Checkpoints
+from jax_rnn.train.config import RunError, check_seal, read_config
+from jax_rnn.train.notice import notice
+
+__all__ = ["load"]
+
+LESSON = re.compile(r"jax_rnn\.lessons\.[a-z][a-z0-9_]*:[A-Za-z]\w*")
+"""Classes that are imported by default: those of the lessons of this package."""
+
+
+def load(
+    folder: str | Path,
+    checkpoint: Literal["best", "last"] = "best",
+    *,
+    model: type[nnx.Module] | None = None,
+    trust: bool = False,
+    say: Callable[[str], None] = notice,
+) -> Any:
+    """The trained model of a run, in evaluation mode.
+
+    A folder of unknown origin runs no code: models of the lessons are imported, any other class
+    has to be passed as ``model``.
+
+    Args:
+        folder: of the run.
+        checkpoint: the one with the best held-out figure, or the last.
+        model: class of the model, called with the options in ``config.json`` and ``rngs``; None
+            takes the class that ``config.json`` names, if it is a lesson's.
+        trust: import whatever class ``config.json`` names, which runs the code of its module. Only
+            for folders that you made yourself.
+        say: called with a sentence where a damaged checkpoint is skipped.
+
+    Raises:
+        RunError: no run, no checkpoint, a class that is not trusted or no ``nnx.Module``, a
+            configuration that was changed after the checkpoint was saved.
+        CheckpointError: the checkpoint does not fit the model.
+    """
+    if checkpoint not in ("best", "last"):
+        raise ValueError(f"checkpoint: expected best or last, got {checkpoint!r}")
+    config = read_config(folder)
+    kept = Checkpoints(Path(folder) / "checkpoints", say=say)
+    step = kept.best() if checkpoint == "best" else kept.latest()
+    kept.resume_at()
+    if step is None:
+        raise RunError(f"{folder}: expected a checkpoint, got none; train it longer")
+    kind = _class(config, trust) if model is None else model
+    if not (isinstance(kind, type) and issubclass(kind, nnx.Module)):
+        raise RunError(f"model: expected a class that is an nnx.Module, got {kind!r}")
+    check_seal(Path(folder), config, kept, step)
+    if model is None and not trust:  # sizes of unknown origin: compare before anything is allocated
+        _check_depth(config, kept.count(step, "params"))
+        abstract = nnx.eval_shape(lambda: nnx.state(_build(kind, config), nnx.Param))
+        kept.check_part(step, "params", abstract)
+    built = _build(kind, config)
+    nnx.update(built, kept.restore_part(step, "params", nnx.state(built, nnx.Param)))
+    built.eval()
+    return built
+
+
+def _class(config: Mapping[str, Any], trust: bool) -> Any:
+    """The class that a configuration names."""
+    try:
+        name = config["model"]["class"]
+        if not trust and not LESSON.fullmatch(name):
+            raise RunError(
+                f"model: expected a lesson's, got {name!r}, whose module loading would run; pass "
+                "the class, as load(folder, model=MyModel), or use trust=True for your own folder"
+            )
+        return resolve_name(name)
+    except RunError:
+        raise
+    except (KeyError, TypeError, ValueError, ImportError, AttributeError) as error:
+        raise RunError(
+            f"the configuration of this run names no model that can be imported: {error}"
+        ) from error
+
+
+def _build(kind: Any, config: Mapping[str, Any]) -> Any:
+    """A model with weights that are to be replaced."""
+    described = config.get("model")
+    options = described.get("options") if isinstance(described, dict) else None
+    if not isinstance(options, dict):
+        raise RunError(f"expected the options of the model in the configuration, got {options!r}")
+    try:
+        return cast(Any, kind)(**options, rngs=nnx.Rngs(0))
+    except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+        raise RunError(
+            f"expected a model that takes the options in the configuration of this run: {error}"
+        ) from error
+
+
+def _check_depth(config: Mapping[str, Any], arrays: int) -> None:
+    """RunError: more layers than the checkpoint has arrays; building them could take forever."""
+    described = config.get("model")
+    options = described.get("options") if isinstance(described, dict) else None
+    layers = options.get("num_layers", 1) if isinstance(options, dict) else 1
+    if not isinstance(layers, int) or layers > arrays:
+        raise RunError(
+            f"num_layers: expected at most the {arrays} arrays of the checkpoint, got {layers!r}; "
+            "put back a copy of config.json"
+        )
