@@ -1,6 +1,8 @@
 """How the tests run: on the CPU as eight devices, every shape in a signature checked.
 
-Compiled programs are kept in pytest's cache folder, where other processes and later runs find them.
+XLA compiles without optimization, three times as fast; JAX_RNN_TEST_XLA=default compiles as users
+do. Processes that tests start as a user would always compile so. Compiled programs are kept in
+pytest's cache folder, where the other worker, the other tier and later runs find them.
 """
 
 import os
@@ -12,8 +14,17 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.pop("JAX_ENABLE_COMPILATION_CACHE", None)
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_COMPILED)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+_FAST = (
+    "--xla_backend_optimization_level=0",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
 os.environ["XLA_FLAGS"] = " ".join(
-    [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=8"]
+    [
+        os.environ.get("XLA_FLAGS", ""),
+        "--xla_force_host_platform_device_count=8",
+        *(_FAST if os.environ.get("JAX_RNN_TEST_XLA") != "default" else ()),
+    ]
 )
 _DATA = Path(__file__).parents[2] / "shared" / "data"
 if _DATA.is_dir():
