@@ -5,11 +5,27 @@ state is (layers, batch, hidden) = (1, 3, 2), whatever ``batch_first`` says; the
 write (batch, layers, hidden), which only fits while batch = layers.
 """
 
-from jax_rnn.lessons.cell import lesson_on
+from collections.abc import Iterator
+
+import jax.numpy as jnp
+
+from jax_rnn.lessons.cell import Model, lesson_on, run
+
+
+def explain(model: Model) -> Iterator[str]:
+    together, _ = run(lesson, model)
+    inputs, hidden = lesson.forward_arguments()
+    words = jnp.split(inputs, len(inputs))
+    states = zip(*(jnp.split(state, len(inputs), axis=1) for state in hidden), strict=True)
+    alone = [model(word, state)[0] for word, state in zip(words, states, strict=True)]
+    difference = jnp.abs(together - jnp.concatenate(alone)).max()
+    yield f"three words together or one by one: largest difference {difference:.1e}"
+
 
 lesson = lesson_on(
     ["hello", "eolll", "lleel"],
     name="batch",
     slide="Batching input",
     teaches="Sequences of one length run side by side; the state has a row for each.",
+    explain=explain,
 )

@@ -4,6 +4,9 @@ Slide "One node: 4 (input_dim) in 2 (hidden_size)": the letter h, one-hot over h
 (1, 1, 4) and comes out as (1, 1, 2). The state (h, c) starts at random.
 """
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import numpy as np
 from flax import nnx
 
@@ -22,7 +25,24 @@ class Model(nnx.Module):
         return self.lstm(inputs, hidden)
 
 
-def lesson_on(words: list[str], *, name: str, slide: str, teaches: str) -> Lesson:
+def run(lesson: Lesson, model: Model) -> tuple[Any, tuple[Any, Any]]:
+    """The output and the final (h, c) for the lesson's inputs and initial state."""
+    return model(*lesson.forward_arguments())
+
+
+def explain(model: Model) -> Iterator[str]:
+    _, (h, c) = run(lesson, model)
+    yield f"hidden size {h.shape}, cell size {c.shape}: (layers * directions, batch, hidden)"
+
+
+def lesson_on(
+    words: list[str],
+    *,
+    name: str,
+    slide: str,
+    teaches: str,
+    explain: Callable[[Model], Iterator[str]],
+) -> Lesson:
     """The same cell on these words, with a random initial state."""
     hidden = np.random.default_rng(11).standard_normal((2, 1, len(words), 2)).astype(np.float32)
     return Lesson(
@@ -35,6 +55,7 @@ def lesson_on(words: list[str], *, name: str, slide: str, teaches: str) -> Lesso
         model=Model,
         hidden=tuple(hidden),
         epochs=0,
+        explain=explain,
     )
 
 
@@ -43,4 +64,5 @@ lesson = lesson_on(
     name="cell",
     slide="One node: 4 (input_dim) in 2 (hidden_size)",
     teaches="A cell turns an input and a state into an output and the next state.",
+    explain=explain,
 )

@@ -5,7 +5,8 @@ tell: h is followed by i, then by e; l by l, then by o. The RNN has to remember.
 *is* the logits, five numbers in [-1, 1], so the loss cannot fall below log(1 + 4 e^-2) = 0.43265.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from flax import nnx
@@ -18,6 +19,9 @@ from jax_rnn.recurrent import Recurrent
 SYMBOLS = "hielo"
 INPUTS = encode("hihell", SYMBOLS)[None]
 LABELS = encode("ihello", SYMBOLS)[None]
+BOUND = math.log(1 + 4 * math.exp(-2))
+"""Of the loss, for logits in [-1, 1]."""
+SEEDS = 200
 
 
 class Model(nnx.Module):
@@ -29,6 +33,12 @@ class Model(nnx.Module):
 
     def __call__(self, inputs, hidden=None):
         return self.rnn(inputs, hidden)
+
+
+def explain(model: Model) -> Iterator[str]:
+    yield f"Logits in [-1, 1] keep the loss above log(1 + 4 e^-2) = {BOUND:.5f}."
+    exact = lesson.sweep(SEEDS).metrics["exact"]
+    yield f"One seed proves little: {exact[:, -1].sum()} of {SEEDS} seeds end at {lesson.target}."
 
 
 lesson = Lesson(
@@ -43,4 +53,5 @@ lesson = Lesson(
         "lstm": partial(Model, LSTM),
         "gru": partial(Model, GRU),
     },
+    explain=explain,
 )

@@ -132,6 +132,10 @@ class Lesson:
         inputs = jnp.asarray(self.inputs, default_float() if floating else jnp.int32)
         return {"inputs": inputs, "labels": jnp.asarray(self.required_labels(), jnp.int32)}
 
+    def forward_arguments(self) -> tuple[Any, Any]:
+        """Inputs and initial state as JAX arrays, floats in JAX's default dtype."""
+        return jax.tree.map(lambda x: jnp.asarray(x, default_float()), (self.inputs, self.hidden))
+
     def optimizer(self) -> optax.GradientTransformation:
         return adam(self.learning_rate)
 

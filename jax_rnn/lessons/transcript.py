@@ -3,11 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
 from jax_rnn.lessons.lesson import Lesson
-from jax_rnn.typing import default_float
 
 __all__ = ["transcript"]
 
@@ -15,24 +11,40 @@ __all__ = ["transcript"]
 def transcript(lesson: Lesson, model: Any, *, explain: bool = True) -> Iterator[str]:
     """Train ``model`` on ``lesson``, or run it where nothing is trained; what the slide prints.
 
-    With ``explain`` the answer to the slide's question follows; it expects the lesson's own model.
+    A run that does not reach its target says so. With ``explain`` the answer to the slide's
+    question follows; it expects the lesson's own model.
     """
-    if not lesson.trained:
+    if lesson.trained:
+        yield from _training(lesson, model)
+    else:
         yield from _forward(lesson, model)
-        return
+    if explain:
+        yield from lesson.explain(model)
+
+
+def _training(lesson: Lesson, model: Any) -> Iterator[str]:
     history = lesson.train(model)
     predictions = history.metrics["prediction"]
     for epoch, (loss, ids) in enumerate(zip(history.loss, predictions, strict=True), start=1):
         yield f"epoch: {epoch}, loss: {loss:1.3f}"
         yield f"Predicted string: {lesson.text(ids)}"
     yield "Learning finished!"
-    if explain:
-        yield from lesson.explain(model)
+    last = lesson.text(predictions[-1])
+    if last != lesson.target:
+        yield _missed(lesson, last)
+
+
+def _missed(lesson: Lesson, last: str) -> str:
+    assert lesson.target is not None
+    right = sum(a == b for a, b in zip(last, lesson.target, strict=True))
+    return (
+        f"This run missed its target: {right} of {len(lesson.target)} letters are right at the "
+        f"end. `jax-rnn sweep {lesson.name}` shows how often other seeds reach it."
+    )
 
 
 def _forward(lesson: Lesson, model: Any) -> Iterator[str]:
-    inputs = jnp.asarray(lesson.inputs, default_float())
-    hidden = jax.tree.map(lambda x: jnp.asarray(x, default_float()), lesson.hidden)
+    inputs, hidden = lesson.forward_arguments()
     out, _ = model(inputs, hidden)
     yield f"input size {inputs.shape}"
     yield f"out {out}"

@@ -4,11 +4,20 @@ Slide "Unfolding to n sequences": hello goes in as (1, 5, 4) and comes out as (1
 runs the cell five times, each step starting from the state that the last one left.
 """
 
-from jax_rnn.lessons.cell import lesson_on
+from collections.abc import Iterator
+
+from jax_rnn.lessons.cell import Model, lesson_on, run
+
+
+def explain(model: Model) -> Iterator[str]:
+    out, (h, _) = run(lesson, model)
+    yield f"the last output is the final hidden state: {bool((out[:, -1] == h[0]).all())}"
+
 
 lesson = lesson_on(
     ["hello"],
     name="unfold",
     slide="Unfolding to n sequences",
     teaches="A layer runs its cell over a sequence in one call.",
+    explain=explain,
 )
