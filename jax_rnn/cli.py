@@ -18,6 +18,7 @@ from jax_rnn.commands.lessons import doctor, lessons
 from jax_rnn.commands.runs import evaluate, export, sample
 from jax_rnn.commands.sweep import sweep
 from jax_rnn.commands.train import train
+from jax_rnn.console import printable, say
 from jax_rnn.lessons import TASKS
 
 __all__ = ["main"]
@@ -50,10 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         words = _keep_compiled(words)
-        if len(words) > 1 and words[0] == "train" and words[1] in TASKS:
+        if words[:1] == ["train"] and _is_on_data(words[1:]):
             from jax_rnn.commands.train_on_data import train_on_data
 
-            train_on_data(words[1], words[2:])
+            lesson = words[1] if words[1] in TASKS else None
+            train_on_data(lesson, words[1 if lesson is None else 2 :])
             return
         tyro.extras.subcommand_cli_from_dict(
             COMMANDS,
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt as interrupt:
         if str(interrupt):
-            errors.print(str(interrupt), highlight=False, markup=False, soft_wrap=True)
+            say(errors, interrupt)
         sys.exit(130)
     except Exception as error:
         if not isinstance(error, _expected()):
@@ -74,17 +76,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(error)
 
 
+def _is_on_data(words: Sequence[str]) -> bool:
+    """Whether the words after ``train`` name a lesson on real data, or a run to go on with."""
+    resuming = any(word == "--resume" or word.startswith("--resume=") for word in words)
+    return words[:1] != [] and (words[0] in TASKS or (resuming and words[0].startswith("-")))
+
+
 def _keep_compiled(words: list[str]) -> list[str]:
     """Without a cache a command does the same, only later; the words that are left for it."""
     try:
         keep_compiled(KEEP_NONE not in words)
     except OSError as error:
-        errors.print(
-            f"compiled programs are not kept: {error}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        say(errors, f"compiled programs are not kept: {error}")
     return [word for word in words if word != KEEP_NONE]
 
 
@@ -92,11 +95,12 @@ def _expected() -> tuple[type[Exception], ...]:
     """Errors that tell the user what to do; any other is a fault of ours and shows itself."""
     from jax_rnn.devices import DeviceError
     from jax_rnn.lessons import UnknownLessonError
-    from jax_rnn.train.history import NonFiniteLossError
+    from jax_rnn.train.history import DivergedError, NonFiniteLossError
 
     return (
         DeviceError,
         UnknownLessonError,
+        DivergedError,
         NonFiniteLossError,
         ValueError,
         ModuleNotFoundError,
@@ -105,5 +109,6 @@ def _expected() -> tuple[type[Exception], ...]:
 
 
 def _fail(error: Exception) -> None:
-    errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+    text = escape(printable(error))
+    errors.print(f"[bold red]error:[/] {text}", highlight=False, emoji=False, soft_wrap=True)
     sys.exit(2 if isinstance(error, LookupError | ValueError) else 1)

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from jax_rnn.commands.common import Dtype, Kind, LessonName, Variant, check_seed, console
+from jax_rnn.console import say
 
 __all__ = ["train"]
 
@@ -27,6 +28,7 @@ def train(
 
     $ jax-rnn train char_lm --help
     $ jax-rnn train char_lm --out runs/mine --text my_book.txt
+    $ jax-rnn train --resume runs/mine
 
     Args:
         lesson: One of those that `jax-rnn lessons` lists.
@@ -34,7 +36,7 @@ def train(
         seed: Of the initial weights.
         init: Initial distribution, that of torch.nn or that of Flax.
         dtype: Of weights and inputs.
-        device: Where to run; the best kind there is by default.
+        device: Where to run; the best kind of device by default.
     """
     check_seed(seed)
     import jax
@@ -47,4 +49,4 @@ def train(
     with jax.enable_x64(dtype == "float64"), jax.default_device(choose(device)):
         model = chosen.draw(seed, variant, init=init)
         for line in transcript(chosen, model, explain=variant is None):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            say(console, line)

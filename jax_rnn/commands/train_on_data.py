@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,21 +11,20 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.console import Console
 
+from jax_rnn.commands.resuming import Begun, read_begun, spell_out
+from jax_rnn.console import say
 from jax_rnn.lessons import load_task
 from jax_rnn.lessons.recipe import Recipe
 
 __all__ = ["train_on_data"]
 
-LOST_AFTER = 30
-"""Seconds without a sign of a process after which the others end too."""
-
-DESCRIPTION = """Train this lesson in JAX, into a run folder that loses nothing.
+DESCRIPTION = """Train this lesson in JAX, into a run folder from which it can always go on.
 
 {teaches}
 
 $ jax-rnn train {name}
 $ jax-rnn train {name} --out runs/mine --hidden-size 96 --steps 2000
-$ jax-rnn train {name} --out runs/mine --hidden-size 96 --steps 2000 --resume
+$ jax-rnn train --resume runs/mine
 $ jax-rnn train {name} --mesh data=8
 """
 
@@ -36,17 +35,18 @@ class Options:
 
     Attributes:
         out: Folder of the run; a new one under runs/ by default.
-        resume: Go on with the run in --out, which was stopped; give the same options as before.
+        resume: Go on with the run in --out, or in --resume RUN; its options are known.
         preset: Hyperparameters to start from; the ones below change them.
         text: A UTF-8 text to learn from (char_lm).
         mesh: Devices to spread every batch over, as data=8.
-        device: Where to run; the best kind there is by default.
+        device: Where to run; the best kind of device by default.
         init: Initial distribution, that of torch.nn or that of Flax.
         tensorboard: Write events for TensorBoard too.
         distributed: Join the other processes of a cluster that JAX knows how to find (TPU, Slurm).
-        coordinator: Address host:port of process 0, where the cluster has to be told.
+        coordinator: Address host:port of process 0, where JAX cannot find the cluster itself.
         processes: How many there are, with --coordinator.
         process: Which of them this is, from 0, with --coordinator.
+        connect_timeout: Seconds to wait for the other processes.
     """
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
@@ -63,46 +63,57 @@ class Options:
     coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
     processes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     process: Annotated[int | None, tyro.conf.arg(metavar="K")] = None
+    connect_timeout: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 60
     recipe: tyro.conf.OmitArgPrefixes[Recipe] = field(default_factory=Recipe)
 
 
-def train_on_data(name: str, arguments: Sequence[str]) -> None:
-    """Parse the options of ``jax-rnn train NAME`` and train."""
-    task = load_task(name)
+def train_on_data(name: str | None, arguments: Sequence[str]) -> None:
+    """Parse the options of ``jax-rnn train NAME``, or ``jax-rnn train --resume RUN``, and train."""
+    words = spell_out(arguments)
+    begun = read_begun(words, name)
+    task = load_task(begun.lesson if begun is not None else name or "")
     options = tyro.cli(
         Options,
-        prog=f"jax-rnn train {name}",
-        description=DESCRIPTION.format(name=name, teaches=task.teaches),
-        args=list(arguments),
-        default=Options(recipe=_preset(task, arguments)),
+        prog=f"jax-rnn train {task.name}",
+        description=DESCRIPTION.format(name=task.name, teaches=task.teaches),
+        args=words,
+        default=_defaults(task, words, begun),
         config=(tyro.conf.HelptextFromCommentsOff,),
     )
-    _join(options)
+    if (
+        options.distributed
+        or (options.coordinator, options.processes, options.process) != (None,) * 3
+    ):
+        from jax_rnn.train.cluster import join
+
+        join(options.coordinator, options.processes, options.process, options.connect_timeout)
     _train(task, options)
 
 
-def _preset(task: Any, arguments: Sequence[str]) -> Recipe:
-    """The hyperparameters that stand as defaults in the help."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--preset", default="default")
-    name = parser.parse_known_args(list(arguments))[0].preset
+def _defaults(task: Any, words: Sequence[str], begun: Begun | None) -> Options:
+    """The options that hold where no other is given: the preset's, or the run's."""
+    preset = _preset(task, words)
+    if begun is None:
+        return Options(recipe=preset or task.recipe)
+    kept = {k: begun.options.get(k) for k in ("mesh", "device", "tensorboard")}
+    return replace(
+        Options(recipe=preset or begun.recipe, init=begun.init, text=begun.text),
+        **{name: value for name, value in kept.items() if value is not None},
+    )
+
+
+def _preset(task: Any, words: Sequence[str]) -> Recipe | None:
+    """The hyperparameters of the preset that is named, if any."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--preset")
+    try:
+        name = parser.parse_known_args(list(words))[0].preset
+    except argparse.ArgumentError:
+        return None
     presets = {"default": task.recipe, **task.recipes}
-    if name not in presets:
+    if name is not None and name not in presets:
         raise ValueError(f"--preset: {task.name} has {', '.join(presets)}, got {name!r}")
-    return presets[name]
-
-
-def _join(options: Options) -> None:
-    """Become one of several processes, before JAX looks for devices."""
-    told = (options.coordinator, options.processes, options.process)
-    if any(value is not None for value in told) and None in told:
-        raise ValueError("expected --coordinator, --processes and --process together")
-    if options.distributed or options.coordinator:
-        import jax
-
-        jax.distributed.initialize(
-            *told, heartbeat_timeout_seconds=LOST_AFTER, shutdown_timeout_seconds=LOST_AFTER
-        )
+    return presets.get(name)
 
 
 def _train(task: Any, options: Options) -> None:
@@ -115,36 +126,35 @@ def _train(task: Any, options: Options) -> None:
 
     console = Console(quiet=not is_main())
     recipe, out = options.recipe, options.out
-    if out is None and not options.resume:
+    if out is None:
         if jax.process_count() > 1:
-            raise ValueError("--out: expected a folder that all processes see")
-        out = Path("runs", f"{task.name}-{datetime.now():%Y%m%d-%H%M%S}")
+            raise ValueError("--out: expected a folder that all processes can write, got none")
+        out = _new_folder(task.name)
 
-    def start(model: Any, data: Any) -> None:
+    def start(model: Any, data: Any, step: int) -> None:
         count = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
-        console.print(f"[bold]{task.name}[/]: {task.teaches}", highlight=False)
-        console.print(
+        say(console, f"{task.name}: {task.teaches}")
+        say(
+            console,
             f"{count:,} parameters, {recipe.steps:,} steps of {recipe.batch_size} rows, into {out}",
-            highlight=False,
-            soft_wrap=True,
         )
+        if step:
+            say(console, f"resuming at step {step:,} of {recipe.steps:,}")
 
     def record(row: dict[str, Any]) -> None:
         held_out = {k.removeprefix("held_out_"): v for k, v in row.items() if "held_out" in k}
         if held_out:
             figures = ", ".join(f"{name} {value:.4g}" for name, value in held_out.items())
-            console.print(
+            say(
+                console,
                 f"step {row['step']:6,}  loss {row['loss']:.4f}  held out: {figures}  "
                 f"({row['tokens_per_second']:,.0f} tokens/s, {row['seconds']:.0f} s)",
-                highlight=False,
-                soft_wrap=True,
             )
 
     def report() -> None:
-        if out is not None:
-            run = open_run(out)
-            for line in task.report(run.model(), run.data(), out):
-                console.print(line, highlight=False, markup=False, soft_wrap=True)
+        run = open_run(out)
+        for line in task.report(run.model(), run.data(), out):
+            say(console, line)
 
     placed = None
     if options.device is not None:
@@ -160,9 +170,21 @@ def _train(task: Any, options: Options) -> None:
             init=options.init,
             mesh=make_mesh(options.mesh, options.device),
             tensorboard=options.tensorboard,
+            options={
+                "mesh": options.mesh,
+                "device": options.device,
+                "tensorboard": options.tensorboard,
+            },
             on_start=start,
             on_record=record,
         )
         main_does(report)
-    console.print(f"written: {out}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"written: {out}")
     sys.stdout.flush()
+
+
+def _new_folder(lesson: str) -> Path:
+    """A folder under runs/ named by lesson and time that does not exist."""
+    name = f"{lesson}-{datetime.now():%Y%m%d-%H%M%S}"
+    names = (name if k == 1 else f"{name}-{k}" for k in range(1, 1000))
+    return next(path for path in map(Path("runs").joinpath, names) if not path.exists())

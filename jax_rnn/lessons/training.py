@@ -19,10 +19,16 @@ from jax_rnn.lessons.task import Task
 from jax_rnn.train.config import RunError, made_by, read_config
 from jax_rnn.train.history import History
 from jax_rnn.train.loop import fit
+from jax_rnn.train.memory import check_memory
+from jax_rnn.train.mesh import Layout, main_does, one_axis
 from jax_rnn.train.run import Run
 from jax_rnn.train.saved import load
 
 __all__ = ["OpenRun", "open_run", "precision", "train_task"]
+
+
+SMALL = 512
+"""Layers and features up to which a model fits into any memory."""
 
 
 @contextmanager
@@ -42,34 +48,47 @@ def train_task(
     init: Init = "torch",
     mesh: Mesh | None = None,
     tensorboard: bool = False,
-    on_start: Callable[[Any, Any], None] = lambda model, data: None,
+    options: Mapping[str, Any] | None = None,
+    on_start: Callable[[Any, Any, int], None] = lambda model, data, step: None,
     on_record: Callable[[dict[str, Any]], None] = lambda record: None,
 ) -> tuple[Any, History]:
     """Train a fresh model of ``task``, or go on with the run in ``out``; use inside ``precision``.
 
+    Everything is checked before the run folder is created.
+
     Args:
-        task, recipe: what to train, and how.
-        out: the run folder; None keeps nothing.
-        resume: go on with the run that is in the folder.
-        text: to learn from, where the task takes one.
-        init: initial distribution of the weights.
-        mesh: devices to spread every batch over.
-        tensorboard: whether to write events for TensorBoard.
-        on_start: is given the model and the data before the first step.
-        on_record: is given every record, see ``fit``.
+        task: the lesson.
+        recipe: its hyperparameters.
+        out: the run folder; None (default) keeps nothing.
+        resume: go on with the run that is in the folder. Default False.
+        text: UTF-8 file to learn from, where the task takes one; None (default) is the task's own.
+        init: initial distribution of the weights. Default ``"torch"``.
+        mesh: devices to spread every batch over; None (default) uses one device.
+        tensorboard: whether to write events for TensorBoard. Default False.
+        options: of the command line, to be recorded: what the run does not depend on.
+        on_start: called with the model, the data and the number of steps done, before the first.
+        on_record: called with every record, see ``fit``.
 
     Returns:
         The model after the last step, and the history.
 
     Raises:
-        ValueError: a text for a task that has data of its own; and what ``fit`` and ``Run`` raise.
+        ValueError: a text for a task that has data of its own; a model that does not fit into
+            memory; and what ``fit`` and ``Run`` raise.
     """
     if text is not None and not task.takes_text:
         raise ValueError(f"--text: {task.name} has data of its own; leave it out")
     if resume and out is None:
-        raise ValueError("--resume: expected --out to say which run to go on with")
+        raise ValueError("--resume: expected the folder of a run to go on with, got none")
+    Layout(one_axis(mesh)).check(recipe.batch_size)
     data = task.read(recipe, text)
-    model = task.build(recipe, data.vocabulary, init=init, rngs=nnx.Rngs(recipe.seed))
+
+    def build() -> Any:
+        return task.build(recipe, data.vocabulary, init=init, rngs=nnx.Rngs(recipe.seed))
+
+    if max(recipe.hidden_size, recipe.embedding_size, recipe.num_layers) > SMALL:
+        check_memory(build)
+    model = build()
     batches = task.batches(recipe, data)
     config = {
         "lesson": task.name,
@@ -82,11 +101,12 @@ def train_task(
         },
         "vocabulary": data.vocabulary,
         "text_sha256": getattr(data, "sha256", None),
-        "made": made_by() | {"text": str(text.absolute()) if text else None},
+        "made": made_by()
+        | {"text": str(text.absolute()) if text else None, "options": dict(options or {})},
     }
     run = None if out is None else Run(out, config, resume=resume, tensorboard=tensorboard)
     with nullcontext() if run is None else run:
-        on_start(model, data)
+        on_start(model, data, 0 if run is None else main_does(lambda: run.resume_at()[0]))
         history = fit(
             model,
             task.loss,
@@ -113,12 +133,13 @@ class OpenRun:
     """A finished or stopped run, ready to be used.
 
     Attributes:
-        folder: where it is.
-        task, recipe: what was trained, and how.
+        folder: path of the run.
+        task: the lesson.
+        recipe: its hyperparameters.
         vocabulary: what the model knows of its data.
-        text: the file it learnt from, None for data of the task's own.
-        sha256: of that file.
-        arguments: dtype and number of axes of all that the model has to be called with.
+        text: the file it was trained on, None for data of the task's own.
+        sha256: checksum of that file.
+        arguments: dtype and number of axes of the arguments that the model is called with.
     """
 
     folder: Path
@@ -137,13 +158,13 @@ class OpenRun:
         """The data of the run, or another text with the same vocabulary.
 
         Raises:
-            ValueError: the file is not the one that the run learnt from.
+            ValueError: the file is not the one that the run was trained on.
         """
         data = self.task.read(self.recipe, text or self.text)
         if text is None and self.sha256 not in (None, getattr(data, "sha256", None)):
             raise ValueError(
-                f"{self.text}: expected the text that the run learnt from, but it has changed; "
-                "name a text with --text"
+                f"{self.text}: expected the text that the run was trained on, got another; put "
+                "back a copy, or name a text with --text"
             )
         return data
 
@@ -157,17 +178,31 @@ def open_run(folder: str | Path) -> OpenRun:
     config = read_config(folder)
     try:
         text = config["made"]["text"]
-        return OpenRun(
+        task, recipe = load_task(config["lesson"]), Recipe(**config["recipe"])
+        opened = OpenRun(
             folder=Path(folder),
-            task=load_task(config["lesson"]),
-            recipe=Recipe(**config["recipe"]),
+            task=task,
+            recipe=recipe,
             vocabulary=config["vocabulary"],
             text=Path(text) if text else None,
             sha256=config["text_sha256"],
             arguments={name: tuple(a) for name, a in config["model"]["arguments"].items()},
         )
-    except (KeyError, TypeError, LookupError) as error:
-        raise RunError(f"{folder}: expected a run of a lesson, got another ({error})") from error
+        described = config["model"]["class"], config["model"]["options"]
+        kind = f"{task.model.__module__}:{task.model.__qualname__}"
+        expected = kind, task.options(recipe, opened.vocabulary)
+    except (AttributeError, KeyError, TypeError, ValueError, LookupError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise RunError(
+            f"{folder}: expected a run of a lesson, got another ({reason}). A run of a model of "
+            "your own is used from Python, see its README.md"
+        ) from error
+    if described != expected:
+        raise RunError(
+            f"{folder}: expected the model of the lesson {task.name}, {expected[0]}, got "
+            f"{described[0]!r} or other options; put back a copy of config.json"
+        )
+    return opened
 
 
 def _arguments(model: Any, batch: Mapping[str, Any]) -> dict[str, tuple[str, int]]:

@@ -1,0 +1,65 @@
+"""How much memory a training needs at least, and how much there is."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import jax
+from flax import nnx
+
+__all__ = ["available_memory", "check_memory"]
+
+COPIES = 5
+"""Of the parameters: the model's, the one that is trained, its gradient, two moments of Adam."""
+
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def available_memory(device: Any = None) -> int | None:
+    """Bytes of memory of a device, by default JAX's; None where nothing reports them."""
+    if device is None:
+        chosen = getattr(jax.config, "jax_default_device", None)
+        device = chosen if hasattr(chosen, "memory_stats") else jax.local_devices()[0]
+    stats = device.memory_stats() or {}
+    if "bytes_limit" in stats:
+        return int(stats["bytes_limit"])
+    if device.platform != "cpu":
+        return None
+    found = []
+    with suppress(AttributeError, ValueError, OSError):  # not on this system
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for limit in LIMITS:
+        try:
+            found.append(int(Path(limit).read_text()))
+        except (OSError, ValueError):  # "max", or no such file
+            continue
+    return min(found, default=None)
+
+
+def check_memory(build: Callable[[], nnx.Module], device: Any = None) -> None:
+    """Refuse a model whose training needs more memory than there is, before it is built.
+
+    Args:
+        build: makes the model; only its shapes are computed.
+        device: on which it is trained, by default JAX's.
+
+    Raises:
+        ValueError: names the number of parameters, and both amounts of memory.
+    """
+    there = available_memory(device)
+    try:
+        params = nnx.eval_shape(lambda: nnx.state(build(), nnx.Param))
+        sizes = [(leaf.size, leaf.size * leaf.dtype.itemsize) for leaf in jax.tree.leaves(params)]
+    except (OverflowError, MemoryError) as error:
+        raise ValueError(
+            f"model: expected sizes that an array can have, got larger ones ({error})"
+        ) from error
+    count, needed = sum(size for size, _ in sizes), COPIES * sum(size for _, size in sizes)
+    if there is not None and needed > there:
+        raise ValueError(
+            f"model: expected to fit into {there / 1e9:,.1f} GB of memory, got {count:,} "
+            f"parameters, which need at least {needed / 1e9:,.1f} GB with their gradients and the "
+            "moments of the optimizer; choose a smaller hidden_size, embedding_size or num_layers"
+        )
