@@ -1,0 +1,373 @@
+"""Run folders of any name and any origin: what is refused, and that nothing else is touched."""
+
+import json
+import os
+import shutil
+import stat
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import pytest
+from flax import nnx
+
+from jax_rnn.lessons.training import open_run
+from jax_rnn.storage import FileError, open_regular, read_json, replacing, write_text
+from jax_rnn.train import CheckpointError, Checkpoints, Run, RunError, load
+from jax_rnn.train.config import MAY_CHANGE, read_config, seal
+from jax_rnn.train.manifest import damage, write_manifest
+from jax_rnn.train.records import Records, read_records, recorded
+
+NAMES = (
+    "[x]",
+    "back\\slash",
+    "a b",
+    "ünïcode 名",
+    "new\nline",
+    "q'uo\"te",
+    "-dash",
+    "[/foo]",
+    "**",
+    "gs:",
+    "50%",
+    "\udcff",
+)
+
+
+class Weight(nnx.Module):
+    def __init__(self, size, rngs):
+        self.weight = nnx.Param(jnp.zeros(size))
+
+
+CONFIG: dict[str, Any] = {
+    "lesson": "weight",
+    "recipe": {"steps": 3, "size": 2},
+    "model": {"class": "evil_module:Weight", "options": {"size": 2}},
+    "vocabulary": {"symbols": "ab"},
+}
+
+
+def trained(folder, config=CONFIG, steps=(1, 2)):
+    """A run folder as ``fit`` leaves it, without any training."""
+    with Run(folder, config) as run:
+        run.begin(0)
+        for step in steps:
+            run.record({"step": step, "loss": 1.0 / step})
+            model = Weight(2, nnx.Rngs(0))
+            model.weight[...] += step
+            state = {"params": nnx.state(model, nnx.Param)}
+            run.save(step, state, {"loss": 1.0 / step}, {"monitor": ["loss", "min"]})
+    return folder
+
+
+def reseal(folder, config):
+    """The same folder as an attacker would make it, with checksums that fit."""
+    (folder / "config.json").write_text(json.dumps(config))
+    kept = Checkpoints(folder / "checkpoints")
+    for step in kept.steps():
+        notes = kept.notes(step) | {"config": seal(config)}
+        write_manifest_again(kept.path(step), step, kept.figures(step), notes)
+
+
+def write_manifest_again(path, step, figures, notes):
+    (path / "manifest.json").unlink()
+    write_manifest(path, step, figures, notes)
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture
+def folder(once, tmp_path):
+    """A copy of a run for each test."""
+    return Path(shutil.copytree(once, tmp_path / "run"))
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        "name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.long) for name in NAMES[1:])]
+    )
+    def test_any_name_trains_resumes_and_loads(self, name, tmp_path):
+        folder = trained(tmp_path / name / "run")
+        kept = Checkpoints(folder / "checkpoints")
+        assert [damage(kept.path(step)) for step in kept.steps()] == [None, None]
+        with Run(folder, CONFIG, resume=True) as run:
+            step, notes = run.resume_at()
+            run.begin(step, notes)
+            assert step == 2 and len(read_records(folder)) == 2
+        assert load(folder, "last", model=Weight).weight[...].tolist() == [2, 2]
+        assert os.listdir(tmp_path) == [name.split("/")[0]]
+
+    def test_a_run_that_is_moved_loads(self, folder):
+        moved = folder.rename(folder.with_name("mo[ved]\\"))
+        assert load(moved, model=Weight).weight[...].tolist() == [2, 2]
+
+    @pytest.mark.parametrize("name", ["", " "])
+    def test_an_empty_one_is_refused(self, name, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(ValueError, match="expected the name of a run folder"):
+            Run(name, {})
+        assert os.listdir(tmp_path) == []
+
+    @pytest.mark.parametrize("made", [True, False])
+    def test_a_run_that_fails_before_it_begins_leaves_nothing(self, made, tmp_path):
+        target = tmp_path / "deep" / "run"
+        if made:
+            target.mkdir(parents=True)
+        with pytest.raises(KeyError), Run(target, CONFIG):
+            raise KeyError
+        assert os.listdir(target if made else tmp_path) == []
+
+
+class TestForeignCode:
+    def test_is_not_imported(self, folder, tmp_path, monkeypatch):
+        (folder / "evil_module.py").write_text("open('evil', 'w')")
+        monkeypatch.chdir(folder)
+        monkeypatch.syspath_prepend(folder)
+        with pytest.raises(RunError, match=r"got 'evil_module:Weight'.*load\(folder, model="):
+            load(folder)
+        with pytest.raises(RunError, match="expected a run of a lesson"):
+            open_run(folder)
+        assert not (folder / "evil").exists()
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "os:system",
+            "jax_rnn.lessons:load",
+            "jax_rnn.lessons.char_lm.os:system",
+            "jax_rnn.lessons.char_lm:score",
+            ["x"],
+        ],
+    )
+    def test_only_models_of_lessons_are_imported(self, name, folder):
+        reseal(folder, CONFIG | {"model": {"class": name, "options": {}}})
+        with pytest.raises(RunError):
+            load(folder)
+
+    @pytest.mark.parametrize("options", [{"hidden_size": 10**9}, {"num_layers": 10**9}, {"x": 1}])
+    def test_sizes_are_compared_before_anything_is_allocated(self, options, folder):
+        plain = {"cell": "gru", "symbols": 2, "embedding_size": 2, "hidden_size": 2}
+        described = {"class": "jax_rnn.lessons.char_lm:Model", "options": plain | options}
+        reseal(folder, CONFIG | {"model": described})
+        with pytest.raises((RunError, CheckpointError)):
+            load(folder)
+
+
+class TestLinks:
+    @pytest.mark.parametrize(
+        "name", ["config.json", "README.md", "metrics.jsonl", "loss.png", ".lock", "checkpoints"]
+    )
+    def test_are_refused_and_not_written_through(self, name, tmp_path):
+        target, folder = tmp_path / "target", tmp_path / "run"
+        folder.mkdir()
+        target.write_text("mine")
+        (folder / name).symlink_to(target)
+        with pytest.raises((FileError, RunError), match="got a symbolic link"):
+            trained(folder)
+        assert target.read_text() == "mine"
+
+    def test_inside_a_checkpoint_damage_it(self, folder, tmp_path):
+        path = Checkpoints(folder / "checkpoints").path(2)
+        (path / "more").symlink_to(tmp_path)
+        assert damage(path) == "more does not belong to it"
+        moved = path.rename(tmp_path / "moved")
+        path.symlink_to(moved)
+        assert damage(path) == "it is a symbolic link"
+
+    def test_a_partial_file_of_another_is_not_written_through(self, tmp_path):
+        target = tmp_path / "target"
+        target.write_text("mine")
+        (tmp_path / ".config.json.partial").symlink_to(target)
+        write_text(tmp_path / "config.json", "new")
+        assert target.read_text() == "mine"
+
+
+class TestStorage:
+    def test_files_have_ordinary_permissions(self, tmp_path):
+        before = os.umask(0o022)
+        try:
+            write_text(tmp_path / "file", "x")
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o644
+
+    def test_a_failed_write_keeps_the_old_contents(self, tmp_path):
+        write_text(tmp_path / "file", "old")
+        with pytest.raises(KeyError), replacing(tmp_path / "file") as file:
+            file.write(b"new")
+            raise KeyError
+        assert os.listdir(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "old"
+
+    def test_only_regular_files_are_read(self, tmp_path):
+        os.mkfifo(tmp_path / "fifo")
+        (tmp_path / "large").write_bytes(b"x" * 9)
+        for path in (tmp_path / "fifo", tmp_path, Path("/dev/zero")):
+            with pytest.raises(FileError, match="expected a regular file"), open_regular(path):
+                pass
+        with pytest.raises(FileError, match="at most 8 bytes, got 9"):
+            read_json(tmp_path / "large", 8)
+
+
+DEEP = '{"a":' * 100_000
+
+
+class TestConfiguration:
+    @pytest.mark.parametrize(
+        "text",
+        [DEEP, "[" * 100_000, "[1]", "7", '"a"', "nul", "\0", '{"recipe": 3}', '{"made": []}'],
+        ids=lambda text: text[:9],
+    )
+    def test_damaged_is_refused(self, text, folder):
+        (folder / "config.json").write_text(text)
+        for use in (read_config, load, open_run):
+            with pytest.raises(RunError, match="damaged"):
+                use(folder)
+
+    @pytest.mark.parametrize("kind", ["fifo", "link", "folder"])
+    def test_of_another_kind_is_refused(self, kind, folder):
+        path = folder / "config.json"
+        path.unlink()
+        make = {
+            "fifo": lambda: os.mkfifo(path),
+            "link": lambda: path.symlink_to("/dev/zero"),
+            "folder": path.mkdir,
+        }
+        make[kind]()
+        with pytest.raises(RunError, match=r"got a (symbolic link|folder, pipe)"):
+            read_config(folder)
+
+    @pytest.mark.parametrize(
+        "change", [{"vocabulary": {"symbols": "ba"}}, {"lesson": "names"}, {"recipe": {"size": 3}}]
+    )
+    def test_edited_after_a_checkpoint_is_refused(self, change, folder):
+        changed = CONFIG | change
+        (folder / "config.json").write_text(json.dumps(changed))
+        with pytest.raises(RunError, match="it was changed after the checkpoint of step 2"):
+            load(folder, model=Weight)
+        with pytest.raises(RunError, match="it was changed"), Run(folder, changed, resume=True):
+            pass
+
+    def test_may_change_in_what_a_run_may_go_on_with(self, folder):
+        for name in MAY_CHANGE:
+            changed = CONFIG | {"recipe": CONFIG["recipe"] | {name: 9}}
+            with Run(folder, changed, resume=True):
+                pass
+
+    def test_another_lesson_is_named_first(self, folder):
+        other = CONFIG | {"lesson": "names", "recipe": {"size": 4}}
+        with pytest.raises(RunError) as caught:
+            Run(folder, other, resume=True).__enter__()
+        assert "\n  lesson: 'weight' in the run, 'names' now\n" in str(caught.value)
+        assert "size" not in str(caught.value)
+
+
+class TestCheckpointFolders:
+    def test_swapped_are_damaged(self, folder):
+        kept = Checkpoints(folder / "checkpoints")
+        one, two, other = kept.path(1), kept.path(2), folder / "other"
+        one.rename(other)
+        two.rename(one)
+        other.rename(two)
+        assert [damage(one), damage(two)] == ["it holds step 2", "it holds step 1"]
+        with pytest.raises(CheckpointError, match="all are damaged"):
+            load(folder, model=Weight)
+
+    @pytest.mark.parametrize(
+        "text", [DEEP, "[]", "{}", '{"sha256": 3}', '{"files": {"../../x": "y"}, "sha256": ""}']
+    )
+    def test_of_a_crafted_manifest_are_damaged(self, text, folder):
+        path = Checkpoints(folder / "checkpoints").path(2)
+        (path / "manifest.json").write_text(text)
+        assert damage(path) in ("manifest.json cannot be read", "manifest.json has changed")
+        said = []
+        model = load(folder, "last", model=Weight, say=said.append)
+        assert model.weight[...].tolist() == [1, 1] and len(said) == 1
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("step", "2"), ("figures", {"loss": "x"}), ("notes", []), ("files", {"a": 1})],
+    )
+    def test_with_fields_of_other_types_are_damaged(self, name, value, folder):
+        from jax_rnn.train import manifest as module
+
+        path = Checkpoints(folder / "checkpoints").path(2)
+        manifest = module.read_manifest(path) | {name: value}
+        del manifest["sha256"]
+        manifest["sha256"] = module._seal_of(manifest)
+        (path / "manifest.json").write_text(json.dumps(manifest))
+        assert damage(path) == "manifest.json cannot be read"
+
+    def test_whose_arrays_make_no_sense_are_refused(self, folder):
+        kept = Checkpoints(folder / "checkpoints")
+        path, notes = kept.path(2), kept.notes(2)
+        (path / "_METADATA").write_text("{}")
+        write_manifest_again(path, 2, {}, notes)
+        assert damage(path) is None
+        with pytest.raises(CheckpointError, match=r"cannot be read|does not fit"):
+            load(folder, "last", model=Weight)
+
+
+class TestRecords:
+    def test_damage_is_reported_and_training_goes_on(self, folder):
+        path, said = folder / "metrics.jsonl", []
+        path.write_bytes(path.read_bytes().replace(b"0.5", b"0.4"))
+        with Run(folder, CONFIG, resume=True, say=said.append) as run:
+            run.begin(*run.resume_at())
+        assert len(said) == 1 and "expected the records up to step 2 unchanged" in said[0]
+
+    def test_a_gap_shows(self, folder):
+        path = folder / "metrics.jsonl"
+        summary = Checkpoints(folder / "checkpoints").notes(2)["records"]
+        assert recorded(folder, summary)
+        lines = path.read_bytes().splitlines(True)
+        path.write_bytes(lines[1])
+        assert not recorded(folder, summary)
+        path.write_bytes(b"".join(lines) + b'{"step": 3}\n')
+        assert recorded(folder, summary)
+
+    @pytest.mark.parametrize("line", [b"[" * 100_000, b'{"step": Infinity}', b'{"step": "x"}'])
+    def test_a_crafted_line_is_left_out(self, line, tmp_path):
+        (tmp_path / "metrics.jsonl").write_bytes(line + b'\n{"step": 3}\n')
+        assert [row["step"] for row in read_records(tmp_path)] == [3]
+
+    @pytest.mark.parametrize("again", [False, True])
+    def test_a_removed_folder_ends_the_run(self, again, tmp_path):
+        folder = tmp_path / "run"
+        folder.mkdir()
+        records = Records(folder, [])
+        records.add({"step": 1})
+        shutil.rmtree(folder)
+        if again:
+            folder.mkdir()
+            (folder / "metrics.jsonl").touch()
+        with pytest.raises(OSError, match="the run folder was removed or replaced"):
+            records.add({"step": 2})
+        records.close()
+        assert folder.exists() == again
+
+    def test_tensorboard_keeps_the_steps_before_a_resumption(self, tmp_path):
+        pytest.importorskip("tensorboardX")
+        from tensorboardX.proto import event_pb2
+
+        rows = [{"step": k, "loss": 1.0, "seconds": 2.0 * k} for k in (1, 2)]
+        Records(tmp_path, rows, tensorboard=True).close()
+        again = Records(tmp_path, rows, tensorboard=True)
+        again.add({"step": 3, "loss": 0.5})
+        again.close()
+        (events,) = (tmp_path / "tensorboard").iterdir()
+        data, steps = events.read_bytes(), []
+        while data:
+            size = int.from_bytes(data[:8], "little")
+            event = event_pb2.Event.FromString(data[12 : 12 + size])
+            steps += [(event.step, v.tag) for v in event.summary.value]
+            data = data[16 + size :]
+        assert [step for step, tag in steps if tag == "loss"] == [1, 2, 3]
+
+
+def test_the_readme_of_a_model_of_ones_own_names_calls_that_work(folder):
+    text = (folder / "README.md").read_text()
+    assert "jax-rnn sample" not in text and "jax-rnn eval" not in text
+    assert "load(" in text and "model=Weight" in text and "resume=True" in text
