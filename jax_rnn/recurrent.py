@@ -14,7 +14,7 @@ from jax_rnn.arguments import check_count, check_rate
 from jax_rnn.cells.base import Cell
 from jax_rnn.scans.choice import Scan, check_scan, chosen, run
 from jax_rnn.sequences import check_lengths, lengths_to_mask
-from jax_rnn.typing import Array, Float, describe
+from jax_rnn.typing import Array, Float, Size, describe
 
 __all__ = ["Recurrent"]
 
@@ -153,7 +153,7 @@ class Recurrent(nnx.Module):
         output = jnp.moveaxis(xs, 0, -2) if self.batch_first else xs
         return output, h_n[0] if len(h_n) == 1 else h_n
 
-    def chosen_scans(self, input_shape: tuple[int, ...]) -> tuple[str, ...]:
+    def chosen_scans(self, input_shape: tuple[Size, ...]) -> tuple[str, ...]:
         """The scan of every cell, layer by layer, for inputs of that shape."""
         *batch, _, _ = input_shape if self.batch_first else (*input_shape[1:-1], 0, 0)
         rows = math.prod(batch)
@@ -206,7 +206,7 @@ class Recurrent(nnx.Module):
                 f"got {input.dtype}; cast the input with .astype, or build the layer with dtype="
             )
 
-    def _initial_carries(self, batch: tuple[int, ...], hx: Any) -> list[Any]:
+    def _initial_carries(self, batch: tuple[Size, ...], hx: Any) -> list[Any]:
         """Every cell's carry before the first step, once ``hx`` is seen to fit."""
         cells = [cell for directions in self._directions() for cell in directions]
         initialize = [partial(cell.initialize_carry, (*batch, cell.input_size)) for cell in cells]

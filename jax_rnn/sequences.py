@@ -2,7 +2,7 @@
 
 Packed form (``torch.nn.utils.rnn.PackedSequence``): the steps of all sequences one after the other,
 first every sequence's step 0, then every step 1, and so on, the longest sequence first. Layers here
-take ``lengths`` instead; these functions serve code that is being moved over.
+take ``lengths`` instead; these functions are for code that is being moved over.
 """
 
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jax_rnn.typing import Array, Bool, Integer, as_numpy
+from jax_rnn.typing import Array, Bool, Integer, Size, as_numpy
 
 __all__ = [
     "PackedSequence",
@@ -39,17 +39,17 @@ class PackedSequence(NamedTuple):
 
 
 def lengths_to_mask(
-    lengths: Integer[Array, "*batch"] | np.ndarray, steps: int
+    lengths: Integer[Array, "*batch"] | np.ndarray, steps: Size
 ) -> Bool[Array, "T *batch"]:
     """True at every step before the end of its sequence, time-major."""
     lengths = jnp.asarray(lengths)
-    if jnp.issubdtype(lengths.dtype, jnp.unsignedinteger) and steps <= jnp.iinfo(lengths.dtype).max:
-        lengths = jnp.minimum(lengths, steps)  # the largest are negative to a signed integer
+    if jnp.issubdtype(lengths.dtype, jnp.unsignedinteger) and lengths.dtype.itemsize >= 4:
+        lengths = jnp.minimum(lengths, 2**31 - 1)  # the largest are negative to a signed integer
     time = jnp.arange(steps).reshape(-1, *(1,) * lengths.ndim)
-    return time < lengths
+    return time < lengths[None]
 
 
-def check_lengths(lengths: Any, batch: tuple[int, ...], steps: int, name: str) -> Any:
+def check_lengths(lengths: Any, batch: tuple[Size, ...], steps: Size, name: str) -> Any:
     """``lengths`` as an integer array of shape ``batch``, values checked where they are known.
 
     Inside ``jax.jit`` values are not known: there a length above ``steps`` reads as ``steps`` and

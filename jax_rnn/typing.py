@@ -14,6 +14,9 @@ from jaxtyping import Bool, Float, Integer, PyTree
 
 CarryT = TypeVar("CarryT")
 
+Size = Any
+"""An int, or a symbolic size of ``jax.export``, which stands for any number."""
+
 
 def default_float() -> jnp.dtype:
     """JAX's own default: float32, or float64 under ``jax.enable_x64``."""
@@ -23,6 +26,11 @@ def default_float() -> jnp.dtype:
 def accumulator(dtype: DTypeLike) -> jnp.dtype:
     """Where sums and carries of that dtype are kept: float32 for half precision, else itself."""
     return jnp.promote_types(dtype, jnp.float32)
+
+
+def is_symbolic(size: Size) -> bool:
+    """Whether a size stands for any number, so that it cannot be compared."""
+    return not isinstance(size, int)
 
 
 def as_numpy(value: Any) -> np.ndarray:
@@ -53,8 +61,10 @@ __all__ = [
     "Float",
     "Integer",
     "PyTree",
+    "Size",
     "accumulator",
     "as_numpy",
     "default_float",
     "describe",
+    "is_symbolic",
 ]

@@ -11,7 +11,16 @@ from jax import lax
 
 from jax_rnn.arguments import check_count, check_rngs, parameter_dtype
 from jax_rnn.initializers import Init, resolve
-from jax_rnn.typing import Array, CarryT, DTypeLike, Float, accumulator, default_float, describe
+from jax_rnn.typing import (
+    Array,
+    CarryT,
+    DTypeLike,
+    Float,
+    Size,
+    accumulator,
+    default_float,
+    describe,
+)
 
 __all__ = ["AffineCell", "Cell", "GatedCell", "HiddenCarry", "unstack"]
 
@@ -54,7 +63,7 @@ class Cell(nnx.Module, Generic[CarryT]):
 
     @abstractmethod
     def initialize_carry(
-        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
+        self, input_shape: tuple[Size, ...], rngs: Any = None, carry_init: Any = None
     ) -> CarryT:
         """The carry before the first step, for inputs of shape ``(*batch, I)``.
 
@@ -177,7 +186,7 @@ class AffineCell(Cell[CarryT]):
         return self.weight_hh[...].dtype
 
     def initialize_carry(
-        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
+        self, input_shape: tuple[Size, ...], rngs: Any = None, carry_init: Any = None
     ) -> CarryT:
         """Zeros: ``h`` has ``output_size`` features, every other field ``hidden_size``."""
         batch, dtype = input_shape[:-1], accumulator(self.dtype)

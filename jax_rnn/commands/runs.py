@@ -1,5 +1,6 @@
 """``jax-rnn sample``, ``eval`` and ``export``: what one does with a run."""
 
+import io
 import json as json_format
 import sys
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Annotated, Literal
 import tyro
 from rich.table import Table
 
-from jax_rnn.commands.common import console
+from jax_rnn.commands.common import UsageError, check_seed, console
+from jax_rnn.console import printable, say
+from jax_rnn.storage import write_text
 
 __all__ = ["evaluate", "export", "sample"]
 
@@ -27,7 +30,7 @@ def sample(
     seed: int = 0,
     checkpoint: Which = "best",
 ) -> None:
-    """Let the model of a run answer a prompt; text appears as it is made.
+    """Let the model of a run answer a prompt; the text appears symbol by symbol.
 
     $ jax-rnn sample runs/char_lm --prompt "ROMEO:" --temperature 0.8
     $ jax-rnn sample runs/names_generate --prompt Russian
@@ -35,13 +38,17 @@ def sample(
 
     Args:
         run: Folder that `jax-rnn train LESSON --out RUN` made.
-        prompt: What the model is to go on from, or to answer.
+        prompt: Text that the model continues or answers.
         temperature: Logits are divided by it; 0 always takes the likeliest symbol.
         top_k: Draw among so many of the likeliest; among all by default.
         length: Symbols at most.
-        seed: Of the drawing.
+        seed: Seed of the drawing, from 0 to 2^32 - 1.
         checkpoint: The one of least held-out loss, or the last.
     """
+    check_seed(seed)
+    for name, value in (("--top-k", top_k), ("--length", length)):
+        if value is not None and value >= 2**31:
+            raise UsageError(f"{name}: expected at most {2**31 - 1:,}, got a larger number")
     from jax_rnn.lessons.task import Sampling
     from jax_rnn.lessons.training import open_run, precision
 
@@ -50,11 +57,13 @@ def sample(
     with precision(opened.recipe):
         model = opened.model(checkpoint)
         pieces = opened.task.respond(model, opened.vocabulary, prompt, sampling)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
         if opened.task.takes_text:
-            sys.stdout.write(prompt)
+            sys.stdout.write(printable(prompt, None))
         last = prompt
         for last in pieces:
-            sys.stdout.write(last)
+            sys.stdout.write(printable(last, None))
             sys.stdout.flush()
         if not last.endswith("\n"):
             sys.stdout.write("\n")
@@ -76,18 +85,28 @@ def evaluate(
         run: Folder that `jax-rnn train LESSON --out RUN` made.
         text: Another text with the same symbols, the last tenth of which is read.
         checkpoint: The one of least held-out loss, or the last.
-        json: Write the figures there.
+        json: File that the figures are written to.
     """
     from jax_rnn.lessons.training import open_run, precision
 
+    if json is not None and not json.parent.is_dir():
+        raise FileNotFoundError(f"--json: expected a folder {json.parent}, got none; make it first")
     opened = open_run(run)
     with precision(opened.recipe):
         data = opened.data(text)
         if data.vocabulary != opened.vocabulary:
             raise ValueError(
-                f"--text: expected the symbols that the run knows, got others in {text}"
+                "--text: expected a text with the symbols of the run, got others in "
+                f"{text or opened.text}; name another text"
             )
-        figures = opened.task.evaluate(opened.model(checkpoint), data)
+        model = opened.model(checkpoint)
+        try:
+            figures = opened.task.evaluate(model, data)
+        except ArithmeticError as error:
+            raise ValueError(
+                f"{run}: expected figures that are numbers, got a loss that is too large "
+                f"({error}); the training of this run has diverged"
+            ) from error
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column()
     table.add_column(justify="right")
@@ -95,44 +114,52 @@ def evaluate(
         table.add_row(name, f"{value:.4f}")
     console.print(table)
     if json:
-        json.write_text(json_format.dumps(figures, indent=2) + "\n")
-        console.print(f"written: {json}", highlight=False, markup=False, soft_wrap=True)
+        write_text(json, json_format.dumps(figures, indent=2) + "\n")
+        say(console, f"written: {json}")
 
 
 def export(
     run: Folder,
     *,
     to: Literal["safetensors", "torch", "stablehlo"],
-    file: File = None,
+    file: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None,
+    platforms: Annotated[str | None, tyro.conf.arg(metavar="cpu,cuda,tpu")] = None,
     checkpoint: Which = "best",
 ) -> None:
     """Write the model of a run for other programs.
 
     $ jax-rnn export runs/char_lm --to safetensors
     $ jax-rnn export runs/char_lm --to torch --file model.pt
-    $ jax-rnn export runs/names --to stablehlo
+    $ jax-rnn export runs/names --to stablehlo --platforms cpu,cuda
 
     Args:
         run: Folder that `jax-rnn train LESSON --out RUN` made.
         to: safetensors, and torch's state dict (read it with torch.load(weights_only=True)), hold
             the parameters under torch's names; stablehlo is the forward pass with its parameters,
-            for CPU, CUDA and TPU, any batch size and length (read it with jax.export.deserialize).
+            of any batch size and length (read it with jax.export.deserialize).
         file: Where to; model.safetensors, model.pt or model.stablehlo in the run by default.
+        platforms: Those that a stablehlo program can run on, separated by commas; cpu, cuda and tpu
+            by default.
         checkpoint: The one of least held-out loss, or the last.
     """
-    from jax_rnn.interop.files import save_safetensors, save_torch
-    from jax_rnn.interop.stablehlo import save_stablehlo
+    from jax_rnn.interop.files import check_target, save_safetensors, save_torch
+    from jax_rnn.interop.stablehlo import PLATFORMS, check_platforms, save_stablehlo
     from jax_rnn.lessons.training import open_run, precision
 
+    if platforms is not None and to != "stablehlo":
+        raise ValueError(f"--platforms: expected --to stablehlo, got --to {to}; leave it out")
+    lowered_for = check_platforms(PLATFORMS if platforms is None else platforms.split(","))
     opened = open_run(run)
     suffix = {"safetensors": "safetensors", "torch": "pt", "stablehlo": "stablehlo"}[to]
-    file = file or run / f"model.{suffix}"
+    target = check_target(run / f"model.{suffix}" if file is None else file)
     with precision(opened.recipe):
         model = opened.model(checkpoint)
         if to == "safetensors":
-            save_safetensors(model, file)
+            save_safetensors(model, target)
         elif to == "torch":
-            save_torch(model, file)
+            save_torch(model, target)
         else:
-            save_stablehlo(model, file, opened.arguments)
-    console.print(f"written: {file}", highlight=False, markup=False, soft_wrap=True)
+            save_stablehlo(model, target, opened.arguments, lowered_for)
+    console.print(f"written: {target}", highlight=False, markup=False, soft_wrap=True)
+    if to == "stablehlo":
+        console.print(f"it runs on: {', '.join(lowered_for)}", highlight=False)

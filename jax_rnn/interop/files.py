@@ -1,37 +1,72 @@
-"""Parameters as safetensors files, which torch reads and writes too. Nothing is ever unpickled."""
+"""Parameters as files of safetensors and of torch. Nothing is ever unpickled."""
 
 import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from flax import nnx
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
 from jax_rnn.interop.tensors import torch_tensors
 
-__all__ = ["load_safetensors", "save_safetensors", "save_torch"]
+__all__ = ["check_target", "load_safetensors", "save_safetensors", "save_torch", "write_whole"]
 
 
-def save_safetensors(module: nnx.Module, path: str | Path) -> None:
-    """Write the parameters of ``module`` under torch's names; the file is whole or not there.
+def check_target(path: str | Path) -> Path:
+    """The path of a file that can be written, as far as that is known before.
 
     Raises:
-        FileNotFoundError: there is no such folder.
+        ValueError: an empty name. IsADirectoryError: a folder. FileNotFoundError: no such folder.
     """
+    if not str(path).strip() or Path(path).name in ("", ".."):
+        raise ValueError(f"file: expected the name of a file, got {str(path)!r}")
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: expected a file, got a folder; add the file's name")
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: expected a folder {path.parent}, got none; make it first")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        raise FileNotFoundError(
+            f"{path}: expected the folder {path.parent} to exist; create it first"
+        )
+    return path
+
+
+def write_whole(path: str | Path, write: Callable[[Path], object]) -> None:
+    """Write a file under another name and rename it: it is complete, or it is not there.
+
+    Args:
+        path: of the file; one that exists is replaced.
+        write: writes the content to the path that it is called with, an empty file.
+
+    Raises:
+        OSError: ``check_target`` refuses the path, or the disk does not take the file.
+    """
+    path = check_target(path)
+    handle, name = tempfile.mkstemp(".partial", ".", path.parent)  # opened exclusively
+    partial = Path(name)
     try:
-        save_file(torch_state_dict(module), partial)
+        os.fchmod(handle, 0o666 & ~_umask())
+        write(partial)
+        os.fsync(handle)
         partial.replace(path)
     finally:
+        os.close(handle)
         partial.unlink(missing_ok=True)
 
 
+def save_safetensors(module: nnx.Module, path: str | Path) -> None:
+    """Write the parameters of ``module`` under torch's names; the file is complete or not there.
+
+    Raises:
+        FileNotFoundError: the folder does not exist. IsADirectoryError: ``path`` is a folder.
+    """
+    write_whole(path, lambda partial: partial.write_bytes(save(torch_state_dict(module))))
+
+
 def load_safetensors(module: nnx.Module, path: str | Path, *, strict: bool = True) -> None:
-    """Give ``module`` the parameters of a file written here or by torch.
+    """Load the parameters of a file written by ``save_safetensors`` or by torch into ``module``.
 
     Args:
         module: as for ``torch_state_dict``.
@@ -39,7 +74,7 @@ def load_safetensors(module: nnx.Module, path: str | Path, *, strict: bool = Tru
         strict: whether the names must be the same; if not, those that both have are loaded.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file does not exist.
         ValueError: the file is damaged, or its names or shapes do not fit. The module keeps its old
             values.
     """
@@ -58,6 +93,7 @@ def save_torch(module: nnx.Module, path: str | Path) -> None:
 
     Raises:
         ModuleNotFoundError: torch is not installed.
+        FileNotFoundError: the folder does not exist. IsADirectoryError: ``path`` is a folder.
     """
     try:
         import torch
@@ -68,4 +104,11 @@ def save_torch(module: nnx.Module, path: str | Path) -> None:
             'expected torch to be installed to write its format: pip install "jax-rnn[torch]"',
             name="torch",
         ) from error
-    torch.save(tensors, path)
+    write_whole(path, lambda partial: torch.save(tensors, partial))
+
+
+def _umask() -> int:
+    """Of the process; it can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

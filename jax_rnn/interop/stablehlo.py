@@ -1,6 +1,6 @@
 """A model's forward pass as one StableHLO program for CPU, CUDA and TPU, of any batch size."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,25 +8,49 @@ import jax
 from flax import nnx
 from jax import export
 
-__all__ = ["save_stablehlo"]
+from jax_rnn.interop.files import write_whole
+
+__all__ = ["PLATFORMS", "check_platforms", "save_stablehlo"]
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
 
+def check_platforms(platforms: Sequence[str]) -> tuple[str, ...]:
+    """The platforms, each once.
+
+    Raises:
+        ValueError: none, or one that is not in ``PLATFORMS``.
+    """
+    unknown = [name for name in platforms if name not in PLATFORMS]
+    if unknown or not platforms:
+        got = ", ".join(map(repr, unknown)) or "none"
+        raise ValueError(f"platforms: expected some of {', '.join(PLATFORMS)}, got {got}")
+    return tuple(dict.fromkeys(platforms))
+
+
 def save_stablehlo(
-    module: nnx.Module, path: str | Path, arguments: Mapping[str, tuple[str, int]]
+    module: nnx.Module,
+    path: str | Path,
+    arguments: Mapping[str, tuple[str, int]],
+    platforms: Sequence[str] = PLATFORMS,
 ) -> None:
     """Write ``module(*arguments)`` with its parameters; ``jax.export.deserialize`` reads it.
+
+    States are plain tuples in it, so that the program needs nothing of this library.
 
     Args:
         module: in evaluation mode.
         path: of the file.
         arguments: dtype and number of axes of each argument, in order; the first axis of all is the
             batch, every other axis may have any size.
+        platforms: those that the program can run on; ``deserialize(...).platforms`` lists them.
 
     Raises:
+        ValueError: an unknown platform.
+        FileNotFoundError: the folder does not exist. IsADirectoryError: ``path`` is a folder.
         ModuleNotFoundError: flatbuffers is not installed.
     """
+    platforms = check_platforms(platforms)
     graphdef, state = nnx.split(module)
     scope = export.SymbolicScope()
 
@@ -37,7 +61,20 @@ def save_stablehlo(
     inputs = [
         jax.ShapeDtypeStruct(shape(name, axes), dtype) for name, (dtype, axes) in arguments.items()
     ]
-    program = export.export(
-        jax.jit(lambda *inputs: nnx.merge(graphdef, state)(*inputs)), platforms=PLATFORMS
-    )(*inputs)
-    Path(path).write_bytes(program.serialize())
+
+    def forward(*inputs: Any) -> Any:
+        return _plain(nnx.merge(graphdef, state)(*inputs))
+
+    program = export.export(jax.jit(forward), platforms=platforms)(*inputs)
+    write_whole(path, lambda partial: partial.write_bytes(program.serialize()))
+
+
+def _plain(tree: Any) -> Any:
+    """With tuples in place of NamedTuples, which a file cannot hold."""
+
+    def named(node: Any) -> bool:
+        return isinstance(node, tuple) and hasattr(node, "_fields")
+
+    return jax.tree.map(
+        lambda node: tuple(map(_plain, node)) if named(node) else node, tree, is_leaf=named
+    )

@@ -9,9 +9,9 @@ import jax
 from jax_rnn.arguments import check_count
 from jax_rnn.cells.base import Cell
 from jax_rnn.scans.chunks import in_chunks
-from jax_rnn.scans.gated import gated, serves, serves_kind
+from jax_rnn.scans.gated import gated, supports, supports_kind
 from jax_rnn.scans.sequential import sequential
-from jax_rnn.typing import Array, Bool, CarryT, Float
+from jax_rnn.typing import Array, Bool, CarryT, Float, Size, is_symbolic
 
 __all__ = ["Scan", "check_scan", "chosen", "run"]
 
@@ -22,23 +22,25 @@ TINY = 64
 """With fewer hidden numbers in a step, counting the batch, products outside the loop do not pay.
 
 XLA on CPU runs small programs in the thread that calls, others four times slower in one of its own,
-and it counts a product outside a loop in full, one inside as if it ran once.
+and it counts a product outside a loop in full, one inside as if it ran once. A symbolic size, of a
+program exported for any batch, is not tiny.
 """
 
 
-def chosen(cell: Cell, rows: int, scan: Scan = "auto") -> Literal["gated", "sequential"]:
+def chosen(cell: Cell, rows: Size, scan: Scan = "auto") -> Literal["gated", "sequential"]:
     """The name of the scan that runs the cell on so many rows.
 
-    ``"auto"`` is ``"gated"`` wherever that serves and a step is not tiny.
+    ``"auto"`` is ``"gated"`` wherever that supports the cell and a step is not tiny.
     """
     fast = scan == "gated"
     if scan == "auto":
-        fast = not _tiny(cell, rows) and serves(cell)
+        fast = not _tiny(cell, rows) and supports(cell)
     return "gated" if fast else "sequential"
 
 
-def _tiny(cell: Cell, rows: int) -> bool:
-    return rows * cell.hidden_size < TINY
+def _tiny(cell: Cell, rows: Size) -> bool:
+    size = rows * cell.hidden_size
+    return not is_symbolic(size) and size < TINY
 
 
 def check_scan(scan: Any, checkpoint_every: Any, *kinds: type[Cell]) -> None:
@@ -46,12 +48,12 @@ def check_scan(scan: Any, checkpoint_every: Any, *kinds: type[Cell]) -> None:
     if scan not in get_args(Scan):
         raise ValueError(
             f"scan: expected 'auto', 'gated' or 'sequential', got {scan!r}; 'auto' takes the fast "
-            "one wherever it serves"
+            "one wherever it supports the cell"
         )
     if checkpoint_every is not None:
         check_count("checkpoint_every", checkpoint_every)
     for kind in kinds:
-        if scan == "gated" and not serves_kind(kind):
+        if scan == "gated" and not supports_kind(kind):
             raise ValueError(
                 "scan='gated': expected a GatedCell that writes update and leaves project, recur, "
                 f"by_gate and step as they are, got {kind.__name__}; scan='auto' runs it step by "
@@ -73,13 +75,16 @@ def run(
 ) -> tuple[CarryT, Float[Array, "T *batch O"]]:
     """The cell over all steps, by the scan that ``chosen`` names (see there and ``sequential``).
 
-    ``checkpoint_every`` is the number of steps between the carries that the gradient keeps.
+    ``checkpoint_every`` is the number of steps between the carries that the gradient keeps; a
+    sequence of symbolic length is neither divided nor unrolled.
     """
-    rows = math.prod(xs.shape[1:-1])
+    steps, *batch, _ = xs.shape
+    rows = math.prod(batch)
+    unroll = 1 if is_symbolic(steps) else unroll
     if chosen(cell, rows, scan) == "gated":
         function = partial(gated, unroll=unroll)
     else:
         function = partial(sequential, unroll=unroll, project_first=not _tiny(cell, rows))
-    if checkpoint_every is None or checkpoint_every >= xs.shape[0]:
+    if checkpoint_every is None or is_symbolic(steps) or checkpoint_every >= steps:
         return function(cell, carry, xs, mask=mask, reverse=reverse)
     return in_chunks(function, checkpoint_every, cell, carry, xs, mask, reverse)

@@ -18,15 +18,18 @@ from jax.custom_derivatives import SymbolicZero
 
 from jax_rnn.cells.base import AffineCell, Cell, GatedCell
 from jax_rnn.scans.masking import clean, only
-from jax_rnn.typing import Array, Bool, CarryT, Float, accumulator
+from jax_rnn.typing import Array, Bool, CarryT, Float, Size, accumulator, is_symbolic
 
-__all__ = ["gated", "serves", "serves_kind"]
+__all__ = ["gated", "supports", "supports_kind"]
 
 Gates = tuple[Array | None, ...]
 """A map, (*batch, H) for each gate, or its bias, (H,)."""
 
 IN_LOOP_BYTES = 2**25
-"""On CPU, inputs whose projection is larger are projected in the loop, each in its own step."""
+"""On CPU, inputs whose projection is larger are projected in the loop, each in its own step.
+
+A symbolic number of steps or rows counts as large.
+"""
 
 IN_LOOP_WEIGHT_BYTES = (400_000, 2_600_000)
 """Where steps are kept for the gradient, the same is done for cells of several gates whose weight
@@ -35,17 +38,17 @@ of the input has such a size, about that of a core's cache, and batches of some 
 SOME_ROWS = 4
 
 
-def serves(cell: Cell) -> bool:
+def supports(cell: Cell) -> bool:
     """Whether ``gated`` runs the cell: two plain affine maps, an ``update``, all of it real."""
-    if not serves_kind(type(cell)):
+    if not supports_kind(type(cell)):
         return False
     carry = jax.eval_shape(lambda: cell.initialize_carry((cell.input_size,)))
     leaves = jax.tree.leaves((carry, nnx.state(cell, nnx.Param)))
     return all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
 
 
-def serves_kind(kind: type[Cell]) -> bool:
-    """Whether cells of that class, if all real, are served."""
+def supports_kind(kind: type[Cell]) -> bool:
+    """Whether ``gated`` runs cells of that class whose parameters and carries are all real."""
     if not issubclass(kind, GatedCell):
         return False
     own = (kind.project, kind.recur, kind.by_gate, kind.step)
@@ -67,7 +70,7 @@ def gated(
     For the gradient, a step keeps what ``update`` was given: the carry and both affine maps, or
     their sum for every gate of which ``update`` reads nothing else. Its inside is computed again.
 
-    Args, results: those of ``sequential``; the cell is one that gated ``serves``.
+    Args, results: those of ``sequential``; the cell is one that it ``supports``.
     """
     graphdef, params, fixed = nnx.split(cell, _is_float, ...)
     run = _Run(graphdef, reverse, unroll)
@@ -116,9 +119,26 @@ def _forward(
 ) -> tuple[Any, Any]:
     """The last carry and all outputs; with ``keep``, what the tangent needs of every step."""
     cell = nnx.merge(run.graphdef, params, fixed[0])
-    traits = _traits(cell, carry, xs)
+    steps = partial(_steps, run, _traits(cell, carry, xs), keep)
+    if not _project_in_loop(cell, xs.shape, keep):
+        return steps(False, params, carry, xs, fixed)
+    late, early = partial(steps, True), partial(steps, False)
+    return lax.platform_dependent(params, carry, xs, fixed, cpu=late, default=early)
+
+
+def _steps(
+    run: _Run,
+    traits: "_Traits",
+    keep: bool,
+    late: bool,
+    params: Any,
+    carry: Any,
+    xs: Any,
+    fixed: Any,
+) -> tuple[Any, Any]:
+    """``_forward`` with the inputs projected in the loop (``late``) or before it."""
+    cell = nnx.merge(run.graphdef, params, fixed[0])
     h_is_output = traits.returns_h and fixed[1] is None and carry.h.dtype == cell.dtype
-    late = _project_in_loop(cell, xs.shape, keep)
     x_weight, h_weight = _columns(cell.weight_ih), _columns(cell.weight_hh)
     x_bias, h_bias = _joined(
         traits.summed, _biases(cell, cell.bias_ih), _biases(cell, cell.bias_hh)
@@ -249,12 +269,12 @@ def _readers(jaxpr: Any, *variables: Any) -> list[Any]:
     return [eqn for eqn in jaxpr.eqns if any(v in eqn.invars for v in variables)]
 
 
-def _project_in_loop(cell: GatedCell, shape: tuple[int, ...], keep: bool) -> bool:
-    if jax.default_backend() != "cpu":
-        return False
+def _project_in_loop(cell: GatedCell, shape: tuple[Size, ...], keep: bool) -> bool:
+    """Whether a CPU projects the inputs in the loop; other devices never do."""
     steps, *batch, _ = shape
     rows, width = math.prod(batch), len(cell.gates) * cell.hidden_size
-    if steps * rows * width * accumulator(cell.dtype).itemsize > IN_LOOP_BYTES:
+    size = steps * rows * width * accumulator(cell.dtype).itemsize
+    if is_symbolic(size) or size > IN_LOOP_BYTES:
         return True
     least, most = IN_LOOP_WEIGHT_BYTES
     fits = least <= cell.weight_ih[...].nbytes <= most

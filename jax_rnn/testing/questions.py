@@ -12,7 +12,7 @@ from jax import lax
 
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
 from jax_rnn.recurrent import Recurrent
-from jax_rnn.scans.gated import gated, serves
+from jax_rnn.scans.gated import gated, supports
 from jax_rnn.scans.sequential import sequential
 from jax_rnn.sequences import lengths_to_mask
 from jax_rnn.testing.candidate import Candidate, Wrong, agree, named, outcome, snapshot
@@ -227,7 +227,7 @@ def _gradients(c: Candidate) -> None:
 
 
 def _fast_scan(c: Candidate) -> None:
-    if not serves(c.cell):
+    if not supports(c.cell):
         return
     lengths = np.resize([c.steps // 2, c.steps, 0], c.batch)
     for how in ({}, {"mask": lengths_to_mask(lengths, c.steps), "reverse": True}):
@@ -375,7 +375,7 @@ QUESTIONS = (
     ),
     Question(
         "fast_scan",
-        "the scan of gated cells, where it serves, to give values and gradients of the plain one",
+        "the gated scan, where it supports the cell, to give values and gradients of the plain one",
         _fast_scan,
         _UPDATE,
     ),

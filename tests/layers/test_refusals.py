@@ -555,7 +555,7 @@ OPTIONS = {
         scan="fast",
         refused="scan: expected",
         error=ValueError,
-        words=("'auto'", "'fast'", "serves"),
+        words=("'auto'", "'fast'", "supports"),
     ),
     "gated scan of another cell": construct(
         GRU,

@@ -27,7 +27,7 @@ from jax_rnn import (
 )
 from jax_rnn.scans import gated as gated_scan
 from jax_rnn.scans.choice import run
-from jax_rnn.scans.gated import gated, serves
+from jax_rnn.scans.gated import gated, supports
 from jax_rnn.scans.sequential import sequential
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
@@ -346,7 +346,7 @@ def test_where_inputs_are_projected_goes_by_size(kind, size, shape, forward, gra
 @pytest.mark.parametrize("name", GATED)
 def test_gated_scan_is_the_sequential_one(name, place):
     cell = GATED[name](I, H, rngs=nnx.Rngs(3))
-    assert serves(cell)
+    assert supports(cell)
     carry = jax.tree.map(lambda leaf: normal(*leaf.shape), cell.initialize_carry((B, I)))
     for options in ({}, {"reverse": True}, {"mask": up_to(T, 2), "reverse": True}):
         (fast, *fast_grads), (plain, *grads) = (
@@ -491,7 +491,7 @@ def test_the_scan_is_chosen_and_can_be_seen():
     assert Recurrent(OriginalGRUCell(I, 32, rngs=rngs)).chosen_scans((T, 9, I)) == ("sequential",)
     assert "scan='auto'" in repr(wide)
     for cell in (Counted(I, H, rngs=rngs), Counting()):
-        assert not serves(cell)
+        assert not supports(cell)
 
 
 def test_chunks_keep_less_and_give_the_same(close):

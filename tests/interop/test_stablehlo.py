@@ -1,0 +1,208 @@
+"""Programs of any batch size and length, for other platforms, and the files that hold them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax import export
+
+from jax_rnn import GRU, LSTM, LSTMCell, Recurrent, save_safetensors
+from jax_rnn.interop.files import check_target, save_torch, write_whole
+from jax_rnn.interop.stablehlo import check_platforms, save_stablehlo
+from jax_rnn.lessons import char_lm, names, seq2seq, seq2seq_attention
+
+I, T, B = 3, 5, 2  # noqa: E741
+PLATFORMS = ("cpu", "cuda", "tpu")
+INPUTS = {"inputs": ("int32", 2)}
+SOURCES = {"sources": ("int32", 2), "lengths": ("int32", 1), "targets": ("int32", 2)}
+MODELS = {
+    "char_lm": (lambda cell, H: char_lm.Model(cell, 9, 4, H, rngs=nnx.Rngs(0)), INPUTS),
+    "names": (
+        lambda cell, H: names.Model(cell, 9, 3, 4, H, rngs=nnx.Rngs(0)),
+        INPUTS | {"lengths": ("int32", 1)},
+    ),
+    "seq2seq": (lambda cell, H: seq2seq.Model(cell, 9, 9, 4, H, rngs=nnx.Rngs(0)), SOURCES),
+    "seq2seq_attention": (
+        lambda cell, H: seq2seq_attention.Model(cell, 9, 9, 4, H, rngs=nnx.Rngs(0)),
+        SOURCES,
+    ),
+}
+
+
+def batch(wanted, rows, steps):
+    """Random arguments of ``rows`` sequences with at most ``steps`` steps."""
+    random = np.random.default_rng([rows, steps])
+
+    def argument(name):
+        if name == "lengths":
+            return random.integers(1, steps + 1, rows)
+        return random.integers(1, 9, (rows, steps + (name == "targets")))
+
+    return [argument(name).astype(np.int32) for name in wanted]
+
+
+def test_an_exported_model_takes_any_batch_and_length(tmp_path, close):
+    build, wanted = MODELS["char_lm"]
+    model = build("lstm", 64)
+    model.eval()
+    save_stablehlo(model, tmp_path / "model.stablehlo", wanted)
+    program = export.deserialize(bytearray((tmp_path / "model.stablehlo").read_bytes()))
+    assert program.platforms == PLATFORMS
+    arguments = batch(wanted, 4, 3)
+    close(
+        jax.tree.leaves(program.call(*arguments)), jax.tree.leaves(jax.jit(model)(*arguments)), 1e-6
+    )
+
+
+READER = """
+import json, sys
+import numpy as np
+from jax import export
+for path in sys.argv[1:]:
+    program = export.deserialize(bytearray(open(path, "rb").read()))
+    arrays = dict(np.load(path + ".npz"))
+    for batch in ("a", "b"):
+        arguments = [arrays[f"{batch}{k}"] for k in range(3) if f"{batch}{k}" in arrays]
+        out = program.call(*arguments)
+        out = out[0] if isinstance(out, tuple) else out
+        difference = float(abs(np.asarray(out) - arrays[batch + "y"]).max())
+        print(json.dumps([path, list(program.platforms), difference]))
+assert "jax_rnn" not in sys.modules
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("hidden_size", [8, 64, 256])
+def test_every_model_is_read_in_another_process(hidden_size, tmp_path):
+    """Every recipe with every cell, called with two batches of other sizes and lengths."""
+    paths = []
+    for cell in ("rnn", "lstm", "gru"):
+        for name, (build, wanted) in MODELS.items():
+            model = build(cell, hidden_size)
+            model.eval()
+            path = tmp_path / f"{name}-{cell}"
+            save_stablehlo(model, path, wanted)
+            arrays = {}
+            for letter, arguments in (("a", batch(wanted, 1, 3)), ("b", batch(wanted, 4, 6))):
+                out = model(*arguments)
+                arrays |= {f"{letter}{k}": value for k, value in enumerate(arguments)}
+                arrays[f"{letter}y"] = np.asarray(out[0] if isinstance(out, tuple) else out)
+            np.savez(f"{path}.npz", **arrays)
+            paths.append(str(path))
+    read = subprocess.run(
+        [sys.executable, "-c", READER, *paths], capture_output=True, text=True, check=True
+    )
+    found = [json.loads(line) for line in read.stdout.splitlines()]
+    assert len(found) == 2 * len(paths)
+    for path, platforms, difference in found:
+        assert platforms == list(PLATFORMS)
+        assert difference <= 1e-6, path
+
+
+LAYERS = {
+    "two directions": lambda: LSTM(I, 4, 2, bidirectional=True, rngs=nnx.Rngs(0)),
+    "batch first, not tiny": lambda: GRU(I, 64, batch_first=True, rngs=nnx.Rngs(0)),
+    "in chunks, unrolled": lambda: Recurrent(
+        LSTMCell(I, 4, rngs=nnx.Rngs(0)), checkpoint_every=2, unroll=3
+    ),
+    "reset before": lambda: GRU(I, 4, reset_after=False, rngs=nnx.Rngs(0)),
+}
+FIRST = next(iter(LAYERS))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name == FIRST else pytest.param(name, marks=pytest.mark.long) for name in LAYERS],
+)
+@pytest.mark.parametrize("of", ["value", pytest.param("gradient", marks=pytest.mark.long)])
+@pytest.mark.parametrize("dtype", ["int32", pytest.param("uint32", marks=pytest.mark.long)])
+def test_a_layer_of_symbolic_batch_and_length_is_exported(name, of, dtype, close):
+    layer = LAYERS[name]()
+
+    def forward(x, lengths):
+        return jax.tree.leaves(layer(x, lengths=lengths))
+
+    def gradient(x, lengths):
+        return jax.grad(lambda x: sum((leaf**2).sum() for leaf in forward(x, lengths)))(x)
+
+    steps, rows = export.symbolic_shape("T, B")
+    order = (rows, steps) if layer.batch_first else (steps, rows)
+    shapes = [
+        jax.ShapeDtypeStruct((*order, I), jnp.float32),
+        jax.ShapeDtypeStruct((rows,), jnp.dtype(dtype)),
+    ]
+    function = jax.jit(forward if of == "value" else gradient)
+    program = export.export(function, platforms=PLATFORMS)(*shapes)
+    x = np.random.default_rng(0).normal(size=(T, T, I)).astype(np.float32)
+    x = x[:B] if layer.batch_first else x[:, :B]
+    lengths = np.array([T, 2], dtype)
+    close(program.call(x, lengths), function(x, lengths), 1e-6)
+
+
+def test_the_place_of_the_projection_is_that_of_the_platform_lowered_for():
+    """A CPU projects large inputs in the loop, other devices before it, wherever one lowers."""
+    layer = nnx.eval_shape(lambda: GRU(512, 512, rngs=nnx.Rngs(0)))
+    graphdef, state = nnx.split(layer)
+    x = jax.ShapeDtypeStruct((256, 64, 512), jnp.float32)
+    run = jax.jit(lambda state, x: nnx.merge(graphdef, state)(x)[0])
+    traced = run.trace(state, x)
+    products = {
+        platform: traced.lower(lowering_platforms=(platform,)).as_text().count("dot_general")
+        for platform in PLATFORMS
+    }
+    assert products == {"cpu": 2, "cuda": 4, "tpu": 4}
+
+
+# Files
+
+
+def test_an_unknown_platform_is_refused():
+    assert check_platforms(["tpu", "cpu", "tpu"]) == ("tpu", "cpu")
+    for given, words in ((["cpu", "gpu"], "got 'gpu'"), ([], "got none"), ([""], "got ''")):
+        with pytest.raises(
+            ValueError, match="platforms: expected some of cpu, cuda, tpu"
+        ) as caught:
+            check_platforms(given)
+        assert words in str(caught.value)
+
+
+def test_a_path_that_cannot_be_a_file_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="file: expected the name of a file, got ''"):
+        check_target("")
+    with pytest.raises(IsADirectoryError, match="expected a file, got a folder; add the file's"):
+        check_target(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"expected the folder .*none to exist; create it"):
+        check_target(tmp_path / "none" / "model.pt")
+
+
+def test_an_exported_file_has_ordinary_permissions(tmp_path):
+    plain = tmp_path / "plain"
+    plain.write_text("")
+    save_safetensors(GRU(I, 4, rngs=nnx.Rngs(0)), tmp_path / "model.safetensors")
+    assert (tmp_path / "model.safetensors").stat().st_mode == plain.stat().st_mode
+
+
+def test_torchs_file_is_written_and_renamed(tmp_path):
+    torch = pytest.importorskip("torch")
+    save_torch(GRU(I, 4, rngs=nnx.Rngs(0)), tmp_path / "model.pt")
+    assert "weight_ih_l0" in torch.load(tmp_path / "model.pt", weights_only=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
+
+
+def test_a_full_disk_leaves_the_file_that_was_there(tmp_path):
+    path = tmp_path / "model"
+    path.write_text("old")
+
+    def half(partial: Path):
+        partial.write_text("ne")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(path, half)
+    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("model", "old")]
