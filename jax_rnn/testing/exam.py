@@ -50,7 +50,7 @@ def check_cell(
     | rows | other rows of the batch change nothing; any number of batch axes gives the same |
     | compile | a second run at the same shapes compiles nothing |
     | gradients | equal finite differences, for weights, carry and inputs |
-    | fast_scan | the scan of gated cells, where it serves, equals the plain one, gradients too |
+    | fast_scan | the gated scan, where it supports the cell, equals the plain one, gradients too |
     | padding | masked steps, holding NaN, reach no value and no gradient, nor in ``Recurrent`` |
     | transforms | vmap and grad of single rows equal the batch |
     | checkpoint | ``jax.checkpoint`` of the step leaves values and gradients as they are |
