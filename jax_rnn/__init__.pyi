@@ -1,4 +1,4 @@
-from . import testing, train
+from . import data, testing, train
 from .cells.base import AffineCell, Cell, GatedCell, HiddenCarry, unstack
 from .cells.gru import GRUCell
 from .cells.lstm import LSTMCarry, LSTMCell
@@ -40,6 +40,7 @@ __all__ = [
     "ProjectedLSTMCell",
     "RNNCell",
     "Recurrent",
+    "data",
     "fit",
     "from_torch",
     "lengths_to_mask",

@@ -1,4 +1,9 @@
-"""Data: where it comes from, text and names and dates as ids, batches of it."""
+"""Data: batches of arrays, and the data sets of the lessons.
+
+``Shuffled(arrays, batch_size, seed)`` makes batches of any arrays. ``read_text`` and
+``TextBatches`` turn a text of any length into windows; ``read_names`` and ``read_dates`` read the
+data sets of the lessons.
+"""
 
 from jax_rnn.data.dates import END, START, DateRows, Dates, read_dates
 from jax_rnn.data.files import fetch, fetch_names

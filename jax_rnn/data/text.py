@@ -2,11 +2,12 @@
 
 import codecs
 import hashlib
+import io
 import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,11 +15,13 @@ import numpy as np
 
 from jax_rnn.caches import cache_folder
 from jax_rnn.data.vocabulary import Vocabulary, code_points
+from jax_rnn.storage import open_regular, replacing
 
 __all__ = ["Text", "TextBatches", "read_text"]
 
 CHUNK = 1 << 20
 """Bytes read at a time."""
+DIGEST = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +111,18 @@ def encoded(path: Path, summary: Summary) -> Iterator[np.ndarray]:
 
 
 def mapped(file: Path, summary: Summary) -> np.ndarray | None:
-    """The ids in ``file``, mapped into memory; None where it is missing or damaged."""
+    """The ids in ``file``, mapped into memory; None where it is missing or damaged.
+
+    Behind the array the file has the SHA-256 of all before.
+    """
     try:
+        with open_regular(file) as stream:
+            digest, rest = hashlib.sha256(), os.fstat(stream.fileno()).st_size - DIGEST
+            while rest > 0 and (data := stream.read(min(rest, CHUNK))):
+                digest.update(data)
+                rest -= len(data)
+            if stream.read() != digest.digest():
+                return None
         ids = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
@@ -118,25 +131,20 @@ def mapped(file: Path, summary: Summary) -> np.ndarray | None:
 
 
 def write_ids(file: Path, path: Path, summary: Summary) -> None:
-    """The ids of the text at ``path`` into ``file``, which is whole or not there."""
+    """The ids of the text at ``path`` into ``file``, which is complete or absent."""
     file.parent.mkdir(parents=True, exist_ok=True)
     header = {
         "descr": np.lib.format.dtype_to_descr(id_type(len(summary.symbols))),
         "fortran_order": False,
         "shape": (summary.characters,),
     }
-    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".partial", dir=file.parent)
-    partial = Path(name)
-    try:
-        with open(handle, "wb") as stream:
-            np.lib.format.write_array_header_1_0(stream, header)
-            for ids in encoded(path, summary):
-                stream.write(ids.tobytes())
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+    start, digest = io.BytesIO(), hashlib.sha256()
+    np.lib.format.write_array_header_1_0(start, header)
+    with replacing(file) as stream:
+        for data in chain([start.getvalue()], (ids.tobytes() for ids in encoded(path, summary))):
+            stream.write(data)
+            digest.update(data)
+        stream.write(digest.digest())
 
 
 def in_memory(path: Path, summary: Summary) -> np.ndarray:
@@ -205,7 +213,7 @@ def read_text(path: str | Path, held_out: float = 0.1) -> Text:
 
 
 class TextBatches:
-    """A text as B streams that are read side by side, window by window.
+    """A text as B streams that are read in parallel, window by window.
 
     Stream b is the text from character b * ((N - 1) // B) on, and has n = (N - 1) // B // T windows
     of T characters. Step k is window k mod n of every stream; each label is the character after
@@ -243,7 +251,13 @@ class TextBatches:
 
     @property
     def tokens(self) -> int:
+        """Characters of a batch."""
         return self.size * self.window
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches that read every stream once."""
+        return self.windows
 
     def __call__(self, step: int, rows: slice) -> dict[str, np.ndarray]:
         window = step % self.windows

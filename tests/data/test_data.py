@@ -185,6 +185,26 @@ def test_damaged_ids_in_the_cache_are_written_anew(damage, write, cache):
     assert len(list(file.parent.iterdir())) == 1
 
 
+def test_a_flipped_bit_in_the_cache_is_found(write, cache):
+    path = write(SAMPLE)
+    file = cache / "texts" / f"{read_text(path).sha256}.npy"
+    data = bytearray(file.read_bytes())
+    data[-40] ^= 1
+    file.write_bytes(data)
+    assert told(read_text(path)) == SAMPLE
+
+
+def test_a_link_in_the_cache_is_not_followed(write, cache, tmp_path):
+    path, target = write(SAMPLE), tmp_path / "target"
+    file = cache / "texts" / f"{read_text(path).sha256}.npy"
+    file.unlink()
+    target.write_text("mine")
+    file.symlink_to(target)
+    with pytest.warns(UserWarning, match="got a symbolic link"):
+        assert told(read_text(path)) == SAMPLE
+    assert target.read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("size", "kind"), [(256, "u1"), (257, "u2"), (1 << 16, "u2"), ((1 << 16) + 1, "u4")]
 )
