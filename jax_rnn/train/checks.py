@@ -83,16 +83,16 @@ def as_batches(data: Any) -> Batches:
             "data: expected batches, got a torch Dataset, which gives single rows; wrap it in "
             "torch.utils.data.DataLoader(data, batch_size=...)"
         )
+    if not jax.tree.leaves(data):
+        raise ValueError(f"data: expected arrays, got {data!r}")
     leaf = jax.tree_util.treedef_is_leaf(jax.tree.structure(data))
     iterable = leaf and isinstance(data, Iterable) and not hasattr(data, "shape")
     if iterable or _is_list_of_batches(data):
         return Stream(data)
-    if not jax.tree.leaves(data):
-        raise ValueError(f"data: expected arrays, got {data!r}")
     return Repeated(jax.tree.map(lambda x: as_array(x) if hasattr(x, "detach") else x, data))
 
 
-def count_steps(steps: int | None, epochs: int | None, batches: Batches, accumulate: int) -> int:
+def count_steps(steps: int | None, epochs: int | None, batches: Any, accumulate: int) -> int:
     """Optimizer steps, given as such or as epochs.
 
     Raises:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 __all__ = ["Evaluations"]
 
@@ -20,9 +20,7 @@ class Evaluations:
         mode: whether the least or the largest figure is the best.
     """
 
-    def __init__(
-        self, patience: int | None, monitor: str = "loss", mode: Literal["min", "max"] = "min"
-    ):
+    def __init__(self, patience: int | None, monitor: Any = "loss", mode: Any = "min"):
         if mode not in ("min", "max"):
             raise ValueError(f"mode: expected min or max, got {mode!r}")
         if not isinstance(monitor, str):

@@ -26,7 +26,7 @@ from jax_rnn.train.evaluations import Evaluations
 from jax_rnn.train.feed import Span, feed, spans
 from jax_rnn.train.history import DivergedError, History, InterruptedRunError, NonFiniteLossError
 from jax_rnn.train.interrupt import Interrupt
-from jax_rnn.train.mesh import Layout, any_process, from_main, main_does, one_axis
+from jax_rnn.train.mesh import Layout, any_process, from_main, in_mesh, main_does
 from jax_rnn.train.program import Program, choose_steps_per_call
 from jax_rnn.train.progress import progress_bar
 from jax_rnn.train.run import Run
@@ -36,6 +36,7 @@ from jax_rnn.typing import DTypeLike, PyTree
 __all__ = ["fit"]
 
 
+@in_mesh
 def fit(
     model: nnx.Module,
     loss: Loss,
@@ -150,7 +151,7 @@ def fit(
     if accumulate > 1 and not streaming:
         raise ValueError("accumulate: expected batches to take several from, got the same arrays")
     steps = count_steps(steps, epochs, batches, accumulate)
-    layout = Layout(one_axis(mesh))
+    layout = Layout(mesh)
     layout.check(batches.size)
     training = prepare(
         model,

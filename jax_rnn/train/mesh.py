@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import wraps
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -20,6 +21,7 @@ __all__ = [
     "MainProcessError",
     "any_process",
     "from_main",
+    "in_mesh",
     "is_main",
     "main_does",
     "make_mesh",
@@ -97,6 +99,23 @@ def one_axis(mesh: Any) -> Mesh | None:
             f'jax.make_mesh(({mesh.size},), ("data",))'
         )
     return Mesh(mesh.devices, mesh.axis_names, axis_types=(AxisType.Auto,))
+
+
+def in_mesh(function: Callable[..., ResultT]) -> Callable[..., ResultT]:
+    """A function with a keyword ``mesh``, which gets it as ``one_axis`` returns it.
+
+    Where the caller has set a mesh with ``jax.set_mesh``, that one is set in its place meanwhile:
+    arrays of different kinds of axes do not mix.
+    """
+
+    @wraps(function)
+    def wrapper(*arguments: Any, mesh: Any = None, **options: Any) -> ResultT:
+        mesh = one_axis(mesh)
+        outer = jax.sharding.get_abstract_mesh()
+        with nullcontext() if mesh is None or outer.empty else jax.set_mesh(mesh):
+            return function(*arguments, mesh=mesh, **options)
+
+    return wrapper
 
 
 class Layout(NamedTuple):
