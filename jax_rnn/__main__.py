@@ -1,6 +1,23 @@
-"""``python -m jax_rnn`` is ``jax-rnn``."""
+"""``python -m jax_rnn`` is the command ``jax-rnn``."""
 
-from jax_rnn.cli import main
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """The command line; Ctrl-C ends it without a traceback also while modules are imported."""
+    try:
+        from jax_rnn import cli
+    except BaseException as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, KeyboardInterrupt):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        sys.exit(130)
+    cli.main()
+
 
 if __name__ == "__main__":
     main()

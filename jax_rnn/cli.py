@@ -6,6 +6,8 @@ Nothing heavy is imported before a command needs it, so that help comes at once.
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib.metadata import version
 
 import tyro
 from rich.console import Console
@@ -13,7 +15,10 @@ from rich.markup import escape
 
 from jax_rnn.caches import keep_compiled
 from jax_rnn.commands.bench import bench
+from jax_rnn.commands.common import UsageError
 from jax_rnn.commands.compare import compare
+from jax_rnn.commands.failures import INTERRUPTED, explain, was_interrupted
+from jax_rnn.commands.help import overview, wrapped
 from jax_rnn.commands.lessons import doctor, lessons
 from jax_rnn.commands.runs import evaluate, export, sample
 from jax_rnn.commands.sweep import sweep
@@ -36,12 +41,6 @@ COMMANDS = {
 }
 
 KEEP_NONE = "--no-compilation-cache"
-DESCRIPTION = f"""Recurrent networks in JAX, side by side with PyTorch.
-
-Compiled programs are kept in the user's cache folder (`jax-rnn doctor` says where), so that the
-same command starts sooner the next time. JAX_COMPILATION_CACHE_DIR names another folder;
-{KEEP_NONE}, with any command, or JAX_ENABLE_COMPILATION_CACHE=false keeps none.
-"""
 
 errors = Console(stderr=True)
 
@@ -51,29 +50,53 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         words = _keep_compiled(words)
-        if words[:1] == ["train"] and _is_on_data(words[1:]):
-            from jax_rnn.commands.train_on_data import train_on_data
-
-            lesson = words[1] if words[1] in TASKS else None
-            train_on_data(lesson, words[1 if lesson is None else 2 :])
-            return
-        tyro.extras.subcommand_cli_from_dict(
-            COMMANDS,
-            prog="jax-rnn",
-            description=DESCRIPTION,
-            args=words,
-            config=(tyro.conf.HelptextFromCommentsOff,),
-        )
+        if {"-h", "--help"} & {*words} or not words:
+            with wrapped():
+                _run(words)
+        else:
+            _run(words)
     except BrokenPipeError:  # the reader has seen enough, as in `jax-rnn train ihello | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt as interrupt:
         if str(interrupt):
             say(errors, interrupt)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except Exception as error:
-        if not isinstance(error, _expected()):
+        if was_interrupted(error):
+            sys.exit(INTERRUPTED)
+        explained = explain(error)
+        if explained is None:
             raise
-        _fail(error)
+        _fail(*explained)
+
+
+def _run(words: list[str]) -> None:
+    """Find the command and have tyro call it with the options."""
+    name, *rest = words or ["--help"]
+    if name in ("-h", "--help"):
+        print(overview(COMMANDS), end="")
+    elif name == "--version":
+        print(f"jax-rnn {version('jax-rnn')}")
+    elif name not in COMMANDS:
+        raise UsageError(_unknown(name))
+    elif name == "train" and _is_on_data(rest):
+        from jax_rnn.commands.train_on_data import train_on_data
+
+        lesson = rest[0] if rest[0] in TASKS else None
+        train_on_data(lesson, rest[0 if lesson is None else 1 :])
+    else:
+        tyro.cli(
+            COMMANDS[name],
+            prog=f"jax-rnn {name}",
+            args=rest,
+            config=(tyro.conf.HelptextFromCommentsOff,),
+        )
+
+
+def _unknown(name: str) -> str:
+    nearest = get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
+    return f"no command is called {name!r}{hint} The commands are {', '.join(COMMANDS)}"
 
 
 def _is_on_data(words: Sequence[str]) -> bool:
@@ -91,24 +114,7 @@ def _keep_compiled(words: list[str]) -> list[str]:
     return [word for word in words if word != KEEP_NONE]
 
 
-def _expected() -> tuple[type[Exception], ...]:
-    """Errors that tell the user what to do; any other is a fault of ours and shows itself."""
-    from jax_rnn.devices import DeviceError
-    from jax_rnn.lessons import UnknownLessonError
-    from jax_rnn.train.history import DivergedError, NonFiniteLossError
-
-    return (
-        DeviceError,
-        UnknownLessonError,
-        DivergedError,
-        NonFiniteLossError,
-        ValueError,
-        ModuleNotFoundError,
-        OSError,
-    )
-
-
-def _fail(error: Exception) -> None:
-    text = escape(printable(error))
+def _fail(message: str, code: int) -> None:
+    text = escape(printable(message))
     errors.print(f"[bold red]error:[/] {text}", highlight=False, emoji=False, soft_wrap=True)
-    sys.exit(2 if isinstance(error, LookupError | ValueError) else 1)
+    sys.exit(code)

@@ -5,25 +5,30 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import jax
 from rich.markup import escape
 
 from jax_rnn.caches import compiled_folder
 from jax_rnn.compare.environment import PACKAGES, environment, installed
-from jax_rnn.devices import KINDS, available
+from jax_rnn.console import printable
+from jax_rnn.devices import KINDS, REMEDIES, DeviceError, available, start
+from jax_rnn.extras import how_to_install
 from jax_rnn.typing import default_float
 
 __all__ = ["examine"]
 
 OPTIONAL = {
-    "torch": ("`jax-rnn compare` and `sweep --framework torch`", 'pip install "jax-rnn[torch]"'),
-    "matplotlib": ("--plot and --html", 'pip install "jax-rnn[plot]"'),
-    "jinja2": ("--html", 'pip install "jax-rnn[plot]"'),
+    "torch": ("`jax-rnn compare` and `sweep --framework torch`", "torch"),
+    "matplotlib": ("--plot and --html", "plot"),
+    "jinja2": ("--html", "plot"),
+    "tensorboardX": ("--tensorboard", "tensorboard"),
 }
-ACCELERATORS = {"gpu": 'pip install "jax[cuda13]"', "tpu": 'pip install "jax[tpu]"'}
+"""Package -> what it is for, and the extra that installs it."""
 
 
 def examine() -> Iterator[str]:
     """Lines to print, with rich's markup."""
+    fault = _start()
     facts = environment()
     yield "[bold]versions[/]"
     for name in ("python", *PACKAGES):
@@ -33,11 +38,14 @@ def examine() -> Iterator[str]:
 
     yield "[bold]devices[/], the best first"
     devices = available()
+    if fault is not None:
+        yield f"  [red]{escape(printable(fault))}[/]"
+        yield "  without JAX_PLATFORMS JAX finds:"
     for kind, found in devices.items():
         yield f"  {kind:16}{len(found)} x {found[0].device_kind}"
     for kind in KINDS:
-        if kind not in devices and kind in ACCELERATORS:
-            yield f"  {kind:16}none; where there is one: {escape(ACCELERATORS[kind])}"
+        if kind not in devices and kind in REMEDIES:
+            yield escape(f"  {kind:16}none; on a machine that has one: {REMEDIES[kind]}")
 
     yield "[bold]precision[/]"
     yield f"  {'default float':16}{default_float()}"
@@ -45,13 +53,28 @@ def examine() -> Iterator[str]:
 
     yield "[bold]settings[/]"
     for name in ("JAX_PLATFORMS", "XLA_FLAGS"):
-        yield f"  {name:16}{os.environ.get(name, 'not set')}"
+        yield escape(f"  {name:16}{printable(os.environ.get(name, 'not set'))}")
 
     yield "[bold]compiled programs[/]"
-    yield escape(f"  {_compiled()}")
+    yield escape(printable(f"  {_compiled()}"))
 
     yield "[bold]missing[/]"
     yield from list(_missing(set(devices))) or ["  nothing"]
+
+
+def _start() -> DeviceError | None:
+    """Start JAX, without ``JAX_PLATFORMS`` where that is what stops it; the error of the first try.
+
+    Raises:
+        DeviceError: JAX does not start without it either.
+    """
+    try:
+        start()
+    except DeviceError as fault:
+        jax.config.update("jax_platforms", None)
+        start()
+        return fault
+    return None
 
 
 def _compiled() -> str:
@@ -67,8 +90,8 @@ def _compiled() -> str:
 
 
 def _missing(kinds: set[str]) -> Iterator[str]:
-    for package, (use, remedy) in OPTIONAL.items():
+    for package, (use, extra) in OPTIONAL.items():
         if installed(package) is None:
-            yield escape(f"  {package}, for {use}: {remedy}")
+            yield escape(f"  {package}, for {use}: {how_to_install(extra)}")
     if "gpu" not in kinds and shutil.which("nvidia-smi"):
-        yield escape(f"  JAX for the NVIDIA GPU of this machine: {ACCELERATORS['gpu']}")
+        yield escape(f"  JAX for the NVIDIA GPU of this machine: {REMEDIES['gpu']}")

@@ -1,10 +1,12 @@
 """``jax-rnn bench``: how fast a layer is here."""
 
+import os
 from typing import Annotated, Literal
 
 import tyro
 
 from jax_rnn.commands.common import Kind, Output, UsageError, console, say_written
+from jax_rnn.console import say
 
 __all__ = ["bench"]
 
@@ -14,6 +16,9 @@ Passes = Annotated[
 ]
 Shape = Annotated[str, tyro.conf.arg(metavar="B,T,I,H")]
 Seconds = Annotated[float, tyro.conf.arg(metavar="S")]
+BUSY = 0.3
+"""Processes that wait or run, for each core, above which timings are not trusted."""
+
 Count = Annotated[int, tyro.conf.arg(metavar="N")]
 
 
@@ -72,6 +77,7 @@ def bench(
     from jax_rnn.devices import choose
 
     check_outputs({"--json": json})
+    warn_if_busy()
     where = choose(device)
     setting = Setting(
         layer,
@@ -102,6 +108,18 @@ def bench(
     say_written(json)
     if row.refused:
         raise SystemExit(1)
+
+
+def warn_if_busy() -> None:
+    """Say so where other programs would lengthen the timings."""
+    cores = os.cpu_count() or 1
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load > BUSY * cores:
+        say(
+            console,
+            f"warning: this machine is busy (load {load:.1f} on {cores} cores), so timings are "
+            "too long and ratios uncertain; run it again on an idle machine",
+        )
 
 
 def _numbers(shape: str) -> tuple[int, int, int, int]:

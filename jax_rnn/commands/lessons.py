@@ -11,20 +11,18 @@ def lessons() -> None:
     $ jax-rnn lessons
     """
     from rich.table import Table
+    from rich.text import Text
 
     from jax_rnn.lessons import NAMES, TASKS, load, load_task
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("lesson", no_wrap=True)
-    table.add_column("slide", ratio=3)
-    table.add_column("it teaches", ratio=5)
-    table.add_column("variants", ratio=2)
-    for name in NAMES:
-        lesson = load(name)
-        table.add_row(name, lesson.slide, lesson.teaches, ", ".join(lesson.variants) or "-")
-    for name in TASKS:
-        task = load_task(name)
-        table.add_row(name, task.slide, task.teaches, "-")
+    table.add_column("what it teaches, its slide, its variants")
+    for lesson in (*map(load, NAMES), *map(load_task, TASKS)):
+        variants = ", ".join(getattr(lesson, "variants", ()))
+        details = f"{lesson.slide}; variants: {variants}" if variants else lesson.slide
+        table.add_row(lesson.name, Text(lesson.teaches))
+        table.add_row("", Text(details, style="dim"))
     console.print(table)
 
 

@@ -1,30 +1,52 @@
-"""Comparisons and sweeps on a terminal."""
+"""Comparisons and sweeps on a terminal.
 
-from collections.abc import Sequence
+Numbers are never cut: where a table is too wide, the strings in it are shortened.
+"""
+
+import textwrap
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from jax_rnn.compare.comparison import Comparison
 from jax_rnn.compare.parity import EpochPair
-from jax_rnn.compare.sweep import Sweep
+from jax_rnn.compare.sweep import Sweep, interval
 from jax_rnn.testing import Rung
 
-__all__ = ["EpochTable", "print_comparison", "print_overview", "print_sweeps"]
+__all__ = [
+    "EpochTable",
+    "ladder",
+    "print_comparison",
+    "print_labelled",
+    "print_overview",
+    "print_sweeps",
+]
 
 MILESTONES = (1, 2, 3, 4, 5, 6, 8, 10, 15)
 """Epochs that stay in the table; beyond them every tenth part of the run does."""
+
+NUMBERS = {"epoch": 5, "loss JAX": 10, "loss PyTorch": 12, "difference": 10}
+"""Columns of numbers in the table of epochs, and their widths."""
+
+GAP = 2
+"""Between two columns."""
+
+CHAOTIC = 1e-4
+"""Difference of float32 losses that calls for a word about rounding."""
+
+LABEL = 21
+"""Width of the names of lines below the tables."""
 
 
 class EpochTable:
     """A table that grows while torch trains: milestones stay, the epoch at hand is the last row."""
 
     def __init__(self, console: Console, epochs: int, target: str | None):
-        self.epochs, self.target = epochs, target
+        self.console, self.epochs, self.target = console, epochs, target
         self.rows: list[EpochPair] = []
         self.latest: EpochPair | None = None
         self.live = Live(console=console, get_renderable=self._table, refresh_per_second=12)
@@ -52,10 +74,12 @@ class EpochTable:
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for header in ("epoch", "loss JAX", "loss PyTorch", "difference"):
-            table.add_column(header, justify="right", no_wrap=True)
+        for header, width in NUMBERS.items():
+            table.add_column(header, justify="right", no_wrap=True, min_width=width)
+        rest = self.console.width - sum(width + GAP for width in NUMBERS.values())
+        longest = max(rest // 2 - GAP, 1)
         for header in ("JAX predicts", "PyTorch predicts"):
-            table.add_column(header, no_wrap=True, overflow="ellipsis")
+            table.add_column(header, no_wrap=True, overflow="ellipsis", max_width=longest)
         for pair in [*self.rows, *([self.latest] if self.latest else [])]:
             ours, theirs = pair.loss
             table.add_row(
@@ -88,16 +112,26 @@ def print_comparison(console: Console, result: Comparison) -> None:
     console.print()
     console.print(table)
     console.print()
-    for line in _verdict(result):
-        console.print(line, highlight=False)
+    for name, text, style in _verdict(result):
+        print_labelled(console, name, text, style)
+
+
+def print_labelled(console: Console, name: str, text: str, style: str = "") -> None:
+    """``name`` in a column of its own, ``text`` beside it, broken between words."""
+    lines = textwrap.wrap(text, max(console.width - LABEL, 20)) or [""]
+    for k, line in enumerate(lines):
+        console.print(
+            Text.assemble((f"{name if k == 0 else '':{LABEL}}", "dim"), (line, style)),
+            soft_wrap=True,
+        )
 
 
 def print_overview(console: Console, results: Sequence[Comparison]) -> None:
     """One row a comparison."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("lesson")
+    table.add_column("lesson", no_wrap=True, overflow="ellipsis")
     for header in ("seed", "loss", "gradients", "weights", "outputs", "equal strings"):
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", no_wrap=True, min_width=len(header))
     table.title = f"largest differences, {results[0].dtype}"
     table.title_justify = "left"
     for result in results:
@@ -126,7 +160,9 @@ def print_sweeps(console: Console, sweeps: Sequence[Sweep]) -> None:
         table.add_row(name, *cells)
 
     row("all letters right, ever", *(_rate(s.ever, s.seeds) for s in sweeps))
+    row("  95 % interval", *(_interval(s.ever, s.seeds) for s in sweeps))
     row(f"at epoch {sweeps[0].epochs}", *(_rate(s.at_end, s.seeds) for s in sweeps))
+    row("  95 % interval", *(_interval(s.at_end, s.seeds) for s in sweeps))
     row("first right epoch, median", *(_epoch(s.median_first_epoch) for s in sweeps))
     row("right to the end from, median", *(_epoch(s.median_stable_epoch) for s in sweeps))
     for part in ("min", "median", "max"):
@@ -139,33 +175,46 @@ def print_sweeps(console: Console, sweeps: Sequence[Sweep]) -> None:
         highlight=False,
     )
     console.print(table)
+    if len(sweeps) > 1 and first.init == "torch":
+        console.print(
+            "Each framework draws its own initial weights from the same distribution: compare "
+            "the rates, not single seeds.",
+            highlight=False,
+        )
 
 
-def _verdict(result: Comparison) -> list[str]:
+def _verdict(result: Comparison) -> Iterator[tuple[str, str, str]]:
+    """Name, text and style of every line."""
     gaps = result.max_abs_value_difference
-    lines = [f"largest difference before training: output {gaps['output']:.1e}"]
+    before = f"output {gaps['output']:.1e}"
     if result.shapes["hidden"]["jax"]:
-        lines[0] += f", hidden {gaps['hidden']:.1e}"
-    if not result.epochs:
-        return [*lines, _ladder(result.rungs)]
-    lines[0] += f", gradients {_gap(result.max_abs_gradient_difference)}"
-    right = [result.predictions[side][-1] == result.target for side in ("jax", "torch")]
-    lines.append(_ladder(result.rungs))
-    told = {2: "both say the target", 1: "one of the two says the target", 0: "neither does"}
-    return [
-        *lines,
-        f"largest difference over {result.epochs} epochs: "
-        f"loss {_gap(result.max_abs_loss_difference)}, "
-        f"weights at the end {_gap(result.max_abs_weight_difference)}",
-        f"strings equal at {result.predictions_equal} of {result.epochs} epochs; "
-        f"at the last, {told[sum(right)]}",
-    ]
+        before += f", hidden {gaps['hidden']:.1e}"
+    if result.epochs:
+        before += f", gradients {_gap(result.max_abs_gradient_difference)}"
+    yield "largest differences", "", "bold"
+    yield "  before training", before, ""
+    if result.epochs:
+        after = (
+            f"loss {_gap(result.max_abs_loss_difference)}, "
+            f"weights {_gap(result.max_abs_weight_difference)}"
+        )
+        yield f"  {result.epochs} epochs", after, ""
+        right = [result.predictions[side][-1] == result.target for side in ("jax", "torch")]
+        last = {2: "both match the target", 1: "one matches the target", 0: "neither does"}
+        strings = f"equal at {result.predictions_equal} of {result.epochs} epochs"
+        yield "  strings", f"{strings}; after the last, {last[sum(right)]}", ""
+        if result.dtype == "float32" and (result.max_abs_loss_difference or 0) > CHAOTIC:
+            note = "rounding, which Adam magnifies; --dtype float64 shows the same run without it"
+            yield "  cause", note, ""
+    yield ladder(result.rungs)
 
 
-def _ladder(rungs: Sequence[Rung]) -> str:
+def ladder(rungs: Sequence[Rung]) -> tuple[str, str, str]:
+    """Name, text and style of the line that says which rungs of the ladder of parity hold."""
+    name = "ladder of parity"
     if rungs[-1].passed:
-        return f"ladder of parity, all hold: {', '.join(rung.name for rung in rungs)}"
-    return f"[red]ladder of parity, fails at {rungs[-1].name}[/]: {escape(rungs[-1].detail)}"
+        return name, f"all hold: {', '.join(rung.name for rung in rungs)}", ""
+    return name, f"fails at {rungs[-1].name}: {rungs[-1].detail}", "red"
 
 
 def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:
@@ -184,6 +233,11 @@ def _gap(gap: float | None) -> str:
 
 def _rate(count: int, seeds: int) -> str:
     return f"{count} of {seeds} ({count / seeds:.0%})"
+
+
+def _interval(count: int, seeds: int) -> str:
+    low, high = interval(count, seeds)
+    return f"{low:.1%} to {high:.1%}"
 
 
 def _epoch(epoch: float | None) -> str:

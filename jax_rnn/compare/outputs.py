@@ -3,6 +3,8 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from jax_rnn.extras import how_to_install
+
 __all__ = ["FIGURE_SUFFIXES", "check_figure_suffix", "check_outputs"]
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
@@ -24,7 +26,7 @@ def check_outputs(paths: dict[str, Path | None]) -> None:
             raise ValueError(f"{option}: expected a file, got the folder {path}; name a file in it")
         if not path.parent.is_dir():
             raise ValueError(
-                f"{option}: expected a file in a folder that is there, got {path}; "
+                f"{option}: expected a file in a folder that exists, got {path}; "
                 f"make the folder {path.parent} first"
             )
         if option == "--plot":
@@ -33,7 +35,7 @@ def check_outputs(paths: dict[str, Path | None]) -> None:
             if find_spec(package) is None:
                 raise ModuleNotFoundError(
                     f"{option}: expected {package} to be installed, but it is not: "
-                    'pip install "jax-rnn[plot]"',
+                    f"{how_to_install('plot')}",
                     name=package,
                 )
 

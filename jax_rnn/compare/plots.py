@@ -9,6 +9,7 @@ import numpy as np
 from jax_rnn.compare.comparison import Comparison
 from jax_rnn.compare.outputs import check_figure_suffix
 from jax_rnn.compare.sweep import Sweep
+from jax_rnn.extras import how_to_install
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -245,6 +246,6 @@ def _figure(width: float, height: float) -> "Figure":
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        message = 'figures are drawn by matplotlib: pip install "jax-rnn[plot]"'
+        message = f"figures need matplotlib, which is not installed: {how_to_install('plot')}"
         raise ImportError(message) from error
     return Figure((width, height), layout="constrained")

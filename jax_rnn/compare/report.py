@@ -21,6 +21,7 @@ from jax_rnn.compare.plots import (
     first_right,
     loss_figure,
 )
+from jax_rnn.extras import how_to_install
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +60,7 @@ def render_html(comparisons: Sequence[Comparison]) -> str:
     try:
         from jinja2 import Environment, StrictUndefined
     except ImportError as error:
-        message = 'the page is made by jinja2: pip install "jax-rnn[plot]"'
+        message = f"the page needs jinja2, which is not installed: {how_to_install('plot')}"
         raise ImportError(message) from error
 
     environment = Environment(

@@ -1,5 +1,6 @@
 """One lesson from many seeds: how often it succeeds, how soon, and whether it stays."""
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +13,7 @@ from jax_rnn.interop.state_dict import torch_state_dict
 from jax_rnn.lessons.lesson import Lesson
 from jax_rnn.train.progress import progress_bar
 
-__all__ = ["Sweep", "summarise", "sweep_jax", "sweep_torch"]
+__all__ = ["Sweep", "interval", "summarise", "sweep_jax", "sweep_torch"]
 
 InitName = Literal["torch", "flax"]
 
@@ -117,6 +118,20 @@ def sweep_torch(
         accuracy=right.mean((2, 3)),
         seconds=time.perf_counter() - start,
     )
+
+
+def interval(count: int, total: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a rate (Wilson's score interval).
+
+    Args:
+        count: runs that succeeded.
+        total: all runs.
+    """
+    z = 1.959964
+    rate, weight = count / total, z * z / total
+    centre = (rate + weight / 2) / (1 + weight)
+    half = z * math.sqrt(rate * (1 - rate) / total + weight / total / 4) / (1 + weight)
+    return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
 def summarise(

@@ -15,6 +15,7 @@ from flax import nnx
 from rich.console import Console
 from rich.table import Table
 
+from jax_rnn.compare.console import ladder, print_labelled
 from jax_rnn.compare.environment import environment
 from jax_rnn.compare.parity import DifferentLessonsError
 from jax_rnn.compare.timing import import_seconds
@@ -264,19 +265,14 @@ def print_task_comparison(console: Console, result: TaskComparison) -> None:
             "different masks",
             highlight=False,
         )
-    failed = [rung for rung in result.rungs if not rung.passed]
-    if failed:
-        console.print(f"ladder of parity, fails at {failed[0].name}: ", style="red", end="")
-        console.print(failed[0].detail, markup=False, highlight=False)
-    else:
-        names = ", ".join(rung.name for rung in result.rungs)
-        console.print(f"ladder of parity, all hold: {names}", highlight=False)
-    console.print(
-        f"largest difference over {result.steps} steps: loss {result.max_abs_loss_difference:.1e}, "
-        f"weights at the end {result.max_abs_weight_difference:.1e}, "
+    print_labelled(
+        console,
+        f"{result.steps} steps",
+        f"largest differences: loss {result.max_abs_loss_difference:.1e}, "
+        f"weights {result.max_abs_weight_difference:.1e}, "
         f"held-out figures {result.max_abs_figure_difference:.1e}",
-        highlight=False,
     )
+    print_labelled(console, *ladder(result.rungs))
 
 
 def _losses(result: TaskComparison) -> Table:

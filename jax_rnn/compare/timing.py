@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TypeVar
 
+from jax_rnn.extras import how_to_install
+
 __all__ = [
     "FRAMEWORKS",
     "Times",
@@ -47,7 +49,7 @@ def import_seconds(framework: str) -> float | None:
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
                 f"expected {error.name} to be installed, but it is not: "
-                f'pip install "jax-rnn[{framework}]"',
+                f"{how_to_install(framework)}",
                 name=error.name,
             ) from error
         if framework == "torch":

@@ -24,6 +24,7 @@ rows of the files.
 """
 
 import csv
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,12 +38,14 @@ from flax import nnx
 from jax_rnn.data.names import NameRows, read_names
 from jax_rnn.data.shuffled import Shuffled
 from jax_rnn.data.vocabulary import Vocabulary
+from jax_rnn.extras import how_to_install
 from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.initializers import Init
 from jax_rnn.layers import GRU, LSTM, RNN
 from jax_rnn.lessons.held_out import equal_batches
 from jax_rnn.lessons.recipe import Recipe
 from jax_rnn.lessons.task import Sampling, Task
+from jax_rnn.storage import replacing, write_text
 from jax_rnn.typing import DTypeLike, accumulator
 
 __all__ = ["Labelled", "Model", "NamesTask", "lesson"]
@@ -289,12 +292,11 @@ def probabilities(model: Model, inputs: Any, lengths: Any) -> Any:
 
 
 def write_confusion(confusion: np.ndarray, languages: list[str], path: Path) -> str:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["language", *languages])
-        table.writerows(
-            [name, *map(int, row)] for name, row in zip(languages, confusion, strict=True)
-        )
+    rows = io.StringIO()
+    table = csv.writer(rows, lineterminator="\n")
+    table.writerow(["true language \\ predicted", *languages])
+    table.writerows([name, *map(int, row)] for name, row in zip(languages, confusion, strict=True))
+    write_text(path, rows.getvalue())
     return f"confusion matrix: {path}"
 
 
@@ -303,21 +305,22 @@ def draw_confusion(confusion: np.ndarray, languages: list[str], path: Path) -> s
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
-        return f'{path.name} is not drawn: matplotlib is missing, pip install "jax-rnn[plot]"'
+        return f"{path.name} is not drawn: matplotlib is not installed: {how_to_install('plot')}"
     shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
     figure = Figure(figsize=(8, 7), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(languages)), languages, rotation=90)
     axes.set_yticks(range(len(languages)), languages)
-    axes.set(xlabel="taken for", ylabel="language")
+    axes.set(xlabel="predicted language", ylabel="true language")
     for (row, column), share in np.ndenumerate(shares):
         if share >= 0.01:
             colour = "white" if share > 0.5 else "black"
             place = {"ha": "center", "va": "center", "fontsize": 7, "color": colour}
             axes.text(column, row, f"{100 * share:.0f}", **place)
     figure.colorbar(image, label="share of the language's names", shrink=0.8)
-    figure.savefig(path, dpi=150)
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=150)
     return f"as a picture: {path}"
 
 

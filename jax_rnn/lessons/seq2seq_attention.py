@@ -29,9 +29,11 @@ import numpy as np
 from flax import nnx
 
 from jax_rnn.data.dates import END, START
+from jax_rnn.extras import how_to_install
 from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.lessons import seq2seq
 from jax_rnn.lessons.seq2seq import LAYERS, Pairs, Seq2Seq, translate, vocabularies
+from jax_rnn.storage import replacing
 from jax_rnn.typing import accumulator
 
 __all__ = ["Attention", "AttentionDecoder", "Model", "Seq2SeqAttention", "lesson"]
@@ -122,7 +124,7 @@ def draw_attention(model: Model, data: Pairs, path: Path) -> str:
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
-        return f'{path.name} is not drawn: matplotlib is missing, pip install "jax-rnn[plot]"'
+        return f"{path.name} is not drawn: matplotlib is not installed: {how_to_install('plot')}"
     _, chosen = np.unique(data.held_out["lengths"], return_index=True)
     rows = {name: array[chosen[[0, len(chosen) // 2, -1]]] for name, array in data.held_out.items()}
     sources, lengths = rows["sources"], rows["lengths"]
@@ -138,9 +140,10 @@ def draw_attention(model: Model, data: Pairs, path: Path) -> str:
         axes.imshow(seen[: len(names), :length], cmap="Blues", vmin=0, vmax=1)
         axes.set_xticks(range(length), list(source.decode(ids)))
         axes.set_yticks(range(len(names)), names)
-        axes.set(xlabel="read", ylabel="written")
-    figure.savefig(path, dpi=150)
-    return f"where it looks: {path}"
+        axes.set(xlabel="source", ylabel="output")
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=150)
+    return f"attention weights: {path}"
 
 
 lesson = Seq2SeqAttention()

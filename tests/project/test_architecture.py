@@ -21,6 +21,7 @@ RANKS = {
     "typing": 0,
     "arguments": 1,
     "caches": 0,
+    "extras": 0,
     "console": 0,
     "devices": 0,
     "data": 1,

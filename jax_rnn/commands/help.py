@@ -1,0 +1,105 @@
+"""The help of ``jax-rnn``: an overview of the commands, and lines broken between words."""
+
+import io
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["overview", "wrapped"]
+
+OVERVIEW = """\
+usage: jax-rnn COMMAND [OPTIONS]
+
+Recurrent networks in JAX, side by side with PyTorch.
+
+commands:
+{commands}
+
+examples:
+  jax-rnn compare ihello
+  jax-rnn train char_lm --out runs/mine
+  jax-rnn sample runs/mine --prompt "ROMEO:"
+
+`jax-rnn COMMAND --help` describes a command and its options. `jax-rnn --version` prints the \
+version.
+
+Compiled programs are kept in the user's cache folder (`jax-rnn doctor` says where), so that the \
+same command starts sooner the next time. JAX_COMPILATION_CACHE_DIR names another folder; \
+--no-compilation-cache, with any command, or JAX_ENABLE_COMPILATION_CACHE=false keeps none.
+"""
+
+
+def overview(commands: Mapping[str, Callable[..., Any]]) -> str:
+    """The text of ``jax-rnn --help``.
+
+    Args:
+        commands: functions by name; the first line of a docstring says what the command does.
+    """
+    width = max(map(len, commands)) + 2
+    lines = [
+        textwrap.fill(
+            (command.__doc__ or "").partition("\n")[0],
+            _columns(),
+            initial_indent=f"  {name:{width}}",
+            subsequent_indent=" " * (width + 2),
+        )
+        for name, command in commands.items()
+    ]
+    return "".join(_wrap(line) for line in _lines(OVERVIEW.format(commands="\n".join(lines))))
+
+
+@contextmanager
+def wrapped() -> Iterator[None]:
+    """What is printed meanwhile comes out at the end, lines too long for the terminal wrapped.
+
+    tyro draws boxes to the width of the terminal and leaves all other lines as long as they are.
+    """
+    out, text = sys.stdout, _Text(sys.stdout.isatty())
+    sys.stdout = text
+    try:
+        yield
+    finally:
+        sys.stdout = out
+        before = ""
+        for line in _lines(text.getvalue()):
+            if line.strip() or before.strip():
+                out.write(_wrap(line))
+            before = line
+
+
+class _Text(io.StringIO):
+    """Text in memory that passes for a terminal where standard output is one."""
+
+    def __init__(self, terminal: bool):
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+
+def _columns() -> int:
+    return max(shutil.get_terminal_size().columns, 40)
+
+
+def _lines(text: str) -> list[str]:
+    return text.splitlines(keepends=True)
+
+
+def _wrap(line: str) -> str:
+    if "\x1b" in line or len(line.rstrip()) <= _columns() or line.startswith(("│", "╭", "╰")):
+        return line
+    indent = " " * (len(line) - len(line.lstrip()) + 2 * line.lstrip().startswith("$ "))
+    return (
+        textwrap.fill(
+            line,
+            _columns(),
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        + "\n"
+    )
