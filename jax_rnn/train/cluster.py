@@ -1,16 +1,24 @@
-"""Several processes become one cluster, or say within a stated time why they cannot."""
+"""Several processes become one cluster, or report within a stated time why they cannot.
 
+JAX itself ends a process from C++ if another one is missing. So process 0 waits for all others at
+the coordinator's address first, and they wait for its answer; then all of them call JAX.
+"""
+
+import re
 import socket
 import time
+from contextlib import ExitStack
 
 import jax
 
-__all__ = ["ClusterError", "join", "wait_for"]
+__all__ = ["ClusterError", "attend", "gather", "join"]
 
 LOST_AFTER = 30
 """Seconds without a sign of a process after which the others end too."""
 PAUSE = 0.2
 """Seconds between two attempts to connect."""
+HELLO, GO = re.compile(rb"jax_rnn process (\d{1,9})\n"), b"jax_rnn go\n"
+ADVICE = "start all processes at about the same time, or wait longer with --connect-timeout"
 
 
 class ClusterError(OSError):
@@ -18,7 +26,10 @@ class ClusterError(OSError):
 
 
 def join(
-    coordinator: str | None, processes: int | None, process: int | None, timeout: float = 60
+    coordinator: str | None,
+    processes: int | None,
+    process: int | None,
+    timeout: int | float = 60,
 ) -> None:
     """Become one of several processes; call it before JAX looks for devices.
 
@@ -38,9 +49,8 @@ def join(
         raise ValueError(
             f"expected --coordinator, --processes and --process together, got no {missing}"
         )
-    if timeout <= 0:
+    if not timeout > 0:
         raise ValueError(f"--connect-timeout: expected seconds above 0, got {timeout}")
-    began = time.monotonic()
     if coordinator is not None and processes is not None and process is not None:
         if not 0 <= process < processes:
             raise ValueError(
@@ -49,47 +59,95 @@ def join(
             )
         host, port = _address(coordinator)
         if process:
-            wait_for(host, port, timeout)
-    left = max(1, round(timeout - (time.monotonic() - began)))
+            attend(host, port, process, timeout)
+        else:
+            gather(port, processes, timeout)
     try:
         jax.distributed.initialize(
             coordinator,
             processes,
             process,
-            initialization_timeout=left,
+            initialization_timeout=max(round(timeout), 1),
             heartbeat_timeout_seconds=LOST_AFTER,
             shutdown_timeout_seconds=LOST_AFTER,
         )
     except (RuntimeError, ValueError) as error:
         raise ClusterError(
-            f"the processes did not form a cluster within {timeout:g} seconds: "
-            f"{str(error).splitlines()[0]}. Start all of them at about the same time, or wait "
-            "longer with --connect-timeout"
+            f"the processes did not form a cluster: {str(error).splitlines()[0]}; {ADVICE}"
         ) from error
 
 
-def wait_for(host: str, port: int, timeout: float) -> None:
-    """Wait until something answers at that address.
-
-    JAX itself ends the process from C++ where nothing does.
+def gather(port: int, processes: int, timeout: float) -> None:
+    """Process 0: wait until all others have connected, then answer all of them.
 
     Raises:
-        ClusterError: nothing answered within ``timeout`` seconds.
+        ClusterError: the port cannot be used; some did not come within ``timeout`` seconds.
     """
     deadline = time.monotonic() + timeout
-    while True:
+    missing = set(range(1, processes))
+    with ExitStack() as stack:
         try:
-            left = max(deadline - time.monotonic(), 0.01)
-            socket.create_connection((host, port), timeout=left).close()
-            return
+            server = stack.enter_context(_server(port))
         except OSError as error:
-            if time.monotonic() + PAUSE > deadline:
+            raise ClusterError(
+                f"--coordinator: expected a free port {port}, got an error "
+                f"({error.strerror or error}); choose another port for all processes"
+            ) from error
+        peers: dict[int, socket.socket] = {}
+        while missing:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                absent = ", ".join(map(str, sorted(missing)[:10]))
                 raise ClusterError(
-                    f"--coordinator: expected process 0 at {host}:{port}, got no answer within "
-                    f"{timeout:g} seconds ({error.strerror or error}); start process 0 first, "
-                    "check the address and the firewall, or wait longer with --connect-timeout"
-                ) from error
-        time.sleep(PAUSE)
+                    f"--processes: expected {processes} processes, got no sign of process {absent} "
+                    f"within {timeout:g} seconds; {ADVICE}"
+                )
+            server.settimeout(left)
+            try:
+                peer = stack.enter_context(server.accept()[0])
+                peer.settimeout(1)
+                hello = HELLO.fullmatch(peer.recv(64))
+            except OSError:  # nobody yet, or a stranger
+                continue
+            if hello and 0 < int(hello[1]) < processes:
+                peers[int(hello[1])] = peer
+                missing.discard(int(hello[1]))
+        for peer in peers.values():
+            peer.sendall(GO)
+        for peer in peers.values():
+            peer.recv(1)  # until it has closed
+
+
+def attend(host: str, port: int, process: int, timeout: float) -> None:
+    """Another process: connect to process 0 and wait for its answer.
+
+    Raises:
+        ClusterError: no answer within ``timeout`` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    reason = "no answer"
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            with socket.create_connection((host, port), timeout=left) as peer:
+                peer.sendall(b"jax_rnn process %d\n" % process)
+                peer.settimeout(max(deadline - time.monotonic(), 0.01))
+                answer = peer.recv(len(GO), socket.MSG_WAITALL)
+            if answer == GO:
+                return
+            reason = "the answer of another program" if answer else "no answer"
+        except OSError as error:
+            reason = error.strerror or str(error)
+        time.sleep(min(PAUSE, max(deadline - time.monotonic(), 0)))
+    raise ClusterError(
+        f"--coordinator: expected process 0 at {host}:{port}, and all other processes, within "
+        f"{timeout:g} seconds, got {reason}; check the address and the firewall, {ADVICE}"
+    )
+
+
+def _server(port: int) -> socket.socket:
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -1,0 +1,131 @@
+"""``jax-rnn train --resume RUN``: which run is meant, and which options hold."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from jax_rnn import cli
+from jax_rnn.commands import train_on_data as command
+from jax_rnn.commands.resuming import read_begun, spell_out
+from jax_rnn.lessons import load_task
+from jax_rnn.lessons.recipe import Recipe
+from jax_rnn.train import RunError
+
+RECIPE = Recipe(hidden_size=8, steps=20)
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = tmp_path / "a [run]"
+    folder.mkdir()
+    config = {
+        "lesson": "char_lm",
+        "recipe": asdict(RECIPE),
+        "init": "flax",
+        "made": {"text": "book.txt", "options": {"mesh": "data=2", "tensorboard": True}},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The options that the command line would train with."""
+    found = []
+    monkeypatch.setattr(command, "_train", lambda task, options: found.append((task, options)))
+    return found
+
+
+def test_a_run_may_be_named_by_resume():
+    expected = ["--out=runs/x", "--resume", "--steps", "9"]
+    assert spell_out(["--resume", "runs/x", "--steps", "9"]) == expected
+    assert spell_out(["--resume=runs/x", "--steps", "9"]) == expected
+    assert spell_out(["--out", "x", "--resume"]) == ["--out", "x", "--resume"]
+    assert spell_out(["--steps", "9", "--resume"]) == ["--steps", "9", "--resume"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--out", ""], "got an empty one"),
+        (["--out="], "got an empty one"),
+        (["--resume="], "got an empty one"),
+        (["--out", "x", "--resume", "y"], "got two"),
+    ],
+)
+def test_other_words_are_refused(words, message):
+    with pytest.raises(ValueError, match=message):
+        spell_out(words)
+
+
+@pytest.mark.parametrize("form", [["--resume", "{}"], ["--out", "{}", "--resume"]])
+@pytest.mark.parametrize("lesson", [[], ["char_lm"]])
+def test_no_option_is_needed_again(form, lesson, run, asked):
+    cli.main(["train", *lesson, *(word.format(run) for word in form)])
+    ((task, options),) = asked
+    assert task.name == "char_lm" and options.recipe == RECIPE and options.out == run
+    assert (options.init, str(options.text), options.mesh) == ("flax", "book.txt", "data=2")
+    assert options.tensorboard and options.resume
+
+
+def test_an_option_may_still_be_given(run, asked):
+    cli.main(["train", "--resume", str(run), "--steps", "30", "--mesh", "data=1"])
+    ((_, options),) = asked
+    assert options.recipe.steps == 30 and options.mesh == "data=1"
+
+
+def test_a_preset_replaces_all(run, asked):
+    cli.main(["train", "--resume", str(run), "--preset", "quick"])
+    assert asked[0][1].recipe == load_task("char_lm").recipes["quick"]
+
+
+def test_a_new_run_has_the_options_of_its_lesson(tmp_path, asked):
+    cli.main(["train", "char_lm", "--resume", "--out", str(tmp_path / "new")])
+    assert asked[0][1].recipe == load_task("char_lm").recipe
+
+
+def test_another_lesson_is_named(run):
+    with pytest.raises(RunError, match=r"expected the lesson 'char_lm' of this run, got 'names'"):
+        read_begun(["--out", str(run), "--resume"], "names")
+
+
+@pytest.mark.parametrize("change", [{"recipe": {"steps": -1}}, {"recipe": {"x": 1}}, {"made": {}}])
+def test_a_damaged_run_is_refused(change, run):
+    config = json.loads((run / "config.json").read_text()) | change
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RunError, match="expected a run of a lesson"):
+        read_begun(["--out", str(run), "--resume"], None)
+
+
+@pytest.mark.parametrize("words", [["--resume"], ["--resume", "nothing-here"]])
+def test_no_run_ends_in_a_sentence(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["train", *words])
+    assert caught.value.code == 2
+    assert "expected the folder of a run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--steps", "0"], ["--accumulate", "0"], ["--out", ""]])
+def test_nothing_is_created_before_all_is_checked(option, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["train", "char_lm", *option])
+    assert caught.value.code == 2 and list(tmp_path.iterdir()) == []
+
+
+def test_a_batch_that_does_not_divide_over_the_mesh_creates_nothing(tmp_path, capsys):
+    words = ["--out", str(tmp_path / "run"), "--batch-size", "4", "--mesh", "data=3"]
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["train", "names", *words])
+    assert caught.value.code == 2 and list(tmp_path.iterdir()) == []
+    assert "multiple of the 3 devices" in capsys.readouterr().err
+
+
+def test_a_new_folder_never_is_an_old_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = command._new_folder("x")
+    first.mkdir(parents=True)
+    second = command._new_folder("x")
+    assert second != first and not second.exists()
