@@ -1,10 +1,12 @@
 """``nnx.Linear`` and ``nnx.Embed`` with torch.nn's words and initial values."""
 
+from typing import Any
+
 from flax import nnx
 
 from jax_rnn.arguments import check_count, check_rngs, parameter_dtype
 from jax_rnn.initializers import Init, resolve
-from jax_rnn.typing import DTypeLike
+from jax_rnn.typing import Array, DTypeLike
 
 __all__ = ["Embedding", "Linear"]
 
@@ -42,6 +44,15 @@ class Linear(nnx.Linear):
             param_dtype=parameter_dtype(dtype),
             rngs=rngs,
         )
+
+    def __call__(self, inputs: Array, out_sharding: Any = None) -> Array:
+        if isinstance(inputs, tuple) or isinstance(out_sharding, tuple | Array):
+            raise TypeError(
+                "Linear: expected one array, got the (output, h_n) of a recurrent layer; take the "
+                "first: output, _ = layer(x), or in nnx.Sequential put "
+                "lambda output, h_n: output between the two"
+            )
+        return super().__call__(inputs, out_sharding)
 
 
 class Embedding(nnx.Embed):

@@ -11,7 +11,7 @@ import numpy as np
 from flax import nnx
 
 from jax_rnn.arguments import check_count, check_rate
-from jax_rnn.cells.base import Cell
+from jax_rnn.cells.base import Cell, state_parts
 from jax_rnn.scans.choice import Scan, check_scan, chosen, run
 from jax_rnn.sequences import check_lengths, lengths_to_mask
 from jax_rnn.typing import Array, Float, Size, describe
@@ -213,8 +213,10 @@ class Recurrent(nnx.Module):
         if hx is None:
             return [carry() for carry in initialize]
         name, wanted = type(self).__name__, jax.eval_shape(initialize[0])
-        parts = (hx,) if len(wanted) == 1 else hx
-        if not isinstance(parts, tuple | list) or len(parts) != len(wanted):
+        parts = state_parts(hx, wanted._fields)
+        if parts is None and len(wanted) == 1:
+            parts = (hx,)
+        if parts is None:
             raise TypeError(
                 f"{name}: expected hx to be a tuple ({', '.join(wanted._fields)}), "
                 f"got {describe(hx)}"
@@ -245,11 +247,7 @@ def _check_stack(layers: list[tuple[Cell, ...]]) -> None:
     if not layers:
         raise ValueError("Recurrent: expected at least one cell, got none")
     for cell in (cell for layer in layers for cell in layer):
-        if not isinstance(cell, Cell):
-            raise TypeError(
-                f"Recurrent: expected cells, or pairs (forward, backward) of them, "
-                f"got {type(cell).__name__}"
-            )
+        _check_cell(cell)
     directions = sorted({len(layer) for layer in layers})
     if directions not in ([1], [2]):
         raise ValueError(
@@ -267,6 +265,46 @@ def _check_stack(layers: list[tuple[Cell, ...]]) -> None:
     cells = [cell for layer in layers for cell in layer]
     if len(cells) > 1:
         _check_same_carry(cells)
+
+
+def _check_cell(cell: Any) -> None:
+    """A cell that a scan can run: pure, over inputs with one axis of features."""
+    kind = type(cell).__name__
+    if isinstance(cell, type):
+        raise TypeError(
+            f"Recurrent: expected a cell, got the class {cell.__name__}; build one with "
+            f"{cell.__name__}(input_size, hidden_size, rngs=nnx.Rngs(0))"
+        )
+    if not isinstance(cell, Cell):
+        got = kind
+        if isinstance(cell, nnx.RNNCellBase):
+            got = f"nnx.{kind}; convert it with jax_rnn.from_flax(cell), or use nnx.RNN(cell)"
+        raise TypeError(
+            f"Recurrent: expected cells, or pairs (forward, backward) of them, got {got}"
+        )
+    if cell.num_feature_axes != 1:
+        raise ValueError(
+            f"Recurrent: expected a cell whose input has one axis of features, got {kind} with "
+            f"num_feature_axes {cell.num_feature_axes}; use nnx.RNN(cell)"
+        )
+    if jax.tree.leaves(nnx.state(cell, nnx.RngState)):
+        raise TypeError(
+            f"Recurrent: expected a cell without random state, got {kind}, which holds nnx.Rngs; "
+            "step must be pure: draw the noise before the loop and pass it as features of the "
+            "input, or use Recurrent(..., dropout=rate) between layers"
+        )
+    carry = jax.eval_shape(partial(cell.initialize_carry, (cell.input_size,)))
+    if not isinstance(carry, tuple) or not hasattr(carry, "_fields"):
+        raise TypeError(
+            f"Recurrent: expected initialize_carry of {kind} to return a NamedTuple of arrays, "
+            f"got {describe(carry)}; define one, class Carry(NamedTuple)"
+        )
+    for field, leaf in carry._asdict().items():
+        if jnp.issubdtype(getattr(leaf, "dtype", None), jax.dtypes.prng_key):
+            raise TypeError(
+                f"Recurrent: expected a carry of numbers, got a PRNG key as {field} in the carry "
+                f"of {kind}; draw the noise before the loop and pass it as features of the input"
+            )
 
 
 def _check_same_carry(cells: list[Cell]) -> None:

@@ -22,7 +22,15 @@ from jax_rnn.typing import (
     describe,
 )
 
-__all__ = ["AffineCell", "Cell", "GatedCell", "HiddenCarry", "unstack"]
+__all__ = [
+    "AffineCell",
+    "Cell",
+    "GatedCell",
+    "HiddenCarry",
+    "check_output",
+    "state_parts",
+    "unstack",
+]
 
 
 class HiddenCarry(NamedTuple):
@@ -81,10 +89,13 @@ class Cell(nnx.Module, Generic[CarryT]):
     def __call__(
         self, carry: CarryT, x: Float[Array, "*batch I"]
     ) -> tuple[CarryT, Float[Array, "*batch O"]]:
-        self._check_call(carry, x)
-        return self.step(carry, self.project(x))
+        carry = self._check_call(carry, x)
+        new_carry, y = self.step(carry, self.project(x))
+        check_output(self, y, x.shape[:-1])
+        return new_carry, y
 
-    def _check_call(self, carry: Any, x: Any) -> None:
+    def _check_call(self, carry: Any, x: Any) -> CarryT:
+        """The carry in the cell's own type, once it and the input are seen to fit."""
         name = type(self).__name__
         if not isinstance(x, Array | np.ndarray):
             raise TypeError(
@@ -101,12 +112,18 @@ class Cell(nnx.Module, Generic[CarryT]):
                 "with .astype"
             )
         wanted: Any = jax.eval_shape(lambda: self.initialize_carry(x.shape))
-        if jax.tree.structure(carry) != jax.tree.structure(wanted):
+        parts = state_parts(carry, wanted._fields)
+        if parts is None:
             raise TypeError(
                 f"{name}: expected a carry {type(wanted).__name__}({', '.join(wanted._fields)}), "
-                f"got {type(carry).__name__}; cell.initialize_carry(x.shape) makes one of zeros"
+                f"got {describe(carry)}; cell.initialize_carry(x.shape) makes one of zeros"
             )
-        for field, value, leaf in zip(wanted._fields, cast(Any, carry), wanted, strict=True):
+        for field, value, leaf in zip(wanted._fields, parts, wanted, strict=True):
+            if not isinstance(value, Array | np.ndarray):
+                raise TypeError(
+                    f"{name}: expected {field} of the carry to be an array of shape {leaf.shape}, "
+                    f"got {describe(value)}; cell.initialize_carry(x.shape) makes a carry of zeros"
+                )
             if jnp.shape(value) != leaf.shape:
                 raise ValueError(
                     f"{name}: expected {field} of the carry to have shape {leaf.shape}, "
@@ -117,6 +134,7 @@ class Cell(nnx.Module, Generic[CarryT]):
                     f"{name}: expected {field} of the carry to have dtype {leaf.dtype}, "
                     f"got {jnp.result_type(value)}; cast it with .astype"
                 )
+        return type(wanted)(*parts)
 
 
 class AffineCell(Cell[CarryT]):
@@ -246,6 +264,39 @@ class GatedCell(AffineCell[CarryT]):
 def unstack(x: Float[Array, "*batch G H"]) -> tuple[Float[Array, "*batch H"], ...]:
     """The gates of ``x``, one array each."""
     return jnp.unstack(x, axis=-2)
+
+
+def state_parts(value: Any, fields: tuple[str, ...]) -> tuple[Any, ...] | None:
+    """The arrays of a state, one for each field; None if it is not a state of these fields.
+
+    A state is a tuple or list in the order of the fields, or a NamedTuple with these names; one of
+    a single field may also be the array itself. An ``nnx.Variable`` stands for its array.
+    """
+
+    def array(part: Any) -> Any:
+        return part[...] if isinstance(part, nnx.Variable) else part
+
+    several = isinstance(value, tuple | list)
+    if several and len(fields) == 1 and len(value) == 1:
+        several = isinstance(value[0], Array | np.ndarray | nnx.Variable)
+    parts = tuple(map(array, value)) if several else (array(value),)
+    fits = len(parts) == len(fields) and getattr(value, "_fields", fields) == fields
+    return parts if fits else None
+
+
+def check_output(cell: Cell, y: Any, batch: tuple[Size, ...]) -> None:
+    """Refuses a step whose ``y`` has another shape than ``(*batch, output_size)``.
+
+    Shapes alone are compared, so nothing is left of it in a compiled program.
+    """
+    shape = (*batch, cell.output_size)
+    if getattr(y, "shape", None) != shape:
+        method = "update" if getattr(type(cell), "step", None) is GatedCell.step else "step"
+        raise ValueError(
+            f"{type(cell).__name__}: expected {method} to return (carry, y) with y of shape "
+            f"{shape}, (*batch, output_size), got {describe(y)}; override output_size if y has "
+            "other features"
+        )
 
 
 def affine(

@@ -16,7 +16,7 @@ from flax import nnx
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from jax_rnn.cells.base import AffineCell, Cell, GatedCell
+from jax_rnn.cells.base import AffineCell, Cell, GatedCell, check_output
 from jax_rnn.scans.masking import clean, only
 from jax_rnn.typing import Array, Bool, CarryT, Float, Size, accumulator, is_symbolic
 
@@ -222,6 +222,7 @@ def _tangent(
 def _update(cell: GatedCell, x: Any, h: Any, carry: Any) -> Any:
     h = tuple(jnp.zeros_like(a) if b is None else b for a, b in zip(x, h, strict=True))
     new, y = cell.update(jnp.stack(x, axis=-2), jnp.stack(h, axis=-2), carry)
+    check_output(cell, y, x[0].shape[:-1])
     return new, y.astype(cell.dtype)
 
 

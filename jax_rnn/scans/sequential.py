@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jax_rnn.cells.base import Cell
+from jax_rnn.cells.base import Cell, check_output
 from jax_rnn.scans.masking import clean, only
 from jax_rnn.scans.precision import summed_wide
 from jax_rnn.typing import Array, Bool, CarryT, Float
@@ -40,12 +40,13 @@ def sequential(
     Returns:
         The last carry, and the outputs of all steps.
     """
-    own = summed_wide(cell)
+    own, batch = summed_wide(cell), xs.shape[1:-1]
 
     def body(carry, inputs):
         x, live = inputs
         cell = own()
         new, y = cell.step(carry, x if project_first else cell.project(x))
+        check_output(cell, y, batch)
         return only(live, (new, y), (carry, jnp.zeros_like(y)))
 
     xs = clean(xs, mask)

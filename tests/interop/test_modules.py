@@ -162,7 +162,7 @@ def test_a_dtype_that_numpy_does_not_have_is_refused(tmp_path):
 
 
 def test_a_file_for_a_folder_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"expected a folder .*none, got none; make it"):
+    with pytest.raises(FileNotFoundError, match=r"expected the folder .*none to exist; create it"):
         save_safetensors(LSTM(2, 3, rngs=nnx.Rngs(0)), tmp_path / "none" / "weights.safetensors")
 
 
@@ -224,7 +224,7 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatc
     def fail(*arguments, **options):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("jax_rnn.interop.files.save_file", fail)
+    monkeypatch.setattr("jax_rnn.interop.files.save", fail)
     with pytest.raises(OSError, match="no space"):
         save_safetensors(LSTM(2, 3, rngs=nnx.Rngs(1)), path)
     assert path.read_bytes() == old

@@ -579,7 +579,7 @@ STACKS = {
         ("Recurrent: expected cells, or pairs (forward, backward)", "got Linear"),
     ),
     "a class for a cell": Refusal(
-        lambda built: Recurrent(GRUCell), TypeError, ("Recurrent: expected cells", "got ")
+        lambda built: Recurrent(GRUCell), TypeError, ("Recurrent: expected a cell", "got the class")
     ),
     "a list of cells": Refusal(
         lambda built: Recurrent([built.cell.gru, built.cell.upper]),
@@ -679,7 +679,7 @@ CELLS = {
     "a cell's carry of another kind": Refusal(
         lambda built: built.cell.lstm(HiddenCarry(zeros(B, H)), zeros(B, I)),
         TypeError,
-        ("LSTMCell: expected", "LSTMCarry", "got HiddenCarry"),
+        ("LSTMCell: expected", "LSTMCarry", "got a HiddenCarry"),
     ),
 }
 
