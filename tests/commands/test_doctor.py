@@ -1,6 +1,11 @@
 """What the doctor says of machines that are not this one."""
 
-from jax_rnn import doctor
+import jax
+import pytest
+
+from jax_rnn import devices, doctor, extras
+from jax_rnn.devices import DeviceError, choose
+from jax_rnn.extras import how_to_install
 
 
 def examined(monkeypatch, *, kinds, missing=(), gpu_driver=False):
@@ -18,8 +23,8 @@ def examined(monkeypatch, *, kinds, missing=(), gpu_driver=False):
 def test_an_accelerator_that_is_not_there_is_named_with_what_it_takes(monkeypatch):
     lines = examined(monkeypatch, kinds=["cpu"])
     assert "cpu 1 x a device" in lines
-    assert 'gpu none; where there is one: pip install "jax[cuda13]"' in lines
-    assert 'tpu none; where there is one: pip install "jax[tpu]"' in lines
+    assert 'gpu none; on a machine that has one: pip install "jax[cuda13]"' in lines
+    assert 'tpu none; on a machine that has one: pip install "jax[tpu]"' in lines
     assert lines[-1] == "nothing"
 
 
@@ -29,9 +34,50 @@ def test_an_accelerator_that_is_there_needs_nothing(monkeypatch):
     assert not [line for line in lines if "cuda13" in line]
 
 
-def test_what_is_missing_is_told_with_its_use_and_its_remedy(monkeypatch):
-    lines = examined(monkeypatch, kinds=["cpu"], missing=["torch"], gpu_driver=True)
+def test_what_is_missing_is_listed_with_its_use_and_its_remedy(monkeypatch):
+    lines = examined(monkeypatch, kinds=["cpu"], missing=["torch", "tensorboardX"], gpu_driver=True)
     assert lines[lines.index("[bold]missing[/]") + 1 :] == [
-        'torch, for `jax-rnn compare` and `sweep --framework torch`: pip install "jax-rnn[torch]"',
+        f"torch, for `jax-rnn compare` and `sweep --framework torch`: {how_to_install('torch')}",
+        f"tensorboardX, for --tensorboard: {how_to_install('tensorboard')}",
         'JAX for the NVIDIA GPU of this machine: pip install "jax[cuda13]"',
     ]
+
+
+@pytest.mark.parametrize(
+    ("platform", "reason", "expected"),
+    [
+        ("cuda", "", "no plugin of JAX for it is installed.*unset JAX_PLATFORMS.*cuda13"),
+        ("tpu", "INTERNAL: no libtpu.so", r"no libtpu\.so; unset JAX_PLATFORMS.*jax\[tpu\]"),
+        ("nonsense", "Backend 'nonsense' is not known", "is not known; unset JAX_PLATFORMS"),
+    ],
+)
+def test_a_backend_that_does_not_start_is_explained_and_the_rest_examined(
+    platform, reason, expected, monkeypatch
+):
+    monkeypatch.setenv("JAX_PLATFORMS", platform)
+
+    def start():
+        if jax.config.jax_platforms == "cpu":
+            raise RuntimeError(
+                f"Unable to initialize backend {platform!r}: {reason}" if reason else ""
+            )
+
+    monkeypatch.setattr(devices.jax, "devices", lambda kind=None: start() or [])
+    with pytest.raises(DeviceError, match=f"JAX_PLATFORMS={platform}: .*{expected}"):
+        choose()
+    before = jax.config.jax_platforms
+    monkeypatch.setattr(doctor, "environment", lambda: dict.fromkeys(FACTS, "-"))
+    try:
+        lines = examined(monkeypatch, kinds=["cpu"])
+    finally:
+        jax.config.update("jax_platforms", before)
+    assert "without JAX_PLATFORMS JAX finds:" in lines
+    assert "cpu 1 x a device" in lines
+
+
+FACTS = (*doctor.PACKAGES, "python", "system", "processor", "matmul precision")
+
+
+def test_an_installed_package_names_its_extras(monkeypatch, tmp_path):
+    monkeypatch.setattr(extras, "ROOT", tmp_path)
+    assert how_to_install("plot") == 'pip install "jax-rnn[plot]"'

@@ -17,7 +17,7 @@ pytest.importorskip("jinja2")
 
 from jax_rnn.compare import plots
 from jax_rnn.compare.comparison import Comparison
-from jax_rnn.compare.console import EpochTable, print_comparison
+from jax_rnn.compare.console import LABEL, EpochTable, print_comparison, print_overview
 from jax_rnn.compare.parity import EpochPair
 from jax_rnn.compare.plots import (
     comparison_figure,
@@ -28,6 +28,7 @@ from jax_rnn.compare.plots import (
 )
 from jax_rnn.compare.report import headline, render_html, write_html
 from jax_rnn.compare.sweep import Sweep
+from jax_rnn.extras import how_to_install
 from jax_rnn.testing import Rung
 
 OURS = [1.75, 1.25, 0.875, 0.5]
@@ -358,13 +359,18 @@ def test_the_ladder_shows_every_rung_and_what_was_seen_where_it_fails():
         Rung("final carry", False, 0.5, 1e-5, "h parts first at (0, 2): 0.5 <b>"),
     ]
     page = Page(render_html([trained(rungs=rungs)]))
-    assert page.row("parameter names") == ["yes", "–", "4 names"]
-    assert page.row("forward") == ["yes", "1.2e-07", "1 compared"]
-    assert page.row("final carry") == ["no", "5.0e-01", "h parts first at (0, 2): 0.5 <b>"]
+    assert page.row("parameter names") == ["yes", "–", "–", "4 names"]
+    assert page.row("forward") == ["yes", "1.2e-07", "1.0e-05", "1 compared"]
+    assert page.row("final carry") == [
+        "no",
+        "5.0e-01",
+        "1.0e-05",
+        "h parts first at (0, 2): 0.5 <b>",
+    ]
     console = Console(file=StringIO(), width=200)
     print_comparison(console, trained(rungs=rungs))
     told = console.file.getvalue()
-    assert "ladder of parity, fails at final carry: h parts first at (0, 2): 0.5 <b>\n" in told
+    assert "ladder of parity     fails at final carry: h parts first at (0, 2): 0.5 <b>\n" in told
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -377,6 +383,34 @@ def test_the_table_of_epochs_ends_its_last_line(terminal):
     *_, last, follows, _ = console.file.getvalue().split("\n")
     assert "ihello" in last
     assert follows.endswith("what follows")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_tables_keep_their_numbers_and_shorten_the_strings(width):
+    console = Console(file=StringIO(), width=width)
+    with EpochTable(console, epochs=1, target="x" * 180) as table:
+        table(EpochPair(1, (1.5, 1.25), ("x" * 180, "y" * 180)))
+    print_overview(console, [replace(trained(), lesson="long_sentence_windows"), untrained()])
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    header, row, *overview = lines
+    assert header.split()[:6] == ["epoch", "loss", "JAX", "loss", "PyTorch", "difference"]
+    assert row.split()[:4] == ["1", "1.500000", "1.250000", "2.5e-01"]
+    assert row.count("…") == 2
+    words = ["seed", "loss", "gradients", "weights", "outputs", "equal", "strings"]
+    assert any(line.split()[1:] == words for line in overview)
+
+
+def test_lines_below_the_tables_are_broken_between_words():
+    console = Console(file=StringIO(), width=80)
+    rungs = [Rung(f"rung number {k}", True, 0.0, 1e-5, "") for k in range(9)]
+    print_comparison(console, trained(rungs=rungs))
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    start = next(k for k, line in enumerate(lines) if line.startswith("ladder of parity"))
+    text = " ".join(line.strip() for line in lines[start:])
+    assert text.endswith(", ".join(f"rung number {k}" for k in range(9)))
+    assert all(line.startswith(" " * LABEL) for line in lines[start + 1 :])
 
 
 def test_environments_that_differ_stand_each_with_its_comparison():
@@ -398,8 +432,8 @@ def test_what_is_missing_is_named(monkeypatch):
         monkeypatch.setitem(sys.modules, module, None)
     reload(plots)
     for draw in (lambda: comparison_figure([trained()]), lambda: sweep_figure([sweep("jax")])):
-        with pytest.raises(ImportError, match=r'pip install "jax-rnn\[plot\]"'):
+        with pytest.raises(ImportError, match=re.escape(how_to_install("plot"))):
             draw()
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(ImportError, match=r'jinja2: pip install "jax-rnn\[plot\]"'):
+    with pytest.raises(ImportError, match=r"jinja2.*pip install"):
         render_html([untrained()])

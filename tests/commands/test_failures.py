@@ -1,0 +1,80 @@
+"""Expected errors are one message and an exit code; a mistyped command gets a suggestion."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from jax_rnn.cli import COMMANDS, main
+from jax_rnn.commands.failures import explain, was_interrupted
+from jax_rnn.devices import DeviceError
+from jax_rnn.lessons import UnknownLessonError
+from jax_rnn.train import History, NonFiniteLossError
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UnknownLessonError("which?"), 2),
+        (ValueError("expected this, got that"), 2),
+        (UnicodeDecodeError("utf-8", b"x", 0, 1, "not UTF-8"), 2),
+        (OverflowError("too large"), 2),
+        (DeviceError("no device"), 1),
+        (NonFiniteLossError(3, float("nan"), History(np.zeros(0), {}, 0.0, 0.0), "kept"), 1),
+        (ModuleNotFoundError("no torch"), 1),
+        (PermissionError(13, "Permission denied", "x"), 1),
+        (MemoryError(), 1),
+    ],
+)
+def test_expected_errors_have_a_message_and_a_code(error, code):
+    message, found = explain(error)
+    assert found == code
+    assert message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), TypeError("x"), AssertionError("x")])
+def test_any_other_error_is_a_fault_of_the_library(error):
+    assert explain(error) is None
+
+
+def test_an_interrupt_is_seen_behind_the_error_that_it_caused():
+    try:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise ImportError("half imported") from None
+    except ImportError as error:
+        assert was_interrupted(error)
+    assert not was_interrupted(ImportError("absent"))
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("trian", "train"), ("comprae", "compare")])
+def test_a_mistyped_command_gets_a_suggestion(typed, meant, capsys):
+    with pytest.raises(SystemExit) as left:
+        main([typed, "ihello"])
+    assert left.value.code == 2
+    told = capsys.readouterr().err
+    assert f"did you mean {meant!r}?" in told
+    assert all(name in told for name in COMMANDS)
+
+
+INTERRUPTED = """
+import sys
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == "tyro":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupts())
+sys.argv = ["jax-rnn", "lessons"]
+from jax_rnn.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_while_modules_are_imported_leaves_no_traceback():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
