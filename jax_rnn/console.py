@@ -28,5 +28,5 @@ def printable(text: object, most: int | None = MOST) -> str:
 
 
 def say(console: Console, text: object) -> None:
-    """Print a message as it stands: no markup, no highlighting, no line breaks of rich's own."""
+    """Print a message literally: no markup, no highlighting, no line breaks added by rich."""
     console.print(printable(text), markup=False, highlight=False, emoji=False, soft_wrap=True)

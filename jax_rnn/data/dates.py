@@ -78,7 +78,7 @@ class DateRows:
     """Dates as people write them and as ISO 8601.
 
     Attributes:
-        sources: (N, S) int32, padded with 0; symbol i has the id i + 1. S is the longest there is.
+        sources: (N, S) int32, padded with 0; symbol i has the id i + 1. S is the longest of all.
         source_lengths: (N,) int32.
         targets: (N, 11) int32: 10 symbols, of which symbol i has the id i + 2, and ``END``. Id
             ``START`` is in no target; a decoder is given it before its first symbol.
@@ -107,7 +107,7 @@ class Dates:
 
 
 def number(*parts: object) -> int:
-    """A number that follows from ``parts`` and looks random, the same everywhere."""
+    """A pseudo-random number computed from ``parts``, the same on every machine."""
     digest = hashlib.sha256(repr(parts).encode()).digest()
     return int.from_bytes(digest[:8], "big")
 

@@ -1,4 +1,4 @@
-"""Where data files come from: a folder of the user's, a cache, a download that is checked."""
+"""Data files: from a folder of the user, from the cache, or downloaded and verified."""
 
 import hashlib
 import os
@@ -45,7 +45,7 @@ URLS = {
 
 
 class Bar:
-    """Progress of one download, as pooch tells it: ``total``, ``update``, ``reset``, ``close``."""
+    """Progress of one download, in the form that pooch expects."""
 
     def __init__(self, name: str):
         from rich.console import Console
@@ -90,7 +90,7 @@ def fetch(name: str) -> Path:
 
     Raises:
         ValueError: an unknown name; a file with another checksum.
-        FileNotFoundError: ``JAX_RNN_DATA`` is set, and no such file is there.
+        FileNotFoundError: ``JAX_RNN_DATA`` is set, and the file is missing.
         ConnectionError: the file has to be downloaded and cannot.
         OSError: it cannot be written into the cache.
     """

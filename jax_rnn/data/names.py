@@ -67,9 +67,9 @@ def is_held_out(name: str) -> bool:
 def read_names() -> Names:
     """The data set of lecture programs 13_1, 13_2 and 13_4.
 
-    White space around a name is removed and its Unicode composed (NFC); apart from that it stays as
-    it is. A name that stands under several languages, or twice under one, keeps all its rows, and
-    they are all in one part: the split is by name, not by row.
+    White space around a name is removed and its Unicode composed (NFC); otherwise it is
+    unchanged. A name of several languages, or twice in one, keeps all its rows, and they are all in
+    one part: the split is by name, not by row.
 
     Raises:
         FileNotFoundError, ValueError, ConnectionError, OSError: see ``jax_rnn.data.fetch``.

@@ -168,7 +168,7 @@ def read_text(path: str | Path, held_out: float = 0.1) -> Text:
         held_out: share of the text, from its end, that is not trained on.
 
     Raises:
-        FileNotFoundError, IsADirectoryError: there is no such file.
+        FileNotFoundError, IsADirectoryError: no such file.
         ValueError: an empty file; one too short to be split; bytes that are not UTF-8; ``held_out``
             not between 0 and 1.
     """
@@ -225,7 +225,7 @@ class TextBatches:
         window: T.
 
     A batch is ``{"inputs": (B, T) int32, "labels": (B, T) int32, "fresh": (B,) bool}``, or as many
-    rows as were asked for; no other row is read. ``fresh`` says that the streams begin: a state
+    rows as were requested; no other row is read. ``fresh`` says that the streams begin: a state
     carried so far belongs to other text and is to be zeroed.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How a lesson on real data is trained: hyperparameters, all of which a run folder records."""
+"""Hyperparameters of a lesson on real data; a run folder records all of them."""
 
 import math
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class Recipe:
         steps: optimizer steps.
         learning_rate: of Adam, at its peak; above 0.
         warmup: steps over which the learning rate rises from 0 to its peak; at most ``steps``.
-        schedule: what it does afterwards: stays, or falls to 0 along a line or half a cosine.
+        schedule: learning rate after warm-up: constant, or falling to 0 linearly or as a cosine.
         weight_decay: of AdamW, at least 0.
         clip: largest global norm of a gradient, above 0; None does not clip.
         accumulate: batches whose mean gradient makes one optimizer step.

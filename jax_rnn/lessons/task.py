@@ -1,4 +1,4 @@
-"""A lesson on real data: read it, build a model, train it in batches, look at held-out data."""
+"""A lesson on real data: read it, build a model, train it in batches, evaluate held-out data."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -22,10 +22,10 @@ class Sampling:
     """How to draw from a model's predictions.
 
     Attributes:
-        temperature: logits are divided by it; 0 always takes the likeliest symbol.
-        top_k: draw among so many of the likeliest; None among all.
-        length: symbols at most.
-        seed: of the drawing.
+        temperature: number that logits are divided by; 0 always takes the likeliest symbol.
+        top_k: number of the likeliest symbols to draw from; None draws from all.
+        length: largest number of symbols.
+        seed: int, seed of the drawing.
     """
 
     temperature: float = 1.0
@@ -37,17 +37,17 @@ class Sampling:
 class Task(ABC, Generic[DataT]):
     """One program of the lecture that learns from a data set.
 
-    A subclass states the class attributes and implements the methods; one instance of it, called
-    ``lesson``, stands at the end of its file. ``reference_torch`` has the same file in PyTorch.
+    A subclass sets the class attributes and implements the methods; one instance of it, called
+    ``lesson``, is at the end of its file. ``reference_torch`` has the same file in PyTorch.
 
     Attributes:
-        name: of the file, here and in ``reference_torch``.
-        slide: where the lecture shows it.
-        teaches: in one sentence.
-        recipe: the hyperparameters that a plain run has.
+        name: name of the file, here and in ``reference_torch``.
+        slide: number of the slide in the lecture.
+        teaches: one sentence on what the lesson shows.
+        recipe: default hyperparameters.
         recipes: other sets of hyperparameters, by name.
         model: class of the model; built as ``model(**options, init=init, rngs=rngs)``.
-        takes_text: whether the user may bring a text of his own.
+        takes_text: whether the user may train it on a text of their own.
     """
 
     name: ClassVar[str]
@@ -62,8 +62,8 @@ class Task(ABC, Generic[DataT]):
     def read(self, recipe: Recipe, text: Path | None = None) -> DataT:
         """The data, split into a part to train on and a part held out.
 
-        The same for every seed. It has an attribute ``vocabulary``: a dict that JSON can hold, all
-        that a trained model needs to know of the data.
+        The same for every seed. Its attribute ``vocabulary`` is a dict that JSON can hold, with
+        everything that a trained model needs to know of the data.
         """
 
     @abstractmethod
@@ -80,25 +80,28 @@ class Task(ABC, Generic[DataT]):
         ``(loss, metrics, carry)``; ``rngs=`` is given where the recipe has dropout."""
 
     def carry(self, model: Any, batch_size: int) -> Any:
-        """State that goes from each batch to the next; None where every batch starts anew."""
+        """State that goes from each batch to the next; None if every batch starts from zeros."""
         return None
 
     @abstractmethod
     def evaluate(self, model: Any, data: DataT) -> dict[str, float]:
-        """Figures on the held-out data; ``"loss"`` is among them, the less the better."""
+        """Figures on the held-out data, a dict of floats with ``"loss"``; smaller is better."""
 
     def respond(
         self, model: Any, vocabulary: Mapping[str, Any], prompt: str, sampling: Sampling
     ) -> Iterator[str]:
-        """What the model makes of a prompt, piece by piece.
+        """The answer of the model to a prompt, piece by piece.
 
         Raises:
-            ValueError: a symbol in the prompt that the model has never seen.
+            ValueError: a symbol in the prompt that is not in the vocabulary.
         """
-        raise ValueError(f"{self.name} has nothing to say to a prompt")
+        raise ValueError(
+            f"{self.name}: expected a lesson whose model answers a prompt, got one without; use "
+            "`jax-rnn eval`"
+        )
 
     def report(self, model: Any, data: DataT, folder: Path) -> Iterator[str]:
-        """Lines that sum up a trained model; may write pictures and tables into ``folder``."""
+        """Lines that summarize a trained model; may write plots and tables into ``folder``."""
         yield from ()
 
     def build(

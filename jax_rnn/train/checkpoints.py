@@ -44,8 +44,8 @@ class Checkpoints:
     """The checkpoints of one run; the latest ``keep`` and the best stay.
 
     Args:
-        folder: where they are; made when the first is saved. Its parent has to exist.
-        keep: how many of the latest stay. Two: if the last turns out damaged, there is another.
+        folder: path of the checkpoints, created with the first. Its parent has to exist.
+        keep: how many of the latest to keep. Default 2: if the last is damaged, one remains.
         say: called with a sentence where a damaged one is skipped.
     """
 
@@ -176,12 +176,12 @@ class Checkpoints:
         """
         wanted = {f"{part}/{name}": leaf for name, leaf in _flat(like).items()}
         with self._reading(step, alone=True) as (path, checkpointer):
-            there = _arrays(checkpointer, path)
-            self._check_fit(step, wanted, _part(there, part))
+            saved = _arrays(checkpointer, path)
+            self._check_fit(step, wanted, _part(saved, part))
             device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
             target = {
                 name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device)
-                for name, leaf in there.items()
+                for name, leaf in saved.items()
             }
             arrays = checkpointer.restore(path, target)
         return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in wanted])
@@ -216,16 +216,16 @@ class Checkpoints:
         refuse_link(self.folder)
         self.folder.mkdir(exist_ok=True)
         self._remove_leavings()
-        there = shutil.disk_usage(self.folder).free
-        if there < size + OVERHEAD:
+        free = shutil.disk_usage(self.folder).free
+        if free < size + OVERHEAD:
             raise OSError(
                 errno.ENOSPC,
                 f"no space left on device, {(size + OVERHEAD) / 1e6:.1f} MB are needed and "
-                f"{there / 1e6:.1f} MB are there",
+                f"{free / 1e6:.1f} MB are free",
             )
 
     def _remove_leavings(self) -> None:
-        """Again while something is there: what failed may have threads that still write."""
+        """Repeat while files remain: what failed may have threads that still write."""
         for pause in (0, 0.01, 0.1, 0.5):
             time.sleep(pause)
             leavings = [*self.folder.glob(f"{PARTIAL}*"), *self.folder.glob(f"{REMOVED}*")]
@@ -248,11 +248,11 @@ class Checkpoints:
         self._damage[step] = None
         self._prune()
 
-    def _check_fit(self, step: int, wanted: dict[str, Any], there: dict[str, Any]) -> None:
-        faults = [f"missing: {name}" for name in wanted if name not in there]
-        faults += [f"unexpected: {name}" for name in there if name not in wanted]
-        for name in wanted.keys() & there.keys():
-            a, b = wanted[name], there[name]
+    def _check_fit(self, step: int, wanted: dict[str, Any], saved: dict[str, Any]) -> None:
+        faults = [f"missing: {name}" for name in wanted if name not in saved]
+        faults += [f"unexpected: {name}" for name in saved if name not in wanted]
+        for name in wanted.keys() & saved.keys():
+            a, b = wanted[name], saved[name]
             if tuple(a.shape) != tuple(b.shape) or a.dtype != b.dtype:
                 faults.append(
                     f"{name}: expected {a.dtype} {tuple(a.shape)}, got {b.dtype} {tuple(b.shape)}"

@@ -31,7 +31,7 @@ def join(
     process: int | None,
     timeout: int | float = 60,
 ) -> None:
-    """Become one of several processes; call it before JAX looks for devices.
+    """Become one of several processes; call it before JAX initializes its devices.
 
     Args:
         coordinator: address host:port of process 0; None lets JAX find the cluster (TPU, Slurm).

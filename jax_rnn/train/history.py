@@ -31,7 +31,7 @@ class NonFiniteLossError(FloatingPointError):
 
     def __init__(self, step: int, loss: float, history: History, kept: str):
         super().__init__(
-            f"the loss at step {step} is {loss}: training stopped there and {kept}. "
+            f"the loss at step {step} is {loss}: training stopped and {kept}. "
             "A smaller learning rate or gradient clipping (optax.clip_by_global_norm) usually "
             "helps; check the inputs for NaN too."
         )
@@ -53,7 +53,7 @@ class DivergedError(FloatingPointError):
 
 
 class InterruptedRunError(KeyboardInterrupt):
-    """The run was asked to stop (Ctrl-C, SIGTERM); it saved and stopped. ``step`` is where."""
+    """The run was asked to stop (Ctrl-C, SIGTERM) and saved; ``step`` is its last step."""
 
     def __init__(self, step: int, folder: object, go_on: str):
         super().__init__(

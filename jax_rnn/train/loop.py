@@ -144,7 +144,7 @@ def fit(
     if not callable(loss):
         raise TypeError(f"loss: expected a function, got {type(loss).__name__}")
     if evaluate is None and patience is not None:
-        raise ValueError("patience: expected evaluate=, whose figures it goes by, got none")
+        raise ValueError("patience: expected evaluate=, which returns the figures, got none")
     evaluations = Evaluations(patience, monitor, mode)
     batches = as_batches(data)
     streaming = not isinstance(batches, Repeated)
@@ -172,9 +172,11 @@ def fit(
     size = steps_per_call or choose_steps_per_call(
         training.state.params, batches, steps, streaming, evaluate_every
     )
-    looks = evaluate_every or steps
-    saves = steps if run is None else checkpoint_every or looks
-    calls = [] if evaluations.exhausted else list(spans(start, steps, (size, looks, saves)))
+    evaluates_at = evaluate_every or steps
+    saves_at = steps if run is None else checkpoint_every or evaluates_at
+    calls = (
+        [] if evaluations.exhausted else list(spans(start, steps, (size, evaluates_at, saves_at)))
+    )
     source = _arrays(batches, layout, calls, accumulate)
 
     parts: list[Report] = []
@@ -226,7 +228,7 @@ def fit(
                 "tokens_per_second": round(speed, 1),
                 "seconds": round(before + perf_counter() - began, 3),
             }
-            if evaluate is not None and (done % looks == 0 or done == steps):
+            if evaluate is not None and (done % evaluates_at == 0 or done == steps):
                 try:
                     figures = evaluate(training.rebuild(layout.local(state.params)))
                     figures = from_main({name: float(value) for name, value in figures.items()})
@@ -239,17 +241,17 @@ def fit(
                         raise DivergedError(done, error) from error
                     raise
             finished = done == steps or evaluations.exhausted
-            asked = run is not None and any_process(interrupt.requested)
+            stopping = run is not None and any_process(interrupt.requested)
             if run is not None:
                 run.record(record)
-                if finished or asked or done % saves == 0:
+                if finished or stopping or done % saves_at == 0:
                     save(done, record)
             with bar.hidden():
                 on_record(record)
             bar(len(span), f"loss {record['loss']:.4g}, {speed:,.0f} tokens/s")
             if finished:
                 break
-            if run is not None and asked:
+            if run is not None and stopping:
                 raise InterruptedRunError(done, run.folder, run.go_on)
     nnx.update(model, layout.local(state.params))
     if run is not None:
@@ -260,7 +262,7 @@ def fit(
 def _restore(
     run: Run, state: TrainState, evaluations: Evaluations, batches: Batches, accumulate: int
 ) -> tuple[int, float, TrainState]:
-    """Where the run goes on, how many seconds it took until there, and from which state."""
+    """The step at which the run goes on, the seconds it took before, and its state."""
     start, notes = main_does(run.resume_at)
     seconds = 0.0
     if start:
@@ -273,11 +275,11 @@ def _restore(
                 f"{run.folder}: expected the checkpoint of step {start} to hold the state of a "
                 f"training, got another ({type(error).__name__}: {error}); begin in a new folder"
             ) from error
-        asked = [evaluations.monitor, evaluations.mode]
-        if monitored != asked:
+        wanted = [evaluations.monitor, evaluations.mode]
+        if monitored != wanted:
             raise ValueError(
                 f"monitor: expected {monitored[0]!r} and mode {monitored[1]!r} as in the run, got "
-                f"{asked[0]!r} and {asked[1]!r}"
+                f"{wanted[0]!r} and {wanted[1]!r}"
             )
         if expected is not None:
             _check_batches(batches, start * accumulate, expected)

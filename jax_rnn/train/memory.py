@@ -1,4 +1,4 @@
-"""How much memory a training needs at least, and how much there is."""
+"""How much memory a training needs at least, and how much is available."""
 
 import os
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def available_memory(device: Any = None) -> int | None:
 
 
 def check_memory(build: Callable[[], nnx.Module], device: Any = None) -> None:
-    """Refuse a model whose training needs more memory than there is, before it is built.
+    """Refuse a model whose training needs more memory than is available, before it is built.
 
     Args:
         build: makes the model; only its shapes are computed.
@@ -48,7 +48,7 @@ def check_memory(build: Callable[[], nnx.Module], device: Any = None) -> None:
     Raises:
         ValueError: names the number of parameters, and both amounts of memory.
     """
-    there = available_memory(device)
+    available = available_memory(device)
     try:
         params = nnx.eval_shape(lambda: nnx.state(build(), nnx.Param))
         sizes = [(leaf.size, leaf.size * leaf.dtype.itemsize) for leaf in jax.tree.leaves(params)]
@@ -57,9 +57,9 @@ def check_memory(build: Callable[[], nnx.Module], device: Any = None) -> None:
             f"model: expected sizes that an array can have, got larger ones ({error})"
         ) from error
     count, needed = sum(size for size, _ in sizes), COPIES * sum(size for _, size in sizes)
-    if there is not None and needed > there:
+    if available is not None and needed > available:
         raise ValueError(
-            f"model: expected to fit into {there / 1e9:,.1f} GB of memory, got {count:,} "
+            f"model: expected to fit into {available / 1e9:,.1f} GB of memory, got {count:,} "
             f"parameters, which need at least {needed / 1e9:,.1f} GB with their gradients and the "
             "moments of the optimizer; choose a smaller hidden_size, embedding_size or num_layers"
         )

@@ -1,4 +1,4 @@
-"""Where arrays live while training: one device, or a mesh of devices and hosts; who does what."""
+"""Placement of arrays while training: one device, or a mesh of devices and processes."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -37,22 +37,22 @@ ResultT = TypeVar("ResultT")
 
 
 class LostProcessError(OSError):
-    """The processes cannot go on together: most often, one of them has ended."""
+    """The processes cannot go on together: usually one of them has ended."""
 
 
 class MainProcessError(OSError):
-    """What the main process alone did went wrong there; the message is its own."""
+    """Work of the main process failed; the message is its own."""
 
 
 def make_mesh(text: str | None, kind: str | None = None) -> Mesh | None:
     """``"data=8"`` -> a mesh of 8 devices over which every batch is spread; None for no mesh.
 
     Args:
-        text: the one axis there is, and the number of devices along it.
-        kind: ``"cpu"``, ``"gpu"`` or ``"tpu"``; None is the best kind there is.
+        text: name of the axis, ``data``, and the number of devices along it.
+        kind: ``"cpu"``, ``"gpu"`` or ``"tpu"``; None is the best available.
 
     Raises:
-        ValueError: another axis, no number, or more devices than there are; with several processes
+        ValueError: another axis, no number, or more devices than JAX has; with several processes
             also None, or fewer.
     """
     if text is None:
@@ -72,8 +72,8 @@ def make_mesh(text: str | None, kind: str | None = None) -> Mesh | None:
     if count > len(devices) or (jax.process_count() > 1 and count != len(devices)):
         exactly = "exactly" if jax.process_count() > 1 else "at most"
         raise ValueError(
-            f"--mesh: expected {exactly} the {len(devices)} devices there are, got {count}; on a "
-            "CPU XLA_FLAGS=--xla_force_host_platform_device_count=N makes N of it"
+            f"--mesh: expected {exactly} the {len(devices)} devices that JAX has, got {count}; "
+            "XLA_FLAGS=--xla_force_host_platform_device_count=N makes N devices of a CPU"
         )
     return Mesh(np.array(devices[:count]), (AXIS,), axis_types=(AxisType.Auto,))
 

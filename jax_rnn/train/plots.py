@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import IO, Any
 
+from jax_rnn.extras import how_to_install
+
 __all__ = ["loss_plot"]
 
 
@@ -16,7 +18,7 @@ def loss_plot(rows: Sequence[dict[str, Any]], file: IO[bytes]) -> None:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            'expected matplotlib to be installed: pip install "jax-rnn[plot]"', name="matplotlib"
+            f"expected matplotlib to be installed: {how_to_install('plot')}", name="matplotlib"
         ) from error
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()

@@ -54,7 +54,7 @@ _same_jitted = lru_cache(maxsize=KEPT)(_jitted)
 
 
 class Program:
-    """The scan over steps, compiled once for every number of steps asked for, with a clock.
+    """The scan over steps, compiled once for every number of steps, and timed.
 
     Args:
         training: what to compile.
@@ -83,7 +83,7 @@ class Program:
         return self.run(*arguments)
 
     def read(self, report: Report) -> Report:
-        """The report of the last call as NumPy arrays, once it is there."""
+        """The report of the last call as NumPy arrays; waits for it."""
         report = jax.tree.map(np.asarray, report)
         self.last_seconds = perf_counter() - self._called
         self.run_seconds += self.last_seconds

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from jax_rnn.extras import how_to_install
 from jax_rnn.storage import read_regular, refuse_link, write_text
 
 __all__ = ["Records", "read_records", "recorded", "replace", "writing"]
@@ -164,7 +165,7 @@ def _tensorboard(folder: Path, rows: list[dict[str, Any]]) -> Any:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "expected tensorboardX to be installed for TensorBoard, but it is not: "
-            'pip install "jax-rnn[tensorboard]"',
+            f"{how_to_install('tensorboard')}",
             name="tensorboardX",
         ) from error
     place = folder / EVENTS

@@ -212,8 +212,8 @@ class Run:
     def _check_same(self) -> None:
         if not self._resume:
             raise RunError(
-                f"{self.folder}: expected a new folder, but there is a run in it; --resume goes on "
-                "with it, another --out begins a new one"
+                f"{self.folder}: expected a new folder, got one with a run; --resume goes on with "
+                "it, another --out begins a new one"
             )
         before, now = read_config(self.folder), self.config
         faults = _differences(before, now)

@@ -43,7 +43,7 @@ def fit_seeds(
 
     Args:
         build: makes the model from its random numbers. The same function again, with the same loss,
-            optimizer and steps, finds its compiled program.
+            optimizer and steps, reuses its compiled program.
         loss, batch, steps, optimizer: as for ``fit``, the same for all seeds.
         seeds: one run each.
         seeds_per_call: runs in one call of the compiled program; bounds the memory. By default
@@ -102,7 +102,7 @@ def _program(
     optimizer: optax.GradientTransformation,
     steps: int,
 ) -> Any:
-    """All that one seed does, for many of them; the same again if asked for the same."""
+    """The training of one seed, for many of them at once; cached."""
 
     def one(seed, batch):
         training = prepare(build(nnx.Rngs(jax.random.key(seed))), loss, optimizer)

@@ -41,7 +41,7 @@ class Report(NamedTuple):
 
 
 class Training(NamedTuple):
-    """A model taken apart for training: pure functions, and the state that they start from."""
+    """A model as pure functions for training, and the state that they start from."""
 
     state: TrainState
     step: Callable[[TrainState, Any], tuple[TrainState, Report]]
@@ -63,7 +63,7 @@ def prepare(
 
     ``step(state, batch) -> (state, report)``, loss and metrics of the report being those of the
     parameters before the step. For another model of the same kind, with an equal loss and
-    optimizer, it is the same function, which ``jax.jit`` knows again.
+    optimizer, it is the same function, so ``jax.jit`` does not compile it again.
 
     Args:
         model, loss, optimizer: as for ``fit``.
@@ -190,7 +190,7 @@ def _like(new: PyTree, old: PyTree) -> PyTree:
 
 @lru_cache(maxsize=KEPT)
 def _same_functions(*what: Any) -> Functions:
-    """Those of a model that is nothing but parameters: again the same, if asked for the same."""
+    """Those of a model that has only parameters; cached."""
     return _functions(nnx.State({}), *what)
 
 

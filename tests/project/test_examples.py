@@ -19,6 +19,7 @@ PRINTS = {
     "many_devices": r"8 x cpu: .*\nlargest difference of the losses: \d\.\de-(0[6-9]|1)",
     "many_seeds": r"RNN +ever +\d+ +at epoch 100 +\d+",
     "quickstart": r"epoch 100 +loss 0\.\d+ +ihello",
+    "ragged_sequences": r"epoch 5 +accuracy 0\.9.*\nheld out +accuracy 0\.9",
     "torch_weights": r"JAX, same weights: +(\S+)",
     "your_own_text": r"step 400  loss 0\.\d+.*\n(.*\n)*it writes: \S+",
     "your_own_cell": r"epoch: 100, loss: 0\.000, predicted string: ihello",

@@ -260,7 +260,7 @@ def test_a_folder_in_use_is_refused_by_both(eight, text):
     before = everything(run)
     for process in Pair(run, text, IN_FLOAT64, devices=1).wait():
         assert process.code in (1, 2)
-        assert "expected a new folder, but there is a run in it" in process.errors
+        assert "expected a new folder, got one with a run" in process.errors
         assert "Traceback" not in process.errors
     np.testing.assert_equal(everything(run), before)
 
@@ -288,7 +288,7 @@ def test_several_processes_are_told_to_take_a_mesh_of_all_devices(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     with pytest.raises(ValueError, match="--mesh: expected data=8, all devices of the 2 processes"):
         make_mesh(None)
-    with pytest.raises(ValueError, match="expected exactly the 8 devices there are, got 4"):
+    with pytest.raises(ValueError, match="expected exactly the 8 devices that JAX has, got 4"):
         make_mesh("data=4")
 
 

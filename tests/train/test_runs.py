@@ -417,7 +417,7 @@ class TestFullDisk:
         kept.save(2, {"x": jnp.ones(30_000)}, {})
         with pytest.raises(
             CheckpointError,
-            match=r"space left on device, 0.5 MB are needed and 0.4 MB are there; that of step 2",
+            match=r"space left on device, 0.5 MB are needed and 0.4 MB are free; that of step 2",
         ):
             kept.save(3, {"x": jnp.ones(60_000)}, {})
         assert kept.steps() == [1, 2] and len(list(kept.folder.iterdir())) == 2
