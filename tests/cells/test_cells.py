@@ -24,6 +24,7 @@ from jax_rnn import (
     RNNCell,
     unstack,
 )
+from tests.kit import normal
 
 torch = pytest.importorskip("torch")
 
@@ -39,10 +40,6 @@ CELLS = {
     "gru": (GRUCell, torch.nn.GRUCell),
 }
 every_cell = pytest.mark.parametrize("kind", CELLS)
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng([seed, *shape]).normal(size=shape)
 
 
 def twins(kind, bias=True):

@@ -14,11 +14,9 @@ from hypothesis import given, settings
 
 pytest.importorskip("torch")
 
-from tools import fuzz
 import jax
 import jax.numpy as jnp
 import optax
-from tools.fuzz import CASES_PER_STRUCTURE, OPTIONS, Case, Mismatch, draw, options, run
 from jax.core import Tracer
 
 from jax_rnn import recurrent
@@ -27,6 +25,8 @@ from jax_rnn.cells.lstm import LSTMCell
 from jax_rnn.cells.projected_lstm import ProjectedLSTMCell
 from jax_rnn.recurrent import Recurrent
 from jax_rnn.scans import choice, gated
+from tools import fuzz
+from tools.fuzz import CASES_PER_STRUCTURE, OPTIONS, Case, Mismatch, draw, options, run
 
 pytestmark = pytest.mark.filterwarnings("ignore:dropout option adds dropout")
 

@@ -1,6 +1,6 @@
 """Layers against torch.nn: values, states, every gradient."""
 
-from functools import cache, partial
+from functools import partial
 from itertools import product
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from jax_rnn import (
     load_torch_state_dict,
     torch_state_dict,
 )
+from tests.kit import normal
 
 torch = pytest.importorskip("torch")
 
@@ -31,11 +32,6 @@ LAYERS = {
     "gru": (GRU, torch.nn.GRU),
 }
 every_layer = pytest.mark.parametrize("kind", LAYERS)
-
-
-@cache
-def normal(*shape, seed=0):
-    return np.random.default_rng([seed, *shape]).normal(size=shape)
 
 
 class Case(NamedTuple):

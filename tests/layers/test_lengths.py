@@ -1,6 +1,6 @@
 """Sequences of different lengths: torch's packed sequences, padding that reaches nothing, jit."""
 
-from functools import cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from jax_rnn import (
     pad_packed_sequence,
     torch_state_dict,
 )
+from tests.kit import normal
 
 torch = pytest.importorskip("torch")
 rnn = torch.nn.utils.rnn
@@ -33,11 +34,6 @@ LAYERS = {
 
 UNSORTED = (3, 5, 1, 4)
 LENGTHS = {"unsorted": UNSORTED, "all T": (T,) * B, "all equal": (2,) * B, "ties": (1, 5, 1, 5)}
-
-
-@cache
-def normal(*shape, seed=0):
-    return np.random.default_rng([seed, *shape]).normal(size=shape)
 
 
 def build(kind, *options, seed=0, **keywords):

@@ -24,6 +24,7 @@ from jax_rnn import (
     torch_state_dict,
 )
 from jax_rnn.lessons.gru_by_hand import GRUByHandCell
+from tests.kit import normal
 
 torch = pytest.importorskip("torch")
 
@@ -37,11 +38,6 @@ LAYERS = {
     "gru": (GRU, torch.nn.GRU),
 }
 every_layer = pytest.mark.parametrize("kind", LAYERS)
-
-
-@cache
-def normal(*shape, seed=0):
-    return np.random.default_rng([seed, *shape]).normal(size=shape)
 
 
 def build(kind, *options, seed=0, **keywords):

@@ -9,6 +9,7 @@ from jax import monitoring
 from jax.test_util import check_grads
 
 from jax_rnn import LSTM
+from tests import kit
 
 I, H, B, T, L = 3, 4, 2, 5, 1  # noqa: E741
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("x64")
 
 
 def normal(*shape, seed=0):
-    return jnp.asarray(np.random.default_rng([seed, *shape]).normal(size=shape))
+    return jnp.asarray(kit.normal(*shape, seed=seed))
 
 
 def build(key):

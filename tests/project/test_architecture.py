@@ -106,7 +106,10 @@ def test_relative_imports_and_those_deferreds_are_found(tmp_path, monkeypatch):
 def test_imports_run_one_way(path):
     here = unit(path)
     if here == "__init__":
-        assert [found.module for found in imports(path)] == ["importlib.metadata.version", "lazy_loader"]
+        assert [found.module for found in imports(path)] == [
+            "importlib.metadata.version",
+            "lazy_loader",
+        ]
         return
     assert here in RANKS, f"{here}: give it a rank"
     for module, _ in imports(path):

@@ -29,6 +29,7 @@ from jax_rnn.scans import gated as gated_scan
 from jax_rnn.scans.choice import run
 from jax_rnn.scans.gated import gated, supports
 from jax_rnn.scans.sequential import sequential
+from tests import kit
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
 
@@ -48,7 +49,7 @@ every_cell_some_way = pytest.mark.parametrize(
 
 
 def normal(*shape, seed=0):
-    return jnp.asarray(np.random.default_rng([seed, *shape]).normal(size=shape))
+    return jnp.asarray(kit.normal(*shape, seed=seed))
 
 
 @cache

@@ -6,6 +6,7 @@ import signal
 import subprocess
 
 import pytest
+
 from tools.kill import Bench, Lost, attack, compare
 
 

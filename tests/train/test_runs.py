@@ -20,7 +20,6 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from tools.kill import Lost, compare, contents
 
 from jax_rnn import RNN, Embedding, Linear, NonFiniteLossError, cli, fit
 from jax_rnn.lessons import char_lm
@@ -41,6 +40,7 @@ from jax_rnn.train.feed import spans
 from jax_rnn.train.interrupt import Interrupt
 from jax_rnn.train.manifest import damage, write_manifest
 from jax_rnn.train.records import Records, read_records
+from tools.kill import Lost, compare, contents
 
 S, E, H, B, T = 5, 3, 4, 8, 6
 STEPS, EVERY, CALL = 12, 4, 2
