@@ -14,6 +14,7 @@ from flax import nnx
 
 from jax_rnn.train.batches import Repeated
 from jax_rnn.train.history import History
+from jax_rnn.train.memory import available_memory
 from jax_rnn.train.program import BUSY_CALL_OPERATIONS, scan_steps, training_operations
 from jax_rnn.train.progress import progress_bar
 from jax_rnn.train.step import KEPT, Loss, prepare
@@ -42,27 +43,31 @@ def fit_seeds(
     """Build and train a model from every seed, seed k as ``fit(build(nnx.Rngs(k)), ...)`` does.
 
     Args:
-        build: makes the model from its random numbers. The same function again, with the same loss,
+        build: function ``build(rngs) -> model``. The same function again, with the same loss,
             optimizer and steps, reuses its compiled program.
-        loss, batch, steps, optimizer: as for ``fit``, the same for all seeds.
-        seeds: one run each.
-        seeds_per_call: runs in one call of the compiled program; bounds the memory. By default
-            1,000, and up to 10,000 of a small model whose training takes less than a millisecond.
-        description: what the progress bar says.
+        loss: as for ``fit``.
+        batch: pytree of arrays, the same at every step and for all seeds.
+        seeds: sequence of ints, one training each.
+        steps: optimizer steps of each training.
+        optimizer: any ``optax.GradientTransformation``.
+        seeds_per_call: trainings in one call of the compiled program; bounds the memory. None
+            (default) takes 1,000, and up to 10,000 of a small model whose training takes less than
+            a millisecond.
+        description: text of the progress bar.
 
     Returns:
         The history, with a leading axis of seeds. Losses that are not finite stand as they are:
         one bad seed does not end a sweep.
 
     Raises:
-        ValueError: no seeds, fewer than one step.
+        ValueError: no seeds, fewer than one step, or more losses than fit into memory.
     """
     if len(seeds) == 0 or steps < 1 or (seeds_per_call is not None and seeds_per_call < 1):
         raise ValueError(
             "expected at least one seed, one step and one seed per call, "
             f"got {len(seeds)}, {steps} and {seeds_per_call}"
         )
-
+    _check_room(len(seeds), steps)
     if seeds_per_call is None:
         seeds_per_call = choose_seeds_per_call(_parameters(build), batch, steps)
     run = _program(build, loss, optimizer, steps)
@@ -79,6 +84,16 @@ def fit_seeds(
             advance(len(chunk))
     report = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(seeds)], *parts)
     return History(report.loss, report.metrics, ready - began, perf_counter() - ready)
+
+
+def _check_room(seeds: int, steps: int) -> None:
+    """ValueError: the losses of all seeds and steps do not fit into memory."""
+    needed, available = 4 * seeds * steps, available_memory(jax.local_devices(backend="cpu")[0])
+    if available is not None and needed > available:
+        raise ValueError(
+            f"seeds: expected losses that fit into {available / 1e9:,.1f} GB of memory, got "
+            f"{needed / 1e9:,.1f} GB for {seeds:,} seeds of {steps:,} steps; choose fewer seeds"
+        )
 
 
 def choose_seeds_per_call(parameters: int, batch: PyTree, steps: int) -> int:

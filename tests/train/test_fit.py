@@ -302,6 +302,12 @@ class TestNonFiniteLoss:
 
 
 class TestSeeds:
+    def test_more_losses_than_fit_into_memory_are_refused(self):
+        with pytest.raises(ValueError, match=r"got 40,000,000.0 GB for 100,000,000,000,000 seeds"):
+            fit_seeds(
+                Root, root, jnp.ones(()), seeds=range(10**14), steps=100, optimizer=optax.sgd(1.0)
+            )
+
     @pytest.mark.parametrize(
         ("build", "seeds", "seeds_per_call"),
         [
@@ -417,6 +423,29 @@ class TestProgressBar:
         assert "training" in screen
         assert "2/3" in screen
         assert "loss 1" in screen
+
+    def test_shows_work_that_does_not_advance_yet(self, monkeypatch):
+        monkeypatch.setattr(progress, "PATIENCE", 0.01)
+        screen = io.StringIO()
+        console = Console(file=screen, force_terminal=True, width=80)
+        with progress_bar("training", 3, console) as bar:
+            bar(0, "compiling")
+            deadline = time.monotonic() + 5
+            while "compiling" not in screen.getvalue() and time.monotonic() < deadline:
+                time.sleep(0.01)
+        assert "compiling" in screen.getvalue()
+
+    def test_is_away_while_something_else_is_printed(self, monkeypatch):
+        monkeypatch.setattr(progress, "PATIENCE", -1)
+        screen = io.StringIO()
+        console = Console(file=screen, force_terminal=True, width=80)
+        with progress_bar("training", 3, console) as bar:
+            bar(1)
+            with bar.hidden():
+                before = screen.getvalue()
+                time.sleep(0.15)
+                assert screen.getvalue() == before
+                assert before.endswith("\x1b[2K")
 
     def test_erases_itself_and_gives_the_cursor_back(self, monkeypatch):
         screen = self.shown(monkeypatch, patience=-1)
