@@ -1,8 +1,5 @@
 """Parameters as files of safetensors and of torch. Nothing is ever unpickled."""
 
-import os
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from flax import nnx
@@ -11,8 +8,9 @@ from safetensors.numpy import load_file, save
 
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
 from jax_rnn.interop.tensors import torch_tensors
+from jax_rnn.storage import replacing
 
-__all__ = ["check_target", "load_safetensors", "save_safetensors", "save_torch", "write_whole"]
+__all__ = ["check_target", "load_safetensors", "save_safetensors", "save_torch"]
 
 
 def check_target(path: str | Path) -> Path:
@@ -33,36 +31,14 @@ def check_target(path: str | Path) -> Path:
     return path
 
 
-def write_whole(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Write a file under another name and rename it: it is complete, or it is not there.
-
-    Args:
-        path: of the file; one that exists is replaced.
-        write: writes the content to the path that it is called with, an empty file.
-
-    Raises:
-        OSError: ``check_target`` refuses the path, or the disk does not take the file.
-    """
-    path = check_target(path)
-    handle, name = tempfile.mkstemp(".partial", ".", path.parent)  # opened exclusively
-    partial = Path(name)
-    try:
-        os.fchmod(handle, 0o666 & ~_umask())
-        write(partial)
-        os.fsync(handle)
-        partial.replace(path)
-    finally:
-        os.close(handle)
-        partial.unlink(missing_ok=True)
-
-
 def save_safetensors(module: nnx.Module, path: str | Path) -> None:
     """Write the parameters of ``module`` under torch's names; the file is complete or not there.
 
     Raises:
         FileNotFoundError: the folder does not exist. IsADirectoryError: ``path`` is a folder.
     """
-    write_whole(path, lambda partial: partial.write_bytes(save(torch_state_dict(module))))
+    with replacing(check_target(path)) as file:
+        file.write(save(torch_state_dict(module)))
 
 
 def load_safetensors(module: nnx.Module, path: str | Path, *, strict: bool = True) -> None:
@@ -104,11 +80,5 @@ def save_torch(module: nnx.Module, path: str | Path) -> None:
             'expected torch to be installed to write its format: pip install "jax-rnn[torch]"',
             name="torch",
         ) from error
-    write_whole(path, lambda partial: torch.save(tensors, partial))
-
-
-def _umask() -> int:
-    """Of the process; it can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    with replacing(check_target(path)) as file:
+        torch.save(tensors, file)

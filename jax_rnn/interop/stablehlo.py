@@ -8,7 +8,8 @@ import jax
 from flax import nnx
 from jax import export
 
-from jax_rnn.interop.files import write_whole
+from jax_rnn.interop.files import check_target
+from jax_rnn.storage import replacing
 
 __all__ = ["PLATFORMS", "check_platforms", "save_stablehlo"]
 
@@ -66,7 +67,8 @@ def save_stablehlo(
         return _plain(nnx.merge(graphdef, state)(*inputs))
 
     program = export.export(jax.jit(forward), platforms=platforms)(*inputs)
-    write_whole(path, lambda partial: partial.write_bytes(program.serialize()))
+    with replacing(check_target(path)) as file:
+        file.write(program.serialize())
 
 
 def _plain(tree: Any) -> Any:
