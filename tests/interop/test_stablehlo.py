@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,7 @@ from flax import nnx
 from jax import export
 
 from jax_rnn import GRU, LSTM, LSTMCell, Recurrent, save_safetensors
-from jax_rnn.interop.files import check_target, save_safetensors, save_torch
+from jax_rnn.interop.files import check_target, save_torch
 from jax_rnn.interop.stablehlo import check_platforms, save_stablehlo
 from jax_rnn.lessons import char_lm, names, seq2seq, seq2seq_attention
 
