@@ -13,6 +13,7 @@ from flax import nnx
 from jax_rnn.arguments import check_count, check_rate
 from jax_rnn.cells.base import Cell, state_parts
 from jax_rnn.scans.choice import Scan, check_scan, chosen, run
+from jax_rnn.scans.masking import clean
 from jax_rnn.sequences import check_lengths, lengths_to_mask
 from jax_rnn.typing import Array, Float, Size, describe
 
@@ -127,7 +128,11 @@ class Recurrent(nnx.Module):
         self._check_rngs(rngs)
         carries = iter(self._initial_carries(batch, hx))
         mask = None if lengths is None else lengths_to_mask(lengths, steps)
-        xs = jnp.moveaxis(input, -2, 0) if self.batch_first else input
+        xs = input
+        if self.batch_first:
+            if mask is not None:  # under jax.debug_nans a NaN must not even be moved
+                xs = clean(xs, jnp.moveaxis(mask, 0, -1))
+            xs = jnp.moveaxis(xs, -2, 0)
 
         last = []
         for k, directions in enumerate(self._directions()):

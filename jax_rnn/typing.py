@@ -6,6 +6,7 @@ features), G (gates), L (layers times directions). ``*batch`` stands for any num
 
 from typing import Any, TypeVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -25,7 +26,8 @@ def default_float() -> jnp.dtype:
 
 def accumulator(dtype: DTypeLike) -> jnp.dtype:
     """Where sums and carries of that dtype are kept: float32 for half precision, else itself."""
-    return jnp.promote_types(dtype, jnp.float32)
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.promote_types(dtype, jnp.float32)
 
 
 def is_symbolic(size: Size) -> bool:

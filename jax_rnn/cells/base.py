@@ -27,6 +27,7 @@ __all__ = [
     "Cell",
     "GatedCell",
     "HiddenCarry",
+    "added",
     "check_output",
     "state_parts",
     "unstack",
@@ -201,7 +202,7 @@ class AffineCell(Cell[CarryT]):
 
     @property
     def dtype(self) -> jnp.dtype:
-        return self.weight_hh[...].dtype
+        return jnp.dtype(self.weight_hh.dtype)
 
     def initialize_carry(
         self, input_shape: tuple[Size, ...], rngs: Any = None, carry_init: Any = None
@@ -308,4 +309,9 @@ def affine(
     dtype = accumulator(weight.dtype)
     contract = (((x.ndim - 1,), (1,)), ((), ()))
     y = lax.dot_general(x, weight[...], contract, preferred_element_type=dtype)
-    return y if bias is None else y + bias[...].astype(dtype)
+    return y if bias is None else added(y, bias[...].astype(dtype))
+
+
+def added(x: Float[Array, "*batch O"], bias: Float[Array, "*fewer O"]) -> Float[Array, "*batch O"]:
+    """Their sum; ranks are made equal, as ``jax.numpy_rank_promotion("raise")`` demands."""
+    return x + lax.expand_dims(bias, range(x.ndim - bias.ndim))

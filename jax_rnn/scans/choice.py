@@ -10,6 +10,7 @@ from jax_rnn.arguments import check_count
 from jax_rnn.cells.base import Cell
 from jax_rnn.scans.chunks import in_chunks
 from jax_rnn.scans.gated import gated, supports, supports_kind
+from jax_rnn.scans.placement import placed
 from jax_rnn.scans.sequential import sequential
 from jax_rnn.typing import Array, Bool, CarryT, Float, Size, is_symbolic
 
@@ -78,6 +79,7 @@ def run(
     ``checkpoint_every`` is the number of steps between the carries that the gradient keeps; a
     sequence of symbolic length is neither divided nor unrolled.
     """
+    cell, carry, xs, mask = placed(cell, carry, xs, mask)
     steps, *batch, _ = xs.shape
     rows = math.prod(batch)
     unroll = 1 if is_symbolic(steps) else unroll

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jax_rnn.cells.base import Cell
+from jax_rnn.scans.masking import clean
 from jax_rnn.scans.precision import summed_wide
 from jax_rnn.typing import Array, Bool, CarryT, Float
 
@@ -29,7 +30,7 @@ def in_chunks(
     Memory for the gradient then grows with T / steps carries and the inside of one chunk, and no
     longer with T times what a step keeps.
     """
-    own = summed_wide(cell)
+    own, xs = summed_wide(cell), clean(xs, mask)
 
     @partial(jax.checkpoint, prevent_cse=False)
     def chunk(carry, inputs):
@@ -46,7 +47,7 @@ def in_chunks(
         return jax.tree.map(lambda leaf: leaf[where], (xs, mask))
 
     def split(leaf):
-        return leaf.reshape(-1, steps, *leaf.shape[1:])
+        return leaf.reshape(whole // steps, steps, *leaf.shape[1:])
 
     carry, ys = lax.scan(chunk, carry, jax.tree.map(split, part(first)), reverse=reverse)
     ys = ys.reshape(whole, *ys.shape[2:])

@@ -16,8 +16,9 @@ from flax import nnx
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from jax_rnn.cells.base import AffineCell, Cell, GatedCell, check_output
+from jax_rnn.cells.base import AffineCell, Cell, GatedCell, added, check_output
 from jax_rnn.scans.masking import clean, only
+from jax_rnn.scans.placement import is_explicit, like
 from jax_rnn.typing import Array, Bool, CarryT, Float, Size, accumulator, is_symbolic
 
 __all__ = ["gated", "supports", "supports_kind"]
@@ -111,7 +112,7 @@ def _scan(run: _Run, params: Any, carry: Any, xs: Any, fixed: Any) -> Any:
 def _scan_jvp(run: _Run, primals: Any, tangents: Any) -> Any:
     params, carry, xs, fixed = primals
     out, kept = _forward(run, params, carry, xs, fixed, keep=True)
-    return out, _tangent(run, params, xs, fixed, kept, *tangents[:3])
+    return out, _tangent(run, params, xs, fixed, carry, kept, *tangents[:3])
 
 
 def _forward(
@@ -151,7 +152,7 @@ def _steps(
         x, h = _joined(traits.summed, x, h)
         x, h = _plus(x, x_bias), _plus(h, h_bias)
         new, y = _update(cell, x, h, carry)
-        new, y = only(live, (new, y), (carry, jnp.zeros_like(y)))
+        new, y = only(live, (like(new, carry), y), (carry, jnp.zeros_like(y)))
         before = carry._replace(h=None) if h_is_output else carry
         return new, (y, _Kept(x, h, before) if keep else None)
 
@@ -164,7 +165,15 @@ def _steps(
 
 
 def _tangent(
-    run: _Run, params: Any, xs: Array, fixed: Any, kept: _Kept, dparams: Any, dcarry: Any, dxs: Any
+    run: _Run,
+    params: Any,
+    xs: Array,
+    fixed: Any,
+    carry: Any,
+    kept: _Kept,
+    dparams: Any,
+    dcarry: Any,
+    dxs: Any,
 ) -> Any:
     """Tangents of the last carry and the outputs, linear in those of what went in.
 
@@ -173,7 +182,7 @@ def _tangent(
     """
     cell = nnx.merge(run.graphdef, params, fixed[0])
     dtype = accumulator(cell.dtype)
-    dparams, dcarry = (_instantiate(d) for d in (dparams, dcarry))
+    dparams, dcarry = _instantiate(dparams, params), _instantiate(dcarry, carry)
     dparams = jax.tree.map(lambda d: d.astype(accumulator(d.dtype)), dparams)
     dcell = nnx.merge(run.graphdef, dparams, fixed[0])
     summed = [k for k, h in enumerate(kept.h) if h is None]
@@ -182,7 +191,8 @@ def _tangent(
 
     def flat(x):
         """Of two axes: the transpose of a product over more is not fused with it on CPU."""
-        return x.astype(dtype).reshape(-1, x.shape[-1])
+        x = x.astype(dtype)
+        return x if is_explicit() else x.reshape(-1, x.shape[-1])
 
     def x_map(gates):
         weight, bias = (_rows(cell, p, gates) for p in (dcell.weight_ih, dcell.bias_ih))
@@ -214,7 +224,7 @@ def _tangent(
             return _update(nnx.merge(run.graphdef, params, fixed[0]), x, h, carry)
 
         _, (dnew, dy) = jax.jvp(update, (params, *kept), (narrow, x, h, dcarry))
-        return only(live, (dnew, dy), (dcarry, jnp.zeros_like(dy)))
+        return only(live, (like(dnew, dcarry), dy), (dcarry, jnp.zeros_like(dy)))
 
     return lax.scan(body, dcarry, (dx, dh, kept, fixed[1]), reverse=run.reverse, unroll=run.unroll)
 
@@ -341,18 +351,15 @@ def _plus(a: Gates, b: Gates) -> Gates:
 
 
 def _sum(a: Array | None, b: Array | None) -> Array | None:
-    return None if a is None else a if b is None else a + b
+    return None if a is None else a if b is None else added(a, b)
 
 
 def _biased(x: Array, bias: Array | None) -> Array:
-    return x if bias is None else x + bias.astype(x.dtype)
+    return x if bias is None else added(x, bias.astype(x.dtype))
 
 
-def _instantiate(tangents: Any) -> Any:
-    def zeros(t: Any) -> Any:
-        return jnp.zeros(t.shape, t.dtype) if is_zero(t) else t
+def _instantiate(tangents: Any, primals: Any) -> Any:
+    def zeros(t: Any, p: Any) -> Any:
+        return jnp.zeros_like(p, t.dtype) if isinstance(t, SymbolicZero) else t
 
-    def is_zero(t: Any) -> bool:
-        return isinstance(t, SymbolicZero)
-
-    return jax.tree.map(zeros, tangents, is_leaf=is_zero)
+    return jax.tree.map(zeros, tangents, primals, is_leaf=lambda t: isinstance(t, SymbolicZero))

@@ -8,6 +8,7 @@ from jax import lax
 
 from jax_rnn.cells.base import Cell, check_output
 from jax_rnn.scans.masking import clean, only
+from jax_rnn.scans.placement import like
 from jax_rnn.scans.precision import summed_wide
 from jax_rnn.typing import Array, Bool, CarryT, Float
 
@@ -47,7 +48,7 @@ def sequential(
         cell = own()
         new, y = cell.step(carry, x if project_first else cell.project(x))
         check_output(cell, y, batch)
-        return only(live, (new, y), (carry, jnp.zeros_like(y)))
+        return only(live, (like(new, carry), y), (carry, jnp.zeros_like(y)))
 
     xs = clean(xs, mask)
     xs = cell.project(xs) if project_first else xs

@@ -1,0 +1,61 @@
+"""Carries where the batch is: under ``jax.shard_map`` and on meshes with explicit axes.
+
+The types of arrays then say over which devices they are spread, and a loop needs a carry whose type
+does not change. A carry of zeros has another type than the batch. Elsewhere nothing happens here.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.sharding import PartitionSpec
+
+from jax_rnn.typing import Array
+
+__all__ = ["is_explicit", "like", "placed"]
+
+
+def placed(cell: Any, carry: Any, xs: Array, mask: Array | None) -> tuple[Any, Any, Any, Any]:
+    """The same values, spread alike: over the devices that any of them varies over."""
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or mesh.are_all_axes_auto or xs.size == 0:
+        return cell, carry, xs, mask
+    if mesh.manual_axes:
+        never = jnp.zeros((), bool)
+        for leaf in jax.tree.leaves((cell, carry, xs, mask)):
+            never |= _never(leaf[(0,) * leaf.ndim])
+        return jax.tree.map(lambda leaf: lax.select(never, leaf, leaf), (cell, carry, xs, mask))
+    batch = jax.typeof(xs).sharding.spec[1:-1]
+
+    def with_batch(leaf: Array) -> Array:
+        own = jax.typeof(leaf).sharding.spec[len(batch) :]
+        return jax.sharding.reshard(leaf, PartitionSpec(*batch, *own))
+
+    return cell, jax.tree.map(with_batch, carry), xs, mask
+
+
+def like(new: Any, old: Any) -> Any:
+    """``new`` with the types of ``old``; where nothing is spread, as it is."""
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or mesh.are_all_axes_auto:
+        return new
+
+    def leaf(a: Array, b: Array) -> Array:
+        if jax.typeof(a) == jax.typeof(b) or a.shape != b.shape or a.dtype != b.dtype:
+            return a
+        if mesh.manual_axes:
+            return lax.select(_never(b), b, a)
+        return jax.sharding.reshard(a, jax.typeof(b).sharding)
+
+    return jax.tree.map(leaf, new, old)
+
+
+def is_explicit() -> bool:
+    """Whether shapes may have sharded axes, which must not be merged."""
+    return bool(jax.sharding.get_abstract_mesh().explicit_axes)
+
+
+def _never(x: Array) -> Array:
+    """False, varying as ``x`` does: a select by it gives a value the type of ``x``."""
+    return (x == x) & (x != x)

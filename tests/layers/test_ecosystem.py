@@ -1,0 +1,146 @@
+"""What JAX and Flax can switch on, layers take part in: meshes, checks, abstract modules."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from jax_rnn import GRU, LSTM, RNN
+
+I, H, B, T = 2, 16, 4, 3  # noqa: E741
+
+LAYERS = {
+    f"{kind.__name__}, {scan}": partial(kind, I, H, scan=scan)
+    for kind in (LSTM, GRU, RNN)
+    for scan in ("gated", "sequential")
+} | {
+    "reset before": partial(GRU, I, H, reset_after=False),
+    "projected, batch first": partial(LSTM, I, H, proj_size=3, batch_first=True),
+    "two directions, in chunks": partial(LSTM, I, H, 2, bidirectional=True, checkpoint_every=2),
+}
+QUICK = ("GRU, gated",)
+every_layer = pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in LAYERS],
+)
+mesh_needed = pytest.mark.skipif(len(jax.devices()) < 2, reason="needs two devices")
+LENGTHS = np.array([T, 1, 0, 2], np.int32)
+
+
+def program(name):
+    """A layer's outputs and the gradients of all that goes in, and arguments for it."""
+    layer = LAYERS[name](rngs=nnx.Rngs(0))
+    graphdef, state = nnx.split(layer)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(T, B, I)), jnp.float32)
+
+    def loss(state, x, lengths):
+        output, h_n = nnx.merge(graphdef, state)(x, lengths=lengths)
+        return sum((leaf**2).sum() for leaf in (output, *jax.tree.leaves(h_n))), output
+
+    def run(state, x, lengths):
+        return jax.value_and_grad(loss, (0, 1), has_aux=True)(state, x, lengths)
+
+    x = jnp.swapaxes(x, 0, 1) if layer.batch_first else x
+    return layer, run, (state, x, jnp.asarray(LENGTHS))
+
+
+def agree(actual, expected, close):
+    close(jax.tree.leaves(actual), jax.tree.leaves(expected), 1e-5)
+
+
+@mesh_needed
+@every_layer
+def test_shard_map_with_its_default_checks(name, close):
+    layer, run, arguments = program(name)
+    batch = PartitionSpec("data") if layer.batch_first else PartitionSpec(None, "data")
+
+    def part(state, x, lengths):
+        (loss, output), gradients = run(state, x, lengths)
+        return (jax.lax.psum(loss, "data"), output), gradients
+
+    spread = jax.shard_map(
+        part,
+        mesh=jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,)),
+        in_specs=(PartitionSpec(), batch, PartitionSpec("data")),
+        out_specs=((PartitionSpec(), batch), (PartitionSpec(), batch)),
+    )
+    agree(jax.jit(spread)(*arguments), jax.jit(run)(*arguments), close)
+
+
+@mesh_needed
+@every_layer
+def test_a_mesh_with_explicit_axes(name, close):
+    layer, run, arguments = program(name)
+    expected = jax.jit(run)(*arguments)
+    mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Explicit,))
+    batch = PartitionSpec("data") if layer.batch_first else PartitionSpec(None, "data")
+    specs = PartitionSpec(), batch, PartitionSpec("data")
+    with jax.set_mesh(mesh):
+        spread = [
+            jax.device_put(a, NamedSharding(mesh, s)) for a, s in zip(arguments, specs, strict=True)
+        ]
+        (_, output), _ = actual = jax.jit(run)(*spread)
+    assert output.sharding.spec[0 if layer.batch_first else 1] == "data"
+    agree(actual, expected, close)
+
+
+@every_layer
+def test_rank_promotion_may_raise(name):
+    _, run, arguments = program(name)
+    with jax.numpy_rank_promotion("raise"):
+        jax.eval_shape(run, *arguments)
+
+
+@every_layer
+def test_strict_dtype_promotion_in_bfloat16(name):
+    _, run, (state, x, lengths) = program(name)
+    half = partial(jax.tree.map, lambda leaf: leaf.astype(jnp.bfloat16))
+    with jax.numpy_dtype_promotion("strict"):
+        jax.eval_shape(run, half(state), half(x), lengths)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["projected, batch first", pytest.param("two directions, in chunks", marks=pytest.mark.long)],
+)
+def test_debug_nans_with_nan_in_the_padding(name):
+    layer, run, (state, x, lengths) = program(name)
+    mask = np.arange(T)[:, None] < LENGTHS
+    mask = mask.T if layer.batch_first else mask
+    poisoned = jnp.asarray(np.where(mask[..., None], x, np.float32("nan")))
+    with jax.debug_nans(True):
+        (loss, _), (_, dx) = run(state, poisoned, lengths)
+    assert np.isfinite(loss)
+    assert not dx[~mask].any()
+
+
+def test_an_initial_state_that_is_learnt():
+    class Model(nnx.Module):
+        def __init__(self, rngs):
+            self.rnn = LSTM(I, 4, rngs=rngs)
+            self.h0, self.c0 = (nnx.Param(jnp.ones((1, B, 4))) for _ in range(2))
+
+        def __call__(self, x):
+            return self.rnn(x, (self.h0, self.c0))[0]
+
+    gradients = nnx.grad(lambda model: (model(jnp.ones((T, B, I))) ** 2).sum())(Model(nnx.Rngs(0)))
+    assert gradients["h0"].shape == (1, B, 4)
+    assert (gradients["c0"][...] != 0).all()
+
+
+def test_a_layer_without_values_knows_its_dtype_and_scans():
+    layer = nnx.eval_shape(lambda: GRU(I, H, dtype="bfloat16", rngs=nnx.Rngs(0)))
+    assert layer.dtype == jnp.bfloat16
+    assert layer.chosen_scans((T, B, I)) == ("gated",)
+    assert layer.chosen_scans((T, 1, I)) == ("sequential",)
+
+
+@pytest.mark.parametrize("name", ["two directions, in chunks"])
+def test_an_empty_batch_in_chunks(name):
+    _, run, (state, x, lengths) = program(name)
+    (_, output), (_, dx) = jax.eval_shape(run, state, x[:, :0], lengths[:0])
+    assert (output.shape, dx.shape) == ((T, 0, 2 * H), (T, 0, I))
