@@ -7,7 +7,7 @@ falls, weights decay, and one lesson carries its state over the end of its text.
 import json
 import re
 from dataclasses import asdict, replace
-from functools import cache, partial
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +20,6 @@ from jax.experimental.compilation_cache import compilation_cache
 
 torch = pytest.importorskip("torch")
 
-import jax_rnn.data.names  # noqa: E402
-import jax_rnn.lessons.seq2seq  # noqa: E402
 import reference_torch.data  # noqa: E402
 import reference_torch.seq2seq  # noqa: E402
 from jax_rnn import load_torch_state_dict, torch_state_dict  # noqa: E402
@@ -34,6 +32,8 @@ from jax_rnn.lessons.task import Sampling  # noqa: E402
 from jax_rnn.train.step import prepare  # noqa: E402
 from reference_torch.recipe import Recipe as TorchRecipe  # noqa: E402
 from reference_torch.task import train  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("little_data")
 
 SIDES = ("jax", "torch")
 STEPS = 50
@@ -74,31 +74,6 @@ def compiled_once(tmp_path_factory):
         compilation_cache.reset_cache()
         if settings is wanted:
             yield
-
-
-@pytest.fixture(autouse=True, scope="module")
-def little_data(tmp_path_factory):
-    """A short text, 18 times 14 names and 150 dates, read by both trees."""
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    text = "".join(rng.choice(list("abcdé \n"), 6 * 9 * 11 + 160))
-    (folder / "tinyshakespeare.txt").write_text(text, encoding="utf-8")
-    (folder / "names").mkdir()
-    languages = sorted(reference_torch.data.NAMES)
-    for language in languages:
-        names = ["".join(rng.choice(list("Abceéz '"), rng.integers(2, 9))) for _ in range(14)]
-        lines = "\n".join([*names, "Abe"])
-        (folder / "names" / f"{language}.txt").write_text(lines, encoding="utf-8")
-    files = {language: folder / "names" / f"{language}.txt" for language in languages}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        patch.setattr("jax_rnn.lessons.char_lm.fetch", lambda name: folder / name)
-        patch.setattr("jax_rnn.data.names.fetch_names", lambda: files)
-        patch.setattr("reference_torch.char_lm.fetch", lambda name: folder / name)
-        patch.setattr("reference_torch.data.fetch", lambda name: folder / name)
-        for module in (jax_rnn.lessons.seq2seq, reference_torch.seq2seq):
-            patch.setattr(module, "read_dates", partial(module.read_dates, 150))
-        yield
 
 
 @cache

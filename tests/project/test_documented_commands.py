@@ -1,0 +1,152 @@
+"""Every command that the documents and ``--help`` show runs, on the smallest real input."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from jax_rnn import cli
+from jax_rnn.commands import train_on_data
+from jax_rnn.lessons import TASKS
+from tests.kit import some
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+SMALL = "--steps 2 --batch-size 8 --hidden-size 3 --embedding-size 2 --window 5 --evaluate-every 1 --warmup 0"
+QUICK = {
+    "bench": {"--shape": "2,3,4,5", "--seconds": "0.01"},
+    "compare": {"--steps": "2"},
+    "sample": {"--length": "5"},
+}
+"""Options in place of those shown, or besides them."""
+
+
+def shown():
+    """The commands of code blocks, of inline code, and of the help."""
+    for page in PAGES:
+        text = page.read_text().replace("\\\n", " ")
+        for block in re.findall(r"^```(?:console|sh|text)\n(.*?)^```", text, re.M | re.S):
+            yield from re.findall(r"(jax-rnn [^#\n']*)", block)
+        for inline in re.findall(r"`(jax-rnn [^`]*)`", text):
+            yield " ".join(inline.split())
+    for function in cli.COMMANDS.values():
+        yield from re.findall(r"\$ (jax-rnn .*)", function.__doc__)
+    for line in re.findall(r"\$ (jax-rnn .*)", train_on_data.DESCRIPTION):
+        yield line.format(name="char_lm")
+
+
+def is_example(command):
+    """Whether it can be run as it stands: no placeholder, no command line of a cluster."""
+    words = shlex.split(command)
+    cluster = {"--coordinator", "--distributed"} & {*words}
+    placeholder = any(word in ("LESSON", "RUN", "NAME", "COMMAND", "FOLDER") for word in words)
+    return len(words) > 1 and not cluster and not placeholder
+
+
+EXAMPLES = sorted({command.strip() for command in shown() if is_example(command)})
+FIRST = ("jax-rnn compare ihello", "jax-rnn doctor", "jax-rnn lessons", "jax-rnn eval runs/mine")
+
+
+def shortened(command):
+    """The words of a command, with options that make it quick."""
+    _, name, *words = shlex.split(command)
+    options = dict(QUICK.get(name, {}))
+    if name == "compare" and not {*TASKS} & {*words}:
+        options = {}
+    if name == "sweep" or "--seeds" in words:
+        options["--seeds"] = "2"
+    for option, value in options.items():
+        if option in words:
+            words[words.index(option) + 1] = value
+        else:
+            words += [option, value]
+    if name == "train" and {*TASKS} & {*words[:1]} and "--help" not in words:
+        sizes = shlex.split(SMALL)
+        for option, value in zip(sizes[::2], sizes[1::2], strict=True):
+            if option in words:
+                words[words.index(option) + 1] = value
+            else:
+                words += [option, value]
+    return [name, *words]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory, little_data):
+    """A folder with a text and the runs that the examples name."""
+    folder = tmp_path_factory.mktemp("workplace")
+    (folder / "my_book.txt").write_text("ROMEO: to be or not to be, that is the question.\n" * 30)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for out, lesson in {
+            "mine": "char_lm",
+            "char_lm": "char_lm",
+            "names": "names",
+            "names_generate": "names_generate",
+            "seq2seq_attention": "seq2seq_attention",
+        }.items():
+            text = ["--text", "my_book.txt"] if lesson == "char_lm" else []
+            cli.main(["train", lesson, "--out", f"runs/{out}", *text, *shlex.split(SMALL)])
+        yield folder
+
+
+def run(words, capsys):
+    """Exit code and both outputs."""
+    code = 0
+    try:
+        cli.main(words)
+    except SystemExit as left:
+        code = left.code or 0
+    return code, capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [c for c in EXAMPLES if c in FIRST] + some(0, [c for c in EXAMPLES if c not in FIRST]),
+)
+def test_a_documented_command_runs(command, request, monkeypatch, capsys):
+    words = shortened(command)
+    if any("runs/" in word or word in TASKS for word in words):
+        folder = request.getfixturevalue("workplace")
+    else:
+        folder = request.getfixturevalue("tmp_path")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("jax_rnn.lessons.NAMES", ("cell", "ihello"))
+    if "--out" in words and "--resume" not in words:
+        words[words.index("--out") + 1] += f"-{abs(hash(command))}"
+    code, printed = run(words, capsys)
+    if "gpu" in words and code == 1:  # this machine has none
+        assert "kind 'gpu'" in printed.err
+    else:
+        assert code == 0, printed.err
+
+
+def test_examples_are_found_everywhere():
+    text = "\n".join(EXAMPLES)
+    for name in cli.COMMANDS:
+        assert f"jax-rnn {name}" in text
+    assert {*FIRST} <= {*EXAMPLES}
+
+
+def test_every_target_of_make_that_is_shown_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.M))
+    shown = {
+        word
+        for page in PAGES
+        for line in re.findall(r"(?:^\$ |`)make ([^`\n#]*)", page.read_text(), re.M)
+        for word in line.split()
+        if "=" not in word
+    }
+    assert shown >= {"demo", "test", "test-all", "lint", "bench", "lock", "coverage"}
+    assert shown <= targets
+
+
+@pytest.mark.parametrize(
+    "module", re.findall(r"python -m ([\w.]+)", "".join(p.read_text() for p in PAGES))
+)
+def test_every_module_that_is_shown_exists(module):
+    place = ROOT.joinpath(*module.split("."))
+    assert (
+        module == "pytest" or place.with_suffix(".py").exists() or (place / "__main__.py").exists()
+    )
