@@ -29,6 +29,9 @@ __all__ = [
 PARTIAL = ".partial"
 """Ending of a file that is not complete yet."""
 
+DEEPEST = 50
+"""Levels of nesting that are read; Python itself raises a RecursionError at about 1,000."""
+
 READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -73,6 +76,18 @@ def open_regular(path: Path, most: int | None = None) -> Iterator[BufferedReader
         yield file
 
 
+def _depth(tree: Any) -> int:
+    """How many lists and objects of JSON are inside one another."""
+    deepest, nodes = 0, [(tree, 1)]
+    while nodes:
+        node, depth = nodes.pop()
+        deepest = max(deepest, depth)
+        if isinstance(node, dict | list):
+            inside = node.values() if isinstance(node, dict) else node
+            nodes += [(child, depth + 1) for child in inside if isinstance(child, dict | list)]
+    return deepest
+
+
 def read_regular(path: Path, most: int) -> bytes:
     """The bytes of a regular file of at most that size; raises what ``open_regular`` does."""
     with open_regular(path, most) as file:
@@ -90,6 +105,8 @@ def read_json(path: Path, most: int) -> dict[str, Any]:
         found = json.loads(read_regular(path, most).decode("utf-8"))
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    if _depth(found) > DEEPEST:
+        raise ValueError("it is nested too deeply")
     if not isinstance(found, dict):
         raise ValueError(f"expected an object, got {type(found).__name__}")
     return found

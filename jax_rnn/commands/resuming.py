@@ -80,15 +80,31 @@ def read_begun(words: Sequence[str], lesson: str | None) -> Begun | None:
     try:
         made = config["made"]
         text, options = made["text"], made.get("options", {})
-        return Begun(
+        begun = Begun(
             config["lesson"],
             Recipe(**config["recipe"]),
             config["init"],
             Path(text) if text else None,
             dict(options),
         )
+        _check_options(begun)
+        return begun
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
             f"{given.out}: expected a run of a lesson, got another ({type(error).__name__}: "
             f"{error}). A run of a model of your own goes on from Python, see its README.md"
         ) from error
+
+
+def _check_options(begun: Begun) -> None:
+    """ValueError: a value that the command line would not have taken."""
+    options = begun.options
+    for name, value, known in (
+        ("init", begun.init, ("torch", "flax")),
+        ("device", options.get("device"), (None, "cpu", "gpu", "tpu")),
+        ("tensorboard", options.get("tensorboard"), (None, False, True)),
+    ):
+        if value not in known:
+            raise ValueError(f"{name}: expected one of {known}, got {value!r}")
+    if not isinstance(options.get("mesh"), str | None):
+        raise ValueError(f"mesh: expected data=N, got {options['mesh']!r}")

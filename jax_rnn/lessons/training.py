@@ -188,6 +188,7 @@ def open_run(folder: str | Path) -> OpenRun:
             sha256=config["text_sha256"],
             arguments={name: tuple(a) for name, a in config["model"]["arguments"].items()},
         )
+        _check_vocabulary(opened.vocabulary)
         described = config["model"]["class"], config["model"]["options"]
         kind = f"{task.model.__module__}:{task.model.__qualname__}"
         expected = kind, task.options(recipe, opened.vocabulary)
@@ -203,6 +204,14 @@ def open_run(folder: str | Path) -> OpenRun:
             f"{described[0]!r} or other options; put back a copy of config.json"
         )
     return opened
+
+
+def _check_vocabulary(vocabulary: Any) -> None:
+    """TypeError: an entry that is neither text, nor a number, nor a list of texts."""
+    for name, value in dict(vocabulary).items():
+        texts = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+        if not (texts or isinstance(value, str | int)):
+            raise TypeError(f"vocabulary: {name} is a {type(value).__name__}")
 
 
 def _arguments(model: Any, batch: Mapping[str, Any]) -> dict[str, tuple[str, int]]:

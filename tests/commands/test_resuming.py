@@ -90,7 +90,19 @@ def test_another_lesson_is_named(run):
         read_begun(["--out", str(run), "--resume"], "names")
 
 
-@pytest.mark.parametrize("change", [{"recipe": {"steps": -1}}, {"recipe": {"x": 1}}, {"made": {}}])
+DAMAGED = [
+    {"recipe": {"steps": -1}},
+    {"recipe": {"x": 1}},
+    {"made": {}},
+    {"made": {"text": 5}},
+    {"made": {"text": None, "options": [1]}},
+    {"made": {"text": None, "options": {"mesh": 5}}},
+    {"made": {"text": None, "options": {"device": "abacus"}}},
+    {"init": []},
+]
+
+
+@pytest.mark.parametrize("change", DAMAGED, ids=str)
 def test_a_damaged_run_is_refused(change, run):
     config = json.loads((run / "config.json").read_text()) | change
     (run / "config.json").write_text(json.dumps(config))

@@ -217,7 +217,18 @@ DEEP = '{"a":' * 100_000
 class TestConfiguration:
     @pytest.mark.parametrize(
         "text",
-        [DEEP, "[" * 100_000, "[1]", "7", '"a"', "nul", "\0", '{"recipe": 3}', '{"made": []}'],
+        [
+            DEEP,
+            '{"a":' * 60 + "1" + "}" * 60,
+            "[" * 100_000,
+            "[1]",
+            "7",
+            '"a"',
+            "nul",
+            "\0",
+            '{"recipe": 3}',
+            '{"made": []}',
+        ],
         ids=lambda text: text[:9],
     )
     def test_damaged_is_refused(self, text, folder):
