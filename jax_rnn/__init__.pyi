@@ -7,6 +7,7 @@ from .cells.projected_lstm import ProjectedLSTMCell
 from .cells.rnn import RNNCell
 from .feedforward import Embedding, Linear
 from .interop.files import load_safetensors, save_safetensors
+from .interop.flax_cells import from_flax, to_flax
 from .interop.modules import from_torch, to_torch
 from .interop.state_dict import load_torch_state_dict, torch_state_dict
 from .layers import GRU, LSTM, RNN
@@ -42,6 +43,7 @@ __all__ = [
     "Recurrent",
     "data",
     "fit",
+    "from_flax",
     "from_torch",
     "lengths_to_mask",
     "load_safetensors",
@@ -50,6 +52,7 @@ __all__ = [
     "pad_packed_sequence",
     "save_safetensors",
     "testing",
+    "to_flax",
     "to_torch",
     "torch_state_dict",
     "train",

@@ -45,7 +45,7 @@ class Linear(nnx.Linear):
             rngs=rngs,
         )
 
-    def __call__(self, inputs: Array, out_sharding: Any = None) -> Array:
+    def __call__(self, inputs: Any, out_sharding: Any = None) -> Array:
         if isinstance(inputs, tuple) or isinstance(out_sharding, tuple | Array):
             raise TypeError(
                 "Linear: expected one array, got the (output, h_n) of a recurrent layer; take the "

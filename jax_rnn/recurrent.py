@@ -298,14 +298,14 @@ def _check_cell(cell: Any) -> None:
             "step must be pure: draw the noise before the loop and pass it as features of the "
             "input, or use Recurrent(..., dropout=rate) between layers"
         )
-    carry = jax.eval_shape(partial(cell.initialize_carry, (cell.input_size,)))
+    carry: Any = jax.eval_shape(partial(cell.initialize_carry, (cell.input_size,)))
     if not isinstance(carry, tuple) or not hasattr(carry, "_fields"):
         raise TypeError(
             f"Recurrent: expected initialize_carry of {kind} to return a NamedTuple of arrays, "
             f"got {describe(carry)}; define one, class Carry(NamedTuple)"
         )
     for field, leaf in carry._asdict().items():
-        if jnp.issubdtype(getattr(leaf, "dtype", None), jax.dtypes.prng_key):
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             raise TypeError(
                 f"Recurrent: expected a carry of numbers, got a PRNG key as {field} in the carry "
                 f"of {kind}; draw the noise before the loop and pass it as features of the input"

@@ -359,7 +359,10 @@ def _biased(x: Array, bias: Array | None) -> Array:
 
 
 def _instantiate(tangents: Any, primals: Any) -> Any:
-    def zeros(t: Any, p: Any) -> Any:
-        return jnp.zeros_like(p, t.dtype) if isinstance(t, SymbolicZero) else t
+    def is_zero(t: Any) -> bool:
+        return isinstance(t, SymbolicZero)
 
-    return jax.tree.map(zeros, tangents, primals, is_leaf=lambda t: isinstance(t, SymbolicZero))
+    def zeros(t: Any, p: Any) -> Any:
+        return jnp.zeros_like(p, t.dtype) if is_zero(t) else t
+
+    return jax.tree.map(zeros, tangents, primals, is_leaf=is_zero)
