@@ -1,5 +1,6 @@
 """A lesson on real data from its recipe to a run folder, and back."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -191,7 +192,7 @@ def open_run(folder: str | Path) -> OpenRun:
         _check_vocabulary(opened.vocabulary)
         described = config["model"]["class"], config["model"]["options"]
         kind = f"{task.model.__module__}:{task.model.__qualname__}"
-        expected = kind, task.options(recipe, opened.vocabulary)
+        expected = kind, json.loads(json.dumps(task.options(recipe, opened.vocabulary)))
     except (AttributeError, KeyError, TypeError, ValueError, LookupError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise RunError(

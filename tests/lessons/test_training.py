@@ -1,0 +1,93 @@
+"""From a recipe to a run folder and back: what is refused before the folder is created."""
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from jax_rnn.lessons import load_task
+from jax_rnn.lessons.recipe import Recipe
+from jax_rnn.lessons.training import open_run, train_task
+from jax_rnn.train import RunError
+from jax_rnn.train.mesh import make_mesh
+
+RECIPE = Recipe(hidden_size=4, embedding_size=4, batch_size=4, window=5, steps=2)
+VOCABULARIES = {
+    "char_lm": {"symbols": "abc"},
+    "names": {"symbols": "abc", "languages": ["x", "y"], "longest": 5},
+    "names_generate": {"symbols": "abc", "languages": ["x", "y"], "longest": 5},
+    "seq2seq": {"source_symbols": "ab", "target_symbols": "-01"},
+    "seq2seq_attention": {"source_symbols": "ab", "target_symbols": "-01"},
+}
+
+
+@pytest.fixture
+def make(tmp_path):
+    """The folder of a run of a lesson, as far as ``open_run`` reads it."""
+
+    def folder(name, **changes):
+        task, vocabulary = load_task(name), VOCABULARIES[name]
+        kind = f"{task.model.__module__}:{task.model.__qualname__}"
+        config = {
+            "lesson": name,
+            "recipe": asdict(RECIPE),
+            "model": {
+                "class": kind,
+                "options": task.options(RECIPE, vocabulary),
+                "arguments": {"inputs": ["int32", 2]},
+            },
+            "vocabulary": vocabulary,
+            "text_sha256": None,
+            "made": {"text": None},
+        }
+        (tmp_path / "config.json").write_text(json.dumps(config | changes))
+        return tmp_path
+
+    return folder
+
+
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_a_run_of_every_lesson_opens(name, make):
+    opened = open_run(make(name))
+    assert opened.task.name == name and opened.recipe == RECIPE
+    assert opened.vocabulary == VOCABULARIES[name]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lesson": "seq2seq"},
+        {"lesson": "../.."},
+        {"lesson": "ihello"},
+        {"vocabulary": {"symbols": 5}},
+        {"vocabulary": {"symbols": "ab"}},
+        {"vocabulary": {"symbols": "abc", "more": {}}},
+        {"vocabulary": None},
+        {"recipe": asdict(replace(RECIPE, hidden_size=5))},
+        {"recipe": {"hidden_size": "x"}},
+        {"recipe": {"clip": -1}},
+        {"model": None},
+        {"model": {"class": "evil:Model", "options": {}, "arguments": {}}},
+        {"made": {"text": 7}},
+    ],
+    ids=str,
+)
+def test_a_crafted_run_is_refused_in_a_sentence(change, make):
+    with pytest.raises(RunError, match=r"expected|damaged"):
+        open_run(make("char_lm", **change))
+
+
+@pytest.mark.parametrize("text", ["/dev/zero", "../..", "/no/such/file"])
+def test_a_text_that_is_no_file_is_refused(text, make):
+    opened = open_run(make("char_lm", made={"text": text}))
+    with pytest.raises((OSError, ValueError), match=r"expected a (regular|text) file"):
+        opened.data()
+
+
+def test_nothing_is_created_before_all_is_checked(tmp_path):
+    task, run = load_task("seq2seq"), tmp_path / "run"
+    with pytest.raises(ValueError, match="multiple of the 3 devices, got 4"):
+        train_task(task, RECIPE, run, mesh=make_mesh("data=3"))
+    with pytest.raises(ValueError, match="--text: seq2seq has data of its own"):
+        train_task(task, RECIPE, run, text=tmp_path / "book.txt")
+    assert list(tmp_path.iterdir()) == []
