@@ -1,19 +1,28 @@
 """Every command that the documents and ``--help`` show runs, on the smallest real input."""
 
+import hashlib
 import re
 import shlex
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+pytest.importorskip("torch")
+
+import reference_torch
 from jax_rnn import cli
 from jax_rnn.commands import train_on_data
-from jax_rnn.lessons import TASKS
+from jax_rnn.lessons import TASKS, load_task
 from tests.kit import some
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-SMALL = "--steps 2 --batch-size 8 --hidden-size 3 --embedding-size 2 --window 5 --evaluate-every 1 --warmup 0"
+SMALL = (
+    "--steps 2 --batch-size 8 --hidden-size 3 --embedding-size 2 --window 5 --evaluate-every 1 "
+    "--warmup 0"
+)
 QUICK = {
     "bench": {"--shape": "2,3,4,5", "--seconds": "0.01"},
     "compare": {"--steps": "2"},
@@ -41,7 +50,8 @@ def is_example(command):
     words = shlex.split(command)
     cluster = {"--coordinator", "--distributed"} & {*words}
     placeholder = any(word in ("LESSON", "RUN", "NAME", "COMMAND", "FOLDER") for word in words)
-    return len(words) > 1 and not cluster and not placeholder
+    alone = len(words) > 2 or {*words} & {"lessons", "doctor", "bench", "--help", "--version"}
+    return bool(alone) and not cluster and not placeholder
 
 
 EXAMPLES = sorted({command.strip() for command in shown() if is_example(command)})
@@ -73,21 +83,19 @@ def shortened(command):
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory, little_data):
-    """A folder with a text and the runs that the examples name."""
+    """A folder with a text, and a function that makes the run that an example names."""
     folder = tmp_path_factory.mktemp("workplace")
     (folder / "my_book.txt").write_text("ROMEO: to be or not to be, that is the question.\n" * 30)
+
+    @cache
+    def make(name):
+        lesson = "char_lm" if name == "mine" else name
+        text = ["--text", "my_book.txt"] if lesson == "char_lm" else []
+        cli.main(["train", lesson, "--out", f"runs/{name}", *text, *shlex.split(SMALL)])
+
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for out, lesson in {
-            "mine": "char_lm",
-            "char_lm": "char_lm",
-            "names": "names",
-            "names_generate": "names_generate",
-            "seq2seq_attention": "seq2seq_attention",
-        }.items():
-            text = ["--text", "my_book.txt"] if lesson == "char_lm" else []
-            cli.main(["train", lesson, "--out", f"runs/{out}", *text, *shlex.split(SMALL)])
-        yield folder
+        yield folder, make
 
 
 def run(words, capsys):
@@ -107,13 +115,21 @@ def run(words, capsys):
 def test_a_documented_command_runs(command, request, monkeypatch, capsys):
     words = shortened(command)
     if any("runs/" in word or word in TASKS for word in words):
-        folder = request.getfixturevalue("workplace")
+        folder, make = request.getfixturevalue("workplace")
+        monkeypatch.chdir(folder)
+        for name in re.findall(r"runs/(\w+)", command):
+            if "--resume" in words or words[0] != "train":
+                make(name)
     else:
-        folder = request.getfixturevalue("tmp_path")
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr("jax_rnn.lessons.NAMES", ("cell", "ihello"))
+        monkeypatch.chdir(request.getfixturevalue("tmp_path"))
+    if "--all" in words:
+        monkeypatch.setattr("jax_rnn.lessons.NAMES", ("cell", "ihello"))
+    if words[:2] == ["compare", "char_lm"]:
+        small = {"hidden_size": 3, "embedding_size": 2, "batch_size": 8, "window": 5}
+        for lesson in (load_task("char_lm"), reference_torch.load_task("char_lm")):
+            monkeypatch.setattr(type(lesson), "recipe", replace(lesson.recipe, **small))
     if "--out" in words and "--resume" not in words:
-        words[words.index("--out") + 1] += f"-{abs(hash(command))}"
+        words[words.index("--out") + 1] += f"-{hashlib.sha256(command.encode()).hexdigest()[:9]}"
     code, printed = run(words, capsys)
     if "gpu" in words and code == 1:  # this machine has none
         assert "kind 'gpu'" in printed.err
