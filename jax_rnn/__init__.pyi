@@ -18,7 +18,7 @@ from .sequences import (
     pack_padded_sequence,
     pad_packed_sequence,
 )
-from .train.history import History, NonFiniteLossError
+from .train.history import DivergedError, History, NonFiniteLossError
 from .train.loop import fit
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "RNN",
     "AffineCell",
     "Cell",
+    "DivergedError",
     "Embedding",
     "GRUCell",
     "GatedCell",

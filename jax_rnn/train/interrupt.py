@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, kept until a run has saved what it did."""
+"""Ctrl-C and SIGTERM, handled when a run has saved its state."""
 
 import os
 import signal
@@ -7,11 +7,11 @@ from types import FrameType
 
 __all__ = ["Interrupt"]
 
-NOTICE = b"\nstopping once this call of the program is done and saved; again stops at once\n"
+NOTICE = b"\nstopping after this call of the program, when it is saved; again stops at once\n"
 
 
 class Interrupt:
-    """While entered, the first signal only raises the flag; the second acts as ever."""
+    """While entered, the first signal only sets ``requested``; the second acts as usual."""
 
     def __init__(self) -> None:
         self.requested = False
