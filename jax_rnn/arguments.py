@@ -1,5 +1,6 @@
 """Arguments of constructors: what is refused, in words."""
 
+import inspect
 from numbers import Real
 from typing import Any
 
@@ -8,9 +9,19 @@ from flax import nnx
 
 from jax_rnn.typing import DTypeLike, default_float
 
-__all__ = ["check_count", "check_rate", "check_rngs", "parameter_dtype"]
+__all__ = ["ConstructorSignature", "check_count", "check_rate", "check_rngs", "parameter_dtype"]
 
 _FLOATING = ("float16", "bfloat16", "float32", "float64")
+
+
+class ConstructorSignature:
+    """As ``__signature__`` of a class: that of its ``__init__``, which nnx's metaclass hides."""
+
+    def __get__(self, instance: Any, owner: type) -> inspect.Signature:
+        if instance is not None:
+            return inspect.signature(instance.__call__)
+        signature = inspect.signature(owner.__init__)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
 def check_count(name: str, value: Any) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from flax import nnx
 
-from jax_rnn.arguments import check_count, check_rngs, parameter_dtype
+from jax_rnn.arguments import ConstructorSignature, check_count, check_rngs, parameter_dtype
 from jax_rnn.initializers import Init, resolve
 from jax_rnn.typing import Array, DTypeLike
 
@@ -17,9 +17,19 @@ class Linear(nnx.Linear):
     Shapes: x (*batch, in_features), y (*batch, out_features). Parameters: ``kernel``
     (in_features, out_features), ``bias`` (out_features,).
 
+    Args:
+        in_features: int, features of the input.
+        out_features: int, features of the output.
+        bias: bool, whether b is added; True by default.
+        init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
+        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        rngs: ``nnx.Rngs``, source of the initial values.
+
     Raises:
         TypeError: a size that is no int. ValueError: a size below 1, an unknown ``init`` or dtype.
     """
+
+    __signature__ = ConstructorSignature()
 
     def __init__(
         self,
@@ -61,8 +71,17 @@ class Embedding(nnx.Embed):
     Shapes: ids (*batch,), y (*batch, embedding_dim). Parameter: ``embedding``
     (num_embeddings, embedding_dim).
 
+    Args:
+        num_embeddings: int, how many symbols there are.
+        embedding_dim: int, features of a symbol.
+        init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
+        dtype: of the parameters and outputs; None is JAX's default float.
+        rngs: ``nnx.Rngs``, source of the initial values.
+
     Raises: as ``Linear``.
     """
+
+    __signature__ = ConstructorSignature()
 
     def __init__(
         self,

@@ -23,11 +23,40 @@ __all__ = ["GRU", "LSTM", "RNN"]
 
 
 class RNN(Recurrent):
-    """``torch.nn.RNN``: layers of ``RNNCell``. Call, shapes and errors: see ``Recurrent``.
+    """``torch.nn.RNN``: layers of ``RNNCell``.
 
     Equations, parameters and their shapes: those of ``RNNCell``, whose I is the input of a layer,
-    H or 2H above the first. ``init``, ``dtype`` and ``rngs`` are those of a cell.
-    As in torch, a ``proj_size`` other than 0 is a ValueError.
+    H or 2H above the first.
+
+    Call: ``output, h_n = layer(input, hx=None, *, lengths=None, rngs=None)``.
+    More on shapes and errors: see ``Recurrent``.
+
+        input: (T, B, I), (B, T, I) with ``batch_first``, or (T, I) without a batch.
+        hx: the state before the first step, zeros by default: an array (L, B, H), L being
+            layers times directions.
+        lengths: (B,) integers, steps of each sequence that count; None (default) is all.
+        rngs: ``nnx.Rngs(dropout=seed)`` or a key; needed while training with dropout.
+        output: (T, B, O), laid out like the input; O is H, twice that in two directions.
+        h_n: the state after the last step, laid out like ``hx``.
+
+    Args:
+        input_size: int, I, features of the input.
+        hidden_size: int, H, features of the hidden state of each direction.
+        num_layers: int, layers one above the other; 1 by default.
+        nonlinearity: ``"tanh"`` (default) or ``"relu"``.
+        bias: bool, whether cells have biases; True by default.
+        batch_first: bool, whether batched inputs and outputs are (B, T, features); False by
+            default.
+        dropout: float from 0 to 1, rate between layers while training; 0 by default.
+        bidirectional: bool, whether every layer has a second, backward direction; False by default.
+        proj_size: int, only 0, as in torch; the projection is that of LSTM.
+        init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
+        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        unroll: int, steps per iteration of the compiled loop; 1 by default.
+        scan: ``"auto"`` (default), ``"gated"`` or ``"sequential"``: how cells run over time.
+        checkpoint_every: int, steps between the carries kept for the gradient; None (default) keeps
+            everything.
+        rngs: ``nnx.Rngs``, source of the initial values.
     """
 
     def __init__(
@@ -77,10 +106,37 @@ class RNN(Recurrent):
 class LSTM(Recurrent):
     """``torch.nn.LSTM``: layers of ``LSTMCell``, or of ``ProjectedLSTMCell`` with ``proj_size``.
 
-    Call, shapes and errors: see ``Recurrent``; h has ``proj_size`` features where that is given, c
-    always has ``hidden_size``. Equations, parameters and their shapes: those of the cell, whose I
-    is the input of a layer, all that the one below returns. ``init``, ``dtype`` and ``rngs`` are
-    those of a cell.
+    Equations, parameters and their shapes: those of the cell, whose I is the input of a layer, all
+    that the one below returns.
+
+    Call: ``output, h_n = layer(input, hx=None, *, lengths=None, rngs=None)``.
+    More on shapes and errors: see ``Recurrent``.
+
+        input: (T, B, I), (B, T, I) with ``batch_first``, or (T, I) without a batch.
+        hx: the state before the first step, zeros by default: a tuple (h_0, c_0)
+            of arrays (L, B, P or H) and (L, B, H), L being layers times directions.
+        lengths: (B,) integers, steps of each sequence that count; None (default) is all.
+        rngs: ``nnx.Rngs(dropout=seed)`` or a key; needed while training with dropout.
+        output: (T, B, O), laid out like the input; O is P or H, twice that in two directions.
+        h_n: the state after the last step, laid out like ``hx``.
+
+    Args:
+        input_size: int, I, features of the input.
+        hidden_size: int, H, features of the hidden state of each direction.
+        num_layers: int, layers one above the other; 1 by default.
+        bias: bool, whether cells have biases; True by default.
+        batch_first: bool, whether batched inputs and outputs are (B, T, features); False by
+            default.
+        dropout: float from 0 to 1, rate between layers while training; 0 by default.
+        bidirectional: bool, whether every layer has a second, backward direction; False by default.
+        proj_size: int, P, features of h where it is projected, 0 < P < H; 0 (default) is H.
+        init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
+        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        unroll: int, steps per iteration of the compiled loop; 1 by default.
+        scan: ``"auto"`` (default), ``"gated"`` or ``"sequential"``: how cells run over time.
+        checkpoint_every: int, steps between the carries kept for the gradient; None (default) keeps
+            everything.
+        rngs: ``nnx.Rngs``, source of the initial values.
     """
 
     def __init__(
@@ -121,12 +177,41 @@ class LSTM(Recurrent):
 
 
 class GRU(Recurrent):
-    """``torch.nn.GRU``: layers of ``GRUCell``. Call, shapes and errors: see ``Recurrent``.
+    """``torch.nn.GRU``: layers of ``GRUCell``, or of ``OriginalGRUCell`` if not ``reset_after``.
 
     Equations, parameters and their shapes: those of ``GRUCell``, whose I is the input of a layer,
-    H or 2H above the first. ``init``, ``dtype`` and ``rngs`` are those of a cell.
-    ``reset_after=False`` takes ``OriginalGRUCell``, which torch does not have. As in torch, a
-    ``proj_size`` other than 0 is a ValueError.
+    H or 2H above the first.
+
+    Call: ``output, h_n = layer(input, hx=None, *, lengths=None, rngs=None)``.
+    More on shapes and errors: see ``Recurrent``.
+
+        input: (T, B, I), (B, T, I) with ``batch_first``, or (T, I) without a batch.
+        hx: the state before the first step, zeros by default: an array (L, B, H), L being
+            layers times directions.
+        lengths: (B,) integers, steps of each sequence that count; None (default) is all.
+        rngs: ``nnx.Rngs(dropout=seed)`` or a key; needed while training with dropout.
+        output: (T, B, O), laid out like the input; O is H, twice that in two directions.
+        h_n: the state after the last step, laid out like ``hx``.
+
+    Args:
+        input_size: int, I, features of the input.
+        hidden_size: int, H, features of the hidden state of each direction.
+        num_layers: int, layers one above the other; 1 by default.
+        bias: bool, whether cells have biases; True by default.
+        batch_first: bool, whether batched inputs and outputs are (B, T, features); False by
+            default.
+        dropout: float from 0 to 1, rate between layers while training; 0 by default.
+        bidirectional: bool, whether every layer has a second, backward direction; False by default.
+        reset_after: bool, whether the reset gate acts after the product, as in torch; True by
+            default.
+        proj_size: int, only 0, as in torch; the projection is that of LSTM.
+        init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
+        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        unroll: int, steps per iteration of the compiled loop; 1 by default.
+        scan: ``"auto"`` (default), ``"gated"`` or ``"sequential"``: how cells run over time.
+        checkpoint_every: int, steps between the carries kept for the gradient; None (default) keeps
+            everything.
+        rngs: ``nnx.Rngs``, source of the initial values.
     """
 
     def __init__(

@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jax_rnn.arguments import check_count, check_rate
+from jax_rnn.arguments import ConstructorSignature, check_count, check_rate
 from jax_rnn.cells.base import Cell, state_parts
 from jax_rnn.scans.choice import Scan, check_scan, chosen, run
 from jax_rnn.scans.masking import clean
 from jax_rnn.sequences import check_lengths, lengths_to_mask
-from jax_rnn.typing import Array, Float, Size, describe
+from jax_rnn.typing import Array, Float, Size, State, describe
 
 __all__ = ["Recurrent"]
 
@@ -37,27 +37,33 @@ class Recurrent(nnx.Module):
         hx: the state before the first step, zeros if absent. An array (L, B, H) if the cell's carry
             is one array, else a tuple of them in the order of the carry's fields, ``(h_0, c_0)``
             for LSTM; (L, H) without a batch. L counts layers times directions, the two directions
-            of a layer side by side. ``batch_first`` does not change it.
+            of a layer side by side. ``batch_first`` does not change it. The carry's own type and
+            ``nnx.Param`` in place of an array work too.
         lengths: (B,) integers, how many steps of each sequence count, 0 to T. It plays the part of
             torch's PackedSequence: later outputs are zero, the final state is that of the last step
             that counts (the initial state for length 0), the backward direction starts there, and
             the padding, whatever it holds, reaches no value and no gradient. Inside ``jax.jit``,
             where values are not known, a length above T reads as T and one below 0 as 0.
-        rngs: ``nnx.Rngs(dropout=seed)`` or a key; needed while training with dropout.
+        rngs: ``nnx.Rngs(dropout=seed)`` or a key of ``jax.random.key``; needed while training with
+            dropout.
         output: outputs of the last layer, laid out like the input, with O features.
         h_n: the state after the last step, laid out like ``hx``.
 
     Args:
         layers: from the input up, each a cell or a pair of cells.
-        batch_first: whether batched inputs and outputs are (B, T, features).
-        dropout: the rate at which outputs of every layer but the last are dropped while training;
-            ``layer.eval()`` and ``layer.train()`` switch it, as in torch.
-        unroll: steps per iteration of the compiled loop.
+        batch_first: bool, whether batched inputs and outputs are (B, T, features); False by
+            default.
+        dropout: float from 0 to 1, 0 by default, the rate at which outputs of every layer but the
+            last are dropped while training; ``layer.eval()`` and ``layer.train()`` switch it, as
+            in torch.
+        unroll: int, steps per iteration of the compiled loop; 1 by default.
         scan: how cells run over time: ``"gated"``, fast, for every ``GatedCell``; ``"sequential"``,
-            the definition, for any cell; ``"auto"``, the first where it serves and a step is not
-            tiny. ``chosen_scans(input_shape)`` says which. Values and derivatives are the same.
-        checkpoint_every: for long sequences, keep one carry in so many steps and compute what lies
-            between again in the backward pass; None keeps all that the gradient needs.
+            the definition, for any cell; ``"auto"`` (default), the first where it supports the cell
+            and a step is not tiny. ``chosen_scans(input_shape)`` says which. Values and derivatives
+            are the same.
+        checkpoint_every: int, for long sequences: keep one carry in so many steps and compute what
+            lies between again in the backward pass; None (default) keeps all that the gradient
+            needs.
 
     Raises:
         TypeError: something that is no ``Cell``; an ``hx`` of the wrong kind; lengths that are no
@@ -65,8 +71,10 @@ class Recurrent(nnx.Module):
         ValueError: cells whose sizes do not meet; inputs, states or lengths of the wrong rank,
             size, dtype or value; a sequence without steps; a dropout outside [0, 1]; dropout
             without ``rngs``; an unknown scan, or ``"gated"`` for a cell that it does not
-            serve. All before anything is compiled.
+            support. All before anything is compiled.
     """
+
+    __signature__ = ConstructorSignature()
 
     def __init__(
         self,
@@ -114,11 +122,11 @@ class Recurrent(nnx.Module):
     def __call__(
         self,
         input: Float[Array, "*time_batch I"],
-        hx: Any = None,
+        hx: State | None = None,
         *,
         lengths: Any = None,
         rngs: nnx.Rngs | Array | None = None,
-    ) -> tuple[Float[Array, "*time_batch O"], Any]:
+    ) -> tuple[Float[Array, "*time_batch O"], State]:
         self._check_input(input)
         *axes, _ = input.shape
         steps = axes.pop(-1 if self.batch_first else 0)
@@ -299,7 +307,7 @@ def _check_cell(cell: Any) -> None:
             "input, or use Recurrent(..., dropout=rate) between layers"
         )
     carry: Any = jax.eval_shape(partial(cell.initialize_carry, (cell.input_size,)))
-    if not isinstance(carry, tuple) or not hasattr(carry, "_fields"):
+    if not hasattr(carry, "_fields"):
         raise TypeError(
             f"Recurrent: expected initialize_carry of {kind} to return a NamedTuple of arrays, "
             f"got {describe(carry)}; define one, class Carry(NamedTuple)"

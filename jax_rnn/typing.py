@@ -4,7 +4,7 @@ Shapes in signatures use one letter an axis: B (batch), T (time), I (input featu
 features), G (gates), L (layers times directions). ``*batch`` stands for any number of leading axes.
 """
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,12 @@ CarryT = TypeVar("CarryT")
 
 Size = Any
 """An int, or a symbolic size of ``jax.export``, which stands for any number."""
+
+if TYPE_CHECKING:
+    State = Array | tuple[Array, ...]
+else:
+    State = Any  # what is none is refused in words
+"""The state of a layer: an array, or a tuple of them where the cell carries several."""
 
 
 def default_float() -> jnp.dtype:
@@ -64,6 +70,7 @@ __all__ = [
     "Integer",
     "PyTree",
     "Size",
+    "State",
     "accumulator",
     "as_numpy",
     "default_float",

@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 from jax import lax
 
-from jax_rnn.arguments import check_count, check_rngs, parameter_dtype
+from jax_rnn.arguments import ConstructorSignature, check_count, check_rngs, parameter_dtype
 from jax_rnn.initializers import Init, resolve
 from jax_rnn.typing import (
     Array,
@@ -50,6 +50,8 @@ class Cell(nnx.Module, Generic[CarryT]):
     ``step`` must be pure: it reads parameters and writes none, so that it runs under ``jax.jit``,
     ``jax.grad``, ``jax.vmap`` and ``lax.scan`` as it is. Every row of a batch is on its own.
     """
+
+    __signature__ = ConstructorSignature()
 
     input_size: int
     hidden_size: int
@@ -246,7 +248,19 @@ class GatedCell(AffineCell[CarryT]):
     ``gates``, and must be pure. A carry of more than ``h`` names its type in ``carry_type``; the
     field that the hidden map reads is always called ``h``.
 
-    Parameters, args and errors: those of ``AffineCell``.
+    Parameters: those of ``AffineCell``.
+
+    Args:
+        input_size: int, I, features of the input.
+        hidden_size: int, H, features of the hidden state.
+        bias: bool, whether both maps have a bias; True by default.
+        output_size: int, features of h where they are not H; None (default) is H.
+        init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
+        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        rngs: ``nnx.Rngs``, source of the initial values.
+
+    Raises:
+        TypeError: a size that is no int. ValueError: a size below 1, an unknown ``init`` or dtype.
     """
 
     @abstractmethod

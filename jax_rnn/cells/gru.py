@@ -22,7 +22,17 @@ class GRUCell(GatedCell[HiddenCarry]):
     ``weight_ih`` (3H, I), ``weight_hh`` (3H, H), ``bias_ih`` (3H,), ``bias_hh`` (3H,). The bias
     b_hn stands inside the reset and cannot be merged with b_in.
 
-    Args and errors: those of ``GatedCell``.
+    Args:
+        input_size: int, I, features of the input.
+        hidden_size: int, H, features of the hidden state.
+        bias: bool, whether both maps have a bias; True by default.
+        output_size: int, for subclasses whose ``update`` projects h; None (default) is H.
+        init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
+        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        rngs: ``nnx.Rngs``, source of the initial values.
+
+    Raises:
+        TypeError: a size that is no int. ValueError: a size below 1, an unknown ``init`` or dtype.
 
     Source: K. Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014; slide
     "Exercise 11-6", whose equations reset the state before the product: another cell, see

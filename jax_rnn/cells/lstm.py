@@ -32,7 +32,17 @@ class LSTMCell(GatedCell[LSTMCarry]):
     Shapes: x (*batch, I), h and c (*batch, H), y = h_t. Parameters, gates in the order i f g o:
     ``weight_ih`` (4H, I), ``weight_hh`` (4H, H), ``bias_ih`` (4H,), ``bias_hh`` (4H,).
 
-    Args and errors: those of ``GatedCell``.
+    Args:
+        input_size: int, I, features of the input.
+        hidden_size: int, H, features of the hidden state.
+        bias: bool, whether both maps have a bias; True by default.
+        output_size: int, for subclasses whose ``update`` projects h; None (default) is H.
+        init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
+        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        rngs: ``nnx.Rngs``, source of the initial values.
+
+    Raises:
+        TypeError: a size that is no int. ValueError: a size below 1, an unknown ``init`` or dtype.
 
     Source: S. Hochreiter and J. Schmidhuber, "Long short-term memory", 1997; F. Gers,
     J. Schmidhuber and F. Cummins, "Learning to forget", 2000; slide "Under the hood: LSTM" (which

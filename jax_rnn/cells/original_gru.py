@@ -25,7 +25,17 @@ class OriginalGRUCell(AffineCell[HiddenCarry]):
     Shapes: x (*batch, I), h (*batch, H), y = h_t. Parameters, gates in the order r z n:
     ``weight_ih`` (3H, I), ``weight_hh`` (3H, H), ``bias_ih`` (3H,), ``bias_hh`` (3H,).
 
-    Args and errors: those of ``AffineCell``.
+    Args:
+        input_size: int, I, features of the input.
+        hidden_size: int, H, features of the hidden state.
+        bias: bool, whether both maps have a bias; True by default.
+        output_size: int, for subclasses whose ``step`` projects h; None (default) is H.
+        init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
+        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        rngs: ``nnx.Rngs``, source of the initial values.
+
+    Raises:
+        TypeError: a size that is no int. ValueError: a size below 1, an unknown ``init`` or dtype.
 
     Source: K. Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014; slide
     "Exercise 11-6".

@@ -28,8 +28,18 @@ class ProjectedLSTMCell(GatedCell[LSTMCarry]):
     i f g o: ``weight_ih`` (4H, I), ``weight_hh`` (4H, P), ``bias_ih`` (4H,), ``bias_hh`` (4H,),
     ``weight_hr`` (P, H).
 
-    Args and errors: those of ``GatedCell``, and
-        proj_size: P; a ValueError unless 0 < P < H.
+    Args:
+        input_size: int, I, features of the input.
+        hidden_size: int, H, features of the hidden state.
+        proj_size: int, P, features of the output; 0 < P < H.
+        bias: bool, whether both maps have a bias; True by default.
+        init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
+        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        rngs: ``nnx.Rngs``, source of the initial values.
+
+    Raises:
+        TypeError: a size that is no int. ValueError: a size below 1, an unknown ``init`` or dtype,
+            a proj_size outside its range.
 
     Source: H. Sak, A. Senior and F. Beaufays, "Long short-term memory based recurrent neural
     network architectures for large vocabulary speech recognition", 2014.

@@ -24,8 +24,18 @@ class RNNCell(GatedCell[HiddenCarry]):
     Shapes: x (*batch, I), h (*batch, H), y = h_t. Parameters: ``weight_ih`` (H, I), ``weight_hh``
     (H, H), ``bias_ih`` (H,), ``bias_hh`` (H,).
 
-    Args and errors: those of ``GatedCell``, and
-        nonlinearity: ``"tanh"`` or ``"relu"``; anything else is a ValueError.
+    Args:
+        input_size: int, I, features of the input.
+        hidden_size: int, H, features of the hidden state.
+        bias: bool, whether both maps have a bias; True by default.
+        nonlinearity: ``"tanh"`` (default) or ``"relu"``.
+        init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
+        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        rngs: ``nnx.Rngs``, source of the initial values.
+
+    Raises:
+        TypeError: a size that is no int. ValueError: a size below 1, an unknown ``init`` or dtype
+            or nonlinearity.
 
     Source: J. L. Elman, "Finding structure in time", 1990; slide "RNN in PyTorch".
     """

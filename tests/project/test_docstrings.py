@@ -60,7 +60,7 @@ def test_every_public_name_is_documented(name):
 
 @every_cell
 def test_every_cell_states_equations_shapes_parameters_errors_and_source(cell_type):
-    for words in (".. math::", "Shapes: x (", "Parameters", "Args and errors: ", "Source: "):
+    for words in (".. math::", "Shapes: x (", "Parameters", "Args:", "Raises:", "Source: "):
         assert words in cell_type.__doc__, words
 
 
@@ -68,7 +68,7 @@ def test_every_cell_states_equations_shapes_parameters_errors_and_source(cell_ty
 def test_every_layer_names_torchs_and_says_where_call_shapes_and_errors_stand(name):
     documentation = " ".join(PUBLIC[name].__doc__.split())
     assert documentation.startswith(f"``torch.nn.{name}``: layers of ``{name}Cell``")
-    assert "Call, shapes and errors: see ``Recurrent``" in documentation
+    assert "More on shapes and errors: see ``Recurrent``" in documentation
     assert "Equations, parameters and their shapes: those of " in documentation
     for words in (
         "Call: ",
@@ -112,6 +112,26 @@ def test_every_argument_documented_by_name_exists(name):
         )
         known = inspect.signature(value.__init__ if inspect.isclass(value) else value).parameters
         assert {word for group in described for word in group.split(", ")} <= set(known)
+
+
+CLASSES = {
+    name: value
+    for name, value in PUBLIC.items()
+    if inspect.isclass(value) and issubclass(value, nnx.Module) and name not in ("Cell", "Module")
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_argument_of_a_public_class_is_described_on_the_class(name):
+    """What ``help(LSTM)`` shows: the real signature, and each argument with its default."""
+    value = CLASSES[name]
+    parameters = inspect.signature(value).parameters
+    if value is Recurrent or issubclass(value, Recurrent):
+        parameters = parameters | inspect.signature(value.__call__).parameters
+    names = [parameter for parameter in parameters if parameter != "self"]
+    assert "rngs" in names and "args" not in names
+    described = re.findall(r"^ {8}(\w+): ", value.__doc__, re.M)
+    assert set(names) <= set(described), set(names) - set(described)
 
 
 # Shapes
