@@ -311,7 +311,7 @@ def test_the_guide_names_only_options_that_there_are(capsys):
     with pytest.raises(SystemExit):
         train_on_data("char_lm", ["--help"])
     known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
-    commands = re.findall(r"jax-rnn train char_lm(?:[^\n]|(?<=\\)\n)*", GUIDE)
+    commands = re.findall(r"jax-rnn train (?:char_lm|--resume)(?:[^\n]|(?<=\\)\n)*", GUIDE)
     assert len(commands) >= 8
     for command in commands:
         assert set(re.findall(r"--[a-z-]+", command)) <= known, command
