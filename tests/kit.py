@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-__all__ = ["long", "normal", "some"]
+__all__ = ["cases", "long", "normal"]
 
 long = pytest.mark.long
 """In the long tier only."""
@@ -19,18 +19,23 @@ def normal(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng([seed, *shape]).normal(size=shape)
 
 
-def some(count: int, cases: Iterable[Any]) -> list[Any]:
-    """Cases for ``pytest.mark.parametrize``: the first ``count`` in both tiers, the others long.
+def cases(
+    names: str | tuple[str, ...], values: Iterable[Any], *, short: int, **options: Any
+) -> Any:
+    """``pytest.mark.parametrize`` whose first ``short`` cases are in both tiers, the others long.
 
     Args:
-        count: how many are in the short tier.
-        cases: values, tuples of values, or ``pytest.param``.
+        names: of the arguments, as for ``parametrize``.
+        values: one a case, or tuples of them where there are several names, or ``pytest.param``.
+        short: how many cases the short tier runs.
+        options: further ones of ``parametrize``.
     """
-    return [case if k < count else _long(case) for k, case in enumerate(cases)]
+    several = not isinstance(names, str) or "," in names
+    chosen = [value if k < short else _long(value, several) for k, value in enumerate(values)]
+    return pytest.mark.parametrize(names, chosen, **options)
 
 
-def _long(case: Any) -> Any:
-    if hasattr(case, "marks"):
-        return pytest.param(*case.values, marks=(*case.marks, long), id=case.id)
-    values = case if isinstance(case, tuple) else (case,)
-    return pytest.param(*values, marks=long)
+def _long(value: Any, several: bool) -> Any:
+    if hasattr(value, "marks"):
+        return pytest.param(*value.values, marks=(*value.marks, long), id=value.id)
+    return pytest.param(*(value if several else (value,)), marks=long)

@@ -76,6 +76,7 @@ def raced():
     return race(Problem.draw(TINY), builders(TINY, ["torch", "flax.nnx"]), PASSES, seconds=0.01)
 
 
+@pytest.mark.long
 def test_all_are_checked_and_timed_in_all_passes(raced):
     assert raced.refused == {}
     assert raced.parity.keys() == {"jax_rnn", "flax.nnx"}
@@ -91,6 +92,7 @@ def test_all_are_checked_and_timed_in_all_passes(raced):
             assert entry.us_per_step == pytest.approx(1e6 * entry.median / TINY.T)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["weight_hh_l0", "bias_hh_l0"])
 def test_one_with_other_weights_is_refused_before_timing(name):
     def build(problem):
@@ -104,6 +106,7 @@ def test_one_with_other_weights_is_refused_before_timing(name):
     assert row.entries["forward"].keys() == {"jax_rnn", "torch"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "setting",
     [
@@ -128,12 +131,14 @@ def test_a_library_that_is_not_installed_is_named(monkeypatch):
 # Sections
 
 
+@pytest.mark.long
 def test_a_process_tells_the_memory_of_a_training_step():
     (row,) = list(memory([7], {"B": 2, "I": 3, "H": 4}, variants=["auto"]))
     assert row["variant"] == "auto" and row["T"] == 7 and row["failure"] is None
     assert 0 < row["temporaries"] < 1e6 and row["peak"] > 0 and row["seconds"] > 0
 
 
+@pytest.mark.long
 def test_both_places_of_projection_are_timed_and_the_choice_is_named():
     rows = list(projection(0.01, [(2, 4, 3, 5)], ["GRU"]))
     assert [(row["pass"], row["chosen"]) for row in rows] == [
@@ -182,6 +187,7 @@ def test_summary_counts_losses_and_leaves_out_other_equations():
 # The commands
 
 
+@pytest.mark.long
 def test_a_small_run_writes_tables_json_and_a_plot(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     monkeypatch.setattr("benchmarks.rows.SHAPES", ((1, 6, 5, 5),))

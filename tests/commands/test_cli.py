@@ -171,6 +171,7 @@ def test_doctor_names_versions_and_devices(run):
     assert re.search(r"^  default float +float32$", result.out, re.M)
 
 
+@pytest.mark.long
 def test_train_prints_what_the_slide_prints(run):
     result = run("train", "ihello", "--seed", 2)
     assert result.code == 0
@@ -251,6 +252,7 @@ def test_compare_writes_what_it_shows(run, tmp_path):
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 def test_compare_of_several_seeds_is_a_table(run, tmp_path):
     pytest.importorskip("torch")
     path = tmp_path / "two.json"
@@ -260,6 +262,7 @@ def test_compare_of_several_seeds_is_a_table(run, tmp_path):
     assert len(re.findall(r"^softmax +[45] .* (?:9\d|100) of 100", result.out, re.M)) == 2
 
 
+@pytest.mark.long
 def test_sweep_of_both_frameworks_writes_what_it_shows(run, tmp_path):
     pytest.importorskip("torch")
     pytest.importorskip("matplotlib")
@@ -290,6 +293,7 @@ def test_sweep_of_one_framework_takes_its_options(run, tmp_path):
 # In a process of its own
 
 
+@pytest.mark.long
 def test_both_ways_to_start_are_the_same():
     script = os.path.join(os.path.dirname(sys.executable), "jax-rnn")
     if not os.path.exists(script):
@@ -321,6 +325,7 @@ for line in ("compare ihello", "sweep ihello --seeds 2 --framework torch", "trai
 """
 
 
+@pytest.mark.long
 def test_without_torch_what_needs_it_says_how_to_install_it_and_the_rest_works():
     result = process(sys.executable, "-c", WITHOUT_TORCH)
     lines = [line for line in result.err.splitlines() if line]
@@ -335,6 +340,7 @@ def test_without_torch_what_needs_it_says_how_to_install_it_and_the_rest_works()
     ]
 
 
+@pytest.mark.long
 def test_help_needs_neither_framework():
     code = (
         "import sys; from jax_rnn.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
@@ -345,6 +351,7 @@ def test_help_needs_neither_framework():
     assert result.out.endswith("set()\n")
 
 
+@pytest.mark.long
 def test_errors_go_to_standard_error_and_the_code_to_the_shell():
     result = process(sys.executable, "-m", "jax_rnn", "train", "ihelo")
     assert (result.code, result.out) == (2, "")

@@ -78,6 +78,7 @@ def settings(monkeypatch, tmp_path):
 # What is imported
 
 
+@pytest.mark.long
 def test_importing_the_library_changes_nothing_in_jax(tmp_path):
     code = """
 import jax
@@ -97,6 +98,7 @@ def test_help_needs_no_jax(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_training_imports_nothing_heavy_that_it_does_not_use(first):
     assert not first.imported & UNUSED
 
@@ -104,6 +106,7 @@ def test_training_imports_nothing_heavy_that_it_does_not_use(first):
 # What is compiled
 
 
+@pytest.mark.long
 def test_the_second_run_finds_what_the_first_compiled(user, first):
     assert first.lines[-1] == "Learning finished!"
     assert first.said == ""
@@ -112,6 +115,7 @@ def test_the_second_run_finds_what_the_first_compiled(user, first):
     assert second.lines == first.lines
 
 
+@pytest.mark.long
 def test_a_folder_of_the_users_choice_is_used(tmp_path):
     ours, chosen = tmp_path / "ours", tmp_path / "chosen"
     command("train", "cell", cache=ours, JAX_COMPILATION_CACHE_DIR=str(chosen))
@@ -119,16 +123,19 @@ def test_a_folder_of_the_users_choice_is_used(tmp_path):
     assert not ours.exists()
 
 
+@pytest.mark.long
 def test_programs_from_the_cache_run_without_a_warning(user, first):
     assert command("train", "ihello", "--variant", "gru", cache=user).said == ""
 
 
+@pytest.mark.long
 def test_the_flag_turns_the_cache_off(tmp_path):
     words = "train", "cell", "--no-compilation-cache"
     assert command(*words, cache=tmp_path).said == ""
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_a_folder_that_cannot_be_written_costs_one_line(tmp_path):
     in_the_way = tmp_path / "file"
     in_the_way.write_text("")

@@ -4,6 +4,7 @@ import pytest
 
 import jax_rnn
 from jax_rnn.cli import COMMANDS, main
+from tests.kit import cases
 
 
 def lines(capsys, *words):
@@ -24,7 +25,7 @@ def test_the_overview_names_every_command(words, capsys, monkeypatch):
     assert max(map(len, found)) <= 80
 
 
-@pytest.mark.parametrize("columns", [60, 80])
+@cases("columns", [60, 80], short=1)
 @pytest.mark.parametrize("command", [(name,) for name in COMMANDS] + [("train", "char_lm")])
 def test_help_is_never_wider_than_the_terminal(command, columns, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))

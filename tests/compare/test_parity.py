@@ -31,6 +31,7 @@ from jax_rnn.compare.parity import (  # noqa: E402
 )
 from jax_rnn.lessons import NAMES, UnknownLessonError, load  # noqa: E402
 from jax_rnn.lessons.lesson import Lesson  # noqa: E402
+from tests.kit import cases  # noqa: E402
 
 SIDES = ("jax", "torch")
 TRAINED = [name for name in NAMES if load(name).trained]
@@ -39,7 +40,7 @@ SHAPES = {  # of the slides: input, output, and hidden, the last for h and c ali
     "unfold": ((1, 5, 4), (1, 5, 2), (1, 1, 2)),
     "batch": ((3, 5, 4), (3, 5, 2), (1, 3, 2)),
 }
-RUNS = [(name, None, seed) for name in TRAINED for seed in range(5)]
+RUNS = [(name, None, seed) for seed in range(5) for name in TRAINED]
 RUNS += [
     (name, variant, seed) for name in TRAINED for variant in load(name).variants for seed in (0, 1)
 ]
@@ -72,7 +73,7 @@ def tolerance(name):
 # Float64: equal, but for rounding
 
 
-@pytest.mark.parametrize(("name", "variant", "seed"), RUNS)
+@cases(("name", "variant", "seed"), RUNS, short=len(TRAINED))
 def test_in_float64_both_frameworks_train_alike(name, variant, seed):
     result = compared(name, variant, seed=seed, dtype="float64")
     lesson = load(name)
@@ -90,7 +91,7 @@ def test_in_float64_both_frameworks_train_alike(name, variant, seed):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize("seed", range(3))
+@cases("seed", range(3), short=1)
 def test_lessons_without_training_give_equal_outputs_and_states(name, seed):
     result = compared(name, seed=seed, dtype="float64")
     given, output, hidden = SHAPES[name]
@@ -103,7 +104,7 @@ def test_lessons_without_training_give_equal_outputs_and_states(name, seed):
     assert result.loss == result.predictions == {"jax": [], "torch": []}
 
 
-@pytest.mark.parametrize(("batch", "layers"), [(3, 1), (1, 2), (2, 3)])
+@cases(("batch", "layers"), [(3, 1), (1, 2), (2, 3)], short=1)
 def test_lstm_agrees_where_no_two_sizes_are_equal(batch, layers, x64, close):
     """The lecture's sizes coincide (batch = layers, hidden = classes) and hide swapped axes."""
     torch.manual_seed(batch)
@@ -122,9 +123,10 @@ def test_lstm_agrees_where_no_two_sizes_are_equal(batch, layers, x64, close):
 # Float32: equal at first, then Adam amplifies rounding
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "seed"),
     [("ihello", seed) for seed in range(5)] + [(name, 2) for name in TRAINED if name != "ihello"],
+    short=1,
 )
 def test_in_float32_both_frameworks_train_alike(name, seed):
     """One rounding error is 6e-8, and Adam divides by gradients that shrink: over 100 epochs the
@@ -157,7 +159,7 @@ def test_in_float32_both_frameworks_train_alike(name, seed):
         (4, {1: 1.808, 2: 1.603, 3: 1.431, 10: 0.825, 50: 0.468, 95: 0.458, 100: 0.457}, "ihello"),
     ],
 )
-@pytest.mark.parametrize("side", SIDES)
+@cases("side", SIDES, short=1)
 def test_ihello_gives_the_losses_known_of_torch(seed, losses, last, side):
     result = compared("ihello", seed=seed, dtype="float32")
     found = {epoch: result.loss[side][epoch - 1] for epoch in losses}
@@ -211,7 +213,7 @@ class Plain:
             yield float(value)
 
 
-@pytest.mark.parametrize("seed", [2, 3])
+@cases("seed", [2, 3], short=1)
 def test_json_holds_what_plain_loops_give(seed, tmp_path, x64):
     write_json(tmp_path / "one.json", [compared("ihello", seed=seed, dtype="float64")])
     data = json.loads((tmp_path / "one.json").read_text())
@@ -254,6 +256,7 @@ def test_every_epoch_is_reported_once_and_in_order():
         assert dict(zip(SIDES, map(list, told), strict=True)) == getattr(result, kind)
 
 
+@pytest.mark.long
 def test_a_comparison_can_be_repeated():
     again = compare("ihello", seed=3, dtype="float64")
     assert again.loss == compared("ihello", seed=3, dtype="float64").loss
@@ -319,7 +322,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("rung", "name", "variant", "owner", "method", "fault"), FAULTS)
+@cases(("rung", "name", "variant", "owner", "method", "fault"), FAULTS, short=1)
 def test_a_fault_shows_on_the_rung_where_it_was_made(
     rung, name, variant, owner, method, fault, plant
 ):
@@ -369,6 +372,7 @@ def test_different_lessons_are_refused_and_each_field_is_named(name, changes):
     assert sorted(line.split(":")[0] for line in fields if ":" in line) == sorted(changes)
 
 
+@pytest.mark.long
 def test_compare_refuses_different_lessons(monkeypatch):
     changed = replace(reference_torch.load("softmax"), epochs=3)
     monkeypatch.setattr(reference_torch, "load", lambda name: changed)

@@ -30,6 +30,7 @@ from jax_rnn.compare.report import headline, render_html, write_html
 from jax_rnn.compare.sweep import Sweep
 from jax_rnn.extras import how_to_install
 from jax_rnn.testing import Rung
+from tests.kit import cases
 
 OURS = [1.75, 1.25, 0.875, 0.5]
 THEIRS = [1.75, 1.25001, 0.8750003, 0.5]
@@ -211,7 +212,7 @@ def test_exact_zeros_stand_on_a_tick_of_their_own():
     assert axes.get_ylim()[0] < ticks["0"] < np.spacing(np.float32(0.5))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@cases("dtype", ["float32", "float64"], short=1)
 @pytest.mark.parametrize(
     "theirs", [OURS, [1.75, np.nan, np.inf, 0.5], [0.0] * 4], ids=["equal", "not finite", "zero"]
 )

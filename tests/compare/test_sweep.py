@@ -10,6 +10,7 @@ from scipy.stats import fisher_exact
 from jax_rnn.compare.sweep import InitName, summarise, sweep_jax, sweep_torch
 from jax_rnn.lessons import NAMES, load
 from jax_rnn.train.seeds import choose_seeds_per_call, fit_seeds
+from tests.kit import cases
 
 SEEDS = 200
 TRAINED = [name for name in NAMES if load(name).trained]
@@ -53,7 +54,7 @@ def p_value(count, seeds, other, other_seeds):
 # The same runs as one by one
 
 
-@pytest.mark.parametrize(("name", "variant"), [("ihello", None), ("rnn_linear", "gru")])
+@cases(("name", "variant"), [("ihello", None), ("rnn_linear", "gru")], short=1)
 def test_seed_k_of_a_sweep_is_the_training_from_seed_k(name, variant, x64):
     lesson = load(name)
     history = lesson.sweep(3, variant)
@@ -66,6 +67,7 @@ def test_seed_k_of_a_sweep_is_the_training_from_seed_k(name, variant, x64):
         np.testing.assert_allclose(history.metrics["accuracy"][seed], right.mean((1, 2)))
 
 
+@pytest.mark.long
 def test_seed_k_in_float32():
     """The batched program rounds in another order, which ten epochs do not amplify beyond 1e-5."""
     lesson = load("ihello")
@@ -75,7 +77,7 @@ def test_seed_k_in_float32():
         np.testing.assert_allclose(loss[seed, :10], alone.loss, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("seeds_per_call", [1, 3, 4, 7, 100])
+@cases("seeds_per_call", [1, 3, 4, 7, 100], short=1)
 def test_slices_do_not_change_the_result(seeds_per_call, x64):
     whole, sliced = (
         load("softmax").sweep(7, seeds_per_call=size) for size in (1000, seeds_per_call)
@@ -107,6 +109,7 @@ def test_seeds_may_be_any_numbers(x64):
     np.testing.assert_allclose(history.loss, lesson.sweep(6).loss[[5, 3], :10], rtol=0, atol=1e-12)
 
 
+@pytest.mark.long
 def test_2500_seeds_in_slices_of_1000():
     """Torch's 144 of 200 hold for ten times as many; the first 200 are those of a sweep of 200."""
     sweep = sweep_jax(load("ihello"), 2500, seeds_per_call=1000)
@@ -199,7 +202,7 @@ def test_a_sweep_is_the_summary_of_its_history():
 # Rates
 
 
-@pytest.mark.parametrize(("name", "variant", "init"), KNOWN)
+@cases(("name", "variant", "init"), KNOWN, short=0)
 def test_rates_are_those_known_of_torch(name, variant, init):
     """Counts of 200 against the counts that torch had in 200 runs of its own: Fisher's exact test,
     p > 0.001. Measured p of ``at_end``: ihello .16, lstm 1, gru 1; rnn_linear 1, lstm 1, gru 1,
@@ -212,7 +215,7 @@ def test_rates_are_those_known_of_torch(name, variant, init):
         assert p_value(sweep.ever, SEEDS, ever, SEEDS) > 0.001
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "variant", "first", "least", "median", "most"),
     [
         ("ihello", None, 8, 0.454, 0.462, 0.597),
@@ -220,6 +223,7 @@ def test_rates_are_those_known_of_torch(name, variant, init):
         ("ihello", "gru", 16, 0.442, 0.457, 0.697),
         ("softmax", None, None, 0.468, 0.469, 0.471),
     ],
+    short=0,
 )
 def test_epochs_and_losses_are_those_known_of_torch(name, variant, first, least, median, most):
     """Other seeds, other runs: the lowest and the middle loss are near torch's, the highest is an

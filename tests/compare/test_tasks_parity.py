@@ -32,6 +32,7 @@ from jax_rnn.lessons.task import Sampling  # noqa: E402
 from jax_rnn.train.step import prepare  # noqa: E402
 from reference_torch.recipe import Recipe as TorchRecipe  # noqa: E402
 from reference_torch.task import train  # noqa: E402
+from tests.kit import cases  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("little_data")
 
@@ -153,12 +154,12 @@ def test_the_first_50_steps_and_the_figures_after_them_are_equal(name):
     assert result.recipe == asdict(without_dropout(name))
 
 
-@pytest.mark.parametrize("name", TASKS)
+@cases("name", TASKS, short=1)
 def test_torch_alone_gives_the_losses_that_the_comparison_reports(name):
     np.testing.assert_array_equal(torch_losses(name), compared(name).loss["torch"])
 
 
-@pytest.mark.parametrize("name", TASKS)
+@cases("name", TASKS, short=1)
 def test_weights_load_both_ways_and_say_the_same(name, x64):
     (ours, recipe, data), _ = both(name)
     module = torch_module(name)
@@ -173,7 +174,7 @@ def test_weights_load_both_ways_and_say_the_same(name, x64):
         assert torch.equal(other.state_dict()[key], value), key
 
 
-@pytest.mark.parametrize(("name", "prompt"), [("char_lm", "ab"), ("names_generate", "Greek:A")])
+@cases(("name", "prompt"), [("char_lm", "ab"), ("names_generate", "Greek:A")], short=1)
 def test_the_likeliest_answer_is_the_same(name, prompt, x64):
     (ours, recipe, data), (theirs, _, their_data) = both(name)
     module = torch_module(name).eval()
@@ -320,13 +321,14 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "where", "fault"), FAULTS)
+@cases(("name", "where", "fault"), FAULTS, short=1)
 def test_a_fault_parts_the_losses(name, where, fault, monkeypatch):
     assert apart(name) <= TOLERANCE
     monkeypatch.setattr(where, fault)
     assert apart(name) > 100 * TOLERANCE
 
 
+@pytest.mark.long
 def test_a_fault_in_jax_parts_them_too(plant):
     plant(
         Recipe, "optimizer", lambda recipe: optax.adamw(recipe.learning_rates(), weight_decay=0.03)
@@ -339,7 +341,7 @@ def test_a_fault_in_jax_parts_them_too(plant):
 # Machines and files
 
 
-@pytest.mark.parametrize("name", TASKS)
+@cases("name", TASKS, short=1)
 def test_an_optimizer_step_lowers_for_every_platform(name):
     (ours, recipe, data), _ = both(name)
     model = ours.build(recipe, data.vocabulary, rngs=nnx.Rngs(1))

@@ -11,6 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax_rnn.lessons import NAMES, load
 from jax_rnn.train.program import scan_steps
 from jax_rnn.train.step import prepare
+from tests.kit import cases
 
 PLATFORMS = ["cpu", "cuda", "tpu"]
 TRAINED = [name for name in NAMES if load(name).trained]
@@ -36,7 +37,7 @@ def exported(function, *arguments):
     return program, leaves
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@cases("name", TRAINED, short=1)
 def test_a_training_step_lowers_for_every_platform_and_runs_on_this_one(name, close):
     (state, step, _), batch = training(name)
     program, leaves = exported(step, state, batch)
@@ -46,7 +47,7 @@ def test_a_training_step_lowers_for_every_platform_and_runs_on_this_one(name, cl
     assert report.loss == pytest.approx(float(loss), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", FORWARD)
+@cases("name", FORWARD, short=1)
 def test_a_forward_pass_lowers_for_every_platform_and_runs_on_this_one(name, close):
     lesson = load(name)
     graphdef, state = nnx.split(lesson.build(rngs=nnx.Rngs(1)))
@@ -59,7 +60,7 @@ def test_a_forward_pass_lowers_for_every_platform_and_runs_on_this_one(name, clo
     close(program.call(*leaves), jax.tree.leaves(forward(*arguments)), 1e-6)
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@cases("name", TRAINED, short=1)
 def test_training_on_eight_devices_gives_the_history_of_one(name):
     """State and batch stand whole on every device, so every device does what one alone does."""
     devices = jax.devices()
@@ -78,6 +79,7 @@ def test_training_on_eight_devices_gives_the_history_of_one(name):
     np.testing.assert_array_equal(together.metrics["prediction"], alone.metrics["prediction"])
 
 
+@pytest.mark.long
 def test_windows_split_over_eight_devices_give_the_loss_of_one():
     """The batch of 168 windows in eight parts: the mean over all of them stays the mean."""
     if len(jax.devices()) < 8:

@@ -25,6 +25,7 @@ from jax_rnn.cells.lstm import LSTMCell
 from jax_rnn.cells.projected_lstm import ProjectedLSTMCell
 from jax_rnn.recurrent import Recurrent
 from jax_rnn.scans import choice, gated
+from tests import kit
 from tools import fuzz
 from tools.fuzz import CASES_PER_STRUCTURE, OPTIONS, Case, Mismatch, draw, options, run
 
@@ -55,7 +56,7 @@ def structures_of(layer: str) -> list[int]:
     return sorted(chosen, key=complexity)
 
 
-@pytest.mark.parametrize("layer", OPTIONS["layer"])
+@kit.cases("layer", OPTIONS["layer"], short=1)
 @settings(max_examples=12, deadline=None)
 @given(place=st.integers(0, 59), seeds=SEEDS_OF_A_STRUCTURE)
 def test_drawn_cases_agree_with_torch(layer, place, seeds):
@@ -329,7 +330,7 @@ def spoil(plant):
     fuzz.program.cache_clear()
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
+@kit.cases("fault", FAULTS, ids=str, short=1)
 def test_a_wrong_library_is_caught(fault, spoil):
     case = first_case(fault.case)
     spoil(fault)
@@ -344,6 +345,7 @@ def test_the_scan_that_the_faults_replace_is_the_one_in_use():
     assert recurrent.run is choice.run
 
 
+@pytest.mark.long
 def test_an_error_inside_the_library_names_the_case_too(monkeypatch):
     fuzz.program.cache_clear()
     monkeypatch.setattr(recurrent, "run", None)
@@ -354,6 +356,7 @@ def test_an_error_inside_the_library_names_the_case_too(monkeypatch):
     assert f"--only {case.seed}" in "".join(caught.value.__notes__)
 
 
+@pytest.mark.long
 def test_the_command_reports_failures_and_how_to_repeat_them(spoil, tmp_path, capsys):
     case = first_case(GRU)
     wanted = ["--only", str(case.seed), "--json", str(tmp_path / "summary.json")]

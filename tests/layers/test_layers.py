@@ -19,7 +19,7 @@ from jax_rnn import (
     load_torch_state_dict,
     torch_state_dict,
 )
-from tests.kit import normal
+from tests.kit import cases, normal
 
 torch = pytest.importorskip("torch")
 
@@ -103,15 +103,17 @@ def ours(kind, layers, case, dtype):
     return out, jax.tree.leaves((dx, dhx)), nnx.state(dlayer)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("num_layers", "bias", "cases"),
     [(1, True, SOME_CASES), (2, True, CASES), (3, False, SOME_CASES)],
+    short=1,
 )
 @every_layer
 def test_values_states_and_gradients_are_torchs(kind, num_layers, bias, cases, x64, close):
     check_parity(kind, num_layers, bias, cases, np.float64, partial(close, tolerance=1e-11))
 
 
+@pytest.mark.long
 @every_layer
 def test_float32_is_torchs_to_a_few_roundings(kind, close):
     # One rounding is 6e-8 of a value. Gradients of two layers over five steps add up some

@@ -18,7 +18,7 @@ from jax_rnn import (
     pad_packed_sequence,
     torch_state_dict,
 )
-from tests.kit import normal
+from tests.kit import cases, normal
 
 torch = pytest.importorskip("torch")
 rnn = torch.nn.utils.rnn
@@ -270,7 +270,7 @@ def test_a_second_call_outside_jit_compiles_nothing(compilations):
     assert len(compilations) == 0
 
 
-@pytest.mark.parametrize(
+@cases(
     "lengths",
     [
         pytest.param([3, 5, 0, 4], id="list"),
@@ -283,6 +283,7 @@ def test_a_second_call_outside_jit_compiles_nothing(compilations):
             for dtype in ("int8", "uint8", "int16", "uint32", "int64", "uint64")
         ),
     ],
+    short=3,
 )
 def test_lengths_may_be_any_integers(lengths, close):
     mask = np.arange(T)[:, None] < np.array([3, 5, 0, 4])
@@ -320,7 +321,7 @@ def padded(batch_first=False, features=(I,)):
     return np.swapaxes(x, 0, 1) if batch_first else x
 
 
-@pytest.mark.parametrize("features", [(), (I,), (2, I)], ids=str)
+@cases("features", [(), (I,), (2, I)], ids=str, short=4)
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
 def test_packed_form_is_torchs(lengths, batch_first, features, x64, close):
@@ -345,7 +346,7 @@ def test_sorted_lengths_are_packed_as_in_torch(x64, close):
         assert order is None or (np.asarray(order) == np.arange(B)).all()
 
 
-@pytest.mark.parametrize("fill", [0.0, 1.5, np.nan], ids=str)
+@cases("fill", [0.0, 1.5, np.nan], ids=str, short=4)
 @pytest.mark.parametrize("total_length", [None, T, T + 2])
 @pytest.mark.parametrize("batch_first", [False, True])
 def test_padding_back_takes_torchs_packed_sequence(batch_first, total_length, fill, x64, close):

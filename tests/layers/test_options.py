@@ -24,7 +24,7 @@ from jax_rnn import (
     torch_state_dict,
 )
 from jax_rnn.lessons.gru_by_hand import GRUByHandCell
-from tests.kit import normal
+from tests.kit import cases, normal
 
 torch = pytest.importorskip("torch")
 
@@ -179,7 +179,7 @@ def results(layer, x, hx, cotangents):
     return jax.tree.leaves(out), jax.tree.leaves(gradients[1:]), gradients[0]
 
 
-@pytest.mark.parametrize("kind", ["tanh", "lstm", "proj", "gru"])
+@cases("kind", ["tanh", "lstm", "proj", "gru"], short=2)
 def test_both_directions_of_every_layer_are_torchs(kind, x64, close):
     module = LAYERS[kind][1](I, H, 2, bidirectional=True, dtype=torch.float64)
     layer = build(kind, 2, bidirectional=True)
@@ -386,7 +386,7 @@ def test_gradients_see_the_same_mask_as_the_value():
 # Dtypes
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "float64"])
+@cases("dtype", ["float32", "bfloat16", "float16", "float64"], short=2)
 @every_layer
 def test_outputs_states_and_gradients_have_the_dtype_of_the_input(kind, dtype):
     with jax.enable_x64(dtype == "float64"):
@@ -435,7 +435,7 @@ def rounded(cell_type):
     return Rounded(I, WIDE, dtype="bfloat16", rngs=nnx.Rngs(0))
 
 
-@pytest.mark.parametrize(("kind", "cell_type"), [("lstm", LSTMCell), ("gru", GRUCell)])
+@cases(("kind", "cell_type"), [("lstm", LSTMCell), ("gru", GRUCell)], short=0)
 def test_a_long_memory_in_bfloat16_is_nearer_to_the_truth_than_torchs(kind, cell_type):
     torch.manual_seed(0)
     module = LAYERS[kind][1](I, WIDE)
@@ -464,7 +464,7 @@ def test_a_long_memory_in_bfloat16_is_nearer_to_the_truth_than_torchs(kind, cell
     assert (ours <= 2**-8 * np.abs(truth) + 2**-8).all()
 
 
-@pytest.mark.parametrize("kind", ["tanh", "lstm", "gru"])
+@cases("kind", ["tanh", "lstm", "gru"], short=1)
 def test_gradients_in_bfloat16_of_a_long_sequence_are_those_in_float32(kind):
     """Summed over time in bfloat16 they would stand still at 256 times a step's share."""
     steps = 2000
@@ -486,9 +486,10 @@ def test_gradients_in_bfloat16_of_a_long_sequence_are_those_in_float32(kind):
         assert gap < 2**-6, name  # some roundings of 2**-9 each; a third and more otherwise
 
 
-@pytest.mark.parametrize(
+@cases(
     ("kind", "dtype", "unit"),
     [(kind, "bfloat16", 2**-8) for kind in ("tanh", "lstm", "gru")] + [("lstm", "float16", 2**-11)],
+    short=1,
 )
 def test_half_precision_is_torchs_to_a_few_roundings(kind, dtype, unit):
     torch.manual_seed(0)
@@ -581,7 +582,7 @@ def test_reset_before_the_product_is_another_function_than_after_it(x64):
 # Batches
 
 
-@pytest.mark.parametrize("batch_first", [False, True])
+@cases("batch_first", [False, True], short=1)
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
 def test_more_batch_axes_are_the_flat_batch(kind, batch_first, x64, close):
     layer, flat = (build(kind, 2, bidirectional=True, batch_first=b) for b in (batch_first, False))

@@ -38,6 +38,7 @@ from jax_rnn.compare.parity import compare
 from jax_rnn.interop import from_torch, load_safetensors, to_torch
 from jax_rnn.lessons import UnknownLessonError, load
 from jax_rnn.testing import check_parity
+from tests.kit import cases
 
 torch = pytest.importorskip("torch")
 
@@ -939,7 +940,7 @@ def test_refused_before_anything_is_compiled(name, built, compiled):
 INSIDE_JIT = [name for name, row in CALLS.items() if getattr(row.do, "inside_jit", False)]
 
 
-@pytest.mark.parametrize("name", INSIDE_JIT)
+@cases("name", INSIDE_JIT, short=12)
 def test_refused_with_the_same_words_inside_jit(name, built, compiled):
     refusal = CALLS[name]
     run = jax.jit(lambda x: refusal.do(built, x))

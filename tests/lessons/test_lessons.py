@@ -30,6 +30,7 @@ from jax_rnn.lessons import (
     rnn_linear,
 )
 from jax_rnn.lessons.transcript import transcript
+from tests.kit import cases
 
 IHELLO = ((1, 6, 5), "hielo", "ihello", 0.1, 100, "mean")
 LETTERS = " '.,abcdefghiklmnoprstuwy"
@@ -559,9 +560,7 @@ def test_an_embedding_is_no_better_than_one_hot_letters():
     assert scaled >= 180
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in NAMES if name not in ("cell", "unfold", "batch")]
-)
+@cases("name", [name for name in NAMES if name not in ("cell", "unfold", "batch")], short=3)
 def test_init_reaches_every_variant(name):
     lesson = load(name)
     module = import_module(f"jax_rnn.lessons.{name}")

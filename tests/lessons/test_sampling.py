@@ -11,6 +11,7 @@ from flax import nnx
 from jax_rnn.lessons import char_lm, names_generate, sampling
 from jax_rnn.lessons.sampling import check_sampling, draw, stream
 from jax_rnn.lessons.task import Sampling
+from tests.kit import cases
 
 SYMBOLS = "\n abcdefgh"
 LANGUAGES = ["Czech", "Greek", "Russian"]
@@ -61,14 +62,14 @@ def test_temperature_0_takes_the_likeliest():
     assert (drawn(0.0, 4, 50) == [1, 0]).all()
 
 
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+@cases("temperature", [0.5, 1.0, 2.0], short=1)
 def test_frequencies_are_those_of_the_softmax(temperature):
     found = np.stack([np.bincount(row, minlength=4) / 4000 for row in drawn(temperature, 99).T])
     expected = np.asarray(jax.nn.softmax(LOGITS / temperature, axis=-1))
     np.testing.assert_allclose(found, expected, atol=0.03)
 
 
-@pytest.mark.parametrize("top_k", [1, 2, 3])
+@cases("top_k", [1, 2, 3], short=1)
 def test_top_k_draws_among_the_likeliest_in_their_proportions(top_k):
     order = np.argsort(-np.asarray(LOGITS), axis=-1)
     found = drawn(1.0, top_k)
@@ -102,7 +103,7 @@ def counting(model, symbols, state):
     return 50 * jax.nn.one_hot((symbols + 1) % 7, 7), state + 1
 
 
-@pytest.mark.parametrize("slice_length", [1, 3, 8])
+@cases("slice_length", [1, 3, 8], short=2)
 @pytest.mark.parametrize("prompt", [[2], [2, 5, 5, 3, 0, 6]])
 def test_a_stream_goes_on_from_the_prompt_with_so_many_symbols(prompt, slice_length):
     pieces = list(

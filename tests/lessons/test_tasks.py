@@ -175,6 +175,7 @@ def test_attention_is_the_equations_and_looks_at_no_padding(of, close):
             close(attended[b, t], np.tanh(W_c @ np.concatenate([a @ h, d])))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("module", [names, seq2seq_attention], ids=lambda m: m.lesson.name)
 def test_other_cells_depth_and_dropout_will_do(module):
     task, recipe, data, model = random(module, cell="lstm", num_layers=2, dropout=0.5)

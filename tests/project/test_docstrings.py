@@ -20,6 +20,7 @@ from jax_rnn import (
     Recurrent,
     RNNCell,
 )
+from tests.kit import cases
 
 PUBLIC = {name: getattr(jax_rnn, name) for name in jax_rnn.__all__}
 I, H, P = 3, 5, 2  # noqa: E741
@@ -350,7 +351,7 @@ def code_blocks():
         yield pytest.param("\n" * line + match[1], id=f"{heading}, line {line}")
 
 
-@pytest.mark.parametrize("block", list(code_blocks()))
+@cases("block", list(code_blocks()), short=3)
 def test_code_blocks_of_the_guide_for_torchs_users_run(block, tmp_path, monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)

@@ -15,7 +15,7 @@ import reference_torch
 from jax_rnn import cli
 from jax_rnn.commands import train_on_data
 from jax_rnn.lessons import TASKS, load_task
-from tests.kit import some
+from tests.kit import cases
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -108,10 +108,7 @@ def run(words, capsys):
     return code, capsys.readouterr()
 
 
-@pytest.mark.parametrize(
-    "command",
-    [c for c in EXAMPLES if c in FIRST] + some(0, [c for c in EXAMPLES if c not in FIRST]),
-)
+@cases("command", sorted(EXAMPLES, key=lambda c: c not in FIRST), short=len(FIRST))
 def test_a_documented_command_runs(command, request, monkeypatch, capsys):
     words = shortened(command)
     if any("runs/" in word or word in TASKS for word in words):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit import cases
+
 pytest.importorskip("torch")
 
 ROOT = Path(__file__).parents[2]
@@ -36,11 +38,12 @@ def run(*arguments: str, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@cases("path", EXAMPLES, ids=lambda path: path.stem, short=0)
 def test_every_example_runs_and_prints_what_it_promises(path, tmp_path):
     assert re.search(PRINTS[path.stem], run(str(path), folder=tmp_path))
 
 
+@pytest.mark.long
 def test_weights_from_torch_give_torchs_loss_in_the_example(tmp_path):
     printed = run(str(ROOT / "examples" / "torch_weights.py"), folder=tmp_path)
     trained, same, more, back = (float(x) for x in re.findall(r": +(\d\.\d+)", printed))

@@ -37,6 +37,7 @@ def unpacked(tmp_path_factory):
     return folder / "site"
 
 
+@pytest.mark.long
 def test_the_wheel_holds_both_trees_and_their_data(unpacked):
     for name in ("jax_rnn/__init__.pyi", "jax_rnn/py.typed", "jax_rnn/compare/page.html.jinja"):
         assert (unpacked / name).is_file(), name
@@ -44,6 +45,7 @@ def test_the_wheel_holds_both_trees_and_their_data(unpacked):
     assert not (unpacked / "tests").exists()
 
 
+@pytest.mark.long
 def test_the_command_line_of_the_wheel_compares_and_writes_a_page(unpacked, tmp_path):
     pytest.importorskip("torch")
     pytest.importorskip("jinja2")

@@ -42,6 +42,7 @@ def test_loss_data_is_an_index_error():
         loss_data.epoch_line()
 
 
+@pytest.mark.long
 def test_without_zero_grad_few_seeds_reach_ihello():
     seeds = range(40)
     lesson = load("ihello")

@@ -28,6 +28,7 @@ from reference_torch.lesson import encode, one_hot  # noqa: E402
 from reference_torch.long_sentence import SENTENCE, read, write  # noqa: E402
 from reference_torch.long_sentence_windows import best, windows  # noqa: E402
 from reference_torch.training import loss_of, successes, tensors, train  # noqa: E402
+from tests.kit import cases  # noqa: E402
 
 FOLDER = Path(reference_torch.__file__).parent
 LESSONS = [load(name) for name in NAMES]
@@ -184,7 +185,7 @@ def test_carrying_the_state_is_the_same_as_one_call(lesson, build):
         torch.testing.assert_close(hidden, last)
 
 
-@pytest.mark.parametrize("lesson", TRAINED, ids=lambda lesson: lesson.name)
+@cases("lesson", TRAINED, ids=lambda lesson: lesson.name, short=3)
 def test_an_epoch_reports_what_was_before_its_step(lesson):
     lesson = dataclasses.replace(lesson, epochs=2)
     model = seeded(lesson.model).double()

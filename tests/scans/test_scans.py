@@ -30,6 +30,7 @@ from jax_rnn.scans.choice import run
 from jax_rnn.scans.gated import gated, supports
 from jax_rnn.scans.sequential import sequential
 from tests import kit
+from tests.kit import cases
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
 
@@ -115,7 +116,7 @@ def test_reverse_is_the_flipped_sequence(scan, close):
     close(scan(cell, carry, xs, reverse=True), (last, ys[::-1]))
 
 
-@pytest.mark.parametrize("unroll", [2, 2 * T])
+@cases("unroll", [2, 2 * T], short=1)
 @pytest.mark.parametrize("scan", [sequential, gated])
 def test_unrolled_scan_gives_the_same(scan, unroll, close):
     plain, unrolled = with_gradients(scan), with_gradients(partial(scan, unroll=unroll))
@@ -145,7 +146,7 @@ def test_length_zero_returns_the_initial_carry_and_zeros(scan):
     assert not ys[:, 0].any()
 
 
-@pytest.mark.parametrize(
+@cases(
     ("cell_type", "scan"),
     [
         (LSTMCell, sequential),
@@ -154,6 +155,7 @@ def test_length_zero_returns_the_initial_carry_and_zeros(scan):
         (GRUCell, gated),
         (GRUCell, SCANS["gated in chunks"]),
     ],
+    short=2,
 )
 def test_padding_reaches_no_value_and_no_gradient(cell_type, scan):
     cell, carry, xs = example(cell_type, B)
@@ -171,7 +173,7 @@ def test_padding_reaches_no_value_and_no_gradient(cell_type, scan):
 
 
 @every_scan
-@pytest.mark.parametrize("batch", [(), (2, 3)])
+@cases("batch", [(), (2, 3)], short=2)
 def test_mask_has_any_batch_axes(batch, scan, close):
     cell, carry, xs = example(LSTMCell, *batch)
     mask = np.random.default_rng(1).random((T, *batch)) < 0.6
@@ -344,7 +346,7 @@ def test_where_inputs_are_projected_goes_by_size(kind, size, shape, forward, gra
     assert (place(keep=False), place(keep=True)) == (forward, gradient)
 
 
-@pytest.mark.parametrize("name", GATED)
+@cases("name", GATED, short=3)
 def test_gated_scan_is_the_sequential_one(name, place):
     cell = GATED[name](I, H, rngs=nnx.Rngs(3))
     assert supports(cell)
@@ -510,7 +512,7 @@ def test_chunks_keep_less_and_give_the_same(close):
     assert chunks < all_of_it / 3
 
 
-@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+@cases("platform", ["cpu", "cuda", "tpu"], short=1)
 def test_a_training_step_of_the_gated_scan_lowers_everywhere(platform):
     layer = GRU(I, H, 2, scan="gated", checkpoint_every=2, dtype=jnp.float32, rngs=nnx.Rngs(0))
     graphdef, params = nnx.split(layer)

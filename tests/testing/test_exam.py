@@ -21,6 +21,7 @@ from jax_rnn.lessons.rnn_by_hand import RNNByHandCell
 from jax_rnn.testing import CellExamError, check_cell
 from jax_rnn.testing.questions import QUESTIONS
 from jax_rnn.typing import Array
+from tests.kit import cases
 
 I, H = 2, 5  # noqa: E741
 NAMES = [question.name for question in QUESTIONS]
@@ -100,7 +101,7 @@ GOOD = {
 }
 
 
-@pytest.mark.parametrize("name", GOOD)
+@cases("name", GOOD, short=1)
 def test_good_cells_pass_and_stay_as_they_are(name):
     cell = GOOD[name]()
     before = jax.tree.map(np.asarray, nnx.state(cell))
@@ -425,7 +426,7 @@ BAD = [
 
 
 @pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize(("cell", "question", "words"), BAD, ids=[row[0].__name__ for row in BAD])
+@cases(("cell", "question", "words"), BAD, ids=[row[0].__name__ for row in BAD], short=12)
 def test_each_mistake_is_caught_by_its_question(cell, question, words):
     pattern = rf"(?s)^{cell.__name__}, {question}: expected .*{words}"
     with pytest.raises(CellExamError, match=pattern) as caught:
@@ -434,7 +435,7 @@ def test_each_mistake_is_caught_by_its_question(cell, question, words):
 
 
 @pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize(
+@cases(
     ("cell", "question"),
     [
         (ProjectsOverTime, "resume"),
@@ -443,6 +444,7 @@ def test_each_mistake_is_caught_by_its_question(cell, question, words):
         (CountsOutside, "checkpoint"),
         (CountsItsTraces, "fast_scan"),
     ],
+    short=1,
 )
 def test_later_questions_see_what_earlier_ones_see(cell, question):
     with pytest.raises(CellExamError, match=f"{cell.__name__}, {question}: expected"):
@@ -481,7 +483,7 @@ def test_skipped_questions_are_not_asked():
     assert check_cell(Tanh(), skip=set(NAMES) - set(names)) == names
 
 
-@pytest.mark.parametrize(("batch", "steps"), [(1, 2), (2, 5)])
+@cases(("batch", "steps"), [(1, 2), (2, 5)], short=1)
 def test_sizes_of_the_inputs_may_be_chosen(batch, steps):
     names = ["resume", "rows", "padding"]
     assert check_cell(Tanh(), batch=batch, steps=steps, skip=set(NAMES) - set(names)) == names
