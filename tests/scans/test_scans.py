@@ -216,6 +216,8 @@ class Tally(NamedTuple):
 class Counting(Cell[Tally]):
     """Counts its steps, in a matrix for every sequence and in a number."""
 
+    input_size = hidden_size = I
+
     def initialize_carry(self, input_shape, rngs=None, carry_init=None):
         batch = input_shape[:-1]
         return Tally(jnp.zeros((*batch, 2, 3)), jnp.zeros(batch, jnp.int32))
