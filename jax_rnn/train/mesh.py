@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import wraps
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,7 @@ AXIS = "data"
 PAGE = 1024
 """Bytes; messages are rounded up to it, so that few programs are compiled to send them."""
 
+ParametersT = ParamSpec("ParametersT")
 ResultT = TypeVar("ResultT")
 
 
@@ -101,7 +102,7 @@ def one_axis(mesh: Any) -> Mesh | None:
     return Mesh(mesh.devices, mesh.axis_names, axis_types=(AxisType.Auto,))
 
 
-def in_mesh(function: Callable[..., ResultT]) -> Callable[..., ResultT]:
+def in_mesh(function: Callable[ParametersT, ResultT]) -> Callable[ParametersT, ResultT]:
     """A function with a keyword ``mesh``, which gets it as ``one_axis`` returns it.
 
     Where the caller has set a mesh with ``jax.set_mesh``, that one is set in its place meanwhile:
@@ -109,11 +110,12 @@ def in_mesh(function: Callable[..., ResultT]) -> Callable[..., ResultT]:
     """
 
     @wraps(function)
-    def wrapper(*arguments: Any, mesh: Any = None, **options: Any) -> ResultT:
-        mesh = one_axis(mesh)
+    def wrapper(*arguments: ParametersT.args, **options: ParametersT.kwargs) -> ResultT:
+        mesh = one_axis(options.get("mesh"))
+        options["mesh"] = mesh
         outer = jax.sharding.get_abstract_mesh()
         with nullcontext() if mesh is None or outer.empty else jax.set_mesh(mesh):
-            return function(*arguments, mesh=mesh, **options)
+            return function(*arguments, **options)
 
     return wrapper
 

@@ -1,5 +1,6 @@
 """Run folders of any name and any origin: what is refused, and that nothing else is touched."""
 
+import importlib
 import json
 import os
 import shutil
@@ -361,8 +362,7 @@ class TestRecords:
 
     def test_tensorboard_keeps_the_steps_before_a_resumption(self, tmp_path):
         pytest.importorskip("tensorboardX")
-        from tensorboardX.proto import event_pb2
-
+        events_of: Any = importlib.import_module("tensorboardX.proto.event_pb2")
         rows = [{"step": k, "loss": 1.0, "seconds": 2.0 * k} for k in (1, 2)]
         Records(tmp_path, rows, tensorboard=True).close()
         again = Records(tmp_path, rows, tensorboard=True)
@@ -372,7 +372,7 @@ class TestRecords:
         data, steps = events.read_bytes(), []
         while data:
             size = int.from_bytes(data[:8], "little")
-            event = event_pb2.Event.FromString(data[12 : 12 + size])
+            event = events_of.Event.FromString(data[12 : 12 + size])
             steps += [(event.step, v.tag) for v in event.summary.value]
             data = data[16 + size :]
         assert [step for step, tag in steps if tag == "loss"] == [1, 2, 3]
