@@ -235,8 +235,10 @@ def test_epochs_and_losses_are_those_known_of_torch(name, variant, first, least,
     assert median < sweep.loss["max"] < most + 0.2
 
 
-@pytest.mark.parametrize(
-    ("name", "seeds"), [("ihello", 200), ("rnn_linear", 60), ("embedding", 60), ("softmax", 60)]
+@cases(
+    ("name", "seeds"),
+    [("ihello", 200), ("rnn_linear", 60), ("embedding", 60), ("softmax", 60)],
+    short=0,
 )
 def test_both_frameworks_succeed_as_often_from_their_own_initial_values(name, seeds):
     """Fisher's exact test on the counts of ``at_end``, JAX (200 seeds) against torch, p > 0.001.
@@ -255,7 +257,7 @@ def test_both_frameworks_succeed_as_often_from_their_own_initial_values(name, se
         assert theirs.stable_from[0] is None
 
 
-@pytest.mark.parametrize("variant", [None, "gru"])
+@cases("variant", [None, "gru"], short=1)
 def test_torch_can_start_from_the_values_that_flax_draws(variant):
     """The same weights, so the same first epochs; float32 rounding grows later."""
     pytest.importorskip("torch")
