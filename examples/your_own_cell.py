@@ -53,7 +53,14 @@ layers = Recurrent(
 x = jax.random.normal(jax.random.key(0), (7, 2, 3))  # (T, B, I)
 hx = jnp.ones((4, 2, 4))  # (layers * directions, B, H)
 output, h_n = layers(x, hx, lengths=[7, 5], rngs=nnx.Rngs(dropout=0))
-print("output", output.shape, "state", h_n.shape, "past the end", output[5:, 1].any())
+print(
+    "output",
+    output.shape,
+    "state",
+    jax.tree.map(jnp.shape, h_n),
+    "past the end",
+    output[5:, 1].any(),
+)
 
 lesson = load("ihello")
 history = lesson.train(Model(nnx.Rngs(0)))
