@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from jax_rnn import GRU, LSTM, RNN
+from jax_rnn import GRU, LSTM, RNN, Linear
 
 I, H, B, T = 2, 16, 4, 3  # noqa: E741
 
@@ -144,3 +144,12 @@ def test_an_empty_batch_in_chunks(name):
     _, run, (state, x, lengths) = program(name)
     (_, output), (_, dx) = jax.eval_shape(run, state, x[:, :0], lengths[:0])
     assert (output.shape, dx.shape) == ((T, 0, 2 * H), (T, 0, I))
+
+
+def test_tabulate_goes_as_far_as_for_flax_itself():
+    """It cannot show a carry among a method's arguments, neither ours nor that of ``nnx.RNN``."""
+    assert "Linear" in nnx.tabulate(Linear(I, H, rngs=nnx.Rngs(0)), jnp.ones((B, I)))
+    theirs = nnx.RNN(nnx.GRUCell(I, H, rngs=nnx.Rngs(0)))
+    for layer, x in ((GRU(I, H, rngs=nnx.Rngs(0)), (T, B, I)), (theirs, (B, T, I))):
+        with pytest.raises(TypeError):
+            nnx.tabulate(layer, jnp.ones(x))
