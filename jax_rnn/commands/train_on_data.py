@@ -22,6 +22,8 @@ DESCRIPTION = """Train this lesson in JAX, into a run folder from which it can a
 
 {teaches}
 
+Values of --preset: {presets}.
+
 $ jax-rnn train {name}
 $ jax-rnn train {name} --out runs/mine --hidden-size 96 --steps 2000
 $ jax-rnn train --resume runs/mine
@@ -51,7 +53,7 @@ class Options:
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     resume: tyro.conf.FlagCreatePairsOff[bool] = False
-    preset: str = "default"
+    preset: Annotated[str, tyro.conf.arg(metavar="NAME")] = "default"
     text: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     mesh: Annotated[str | None, tyro.conf.arg(metavar="data=N")] = None
     device: Annotated[Literal["cpu", "gpu", "tpu"] | None, tyro.conf.arg(metavar="cpu|gpu|tpu")] = (
@@ -75,7 +77,9 @@ def train_on_data(name: str | None, arguments: Sequence[str]) -> None:
     options = tyro.cli(
         Options,
         prog=f"jax-rnn train {task.name}",
-        description=DESCRIPTION.format(name=task.name, teaches=task.teaches),
+        description=DESCRIPTION.format(
+            name=task.name, teaches=task.teaches, presets=", ".join(("default", *task.recipes))
+        ),
         args=words,
         default=_defaults(task, words, begun),
         config=(tyro.conf.HelptextFromCommentsOff,),

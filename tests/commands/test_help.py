@@ -37,3 +37,9 @@ def test_help_is_never_wider_than_the_terminal(command, columns, capsys, monkeyp
 
 def test_the_version_is_that_of_the_package(capsys):
     assert lines(capsys, "--version") == [f"jax-rnn {jax_rnn.__version__}"]
+
+
+def test_the_help_of_a_lesson_on_data_lists_its_presets(capsys):
+    assert "Values of --preset: default, quick, long." in lines(
+        capsys, "train", "char_lm", "--help"
+    )
