@@ -26,6 +26,7 @@ def test_a_run_killed_three_times_ends_as_if_it_had_not_been(bench):
     assert any(half for _, half in kills), "a checkpoint was to be half written"
 
 
+@pytest.mark.long
 def test_a_run_is_refused_to_a_second_process_and_interrupted_says_how_it_goes_on(bench):
     out = bench.folder / "a run"
     process = bench.start(out, resume=False)

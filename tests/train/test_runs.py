@@ -40,6 +40,7 @@ from jax_rnn.train.feed import spans
 from jax_rnn.train.interrupt import Interrupt
 from jax_rnn.train.manifest import damage, write_manifest
 from jax_rnn.train.records import Records, read_records
+from tests.kit import cases
 from tools.kill import Lost, compare, contents
 
 S, E, H, B, T = 5, 3, 4, 8, 6
@@ -734,7 +735,7 @@ class TestHowItComputes:
         difference = abs(history.loss.astype(np.float32) - standard.history.loss).max()
         assert 0 < difference < 0.03
 
-    @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("float64", 1e-12)])
+    @cases(("precision", "tolerance"), [("float32", 1e-5), ("float64", 1e-12)], short=1)
     def test_eight_devices_give_the_losses_of_one(self, precision, tolerance, tmp_path, close):
         text = tmp_path / "text.txt"
         text.write_text("if you want to build a ship, don't drum up people " * 9)
