@@ -44,11 +44,9 @@ def main() -> None:
     )
     options = parser.parse_args()
     if not SUPPORTED[0] <= sys.version_info[:2] <= SUPPORTED[1]:
+        found = "{}.{}".format(*sys.version_info)
         parser.exit(
-            2,
-            "expected Python 3.11 to 3.13, got {}.{}; choose one with make PYTHON=python3.12\n".format(
-                *sys.version_info
-            ),
+            2, f"expected Python 3.11 to 3.13, got {found}; choose one with PYTHON=python3.12\n"
         )
     if options.torch not in ("cpu", "default"):
         parser.exit(2, f"TORCH: expected cpu or default, got {options.torch!r}\n")

@@ -25,7 +25,7 @@ class Model(nnx.Module):
         return self.lstm(inputs, hidden)
 
 
-def run(lesson: Lesson, model: Model) -> tuple[Any, tuple[Any, Any]]:
+def run(lesson: Lesson, model: Model) -> tuple[Any, Any]:
     """The output and the final (h, c) for the lesson's inputs and initial state."""
     return model(*lesson.forward_arguments())
 

@@ -52,13 +52,14 @@ def test_weights_from_torch_give_torchs_loss_in_the_example(tmp_path):
     assert more < same
 
 
-def test_every_block_of_the_readme_runs(tmp_path):
-    assert len(BLOCKS) == 4
-    for block in BLOCKS:
-        run("-c", block, folder=tmp_path)
+@cases("block", BLOCKS, short=1, ids=lambda block: block.strip().splitlines()[-1][:40])
+def test_every_block_of_the_readme_runs(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})
 
 
 def test_the_readme_shows_the_quickstart():
+    assert len(BLOCKS) == 4
     assert BLOCKS[0] == (ROOT / "examples" / "quickstart.py").read_text()
 
 
