@@ -1,1 +1,1 @@
-"""Measurements: what a recipe reaches, and how long it takes. Nothing here is a test."""
+"""Benchmarks of speed, memory and the quality that a recipe reaches. These are not tests."""

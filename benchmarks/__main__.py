@@ -1,14 +1,14 @@
-"""How fast the layers are, beside torch, Flax, haiku, equinox and Keras; and the lecture.
+"""Speed of the layers compared with torch, Flax, haiku, equinox and Keras; and of the lecture.
 
-    make bench                                     everything, a quarter of an hour
+    make bench                                     everything, 15 minutes
     python -m benchmarks --quick                   small rows, two minutes
     python -m benchmarks --rows 64,256,256,256 --kinds LSTM --passes step --peers torch flax.nnx
     python -m benchmarks --sections lecture        ihello warm, cold and from 10,000 seeds
     python -m benchmarks --device gpu --json gpu.json
 
-All contenders run in this one process from the same weights, must agree before the clock starts,
-and then take turns: each once a round, every round beginning with another. Libraries that are not
-installed are named and left out; benchmarks/requirements.txt holds them all.
+All libraries run in this process with the same weights, and their results must agree before they
+are timed. They run alternately, once per round, and each round starts with another library.
+Libraries that are not installed are listed and skipped; benchmarks/requirements.txt lists them all.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace, device: Any, errors: Any) -> dict[str, Any]:
-    """Everything that was asked for. ValueError: a row that there is not."""
+    """Run the selected sections. ValueError: an unknown row."""
     import jax
 
     from benchmarks.environment import environment
@@ -124,7 +124,7 @@ def _sections(quick: bool, gpu: bool) -> tuple[str, ...]:
 
 
 def _use_threads(threads: int | None) -> int:
-    """As many for JAX, which takes what the process may use, as for torch."""
+    """Use the same number of threads in JAX (by the process affinity) and torch."""
     if threads and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     free = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -137,7 +137,7 @@ def _use_threads(threads: int | None) -> int:
 
 
 def _finish(result: dict[str, Any], options: argparse.Namespace) -> None:
-    """Tables on the terminal, and the files."""
+    """Print the tables and write the files."""
     from rich.console import Console
 
     from benchmarks.tables import show
@@ -169,22 +169,22 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--quick", action="store_true", help="small rows, short turns, about two minutes")
-    add("--rows", nargs="+", metavar="ROW", help="B,T,I,H, or ragged, or custom; all by default")
-    add("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    add("--passes", nargs="+", choices=PASSES, default=list(PASSES))
-    add("--peers", nargs="*", choices=PEERS, default=list(PEERS))
-    add("--sections", nargs="+", choices=SECTIONS, help="all by default; layers on a GPU")
-    add("--seconds", type=float, help="for each contender and pass, about; at least five rounds")
-    add("--threads", type=int, help="of both frameworks; as many as cores by default")
-    add("--device", choices=("cpu", "gpu"), default="cpu")
-    add("--json", type=Path, help="results/speed.json for all rows, else nowhere by default")
-    add("--plot", type=Path, help="likewise")
+    add("--quick", action="store_true", help="small rows and short measurements, about two minutes")
+    add("--rows", nargs="+", metavar="ROW", help="B,T,I,H, ragged or custom (default: all)")
+    add("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="layers (default: all)")
+    add("--passes", nargs="+", choices=PASSES, default=list(PASSES), help="default: all")
+    add("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="libraries (default: all)")
+    add("--sections", nargs="+", choices=SECTIONS, help="default: all on a CPU, layers on a GPU")
+    add("--seconds", type=float, help="approximate time per library and pass; at least 5 rounds")
+    add("--threads", type=int, help="threads of both frameworks (default: number of cores)")
+    add("--device", choices=("cpu", "gpu"), default="cpu", help="default: cpu")
+    add("--json", type=Path, help="result file (default: results/speed.json if all rows run)")
+    add("--plot", type=Path, help="plot file (default: results/speed.png if all rows run)")
     return parser
 
 
 def _complete(options: argparse.Namespace) -> argparse.Namespace:
-    """Seconds, and where the results of a whole run go."""
+    """Fill in the default duration and the result files of a complete run."""
     if options.seconds is None:
         options.seconds = 0.2 if options.quick else 0.6
     whole = not (options.quick or options.rows or options.sections)

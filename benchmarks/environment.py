@@ -1,4 +1,4 @@
-"""What a result was measured with, the peers and the load included."""
+"""The environment of a measurement, including the other libraries and the load."""
 
 import os
 from typing import Any

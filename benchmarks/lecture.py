@@ -1,4 +1,4 @@
-"""The lecture's own program in both frameworks: warm, as a whole process, from many seeds."""
+"""The lecture's program in both frameworks: warm, as a whole process, with many seeds."""
 
 import os
 import statistics
@@ -18,7 +18,7 @@ from jax_rnn.lessons import load
 __all__ = ["lecture"]
 
 WARM_GOAL, COLD_GOAL, SWEEP_GOAL = 100, 1, 1000
-"""How many times torch's time over ours is asked for."""
+"""Goals for torch's time divided by jax_rnn's."""
 
 
 def lecture(*, rounds: int, processes: int, seeds: int = 10_000) -> Iterator[dict[str, Any]]:
@@ -30,9 +30,9 @@ def lecture(*, rounds: int, processes: int, seeds: int = 10_000) -> Iterator[dic
 
 
 def warm(rounds: int) -> Iterator[dict[str, Any]]:
-    """100 epochs once everything is compiled and loaded; torch on the one thread it is best on.
+    """100 epochs after compilation and loading; torch with one thread, its fastest setting.
 
-    As in the race, each turn begins with a call that is not counted.
+    As in the race, each measurement follows a warm-up call.
     """
     import reference_torch
     from reference_torch.training import train
@@ -55,7 +55,7 @@ def warm(rounds: int) -> Iterator[dict[str, Any]]:
 
 
 def many_seeds(seeds: int, rounds: int, torch_seeds: int = 50) -> Iterator[dict[str, Any]]:
-    """Seconds a seed; of the first call, compilation included, and of later ones."""
+    """Seconds per seed, for the first call including compilation and for later calls."""
     lesson = load("ihello")
     jax, torch = [], []
     for _ in range(rounds + 1):
@@ -66,11 +66,11 @@ def many_seeds(seeds: int, rounds: int, torch_seeds: int = 50) -> Iterator[dict[
 
 
 def cold(rounds: int) -> Iterator[dict[str, Any]]:
-    """Whole processes: with no compiled program at hand, with one from before, and torch's."""
+    """Whole processes: with an empty compilation cache, with a filled one, and torch's."""
     ours = (sys.executable, "-m", "jax_rnn", "train", "ihello")
     theirs = (sys.executable, "-m", "reference_torch", "ihello")
     first, later, torch = [], [], []
-    _process(theirs)  # the files of all libraries come into memory
+    _process(theirs)  # fills the file cache
     with tempfile.TemporaryDirectory() as kept:
         _process(ours, cache=kept)
         for _ in range(rounds):
@@ -83,7 +83,7 @@ def cold(rounds: int) -> Iterator[dict[str, Any]]:
 
 
 def _process(command: tuple[str, ...], cache: str | None = None) -> float:
-    """Seconds of a process that succeeds."""
+    """Run a process that must succeed and return its seconds."""
     environment = dict(os.environ)
     if cache:
         environment["JAX_COMPILATION_CACHE_DIR"] = cache

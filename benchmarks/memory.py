@@ -1,4 +1,4 @@
-"""Memory and time of a training step of an LSTM, each variant in a process of its own.
+"""Memory and time of a training step of an LSTM, each variant in its own process.
 
 python -m benchmarks.memory sequential 1000
 """
@@ -17,7 +17,7 @@ from typing import Any
 __all__ = ["STEPS", "VARIANTS", "memory"]
 
 VARIANTS = ("auto", "checkpoint", "sequential")
-"""The layer's own choice; with checkpoints; the plain scan, differentiated by JAX."""
+"""The default; with checkpoints; the sequential scan, differentiated by JAX."""
 
 STEPS = (1_000, 10_000)
 SIZES = {"B": 64, "I": 256, "H": 256}
@@ -25,7 +25,7 @@ SIZES = {"B": 64, "I": 256, "H": 256}
 ROOT = Path(__file__).parents[1]
 
 SHARE = 0.8
-"""Of the memory that is free now: what needs more is not started."""
+"""Share of the free memory; a variant that needs more is not started."""
 
 
 def memory(
@@ -35,8 +35,8 @@ def memory(
 ) -> Iterator[dict[str, Any]]:
     """Rows ``{"variant", "T", "temporaries", "peak", "seconds", "failure"}``, in bytes.
 
-    ``temporaries`` is what XLA plans for the program, ``peak`` the most that the process held
-    beyond what it held after its imports; compilation, weights and inputs are part of it.
+    ``temporaries`` is the memory that XLA plans for the program, ``peak`` the peak memory of the
+    process minus its memory after the imports; it includes compilation, weights and inputs.
     """
     for count in steps:
         for variant in variants:
@@ -54,7 +54,7 @@ def memory(
 
 
 def measure(variant: str, sizes: tuple[int, int, int, int]) -> dict[str, Any]:
-    """In this process, which should be fresh."""
+    """Measure one variant in this process, which should be new."""
     from jax_rnn.compare.speed.ours import build_layer, ours
     from jax_rnn.compare.speed.problem import Problem, Setting
     from jax_rnn.compare.timing import timed
@@ -91,7 +91,7 @@ def measure(variant: str, sizes: tuple[int, int, int, int]) -> dict[str, Any]:
 
 
 def _peak() -> int:
-    """The most that this process held; ru_maxrss begins at what the parent held, on Linux."""
+    """Peak memory of this process; on Linux, ru_maxrss starts at the parent's value."""
     if (held := _kilobytes("/proc/self/status", "VmHWM:")) is not None:
         return held * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -104,13 +104,13 @@ def _kilobytes(file: str, field: str) -> int | None:
 
 
 def free_memory() -> float:
-    """Bytes that a process can still have; unbounded where the system does not say."""
+    """Bytes that a process can still allocate; infinite if the system does not report it."""
     free = _kilobytes("/proc/meminfo", "MemAvailable:")
     return math.inf if free is None else free * 1024.0
 
 
 def _bound_memory() -> None:
-    """An allocation beyond what is free fails here, and not somewhere else on the machine."""
+    """Limit this process to the free memory, so that other processes are not affected."""
     statm = Path("/proc/self/statm")
     if statm.exists():
         virtual = int(statm.read_text().split()[0]) * resource.getpagesize()

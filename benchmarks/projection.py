@@ -1,9 +1,9 @@
-"""Where the inputs of a layer are best projected on a CPU: all before the loop, or in each step.
+"""Compare projecting the inputs of a layer before the loop or in each step, on a CPU.
 
     python -m benchmarks --sections projection
 
-The choice that the gated scan makes by size (the constants of jax_rnn/scans/gated.py) is taken from
-this table.
+The sizes at which the gated scan switches (constants of jax_rnn/scans/gated.py) come from this
+table.
 """
 
 import importlib
@@ -51,8 +51,8 @@ def projection(
 ) -> Iterator[dict[str, Any]]:
     """Rows ``{"layer", "pass", "before", "in_loop", "ratio", "chosen"}``, medians in seconds.
 
-    The same layer twice, in turn. ``ratio`` is before over in_loop: above 1 where the loop is the
-    better place. ``chosen`` is where the scan projects by itself.
+    Both versions of the layer run alternately. ``ratio`` is before divided by in_loop: above 1,
+    the loop is faster. ``chosen`` is the choice of the scan.
     """
     for kind, shape in product(kinds, shapes):
         problem = Problem.draw(Setting(kind, *shape))
@@ -71,7 +71,7 @@ def projection(
 
 
 def _call(problem: Problem, name: Pass, place: str) -> Callable[[], Any]:
-    """The pass, compiled with the projection in that place."""
+    """The pass, compiled with the projection before or in the loop."""
     with mock.patch.object(gated, "_project_in_loop", lambda *_: place == "in_loop"):
         jax.clear_caches()
         contender = ours(problem)

@@ -1,13 +1,13 @@
-"""A lesson on real data in both frameworks, in turn: what it reaches, and how soon.
+"""Held-out figures over time of a lesson on real data, in both frameworks.
 
     python -m benchmarks.quality char_lm --target 1.60
     python -m benchmarks.quality char_lm --preset long --framework jax
     python -m benchmarks.quality names
     python -m benchmarks.quality seq2seq_attention
 
-JAX and PyTorch train the same recipe on the same batches from the same weights, a few hundred steps
-of one and then as many of the other, each with a clock of its own and as many threads. A clock
-counts import, compilation, training and looking at the held-out data; not writing files.
+JAX and PyTorch train the same recipe on the same batches from the same weights, alternating every
+few hundred steps, with the same number of threads. The time of each framework is measured
+separately. It includes import, compilation, training and evaluation, but not writing files.
 """
 
 import time
@@ -30,7 +30,7 @@ console = Console()
 
 
 class Clock:
-    """Seconds that one framework has had."""
+    """Seconds used by one framework."""
 
     def __init__(self, seconds: float = 0.0):
         self.seconds = seconds
@@ -43,7 +43,7 @@ class Clock:
 
 
 def torch_side(name: str, recipe: Any, state: dict[str, Any], text: Path | None) -> Iterator[Any]:
-    """Held-out figures of PyTorch after every ``evaluate_every`` steps, and the loss since."""
+    """Held-out figures of PyTorch every ``evaluate_every`` steps, and the mean loss in between."""
     import torch
 
     import reference_torch
@@ -101,7 +101,7 @@ def measure(
         )
 
     def record(row: dict[str, Any]) -> None:
-        """Stops the clock of JAX, and lets PyTorch take as many steps."""
+        """Stop the clock of JAX and run the same number of steps in PyTorch."""
         nonlocal since
         clocks["jax"].seconds += time.perf_counter() - since
         losses.append(row["loss"])
@@ -134,7 +134,7 @@ def measure(
 
 
 def reached(curve: list[dict[str, Any]], target: float) -> float | None:
-    """Seconds until the held-out loss was at most the target."""
+    """Seconds until the held-out loss reached the target."""
     return next((row["seconds"] for row in curve if row["held_out"]["loss"] <= target), None)
 
 
@@ -178,13 +178,15 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("lesson")
-    parser.add_argument("--preset", default="default", help="hyperparameters of the lesson")
+    parser.add_argument("--preset", default="default", help="name of the lesson's hyperparameters")
     parser.add_argument("--framework", choices=("both", "jax"), default="both")
-    parser.add_argument("--target", type=float, help="a held-out loss: how soon is it reached?")
-    parser.add_argument("--steps", type=int, help="other than the preset's")
+    parser.add_argument(
+        "--target", type=float, help="held-out loss; the time until it is reached is reported"
+    )
+    parser.add_argument("--steps", type=int, help="number of steps (default: the preset's)")
     parser.add_argument("--text", type=Path)
-    parser.add_argument("--threads", type=int, help="of PyTorch; as many as cores by default")
-    parser.add_argument("--json", type=Path, help=f"written there; {RESULTS.name}/... by default")
+    parser.add_argument("--threads", type=int, help="threads of PyTorch (default: number of cores)")
+    parser.add_argument("--json", type=Path, help=f"result file (default: {RESULTS.name}/...)")
     options = parser.parse_args()
 
     from jax_rnn.lessons import load_task

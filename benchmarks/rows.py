@@ -1,4 +1,4 @@
-"""What is timed: three layers at six shapes, a ragged stack, a cell that a user wrote."""
+"""The measured rows: three layers at six shapes, a ragged stack, a user-defined cell."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -18,10 +18,10 @@ SHAPES = (
 """B, T, I, H."""
 
 FLASHRNN = (16, 1024, 768, 768)
-"""On a GPU only."""
+"""Measured on a GPU only."""
 
 PRECISIONS = ("float32", "tf32", "bfloat16", "float16")
-"""On a GPU; a CPU is timed in float32."""
+"""Precisions on a GPU; on a CPU only float32 is measured."""
 
 
 def shape_name(shape: Sequence[int]) -> str:
@@ -33,13 +33,11 @@ QUICK = ("1,6,5,5", "32,35,200,200")
 
 
 def settings(names: Sequence[str], kinds: Sequence[Kind], device: str = "cpu") -> Iterator[Setting]:
-    """In the order of the table. ValueError: a row of an unknown name."""
+    """The settings in the order of the table. ValueError: an unknown row."""
     known = (*NAMES, shape_name(FLASHRNN)) if device == "gpu" else NAMES
     for name in names:
         if name not in known:
-            raise ValueError(
-                f"--rows: there is no row {name!r}; expected some of: {' '.join(known)}"
-            )
+            raise ValueError(f"--rows: expected names among {' '.join(known)}, got {name!r}")
     precisions = PRECISIONS if device == "gpu" else PRECISIONS[:1]
     for precision, kind, shape in product(precisions, KINDS, (*SHAPES, FLASHRNN)):
         if kind in kinds and shape_name(shape) in names:

@@ -1,4 +1,4 @@
-"""Ratios over many rows: how much longer the others take, and where we take longer."""
+"""Summary of the ratios over many rows."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -16,8 +16,8 @@ def summarise(rows: Sequence[Row], jax_peers: Iterable[str]) -> dict[str, Any]:
     """By peer and pass, over plain rows where the equations agree.
 
     ``{"torch": {"all": {"geometric_mean": .., "rows": .., "we_are_slower": ..}, "forward": ..}}``.
-    A ratio is the median of the peer over ours. The best of JAX is the fastest of the JAX peers in
-    each row.
+    A ratio is the median of the peer divided by that of jax_rnn. ``best of JAX`` is the fastest of
+    the JAX peers in each row.
     """
     jax_peers = list(jax_peers)
     ratios: dict[str, dict[str, list[float]]] = {}

@@ -1,8 +1,9 @@
-"""Results as tables, on a terminal or in Markdown.
+"""Print results as tables, on a terminal or in Markdown.
 
     python -m benchmarks.tables benchmarks/results/speed.json --markdown
 
-Takes what the JSON holds, so that a committed file shows itself as the run did.
+The tables contain only what the JSON file holds, so a committed file prints the same tables as its
+run.
 """
 
 import argparse
@@ -22,20 +23,20 @@ __all__ = ["markdown", "show", "tables"]
 Cells = list[list[str]]
 
 LEGEND = (
-    "Times are medians of ours; peers are their median over ours, in bold where they are faster. "
+    "Times are medians of jax_rnn; peers are their median divided by it, bold if they are faster. "
     "ceiling: share of the fastest matrix product measured in this run. "
-    "compile: our first call. † computes something else and is not checked"
+    "compile: first call of jax_rnn. † computes something else and is not checked"
 )
 
 
 def tables(result: dict[str, Any]) -> dict[str, Cells]:
-    """By title; the first row of each holds the headers."""
+    """Tables by title; the first row of each holds the headers."""
     custom = [row for row in result["rows"] if row["setting"]["custom"]]
     others = [row for row in result["rows"] if not row["setting"]["custom"]]
     best = max(result["ceiling"].values(), default=0.0)
     found = {
         "Layers": _layers(others, best),
-        "A cell that a user wrote": _layers(custom, best),
+        "User-defined cell": _layers(custom, best),
         "Peers": _summary(result["summary"]),
     }
     if result.get("lecture"):
@@ -101,7 +102,7 @@ def _ratio(entry: dict[str, Any] | None, other: bool) -> str:
 
 
 def _summary(summary: dict[str, Any]) -> Cells:
-    cells = [["peer", "mean", *TITLES.values(), "we are slower", "least"]]
+    cells = [["peer", "mean", *TITLES.values(), "jax_rnn slower", "minimum"]]
     for name, by_pass in summary.items():
         every = by_pass["all"]
         means = (f"{by_pass[k]['geometric_mean']:.2f}" if k in by_pass else "-" for k in TITLES)
@@ -149,7 +150,7 @@ def _size(count: float) -> str:
 
 
 def show(result: dict[str, Any]) -> None:
-    """On the terminal, in lines as long as they are."""
+    """Print on the terminal, without wrapping lines."""
     console = Console(width=max(Console().width, 220))
     for title, cells in tables(result).items():
         table = Table(

@@ -1,8 +1,8 @@
-"""Train the same model on one device and on all of them: the losses are the same.
+"""Train the same model on one device and on all devices, and compare the losses.
 
-Bits go in, and after each the model says whether an odd number of ones has passed. A computer
-without accelerators is divided into eight devices, which compute together what one would alone, and
-no faster. Accelerators are taken as they are.
+The model reads bits and predicts after each bit whether the number of ones so far is odd. Without
+accelerators, the CPU is divided into eight devices, which is not faster than one. If there are
+accelerators, all of them are used.
 """
 
 import os
@@ -23,7 +23,7 @@ STEPS = 100
 
 
 class Bits:
-    """The same batch for a step whenever it is asked for; a process asks for its rows only."""
+    """The batch depends only on the step; each process requests only its own rows."""
 
     size, length = 64, 16
     tokens = size * length
@@ -60,6 +60,6 @@ def train(mesh):
     return history
 
 
-alone = train(None)
-together = train(make_mesh(f"data={jax.device_count()}"))
-print(f"largest difference of the losses: {abs(alone.loss - together.loss).max():.1e}")
+one_device = train(None)
+all_devices = train(make_mesh(f"data={jax.device_count()}"))
+print(f"largest difference of the losses: {abs(one_device.loss - all_devices.loss).max():.1e}")

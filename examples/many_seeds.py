@@ -1,4 +1,4 @@
-"""One lucky seed proves nothing: train ihello from a thousand seeds in one compiled program."""
+"""Train ihello with a thousand seeds in one compiled program."""
 
 import optax
 from flax import nnx

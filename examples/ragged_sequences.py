@@ -1,9 +1,9 @@
 """Classify sequences of different lengths with both final states of a bidirectional layer.
 
-Each sequence holds numbers between -1 and 1; the question is whether its first number is larger
-than its last one. The forward direction has seen the last number most recently, the backward
-direction the first one, so the final states of both answer it, however long the sequence is. With
-``lengths=`` padding changes neither of them.
+Each sequence holds numbers between -1 and 1; the label is whether the first number is larger than
+the last one. The forward direction reads the last number last, the backward direction the first
+number, so both final states together determine the label for any length of the sequence. With
+``lengths=``, padding affects neither state.
 """
 
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Train in PyTorch, go on in JAX, and hand the weights back."""
+"""Train in PyTorch, continue in JAX, and copy the weights back."""
 
 import numpy as np
 import optax
@@ -58,5 +58,5 @@ print(f"JAX, same weights:            {history.loss[0]:.6f}")
 
 weights = {name: torch.tensor(value) for name, value in torch_state_dict(ours).items()}
 theirs.load_state_dict(weights)
-print(f"JAX, after 70 more:           {jax_loss(ours, batch)[0]:.6f}")
-print(f"PyTorch, weights handed back: {torch_loss(theirs).item():.6f}")
+print(f"JAX, after 70 more steps:     {jax_loss(ours, batch)[0]:.6f}")
+print(f"PyTorch, weights from JAX:    {torch_loss(theirs).item():.6f}")

@@ -1,4 +1,4 @@
-"""A cell of one's own: the minimal gated unit. It is examined, stacked, masked and trained.
+"""A user-defined cell, the minimal gated unit: check it, stack it, mask it and train it.
 
     f_t = sigma(W_if x_t + b_if + W_hf h_{t-1} + b_hf)
     n_t = tanh(W_in x_t + b_in + f_t (W_hn h_{t-1} + b_hn))
@@ -40,10 +40,10 @@ class Model(nnx.Module):
         return self.linear(outputs), hidden
 
 
-print("the exam:", ", ".join(check_cell(MGUCell(3, 4, rngs=nnx.Rngs(0)))))
+print("checks passed:", ", ".join(check_cell(MGUCell(3, 4, rngs=nnx.Rngs(0)))))
 
-# Two layers of two directions with dropout between them, on sequences of different lengths and from
-# a given state: what RNN, LSTM and GRU can do, any cell can.
+# Every option of RNN, LSTM and GRU works for any cell: two bidirectional layers with dropout
+# between them, sequences of different lengths, and a given initial state.
 rngs = nnx.Rngs(0)
 layers = Recurrent(
     (MGUCell(3, 4, rngs=rngs), MGUCell(3, 4, rngs=rngs)),
@@ -58,7 +58,7 @@ print(
     output.shape,
     "state",
     jax.tree.map(jnp.shape, h_n),
-    "past the end",
+    "after the end",
     output[5:, 1].any(),
 )
 

@@ -1,6 +1,6 @@
-"""Learn a text of one's own, stop, go on, and let the model write.
+"""Train on your own text, stop, resume, and generate text.
 
-Run it with the name of any UTF-8 file; without one it learns this program.
+The argument is the name of a UTF-8 file; the default is this program itself.
 """
 
 import sys
@@ -26,19 +26,19 @@ recipe = replace(
 )
 
 
-def tell(record):
+def report(record):
     if "held_out_loss" in record:
         step, loss, held_out = (record[name] for name in ("step", "loss", "held_out_loss"))
         print(f"step {step:3}  loss {loss:.3f}  held out {held_out:.3f} nats per character")
 
 
 with TemporaryDirectory() as folder:
-    train_task(task, recipe, f"{folder}/run", text=text, on_record=tell)
-    print("stopped; the same folder goes on where it was")
+    train_task(task, recipe, f"{folder}/run", text=text, on_record=report)
+    print("stopped; training resumes from the same folder")
     longer = replace(recipe, steps=400)
-    train_task(task, longer, f"{folder}/run", text=text, resume=True, on_record=tell)
+    train_task(task, longer, f"{folder}/run", text=text, resume=True, on_record=report)
 
     run = open_run(f"{folder}/run")
     sampling = Sampling(temperature=0.7, length=200)
     pieces = task.respond(run.model("last"), run.vocabulary, text.read_text()[:20], sampling)
-    print("it writes:", "".join(pieces))
+    print("sample:", "".join(pieces))

@@ -1,4 +1,4 @@
-"""Who takes part, by name; a library is imported when its layer is built."""
+"""The compared libraries by name; each is imported when its layer is built."""
 
 from collections.abc import Callable
 from functools import partial
@@ -31,13 +31,13 @@ CUSTOM: dict[str, Callable[..., object]] = {
     "nnx.RNN(cell)": custom_in_flax,
     "torch loop": custom_in_torch,
 }
-"""The same equations, written by a user."""
+"""The same equations, written as a user would."""
 
 TORCH = (pytorch, custom_in_torch)
 
 
 def builders(setting: Setting, peers: list[str], device: str = "cpu") -> dict[str, Build]:
-    """Ours, then the peers that were asked for; with a custom cell also those written by hand."""
+    """jax_rnn, then the selected libraries; for a custom cell also the hand-written versions."""
     found: dict[str, Callable[..., object]] = {OURS: ours}
     found |= {name: PEERS[name] for name in peers if not setting.custom or name == "torch"}
     if setting.custom:
@@ -46,7 +46,7 @@ def builders(setting: Setting, peers: list[str], device: str = "cpu") -> dict[st
             for name, build in CUSTOM.items()
             if build is not custom_in_torch or "torch" in peers
         }
-    if setting.dtype != "float32":  # the peers' half precision is another matter each
+    if setting.dtype != "float32":  # half precision differs between the libraries
         found = {name: build for name, build in found.items() if build in (ours, *TORCH)}
     return {
         name: partial(build, device="cuda") if device == "gpu" and build in TORCH else build

@@ -1,4 +1,4 @@
-"""A cell that a user writes: an LSTM from the textbook, gate by gate, here and elsewhere."""
+"""A user-defined cell: the textbook LSTM, gate by gate, in several libraries."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ __all__ = ["TextbookLSTMCell", "custom", "custom_in_flax", "custom_in_torch"]
 
 
 class TextbookLSTMCell(GatedCell[LSTMCarry]):
-    """The equations as a book prints them."""
+    """The equations of the textbook."""
 
     gates = ("i", "f", "g", "o")
     carry_type = LSTMCarry
@@ -39,12 +39,12 @@ def build(problem: Problem) -> TextbookLSTMCell:
 
 
 def custom(problem: Problem) -> JaxContender:
-    """In this library's layer."""
+    """The cell in a layer of jax_rnn."""
     return ours(problem, Recurrent(build(problem)))
 
 
 def custom_in_flax(problem: Problem) -> JaxContender:
-    """The very cell in ``nnx.RNN``."""
+    """The same cell in ``nnx.RNN``."""
     layer = nnx.RNN(build(problem), time_major=True)  # type: ignore[arg-type]
     paths, with_values = functional(layer)
 
@@ -58,7 +58,7 @@ def custom_in_flax(problem: Problem) -> JaxContender:
 
 
 def custom_in_torch(problem: Problem, device: str = "cpu") -> TorchContender:
-    """What torch leaves a user: a loop in Python over all steps, the input projected before it."""
+    """The version in torch: a Python loop over all steps, the input projected before it."""
     import torch
     from torch.nn import functional as F
 

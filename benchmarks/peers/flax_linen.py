@@ -44,7 +44,7 @@ def flax_linen(problem: Problem) -> JaxContender:
 
 
 def _cell(source: Layer, kind: str) -> dict[str, Any]:
-    """Dense layers by gate; where two are added only one has a bias."""
+    """Dense layers by gate; of two that are added, only one has a bias."""
     if kind == "RNN":
         i = {"kernel": source.kernel_i, "bias": source.bias}
         return {"i": i, "h": {"kernel": source.kernel_h}}

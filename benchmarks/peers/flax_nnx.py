@@ -21,7 +21,7 @@ DIRECTIONS = {"forward_rnn": False, "backward_rnn": True}
 
 
 def flax_nnx(problem: Problem) -> JaxContender:
-    """Its GRU has no bias for the hidden state, and is compared with that at zero."""
+    """flax's GRU has no bias on the hidden map; it is compared with this bias set to zero."""
     setting = problem.setting
     rngs = nnx.Rngs(0)
 
@@ -49,7 +49,7 @@ def flax_nnx(problem: Problem) -> JaxContender:
 
 
 def _value(path: tuple[Any, ...], weights: Weights, kind: str) -> Any:
-    """What stands at a path like ``(0, "backward_rnn", "cell", "dense_i", "kernel")``."""
+    """The value at a path like ``(0, "backward_rnn", "cell", "dense_i", "kernel")``."""
     source = layer(weights, path[0], reverse=DIRECTIONS.get(path[1], False))
     dense, name = path[-2:]
     if name == "kernel":

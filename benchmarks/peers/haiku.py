@@ -19,7 +19,7 @@ NOTES = {
 
 
 def haiku(problem: Problem) -> JaxContender:
-    """Its LSTM adds 1 to the forget gate, which the bias takes back; the others differ."""
+    """haiku's LSTM adds 1 to the forget gate, subtracted from the bias here; the others differ."""
     hk: Any = import_module("haiku")
     setting = problem.setting
     if not setting.plain:

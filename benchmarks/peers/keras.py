@@ -18,7 +18,7 @@ def keras(problem: Problem) -> JaxContender:
     library: Any = import_module("keras")
     setting = problem.setting
     if not setting.plain:
-        raise NotOfferedError("only its plain layers take part")
+        raise NotOfferedError("only its plain layers are compared")
     name = {"RNN": "SimpleRNN"}.get(setting.kind, setting.kind)
     module = getattr(library.layers, name)(setting.H, return_sequences=True)
     module.build((setting.B, setting.T, setting.I))

@@ -1,4 +1,4 @@
-"""Torch's weights in the layouts of others. All is linear and in operations of JAX."""
+"""Torch's weights in the layouts of other libraries, by linear JAX operations."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def layer(weights: Weights, index: int = 0, reverse: bool = False) -> Layer:
 
 
 def reorder(x: Any, order: tuple[int, ...]) -> Any:
-    """The gates on the last axis in another order."""
+    """Reorder the gates on the last axis."""
     gates = jnp.split(x, len(order), axis=-1)
     return jnp.concatenate([gates[k] for k in order], axis=-1)
 

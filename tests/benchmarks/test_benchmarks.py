@@ -1,4 +1,4 @@
-"""The race: equal before timed, in turn, and what it says of those who cannot take part."""
+"""The race: results must agree, libraries alternate, and missing libraries are reported."""
 
 import json
 import subprocess
@@ -64,7 +64,7 @@ def test_the_rows_are_those_of_the_table():
     every = list(settings(NAMES, ("RNN", "LSTM", "GRU")))
     assert len(every) == 18 + 2 + 2
     assert len({setting.title for setting in every}) == len(every)
-    with pytest.raises(ValueError, match="there is no row '1,2'"):
+    with pytest.raises(ValueError, match="got '1,2'"):
         list(settings(["1,2"], ("RNN",)))
 
 
