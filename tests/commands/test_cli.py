@@ -183,6 +183,7 @@ def test_train_prints_what_the_slide_prints(run):
     assert "Learning finished!" in result.out
 
 
+@pytest.mark.long
 def test_train_takes_its_options(run):
     """Softmax from other initial values starts elsewhere; from the same ones it does not."""
 

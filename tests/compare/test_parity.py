@@ -213,7 +213,7 @@ class Plain:
             yield float(value)
 
 
-@cases("seed", [2, 3], short=1)
+@cases("seed", [2, 3], short=0)
 def test_json_holds_what_plain_loops_give(seed, tmp_path, x64):
     write_json(tmp_path / "one.json", [compared("ihello", seed=seed, dtype="float64")])
     data = json.loads((tmp_path / "one.json").read_text())
@@ -221,6 +221,7 @@ def test_json_holds_what_plain_loops_give(seed, tmp_path, x64):
     assert data["loss"]["torch"] == pytest.approx(list(Plain(seed).torch_losses()), abs=1e-12)
 
 
+@pytest.mark.long
 def test_json_is_complete(tmp_path):
     result = compared("ihello", "gru", seed=1, dtype="float64")
     write_json(tmp_path / "one.json", [result])

@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 
 from jax_rnn import GRUCell, LSTMCell, OriginalGRUCell, RNNCell, from_flax, to_flax
+from tests.kit import cases
 
 I, H, B = 3, 4, 2  # noqa: E741
 
@@ -30,7 +31,7 @@ def random(cell):
     return cell
 
 
-@pytest.mark.parametrize("name", KINDS)
+@cases("name", KINDS, short=2)
 def test_the_same_numbers_there_and_back(name, close):
     kind, options = KINDS[name]
     activation = {"activation_fn": jax.nn.relu} if name.endswith("relu") else {}
@@ -53,7 +54,7 @@ def test_the_same_numbers_there_and_back(name, close):
     )
 
 
-@pytest.mark.parametrize("kind", [LSTMCell, RNNCell])
+@cases("kind", [LSTMCell, RNNCell], short=1)
 @pytest.mark.parametrize("bias", [True, False])
 def test_ours_in_flax_gives_the_same_numbers(kind, bias, close):
     ours = kind(I, H, bias, rngs=nnx.Rngs(0))

@@ -56,7 +56,7 @@ def structures_of(layer: str) -> list[int]:
     return sorted(chosen, key=complexity)
 
 
-@kit.cases("layer", OPTIONS["layer"], short=1)
+@kit.cases("layer", OPTIONS["layer"], short=0)
 @settings(max_examples=12, deadline=None)
 @given(place=st.integers(0, 59), seeds=SEEDS_OF_A_STRUCTURE)
 def test_drawn_cases_agree_with_torch(layer, place, seeds):

@@ -98,9 +98,7 @@ def torch_results(module, x, hx, lengths):
 # Against torch
 
 
-@pytest.mark.parametrize(
-    ("kind", "bidirectional"), [("lstm", False), *((kind, True) for kind in LAYERS)]
-)
+@cases(("kind", "bidirectional"), [("lstm", False), *((kind, True) for kind in LAYERS)], short=2)
 def test_lengths_are_torchs_packed_sequence(kind, bidirectional, x64, close):
     module = LAYERS[kind][1](I, H, 2, bidirectional=bidirectional, dtype=torch.float64)
     layer = build(kind, 2, bidirectional=bidirectional)

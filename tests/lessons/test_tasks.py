@@ -410,7 +410,7 @@ def test_the_report_of_names_tells_recalls_and_writes_the_confusion(of, tmp_path
         mine = labels == k
         assert recalls[language] == (f"{(guesses[mine] == k).mean():.1%}" if mine.any() else "-")
     table = list(csv.reader((tmp_path / "confusion.csv").open()))
-    assert table[0] == ["language", *"ABCD"]
+    assert table[0] == ["true language \\ predicted", *"ABCD"]
     counted = np.array([row[1:] for row in table[1:]], int)
     for k, guess in zip(labels, guesses, strict=True):
         counted[k, guess] -= 1
@@ -434,7 +434,7 @@ def test_without_matplotlib_the_report_says_what_is_missing(module, of, tmp_path
     task, _, data, model = of(module)
     without_matplotlib(monkeypatch)
     *_, last = task.report(model, data, tmp_path)
-    assert "matplotlib is missing" in last
+    assert "matplotlib is not installed" in last
     assert not list(tmp_path.glob("*.png"))
 
 
