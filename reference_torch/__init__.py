@@ -1,12 +1,12 @@
-"""The programs of "ML/DL for Everyone with PyTorch, Lecture 11: RNN", in today's PyTorch.
+"""The programs of "ML/DL for Everyone with PyTorch, Lecture 11: RNN", in current PyTorch.
 
-    python -m reference_torch            the list of lessons
-    python -m reference_torch ihello     run one
+    python -m reference_torch            list the lessons
+    python -m reference_torch ihello     run a lesson
 
-Each lesson is one file: what the slide asks, the model, the data. `lesson.py` says what a lesson
-is, `training.py` holds the loop they share, `as_on_slide/` keeps the slides' faults as they fail
-today. The lessons that learn from a data set are told by `task.py`: they have batches, a part that
-is held out, and a recipe.
+Each lesson is one file with the question of the slide, the model and the data. `lesson.py` defines
+a lesson, `training.py` is the shared training loop, and `as_on_slide/` shows how the faulty code of
+the slides fails today. `task.py` defines the lessons on data sets, which have batches, held-out
+data and a recipe.
 """
 
 from importlib import import_module
@@ -36,14 +36,14 @@ TASKS = ("names", "names_generate", "char_lm", "seq2seq", "seq2seq_attention")
 
 
 def load(name: str) -> Lesson:
-    """One of `NAMES`."""
+    """The lesson of this name, one of `NAMES`."""
     if name not in NAMES:
         raise ValueError(f"expected a lesson among {', '.join(NAMES)}, got {name!r}")
     return import_module(f"reference_torch.{name}").lesson
 
 
 def load_task(name: str) -> Task:
-    """One of `TASKS`."""
+    """The lesson of this name, one of `TASKS`."""
     if name not in TASKS:
         raise ValueError(f"expected a lesson among {', '.join(TASKS)}, got {name!r}")
     return import_module(f"reference_torch.{name}").lesson

@@ -1,4 +1,4 @@
-"""Run a lesson and print what its slide prints; train a lesson on real data and try it out."""
+"""Run a lesson and print the output of its slide, or train a lesson on real data."""
 
 import argparse
 import dataclasses
@@ -17,7 +17,7 @@ from reference_torch.lesson import Lesson
 from reference_torch.training import tensors, train
 
 OF_TASKS = ("steps", "recipe", "text")
-"""Options that only lessons on real data have."""
+"""Options of the lessons on real data only."""
 
 EXAMPLES = """\
 examples:
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     foreign = ("epochs", "variant") if name in TASKS else OF_TASKS
     for option in foreign:
         if getattr(options, option) is not None:
-            parser.error(f"{name} has no --{option}")
+            parser.error(f"--{option}: not an option of {name}; remove it")
     if name in TASKS:
         return run_task(parser, load_task(name), options)
     lesson = load(name)
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"expected at least 1 epoch, got {options.epochs}")
         lesson = dataclasses.replace(lesson, epochs=options.epochs)
 
-    torch.set_num_threads(1)  # the models are so small that more threads only wait
+    torch.set_num_threads(1)  # more threads do not help for such small models
     torch.manual_seed(2 if options.seed is None else options.seed)
     model = build()
     run(lesson, model)
@@ -73,7 +73,7 @@ def run(lesson: Lesson, model: nn.Module) -> None:
 
 @torch.no_grad()
 def show(lesson: Lesson, model: nn.Module) -> None:
-    """The lessons without training: feed the inputs once and look."""
+    """Run a lesson without training: call the model once and print the outputs."""
     inputs, _, hidden = tensors(lesson, model)
     out, hidden = model(inputs, hidden)
     print("input size", inputs.size())
@@ -82,7 +82,7 @@ def show(lesson: Lesson, model: nn.Module) -> None:
 
 
 def run_task(parser: argparse.ArgumentParser, task: tasks.Task, options: argparse.Namespace) -> int:
-    """Train, look at the held-out data now and then, and end with what the model has to say."""
+    """Train, evaluate regularly on the held-out data, and print samples of the trained model."""
     recipe = task.recipe
     if options.recipe is not None:
         recipe = task.recipes[_known(parser, "recipe", options.recipe, task.recipes)]
@@ -93,7 +93,7 @@ def run_task(parser: argparse.ArgumentParser, task: tasks.Task, options: argpars
     if options.seed is not None:
         recipe = dataclasses.replace(recipe, seed=options.seed)
     if options.text is not None and not task.takes_text:
-        parser.error(f"{task.name} has no --text")
+        parser.error(f"--text: not an option of {task.name}; remove it")
 
     torch.manual_seed(recipe.seed)
     try:
@@ -103,15 +103,15 @@ def run_task(parser: argparse.ArgumentParser, task: tasks.Task, options: argpars
     model = task.build(recipe, data.vocabulary)
     if recipe.precision == "float64":
         model.double()
-    best, looks = math.inf, 0
+    best, evaluations = math.inf, 0
     for step, loss in tasks.train(task, recipe, data, model):
         if step % 20 == 0 or step in (1, recipe.steps):
             print(f"step: {step}, loss: {loss:.4f}", flush=True)
         if step % recipe.evaluate_every == 0 or step == recipe.steps:
-            figures = look(task, model, data)
-            best, looks = (figures["loss"], 0) if figures["loss"] < best else (best, looks + 1)
-            if recipe.patience is not None and looks >= recipe.patience:
-                print(f"no better for {looks} looks: stopped")
+            loss = evaluate(task, model, data)["loss"]
+            best, evaluations = (loss, 0) if loss < best else (best, evaluations + 1)
+            if recipe.patience is not None and evaluations >= recipe.patience:
+                print(f"stopped: no better loss in {evaluations} evaluations")
                 break
     model.eval()
     for prompt in task.examples(data.vocabulary):
@@ -122,12 +122,12 @@ def run_task(parser: argparse.ArgumentParser, task: tasks.Task, options: argpars
     return 0
 
 
-def look(task: tasks.Task, model: nn.Module, data) -> Mapping[str, float]:
-    """Figures on the held-out data, printed and returned."""
+def evaluate(task: tasks.Task, model: nn.Module, data) -> Mapping[str, float]:
+    """Print and return the figures on the held-out data."""
     model.eval()
     figures = task.evaluate(model, data)
-    told = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
-    print(f"held out: {told}", flush=True)
+    line = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+    print(f"held out: {line}", flush=True)
     return figures
 
 
@@ -141,25 +141,25 @@ def _parser() -> argparse.ArgumentParser:
         epilog="\n".join(["lessons:", *lines, "", EXAMPLES]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("lesson", nargs="?", help="one of the names below")
-    parser.add_argument("--seed", type=int, help="torch's seed (default: 2, or the recipe's)")
-    parser.add_argument("--epochs", type=int, help="train for so many epochs, not the lesson's")
-    parser.add_argument("--variant", help="another model of the same lesson")
-    parser.add_argument("--steps", type=int, help="train for so many steps, not the recipe's")
-    parser.add_argument("--recipe", help="other hyperparameters for a lesson on real data")
-    parser.add_argument("--text", type=Path, help="a text of your own, UTF-8, for char_lm")
+    parser.add_argument("lesson", nargs="?", help="name of a lesson, see below")
+    parser.add_argument("--seed", type=int, help="seed of torch (default: 2, or the recipe's)")
+    parser.add_argument("--epochs", type=int, help="number of epochs (default: the lesson's)")
+    parser.add_argument("--variant", help="name of another model of the lesson")
+    parser.add_argument("--steps", type=int, help="number of steps (default: the recipe's)")
+    parser.add_argument("--recipe", help="name of the hyperparameters, for a lesson on real data")
+    parser.add_argument("--text", type=Path, help="UTF-8 text file to train char_lm on")
     return parser
 
 
 def _known(parser: argparse.ArgumentParser, what: str, name: str, names: Iterable[str]) -> str:
-    """The name if there is such a one; otherwise leave with the nearest."""
+    """Return the name if it is known; otherwise exit with a suggestion."""
     names = list(names)
     if name not in names:
         nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         hint = (
             f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(names) or 'none'}"
         )
-        parser.error(f"there is no {what} {name!r}; {hint}")
+        parser.error(f"unknown {what} {name!r}; {hint}")
     return name
 
 

@@ -1,7 +1,7 @@
-"""The same cell reads three words side by side.
+"""One cell reads a batch of three words.
 
-The slide stacks hello, eolll and lleel to (3, 5, 4) and gets (3, 5, 2). The words do not see each
-other: each comes out as it would alone, up to rounding.
+The slide stacks hello, eolll and lleel to (3, 5, 4) and gets (3, 5, 2). The words do not affect
+each other: each output equals that of the single word, up to rounding.
 """
 
 import torch
@@ -27,7 +27,7 @@ def explain(model):
 lesson = Lesson(
     name="batch",
     slide="Batching input",
-    teaches="Three words go through at once, (3, 5, 4) to (3, 5, 2), and do not see each other.",
+    teaches="A batch of three words, (3, 5, 4) to (3, 5, 2); the words do not affect each other.",
     symbols=SYMBOLS,
     inputs=one_hot(encode(WORDS, SYMBOLS), len(SYMBOLS)),
     labels=None,

@@ -1,6 +1,6 @@
-"""How well anybody can predict the next letter who sees no more than a given context.
+"""Bounds on the prediction of the next letter from a given context.
 
-With n(c, y) the number of times that y follows context c, and N pairs in all:
+n(c, y) is the number of times that y follows context c, and N is the number of pairs:
 
     loss     >= -1/N sum_{c, y} n(c, y) log(n(c, y) / n(c))
     accuracy <=  1/N sum_c max_y n(c, y)

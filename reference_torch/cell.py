@@ -2,7 +2,7 @@
 
 The slide feeds the letter h, one-hot of size 4, to an LSTM with 2 hidden units and asks for the
 shapes. With `batch_first=True` input and output are (batch, time, size); the state is (layers *
-directions, batch, hidden), whatever `batch_first` says.
+directions, batch, hidden) for any `batch_first`.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ class Model(nn.Module):
 
 
 def given_state(batch: int) -> tuple[np.ndarray, np.ndarray]:
-    """A random (h, c), each (1, batch, 2); drawn by NumPy, so that any framework can have it."""
+    """A random (h, c), each (1, batch, 2), drawn by NumPy so that any framework can use it."""
     h, c = np.random.default_rng(11).standard_normal((2, 1, batch, 2)).astype(np.float32)
     return h, c
 

@@ -1,11 +1,11 @@
-"""A text, character by character: Embedding, GRU, Linear.
+"""A character language model: Embedding, GRU, Linear.
 
-The text is cut into as many streams as a batch has rows. Every step reads the next window of each
-stream and goes on from the hidden state that the last window left, so the model can remember more
-than it is taught in one piece. Gradients stop at the edge of a window.
+The text is split into as many streams as a batch has rows. Every step reads the next window of each
+stream, starting from the hidden state after the previous window, so the model can use information
+from earlier windows. Gradients stop at the start of a window.
 
-Trained by teacher forcing: the model always reads the true character. The lecture's program fed it
-its own best guess, and learnt much less from that.
+Training uses teacher forcing: the model always reads the true character. The lecture's program fed
+it its own prediction, which trains much worse.
 """
 
 import math
@@ -26,9 +26,9 @@ from reference_torch.training import loss_of
 
 LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 HELD_OUT = 250_000
-"""Characters that an evaluation reads at most."""
+"""Maximum number of characters in an evaluation."""
 STREAMS, SLICE = 32, 128
-"""Parts of the held-out text that are read side by side, and how far in one call."""
+"""Number of streams of the held-out text, and number of steps per call."""
 
 
 class Model(nn.Module):
@@ -53,7 +53,7 @@ class Model(nn.Module):
 class CharLM(Task):
     name = "char_lm"
     slide = "13_3"
-    teaches = "A text is learnt character by character, its state carried from window to window."
+    teaches = "A character language model whose state is carried from window to window."
     takes_text = True
     recipe = Recipe(
         cell="gru",
@@ -114,10 +114,10 @@ class CharLM(Task):
         for start in range(0, inputs.shape[1], SLICE):
             part = slice(start, start + SLICE)
             logits, hidden = model(inputs[:, part], hidden)
-            there = labels[:, part] >= 0
-            wanted = labels[:, part][there]
-            nats += F.cross_entropy(logits[there], wanted, reduction="sum").item()
-            right += (logits[there].argmax(dim=-1) == wanted).sum().item()
+            valid = labels[:, part] >= 0
+            wanted = labels[:, part][valid]
+            nats += F.cross_entropy(logits[valid], wanted, reduction="sum").item()
+            right += (logits[valid].argmax(dim=-1) == wanted).sum().item()
         count = (labels >= 0).sum().item()
         loss = nats / count
         return {
@@ -130,7 +130,7 @@ class CharLM(Task):
     def respond(
         self, model, vocabulary, prompt, *, temperature=1.0, top_k=None, length=500, seed=0
     ):
-        """How the text goes on after the prompt; an empty one stands for the start of a line."""
+        """The continuation of the prompt; an empty prompt is the start of a line."""
         check_sampling(temperature, top_k, length)
         symbols = vocabulary["symbols"]
         start = "\n" if "\n" in symbols else symbols[0]
@@ -142,16 +142,16 @@ class CharLM(Task):
 
 
 def forget(hidden, fresh):
-    """Zeros in place of the state (L, B, H) wherever a stream starts anew."""
+    """The state (L, B, H), set to zero for each stream that restarts."""
     if isinstance(hidden, tuple):
         return tuple(forget(state, fresh) for state in hidden)
     return hidden.masked_fill(fresh[:, None], 0.0)
 
 
 def side_by_side(ids):
-    """A text as streams, each the continuation of its first character: inputs, labels (B, T).
+    """The text as B parallel streams: inputs and labels (B, T).
 
-    B is at most 32 and T a multiple of the slice; a label of -1 stands where a stream has ended.
+    B is at most 32 and T is a multiple of the slice; labels after the end of a stream are -1.
     Fewer than B characters at the end are left out.
     """
     count = min(max((len(ids) - 1) // SLICE, 1), STREAMS)

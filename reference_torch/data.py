@@ -1,7 +1,7 @@
-"""The data of the lessons: where it comes from, and what a model is fed with.
+"""The data of the lessons: files, arrays and batches.
 
-A file is looked for in the folder that the environment variable JAX_RNN_DATA names, then in the
-user's cache; else it is downloaded once and its checksum compared.
+A file is searched in the folder named by the environment variable JAX_RNN_DATA, then in the user's
+cache. Otherwise it is downloaded once and its checksum is verified.
 """
 
 import hashlib
@@ -54,11 +54,11 @@ FILES = {
         for language, checksum in NAMES.items()
     },
 }
-"""File -> where it is, and its SHA-256."""
+"""File name -> URL and SHA-256."""
 
 
 def fetch(name: str) -> Path:
-    """The path of a data file whose checksum is right."""
+    """The path of a data file whose checksum is correct."""
     url, checksum = FILES[name]
     given = os.environ.get("JAX_RNN_DATA")
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -70,15 +70,15 @@ def fetch(name: str) -> Path:
         urlretrieve(url, arriving)
         arriving.replace(path)
     if hashlib.sha256(path.read_bytes()).hexdigest() != checksum:
-        raise ValueError(f"{path} is not the file that {url} should hold; remove or replace it")
+        raise ValueError(f"{path}: expected the file of {url}, got another; remove or replace it")
     return path
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Arrays to train on, arrays held out, and what a model has to know of them.
+    """Training data, held-out data, and the vocabulary that a model needs.
 
-    A part is a text, ids (N,), or a dict of arrays with one row an example.
+    Each part is a text, ids (N,), or a dict of arrays with one row per example.
     """
 
     train: Any
@@ -87,7 +87,7 @@ class Data:
 
 
 def read_text(path: str | Path, held_out: float = 0.1) -> Data:
-    """A UTF-8 text as ids, the last part of it held out."""
+    """A UTF-8 text as ids; the last part is held out."""
     text = Path(path).read_bytes().decode("utf-8-sig")
     codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
     symbols, ids = np.unique(codes, return_inverse=True)
@@ -99,10 +99,10 @@ def read_text(path: str | Path, held_out: float = 0.1) -> Data:
 
 
 def text_window(ids: np.ndarray, batch_size: int, window: int, step: int) -> dict[str, np.ndarray]:
-    """Window number `step` of a text cut into `batch_size` streams; after the last the first again.
+    """Window number `step` of a text split into `batch_size` streams, cyclically.
 
-    Every label is the character after its input. Where the streams begin, `fresh` is true: what the
-    model remembers then is of some other place in the text.
+    Every label is the character after its input. `fresh` is true at the start of the streams, where
+    the state of the model does not belong to the preceding text.
     """
     stream = (len(ids) - 1) // batch_size
     if stream < window:
@@ -118,10 +118,10 @@ def text_window(ids: np.ndarray, batch_size: int, window: int, step: int) -> dic
 
 
 def read_names() -> Data:
-    """Surnames and the number of the language each comes from; a fifth of the *names* is held out.
+    """Surnames and the number of their language; a fifth of the *names* is held out.
 
-    A name that stands under several languages is wholly in one part, or else the held-out part
-    would ask for what was told. Symbol i has the id i + 1, for 0 fills up the shorter names.
+    All rows of a name with several languages are in one part, so that no held-out name is trained
+    on. Symbol i has the id i + 1, since 0 is the padding.
     """
     languages = sorted(NAMES)
     rows = [
@@ -150,16 +150,16 @@ def read_names() -> Data:
 
 
 def is_held_out(name: str) -> bool:
-    """A fifth of all names, chosen by their letters: the same on every machine."""
+    """A fifth of all names, chosen by their letters, so it is the same on every machine."""
     digest = hashlib.sha256(name.encode()).digest()
     return int.from_bytes(digest[:8], "big") < 0.2 * 2**64
 
 
 def read_dates(count: int = 20_000, seed: int = 0) -> Data:
-    """Dates in many formats, `count` to train on and a tenth as many held out; they share no day.
+    """Dates in many formats, `count` for training and a tenth as many held out, with no common day.
 
     Rows of a part: `sources` (N, S), symbol i having the id i + 1, and `source_lengths` (N,);
-    `targets` (N, 11), symbol i having the id i + 2, and the id 1 after the ten: the end.
+    `targets` (N, 11), symbol i having the id i + 2, followed by the id 1, the end.
     """
     written = spellings()
     source_symbols, target_symbols = "".join(sorted(set("".join(written)))), "-0123456789"
@@ -187,9 +187,9 @@ def read_dates(count: int = 20_000, seed: int = 0) -> Data:
 def shuffled_rows(
     arrays: dict[str, np.ndarray], batch_size: int, seed: int, step: int
 ) -> dict[str, np.ndarray]:
-    """Batch number `step` of the rows, in an order that every epoch has for itself.
+    """Batch number `step` of the rows, shuffled separately for every epoch.
 
-    Rows that make no whole batch are left out of the epoch.
+    Rows that do not fill a whole batch are left out of the epoch.
     """
     rows = len(next(iter(arrays.values())))
     if not 1 <= batch_size <= rows:

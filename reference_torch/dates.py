@@ -1,4 +1,4 @@
-"""How people write dates: the language that is translated into ISO 8601."""
+"""Dates in the formats people use, as the source language for ISO 8601."""
 
 import hashlib
 from collections.abc import Callable
@@ -60,17 +60,17 @@ FORMATS: tuple[Callable[[date], str], ...] = (
     lambda d: f"{d.year} {month(d)} {d.day}",
     lambda d: f"{d.year}{d.month:02}{d.day:02}",
 )
-"""No two dates are written the same; years of two figures are those from 1950 to 2049."""
+"""Every text stands for one date only; years of two digits are 1950 to 2049."""
 
 
 def number(*parts: object) -> int:
-    """A number that follows from `parts` and looks random, the same everywhere."""
+    """A pseudorandom number computed from `parts`, the same on every machine."""
     digest = hashlib.sha256(repr(parts).encode()).digest()
     return int.from_bytes(digest[:8], "big")
 
 
 def days() -> tuple[list[date], list[date]]:
-    """All days: those to train on, and a tenth that is held out."""
+    """All days: those for training, and a tenth that is held out."""
     every = [FIRST + timedelta(n) for n in range((LAST - FIRST).days + 1)]
     away = [number("day", day.isoformat()) < 0.1 * 2**64 for day in every]
     pairs = list(zip(every, away, strict=True))
@@ -78,6 +78,6 @@ def days() -> tuple[list[date], list[date]]:
 
 
 def spellings() -> list[str]:
-    """All that a year can look like, so every symbol and the longest of all dates."""
+    """All days of a year in all formats, which contain every symbol and the longest text."""
     year = [date(2000, 1, 1) + timedelta(n) for n in range(366)]
     return [write(day) for day in year for write in FORMATS]

@@ -1,4 +1,4 @@
-"""How a symbol is drawn from a model's logits."""
+"""Drawing symbols from the logits of a model."""
 
 import math
 
@@ -24,7 +24,7 @@ def encode(text: str, symbols: str) -> list[int]:
 def draw(
     logits: torch.Tensor, temperature: float, top_k: int | None, generator: torch.Generator
 ) -> torch.Tensor:
-    """Logits (B, S) -> symbols (B,), the likeliest where the temperature is 0."""
+    """Logits (B, S) -> symbols (B,); with a temperature of 0 the likeliest symbols."""
     if temperature == 0:
         return logits.argmax(dim=-1)
     if top_k is not None and top_k < logits.shape[-1]:

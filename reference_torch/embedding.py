@@ -1,12 +1,12 @@
-"""Learned vectors in place of one-hot: Embedding, RNN, Linear.
+"""Learned vectors instead of one-hot inputs: Embedding, RNN, Linear.
 
     e_t = E[x_t]    h_t = tanh(W_ih e_t + b_ih + W_hh h_{t-1} + b_hh)    logits_t = W h_t + b
 
 The slide asks why this trains faster and more stably. At its learning rate of 0.1 it does not: of
 200 seeds 182 end at ihello, against 199 with one-hot inputs. Torch draws E from N(0, 1), so a
-vector is about sqrt(10) long where a one-hot vector is 1 long, and the tanh saturates early, where
-its gradient is nearly zero: after 5 epochs |h| > 0.95 for 62 % of the units. With vectors scaled by
-1/sqrt(10) it is 18 %, and 198 seeds.
+vector has a norm of about sqrt(10) instead of 1, and the tanh saturates early, where its gradient
+is nearly zero: after 5 epochs |h| > 0.95 for 62 % of the units. With vectors scaled by 1/sqrt(10)
+it is 18 %, and 198 seeds end at ihello.
 """
 
 import dataclasses
@@ -47,7 +47,7 @@ class Direct(nn.Module):
 
 
 def saturated(scale: float, epochs: int, seeds: range) -> float:
-    """The share of |h_t| > 0.95 after so many epochs."""
+    """The share of |h_t| > 0.95 after this number of epochs."""
     shares = []
     for seed in seeds:
         with torch.random.fork_rng(devices=[]):
@@ -62,7 +62,7 @@ def saturated(scale: float, epochs: int, seeds: range) -> float:
 
 def explain(model):
     n = len(SEEDS)
-    yield f"It is not faster at this learning rate. Over {n} seeds:"
+    yield f"It does not train faster at this learning rate. With {n} seeds:"
     for name, scale in (("E from N(0, 1)", 1.0), ("E / sqrt(10)", 1 / math.sqrt(10))):
         at_first, soon = (saturated(scale, epochs, SEEDS) for epochs in (0, 5))
         count = successes(lesson, partial(Model, scale), SEEDS)
@@ -73,7 +73,7 @@ def explain(model):
 lesson = Lesson(
     name="embedding",
     slide="Exercise 11-3",
-    teaches="An embedding in place of one-hot does not train faster, nor more stably.",
+    teaches="An embedding instead of one-hot inputs trains neither faster nor more stably.",
     symbols=SYMBOLS,
     inputs=X,
     labels=Y,

@@ -1,14 +1,14 @@
-"""Write the GRU yourself.
+"""Implement the GRU.
 
     z   = sigmoid(x_t U_z + s_{t-1} W_z)
     r   = sigmoid(x_t U_r + s_{t-1} W_r)
     h   = tanh(x_t U_h + (s_{t-1} * r) W_h)
     s_t = (1 - z) * h + z * s_{t-1}
 
-z means the same as in `nn.GRU`: how much of the old state stays. The reset does not: here r is
+z has the same meaning as in `nn.GRU`: how much of the old state is kept. r differs: here it is
 applied to the state before the product with W_h, in torch to the product,
-h = tanh(x_t U_h + r * (s_{t-1} W_h)). So no weights of the one give the other in general; where r
-is 1 they agree.
+h = tanh(x_t U_h + r * (s_{t-1} W_h)). So in general the two cannot have equal outputs; they agree
+if r is 1.
 """
 
 import copy
@@ -74,7 +74,7 @@ def as_torch(cell: GRUByHand) -> nn.GRU:
 
 @torch.no_grad()
 def with_open_reset(model: Model) -> Model:
-    """A copy with r = 1: a one-hot x makes the argument of its sigmoid 40, and sigmoid(40) is 1."""
+    """A copy with r = 1: for one-hot x the argument of the sigmoid is 40, and sigmoid(40) is 1."""
     model = copy.deepcopy(model)
     model.cell.U_r.weight.fill_(40)
     model.cell.W_r.weight.zero_()
@@ -83,7 +83,7 @@ def with_open_reset(model: Model) -> Model:
 
 @torch.no_grad()
 def difference(model: Model) -> float:
-    """Between the states of the model and of nn.GRU with its weights, at most."""
+    """Largest difference between the states of the model and of nn.GRU with its weights."""
     inputs = tensors(lesson, model).inputs
     states, _ = as_torch(model.cell)(inputs)
     return (model.states(inputs) - states).abs().max().item()
@@ -91,15 +91,15 @@ def difference(model: Model) -> float:
 
 def explain(model):
     yield f"nn.GRU with these weights: the states differ by up to {difference(model):.1e},"
-    yield "for it resets after the product with W_h and the slide before it."
-    yield f"With r held at 1 they differ by up to {difference(with_open_reset(model)):.1e}:"
-    yield "nothing else differs, and z means the same in both."
+    yield "because it resets after the product with W_h and the slide before it."
+    yield f"With r fixed at 1 they differ by up to {difference(with_open_reset(model)):.1e}:"
+    yield "there is no other difference, and z has the same meaning in both."
 
 
 lesson = Lesson(
     name="gru_by_hand",
     slide="Exercise 11-6",
-    teaches="The slide's GRU resets before the product, torch's after it: with r = 1 they agree.",
+    teaches="The slide's GRU resets before the product, torch's after it; with r = 1 they agree.",
     symbols=SYMBOLS,
     inputs=one_hot(X, len(SYMBOLS)),
     labels=Y,

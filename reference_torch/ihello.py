@@ -1,10 +1,10 @@
-"""Teach an RNN to read hihell and write ihello: every letter is to be followed by the next.
+"""Train an RNN to read hihell and predict ihello, the next letter at every step.
 
     h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)        logits_t = h_t
 
-The hidden size is 5, so that h_t can be read as the logits of the five letters at once. This is
-the lecture's own program, and it is a frail one: a tanh keeps the logits inside [-1, 1], which
-keeps the mean loss above log(1 + 4 e^-2) = 0.433, and of 200 seeds 144 end at ihello.
+The hidden size is 5, so h_t can be used as the logits of the five letters. This is the lecture's
+own program, and it often fails: tanh limits the logits to [-1, 1], which keeps the mean loss above
+log(1 + 4 e^-2) = 0.433, and of 200 seeds 144 end at ihello.
 """
 
 import math
@@ -33,15 +33,15 @@ class Model(nn.Module):
 
 
 def explain(model):
-    yield f"Logits inside [-1, 1] keep the loss above log(1 + 4 e^-2) = {TANH_BOUND:.5f}."
+    yield f"Logits in [-1, 1] keep the loss above log(1 + 4 e^-2) = {TANH_BOUND:.5f}."
     count = successes(lesson, Model, SEEDS)
-    yield f"One seed proves nothing: {count} of {len(SEEDS)} seeds end at {lesson.target}."
+    yield f"The result depends on the seed: {count} of {len(SEEDS)} seeds end at {lesson.target}."
 
 
 lesson = Lesson(
     name="ihello",
     slide="Teach RNN 'hihell' to 'ihello'",
-    teaches="An RNN whose output is the prediction learns to write ihello.",
+    teaches="An RNN whose output is the prediction learns ihello.",
     symbols=SYMBOLS,
     inputs=one_hot(X, len(SYMBOLS)),
     labels=Y,

@@ -1,8 +1,8 @@
-"""ihello again, one letter at a time: the caller carries the hidden state from step to step.
+"""ihello one letter at a time: the caller carries the hidden state from step to step.
 
-The loss is summed over the six steps, not averaged. It is six times ihello's, and so are its
-gradients. Adam divides by their size, so both programs take the same steps, but for the epsilon
-in its denominator: the losses part by 1e-7 on most seeds and by up to 1e-4 on a few.
+The loss is summed over the six steps, not averaged, so it is six times the loss of ihello, and so
+are its gradients. Adam divides by their size, so both programs take the same steps, except for the
+epsilon in its denominator: the losses differ by 1e-7 for most seeds and by up to 1e-4 for a few.
 """
 
 import torch
@@ -28,7 +28,7 @@ class Model(nn.Module):
 lesson = Lesson(
     name="ihello_stepwise",
     slide="Teach RNN 'hihell' to 'ihello', one step at a time",
-    teaches="Feeding one letter at a time and carrying the hidden state is the same as one call.",
+    teaches="Passing one letter at a time and carrying the hidden state is the same as one call.",
     symbols=SYMBOLS,
     inputs=one_hot(X, len(SYMBOLS)),
     labels=Y,

@@ -1,4 +1,4 @@
-"""What a lesson is: data, a model and hyperparameters, and the words to read the result with.
+"""The definition of a lesson: data, a model, hyperparameters, and how to print the result.
 
 Axes: B (batch), T (time), I (input size), H (hidden size).
 """
@@ -12,7 +12,7 @@ from torch import nn
 
 
 def encode(words: Sequence[str], symbols: str) -> np.ndarray:
-    """Words of one length -> ids (B, T): the place of each letter among the symbols."""
+    """Words of one length -> ids (B, T), the index of each letter in the symbols."""
     lengths = sorted({len(word) for word in words})
     if len(lengths) != 1:
         raise ValueError(f"expected words of one length, got lengths {lengths}; pad or cut them")
@@ -23,7 +23,7 @@ def encode(words: Sequence[str], symbols: str) -> np.ndarray:
 
 
 def one_hot(ids: np.ndarray, size: int) -> np.ndarray:
-    """Ids (B, T) -> float32 (B, T, size), a one where the id says and zeros elsewhere."""
+    """Ids (B, T) -> float32 (B, T, size), one-hot."""
     return np.eye(size, dtype=np.float32)[ids]
 
 
@@ -49,9 +49,9 @@ class Lesson:
     symbols: str
     """Index -> character."""
     inputs: np.ndarray
-    """One-hot float32 (B, T, I), or ids int32 (B, T) where the model starts with an embedding."""
+    """One-hot float32 (B, T, I), or ids int32 (B, T) if the model starts with an embedding."""
     labels: np.ndarray | None
-    """Ids int32 (B, T); None where nothing is trained."""
+    """Ids int32 (B, T); None if the lesson does not train."""
     model: Callable[[], nn.Module]
     """Builds the model with torch's own initial weights, drawn from torch's global seed."""
     hidden: tuple[np.ndarray, ...] | None = None
@@ -59,11 +59,11 @@ class Lesson:
     learning_rate: float = 0.1
     epochs: int = 100
     reduction: Literal["mean", "sum"] = "mean"
-    """Of the cross entropy over all B * T positions."""
+    """Reduction of the cross entropy over all B * T positions."""
     variants: Mapping[str, Callable[[], nn.Module]] = field(default_factory=dict)
     """Other models for the same data and hyperparameters."""
     reading: Callable[[np.ndarray], np.ndarray] = first_row
-    """Ids (B, T) -> the ids (N,) that `text` spells out."""
+    """Ids (B, T) -> the ids (N,) that `text` converts to a string."""
     explain: Callable[[nn.Module], Iterable[str]] = no_explanation
     """Lines to print after training: the answer to the slide's question."""
 
@@ -75,5 +75,5 @@ class Lesson:
     def target(self) -> str:
         """The string that a perfect model predicts."""
         if self.labels is None:
-            raise ValueError(f"lesson {self.name!r} has no labels: nothing is trained in it")
+            raise ValueError(f"lesson {self.name!r} has no labels: it does not train")
         return self.text(self.labels)

@@ -1,8 +1,8 @@
-"""Learn one long sentence by heart: Embedding, LSTM, Linear.
+"""Memorize one long sentence: Embedding, LSTM, Linear.
 
-The exercise: 180 characters of 25 kinds, every one to be followed by the next. The whole sentence
-is one sequence, so the LSTM can carry all that it has read. It ends exact in two ways: fed with
-the true letters, and left alone with the first letter and its own predictions from there on.
+The exercise: 180 characters, 25 different ones; predict the next at every step. The whole sentence
+is one sequence, so the LSTM can use everything before. The trained model is exact both with the
+true letters as inputs and with the first letter and its own predictions as inputs.
 """
 
 import torch
@@ -33,14 +33,14 @@ class Model(nn.Module):
 
 @torch.no_grad()
 def read(model: nn.Module) -> str:
-    """What the model predicts when it is fed with the true letters."""
+    """The predictions of the model with the true letters as inputs."""
     logits, _ = model(tensors(lesson, model).inputs)
     return lesson.text(logits.argmax(dim=-1).cpu().numpy())
 
 
 @torch.no_grad()
 def write(model: nn.Module, first: str, length: int) -> str:
-    """What the model writes on its own: every prediction is the next input."""
+    """The text that the model generates: every prediction is the next input."""
     written, hidden = first, None
     device = next(model.parameters()).device
     for _ in range(length):
@@ -54,15 +54,15 @@ def explain(model):
     first, rest = SENTENCE[0], SENTENCE[1:]
     read_exactly = read(model) == rest
     written = write(model, first, len(rest))
-    yield f"Fed with the true letters: {'exact' if read_exactly else 'not exact'}."
-    yield f"From the first letter on its own: {'exact' if written == SENTENCE else 'not exact'}."
+    yield f"Inputs are the true letters: {'exact' if read_exactly else 'not exact'}."
+    yield f"Inputs are its own predictions: {'exact' if written == SENTENCE else 'not exact'}."
     yield written
 
 
 lesson = Lesson(
     name="long_sentence",
     slide="Exercise 11-4",
-    teaches="An LSTM learns 180 characters by heart and writes them from the first letter on.",
+    teaches="An LSTM memorizes 180 characters and generates them from the first letter.",
     symbols=SYMBOLS,
     inputs=encode([SENTENCE[:-1]], SYMBOLS),
     labels=encode([SENTENCE[1:]], SYMBOLS),

@@ -1,15 +1,15 @@
-"""The long sentence cut into windows: 170 pieces of 10 letters, each one letter further.
+"""The long sentence split into 170 windows of 10 letters, each starting one letter later.
 
-Every window starts with an empty state, so the model knows the letters of the window so far and no
-more. After a single t it cannot say what follows, however long it trains:
+Every window starts from a zero state, so the model knows only the letters of the window so far.
+After a single t, for example, the next letter is not determined, which gives these bounds:
 
     loss >= 0.22849        accuracy <= 0.8965
 
-After 8 letters or more the next one is certain, so the string, read from the last letter of each
-window, can be right all the same, but for its first few letters.
+After 8 letters or more the next one is determined, so the string that is read from the last letter
+of each window can be correct except for its first few letters.
 
-Training stops at 70 epochs, near the floor. Further on Adam's steps at this learning rate are
-chaotic: two runs that differ by one rounding error drift apart.
+Training stops at 70 epochs, near the bound. After that, Adam's steps at this learning rate are
+chaotic: two runs that differ by one rounding error diverge.
 """
 
 import numpy as np
@@ -40,12 +40,12 @@ def windows(start: int) -> list[str]:
 
 
 def overlapped(ids: np.ndarray) -> np.ndarray:
-    """The first window whole, then the last letter of each further one."""
+    """The whole first window, then the last letter of every other window."""
     return np.concatenate([ids[0], ids[1:, -1]])
 
 
 def best() -> Bounds:
-    """The bounds for who sees the letters of the window so far."""
+    """The bounds of a predictor that reads the letters of the window so far."""
     return bounds(
         (x[: t + 1], y[t])
         for x, y in zip(windows(0), windows(1), strict=True)
@@ -56,15 +56,15 @@ def best() -> Bounds:
 def explain(model):
     loss, accuracy = score(lesson, model)
     bound = best()
-    yield "Who sees only the letters of the window so far can at best reach"
-    yield f"  loss {bound.loss:.5f}, accuracy {bound.accuracy:.4f};"
-    yield f"  loss {loss:.5f}, accuracy {accuracy:.4f} is what this model has."
+    yield "Bounds of a predictor that reads only the letters of the window so far:"
+    yield f"  loss at least {bound.loss:.5f}, accuracy at most {bound.accuracy:.4f};"
+    yield f"  this model: loss {loss:.5f}, accuracy {accuracy:.4f}."
 
 
 lesson = Lesson(
     name="long_sentence_windows",
     slide="Exercise 11-4, in windows of 10",
-    teaches="Cut into windows the sentence cannot be known exactly, and the floor can be counted.",
+    teaches="Windows cannot be predicted exactly; the lower bound of the loss can be computed.",
     symbols=SYMBOLS,
     inputs=one_hot(encode(windows(0), SYMBOLS), len(SYMBOLS)),
     labels=encode(windows(1), SYMBOLS),

@@ -1,4 +1,4 @@
-"""Write the LSTM yourself, as torch has it.
+"""Implement the LSTM of torch.
 
     i  = sigmoid(W_ii x + b_ii + W_hi h + b_hi)
     f  = sigmoid(W_if x + b_if + W_hf h + b_hf)
@@ -7,9 +7,9 @@
     c' = f * c + i * g
     h' = o * tanh(c')
 
-The slide "Under the hood: LSTM" ends with four equations that are not an LSTM's but a GRU's, and
-with the roles of z reversed: on that slide z = 1 takes the new state, in exercise 11-6 and in torch
-it keeps the old.
+The slide "Under the hood: LSTM" ends with four equations of a GRU instead of an LSTM, with z
+reversed: on that slide z = 1 takes the new state, in exercise 11-6 and in torch z = 1 keeps the old
+state.
 """
 
 import math
@@ -26,7 +26,7 @@ from reference_torch.training import tensors
 class LSTMByHand(nn.Module):
     """One step: x (B, I), state (h, c), each (B, H) -> the next (h, c).
 
-    The rows of the weights are the gates i f g o, one block of H after the other.
+    The rows of the weights are the gates i f g o, in blocks of H rows.
     """
 
     def __init__(self, input_size: int, hidden_size: int):
@@ -92,13 +92,13 @@ def explain(model):
     h_differs = (by_hand - states).abs().max().item()
     c_differs = (c - c_torch[0]).abs().max().item()
     yield f"nn.LSTM with these weights: h differs by up to {h_differs:.1e}, c by {c_differs:.1e}."
-    yield "The equations on the slide 'Under the hood: LSTM' are a GRU's, with z reversed."
+    yield "The equations on the slide 'Under the hood: LSTM' are those of a GRU, with z reversed."
 
 
 lesson = Lesson(
     name="lstm_by_hand",
     slide="Under the hood: LSTM",
-    teaches="Six equations are nn.LSTM; the ones printed under that title are a GRU's.",
+    teaches="Six equations implement nn.LSTM; the slide prints those of a GRU.",
     symbols=SYMBOLS,
     inputs=one_hot(X, len(SYMBOLS)),
     labels=Y,

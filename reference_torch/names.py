@@ -4,18 +4,18 @@ An embedding, a GRU in both directions, a linear layer on the final state of eac
 
     f_t = GRU(E[x_t], f_{t-1})    b_t = GRU'(E[x_t], b_{t+1})    logits = W [f_n; b_1] + c
 
-The names of a batch are filled up to one length and then packed, so each direction ends where the
-name ends. `hidden[-1]`, by which the lecture's program classifies, is b_1 alone: the last layer's
-*backward* direction. Its forward twin is `hidden[-2]`.
+The names of a batch are padded to one length and then packed, so both directions stop at the ends
+of the name. The lecture's program classifies with `hidden[-1]`, which is only b_1, the *backward*
+direction of the last layer. The forward direction is `hidden[-2]`.
 
-Half of the names are Russian, one in 250 is Vietnamese. If all names count the same, the rare
-languages are forgotten; if all languages do, they are guessed too often. Here a name of a language
-with n_k names counts n_k ** -POWER.
+Half of the names are Russian, one in 250 is Vietnamese. With equal weights for all names the model
+neglects rare languages; with equal weights for all languages it predicts them too often. Here a
+name of a language with n_k names has the weight n_k ** -POWER.
 
-The files repeat themselves: 108 Arabic names make 2,000 rows. A name that stands twice under one
-language counts once here. Some stand under several: `accuracy` is the share of names that are given
-a language they have, `pair_accuracy` counts a name once for each of its languages, `row_accuracy`
-the rows of the files.
+The files contain duplicates: 108 Arabic names make 2,000 rows. Here duplicates of a name in one
+language count once. Some names belong to several languages: `accuracy` is the share of names whose
+prediction is one of their languages, `pair_accuracy` counts a name once per language,
+`row_accuracy` counts the rows of the files.
 """
 
 import numpy as np
@@ -31,11 +31,11 @@ from reference_torch.task import Task, tensors
 
 LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 POWER = 0.5
-"""0 makes all names equal, 1 all languages."""
+"""0 gives all names equal weight, 1 all languages."""
 SMOOTHING = 0.1
-"""The share of each label that is spread over all languages."""
+"""Label smoothing: share of each label that is distributed over all languages."""
 LIKELIEST = 3
-"""Languages that an answer names."""
+"""Number of languages in an answer."""
 
 
 class Model(nn.Module):
@@ -67,7 +67,7 @@ class Model(nn.Module):
 class Names(Task):
     name = "names"
     slide = "13_1, 13_2, 13_4"
-    teaches = "A name is classified by where both directions end; padding changes nothing."
+    teaches = "A name is classified by the final states of both directions; padding has no effect."
     recipe = Recipe(
         cell="gru",
         embedding_size=64,
@@ -112,7 +112,7 @@ class Names(Task):
 
     @torch.no_grad()
     def evaluate(self, model, data):
-        """Macro recall is the mean over languages of the share of its names that is found."""
+        """Macro recall is the mean over languages of the share of names classified correctly."""
         batch = tensors(data.held_out, model)
         labels, repeats = batch["labels"], batch["repeats"]
         logits = model(batch["inputs"], batch["lengths"])
@@ -129,7 +129,7 @@ class Names(Task):
     def respond(
         self, model, vocabulary, prompt, *, temperature=1.0, top_k=None, length=500, seed=0
     ):
-        """The three likeliest languages of a name, one a line; nothing is drawn."""
+        """The three likeliest languages of a name, one per line; no random numbers are used."""
         ids = [place + 1 for place in encode(prompt.strip(), vocabulary["symbols"])]
         if not ids:
             raise ValueError('prompt: expected a name, got none; try "Satoshi"')
@@ -143,7 +143,7 @@ class Names(Task):
 
 
 def distinct(names):
-    """Each name once for each of its languages, in the order in which they come first."""
+    """Each name once per language, in the order of first occurrence."""
     rows = np.column_stack([names["ids"], names["language"]])
     _, first, repeats = np.unique(rows, axis=0, return_index=True, return_counts=True)
     order = np.argsort(first)
@@ -157,7 +157,7 @@ def distinct(names):
 
 
 def weights(labels):
-    """What each name counts: n_k ** -POWER, divided by the mean of all names."""
+    """The weight of each name: n_k ** -POWER, divided by the mean over all names."""
     each = np.bincount(labels)[labels] ** -POWER
     return (each / each.mean()).astype(np.float32)
 

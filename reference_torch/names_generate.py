@@ -1,9 +1,8 @@
-"""One to many: a surname, letter by letter, given the language it should sound like.
+"""One to many: generate a surname of a given language, letter by letter.
 
-What the GRU reads at a step is the embedding of the last letter plus that of the language. A name
-begins and ends with the same symbol, its edge: a model that predicts the edge says "it is over".
-Names of a batch are filled up to one length; what is filled in counts neither in the loss nor in
-any figure.
+The input of the GRU is the embedding of the last letter plus that of the language. A name starts
+and ends with the same symbol, EDGE. Names of a batch are padded to one length; the padding counts
+neither in the loss nor in the metrics.
 """
 
 import difflib
@@ -21,7 +20,7 @@ from reference_torch.task import Task, tensors
 
 LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 NAMES = 10
-"""Drawn for a prompt."""
+"""Number of names drawn for a prompt."""
 EDGE = 0
 
 
@@ -51,7 +50,7 @@ class Model(nn.Module):
 class NamesGenerate(Task):
     name = "names_generate"
     slide = "RNN Applications, one to many"
-    teaches = "A name is drawn letter by letter from its language, until it says that it ends."
+    teaches = "A name is drawn letter by letter, given its language, until the end symbol."
     recipe = Recipe(
         cell="gru",
         embedding_size=32,
@@ -84,15 +83,15 @@ class NamesGenerate(Task):
 
     def loss(self, model, batch, hidden=None):
         logits, _ = model(batch["inputs"], batch["language"])
-        there = inside(batch)
-        return F.cross_entropy(logits[there], batch["labels"][there]), None
+        valid = inside(batch)
+        return F.cross_entropy(logits[valid], batch["labels"][valid]), None
 
     @torch.no_grad()
     def evaluate(self, model, data):
         batch = tensors(data.held_out, model)
         logits, _ = model(batch["inputs"], batch["language"])
-        there = inside(batch)
-        logits, labels = logits[there], batch["labels"][there]
+        valid = inside(batch)
+        logits, labels = logits[valid], batch["labels"][valid]
         loss = F.cross_entropy(logits, labels).item()
         return {
             "loss": loss,
@@ -103,7 +102,7 @@ class NamesGenerate(Task):
     def respond(
         self, model, vocabulary, prompt, *, temperature=1.0, top_k=None, length=500, seed=0
     ):
-        """Ten names of a language, one a line: "Russian", or "Russian:Ro" to begin so."""
+        """Ten names for "Russian", one per line, or for "Russian:Ro", starting with Ro."""
         check_sampling(temperature, top_k, length)
         language, _, beginning = prompt.partition(":")
         number = language_number(language.strip(), vocabulary["languages"])
@@ -119,7 +118,7 @@ class NamesGenerate(Task):
 
 
 def spell(names):
-    """Names as questions, the edge and the letters, and as answers, the letters and the edge."""
+    """Inputs, EDGE and the letters, and labels, the letters and EDGE."""
     edge = np.full((len(names["ids"]), 1), EDGE, np.int32)
     return {
         "inputs": np.concatenate([edge, names["ids"]], axis=1),
@@ -130,7 +129,7 @@ def spell(names):
 
 
 def inside(batch):
-    """Where a name is, and not what fills it up: (B, T) of bool."""
+    """Mask (B, T) of the steps that are not padding."""
     labels, lengths = batch["labels"], batch["lengths"]
     return torch.arange(labels.shape[1], device=labels.device) < lengths[:, None]
 
@@ -139,13 +138,13 @@ def language_number(language, languages):
     if language not in languages:
         nearest = difflib.get_close_matches(language.capitalize(), languages, n=1, cutoff=0.5)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(languages)}"
-        raise ValueError(f"there is no language {language!r}; {hint}")
+        raise ValueError(f"unknown language {language!r}; {hint}")
     return languages.index(language)
 
 
 @torch.no_grad()
 def spelled(model, language, ids, temperature, top_k, length, seed):
-    """Ten lists of symbols, each up to the edge or as long as may be."""
+    """Ten lists of symbols, each up to EDGE or the maximum length."""
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
     languages = torch.full((NAMES,), language, device=device)

@@ -1,4 +1,4 @@
-"""How a lesson on real data is trained: hyperparameters, and what they mean in torch."""
+"""Hyperparameters of the lessons on real data and their implementation in torch."""
 
 import math
 from collections.abc import Iterable
@@ -14,37 +14,37 @@ class Recipe:
     """The same fields with the same defaults as the recipes of the JAX tree."""
 
     cell: Literal["rnn", "lstm", "gru"] = "gru"
-    """Of the recurrent layers."""
+    """Number of recurrent layers."""
     embedding_size: int = 64
     hidden_size: int = 128
     num_layers: int = 1
     dropout: float = 0.0
-    """Rate, between layers and before the last linear map."""
+    """Dropout rate between layers and before the last linear map."""
     batch_size: int = 64
     window: int = 64
     """Steps of text between two truncations of backpropagation."""
     steps: int = 1000
-    """Optimizer steps."""
+    """Number of optimizer steps."""
     learning_rate: float = 2e-3
-    """Of Adam, at its peak."""
+    """Peak learning rate of Adam."""
     warmup: int = 0
     """Steps over which the learning rate rises from 0 to its peak."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """What the learning rate does afterwards: stays, or falls to 0."""
+    """Learning rate after the warm-up: constant, or falling to 0."""
     weight_decay: float = 0.0
     clip: float | None = 1.0
-    """Largest global norm of a gradient; None does not clip."""
+    """Maximum global norm of the gradient; None disables clipping."""
     accumulate: int = 1
-    """Batches whose mean gradient makes one optimizer step."""
+    """Number of batches whose mean gradient is used for one optimizer step."""
     precision: Literal["float32", "float64", "bfloat16"] = "float32"
     seed: int = 0
     evaluate_every: int = 100
-    """Steps between two looks at the held-out data."""
+    """Steps between two evaluations on the held-out data."""
     patience: int | None = None
-    """Looks without a better loss after which training stops."""
+    """Evaluations without a better loss after which training stops."""
 
     def learning_rate_factor(self, step: int) -> float:
-        """What the learning rate is multiplied by at a step, counted from 0: it lies in [0, 1]."""
+        """Factor in [0, 1] of the learning rate at a step, counted from 0."""
         if step < self.warmup:
             return step / self.warmup
         rest = max(self.steps - self.warmup, 1)

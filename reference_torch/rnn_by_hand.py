@@ -1,9 +1,9 @@
-"""Write the RNN yourself.
+"""Implement the RNN.
 
     h_t = W f(h_{t-1}) + W_hx x_t        y_t = W_S f(h_t)        f = tanh
 
-The slide's h is what stands before the tanh; torch's h comes after it. With s_t = f(h_t) the same
-equation reads s_t = tanh(W s_{t-1} + W_hx x_t): that is `nn.RNN` without biases.
+The slide's h is the argument of tanh, torch's h the result. With s_t = f(h_t) the equation is
+s_t = tanh(W s_{t-1} + W_hx x_t), which is `nn.RNN` without biases.
 """
 
 import torch
@@ -69,7 +69,7 @@ def explain(model):
 lesson = Lesson(
     name="rnn_by_hand",
     slide="Exercise 11-5",
-    teaches="The slide's recurrence in two lines is nn.RNN without biases, seen before the tanh.",
+    teaches="The slide's recurrence is nn.RNN without biases; its h is the argument of tanh.",
     symbols=SYMBOLS,
     inputs=one_hot(X, len(SYMBOLS)),
     labels=Y,

@@ -1,17 +1,17 @@
-"""Many to many: a date as people write it becomes the same date as ISO 8601.
+"""Many to many: translate a date in any common format to ISO 8601.
 
-An encoder reads the source; its last hidden state is all that the decoder learns of it:
+An encoder reads the source; its last hidden state is the only input of the decoder from it:
 
     h_s = GRU(E[x_s], h_{s-1})
     d_t = GRU'(E'[y_{t-1}], d_{t-1})    d_0 = h_n    y_0 = START    logits_t = W d_t + b
 
-While training the decoder reads the true symbol before each step (teacher forcing), so the whole
-target is one call of `nn.GRU`. Left alone it reads its own likeliest symbol, step by step, until
-every row has said END. `symbols == END` compares numbers; the lecture's `top_i is EOS_token`
-compares a tensor with an int by identity and is never true, so its decoder never stops by itself.
+In training the decoder reads the true previous symbol (teacher forcing), so the whole target is one
+call of `nn.GRU`. In translation it reads its own likeliest symbol, step by step, until every row
+has produced END. `symbols == END` compares numbers; the lecture's `top_i is EOS_token` compares a
+tensor with an int by identity and is never true, so its decoder runs to the length limit.
 
-`padding_idx` is not used: packing keeps the padding of the source out, and the targets' counts
-nowhere.
+`padding_idx` is not used: packing excludes the padding of the source, and the padding of the
+targets is not counted.
 """
 
 import torch
@@ -26,7 +26,7 @@ from reference_torch.task import Task, tensors
 
 LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 START, END = 0, 1
-"""What the decoder reads first, which is also the padding; and what it says last."""
+"""First input symbol of the decoder, also the padding; and last symbol of a target."""
 
 
 def layers(cell, embedding_size, hidden_size, num_layers, dropout):
@@ -92,7 +92,7 @@ class Model(nn.Module):
         return logits
 
     def encode(self, sources, lengths):
-        """What the decoder may look at, and the state that it starts from."""
+        """The memory and the initial state of the decoder."""
         h, hidden = self.encoder(sources, lengths)
         inside = torch.arange(sources.shape[1], device=h.device) < lengths.to(h.device)[:, None]
         return (h, inside), hidden
@@ -101,7 +101,7 @@ class Model(nn.Module):
 class Seq2Seq(Task):
     name = "seq2seq"
     slide = "14_1"
-    teaches = "One network reads a date, another writes it anew from its last state, then stops."
+    teaches = "An encoder reads a date, and a decoder writes it as ISO 8601 from the final state."
     recipe = Recipe(
         cell="gru",
         embedding_size=32,
@@ -141,7 +141,7 @@ class Seq2Seq(Task):
 
     @torch.no_grad()
     def evaluate(self, model, data):
-        """`loss` is told the true symbols before; the other two are of what it writes alone."""
+        """`loss` uses teacher forcing; the accuracies are those of the greedy translation."""
         batch = tensors(data.held_out, model)
         loss, _ = self.loss(model, batch)
         sources, lengths, targets = batch["sources"], batch["lengths"], batch["targets"]
@@ -155,7 +155,7 @@ class Seq2Seq(Task):
     def respond(
         self, model, vocabulary, prompt, *, temperature=1.0, top_k=None, length=500, seed=0
     ):
-        """The translation, always the likeliest symbol next; nothing is drawn."""
+        """The greedy translation; no random numbers are used."""
         check_sampling(temperature, top_k, length)
         ids = [place + 1 for place in encode(prompt.strip(), vocabulary["source_symbols"])]
         if not ids:
@@ -179,7 +179,7 @@ def pairs(dates):
 
 @torch.no_grad()
 def translate(model, sources, lengths, longest):
-    """Greedy decoding: symbols (B, longest), in each row END and zeros after it."""
+    """Greedy decoding: symbols (B, longest), in each row END followed by zeros."""
     memory, hidden = model.encode(sources, lengths)
     written = torch.full((len(sources), longest), START, device=sources.device)
     symbols = written.new_full((len(sources),), START)

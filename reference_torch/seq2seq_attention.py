@@ -1,14 +1,14 @@
-"""Many to many with attention: the decoder looks back at every symbol of the source.
+"""Many to many with attention: the decoder attends to every symbol of the source.
 
-As in `seq2seq`, but between the decoder's GRU and its linear layer (Luong et al., 2015, the score
-they call "general", without input feeding; the root keeps the softmax soft enough to learn):
+As in `seq2seq`, with attention between the decoder's GRU and its linear layer (Luong et al., 2015,
+the "general" score, without input feeding; the root prevents an early saturation of the softmax):
 
     a_ts = softmax over s of d_t^T W_a h_s / sqrt(H)    c_t = sum over s of a_ts h_s
     logits_t = W tanh(W_c [c_t; d_t]) + b
 
-The softmax runs over the symbols that the source has: the padding's scores are minus infinity. The
-lecture attends at every step of a Python loop; here no step reads the context of the one before it,
-so all steps of all targets attend at once.
+The softmax is over the symbols of the source: scores of the padding are minus infinity. The lecture
+computes attention in every step of a Python loop; here no step reads the previous context, so the
+attention of all steps of all targets is computed at once.
 """
 
 from dataclasses import replace
@@ -55,7 +55,7 @@ class Model(seq2seq.Model):
 class Seq2SeqAttention(Seq2Seq):
     name = "seq2seq_attention"
     slide = "14_2"
-    teaches = "Before each symbol it writes, the decoder looks back at all that the encoder read."
+    teaches = "For each output symbol, the decoder attends to all outputs of the encoder."
     recipe = replace(Seq2Seq.recipe, steps=2000, learning_rate=2e-3)
     Model = Model
 

@@ -1,7 +1,6 @@
-"""What a lesson on real data is, and the training loop that all of them share.
+"""The definition of a lesson on real data, and the shared training loop.
 
-A task reads its data, builds a model, makes a batch for every step and says what the loss is. The
-loop below does the rest.
+A task reads its data, builds a model, makes a batch for every step and computes the loss.
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +19,7 @@ Hidden = torch.Tensor | tuple[torch.Tensor, ...]
 
 
 class Step(NamedTuple):
-    """An optimizer step, counted from 1; the loss is that from before it."""
+    """An optimizer step, counted from 1, and the loss before it."""
 
     step: int
     loss: float
@@ -29,8 +28,8 @@ class Step(NamedTuple):
 class Task(ABC):
     """One program of the lecture that learns from a data set.
 
-    A subclass states the class attributes and implements the methods; one instance of it, called
-    `lesson`, stands at the end of its file.
+    A subclass sets the class attributes and implements the methods; one instance of it, called
+    `lesson`, is at the end of its file.
     """
 
     name: ClassVar[str]
@@ -42,25 +41,25 @@ class Task(ABC):
 
     @abstractmethod
     def read(self, recipe: Recipe, text: Path | None = None) -> Any:
-        """The data, with a part held out; its `vocabulary` is all that a trained model needs."""
+        """Training and held-out data; its `vocabulary` is what a trained model needs."""
 
     @abstractmethod
     def build(self, recipe: Recipe, vocabulary: Mapping[str, Any]) -> nn.Module:
-        """A fresh model, its weights drawn from torch's global seed."""
+        """A new model, its weights drawn from torch's global seed."""
 
     @abstractmethod
     def batch(self, recipe: Recipe, data: Any, step: int) -> dict[str, np.ndarray]:
-        """Batch number `step`, counted from 0: the same whenever it is asked for."""
+        """Batch number `step`, counted from 0; it depends only on the step."""
 
     @abstractmethod
     def loss(
         self, model: Any, batch: Batch, hidden: Hidden | None = None
     ) -> tuple[torch.Tensor, Hidden | None]:
-        """The loss, and the state to go on with; None where every batch starts anew."""
+        """The loss and the next state; None if every batch starts from zeros."""
 
     @abstractmethod
     def evaluate(self, model: Any, data: Any) -> dict[str, float]:
-        """Figures on the held-out data; `loss` is among them. The caller has called `eval()`."""
+        """Metrics on the held-out data, including `loss`. The caller has called `eval()`."""
 
     def respond(
         self,
@@ -73,11 +72,11 @@ class Task(ABC):
         length: int = 500,
         seed: int = 0,
     ) -> Iterator[str]:
-        """What the model makes of a prompt, piece by piece."""
-        raise ValueError(f"{self.name} has nothing to say to a prompt")
+        """The answer of the model to a prompt, piece by piece."""
+        raise ValueError(f"{self.name}: expected a lesson whose model answers a prompt")
 
     def examples(self, vocabulary: Mapping[str, Any]) -> Iterable[str]:
-        """Prompts that are worth a try after training."""
+        """Prompts for samples after training."""
         return ()
 
 
@@ -98,8 +97,8 @@ def tensors(batch: Mapping[str, np.ndarray], model: nn.Module) -> Batch:
 def train(task: Task, recipe: Recipe, data: Any, model: nn.Module) -> Iterator[Step]:
     """Train the model in place and report every optimizer step.
 
-    The hidden state that a task carries goes from each batch to the next, but no gradient does:
-    backpropagation through time is truncated at every batch.
+    The hidden state is carried from batch to batch, but gradients are not: backpropagation through
+    time is truncated at every batch.
     """
     optimizer = recipe.optimizer(model.parameters())
     schedule = recipe.schedule_of(optimizer)
@@ -125,7 +124,7 @@ def train(task: Task, recipe: Recipe, data: Any, model: nn.Module) -> Iterator[S
 
 
 def detached(hidden: Hidden | None) -> Hidden | None:
-    """The same state, cut off from the steps that led to it."""
+    """The state without its gradient history."""
     if hidden is None or isinstance(hidden, torch.Tensor):
         return None if hidden is None else hidden.detach()
     return tuple(state.detach() for state in hidden)
@@ -133,9 +132,10 @@ def detached(hidden: Hidden | None) -> Hidden | None:
 
 @torch.no_grad()
 def clip_gradient(parameters: Iterable[nn.Parameter], largest: float) -> None:
-    """Scale the gradient down to that global norm if it is longer.
+    """Scale the gradient to this global norm if its norm is larger.
 
-    `torch.nn.utils.clip_grad_norm_` adds 1e-6 to the norm before it divides; this one does not.
+    `torch.nn.utils.clip_grad_norm_` adds 1e-6 to the norm before the division; this function does
+    not.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)

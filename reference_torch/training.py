@@ -1,4 +1,4 @@
-"""The training loop of the lecture: five lines, the same for every lesson."""
+"""The training loop of the lecture, the same for every lesson."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -26,9 +26,9 @@ class Epoch(NamedTuple):
 
 
 def tensors(lesson: Lesson, model: nn.Module) -> Tensors:
-    """The lesson's arrays, on the device of the model's parameters and in their dtype.
+    """The lesson's arrays, with the device and dtype of the model's parameters.
 
-    Ids stay integers.
+    Ids remain integers.
     """
     weight = next(model.parameters())
     inputs = torch.tensor(lesson.inputs)
@@ -62,7 +62,7 @@ def train(lesson: Lesson, model: nn.Module) -> Iterator[Epoch]:
 
 
 def final_text(lesson: Lesson, build: Callable[[], nn.Module], seed: int) -> str:
-    """The string predicted at the last epoch when the model starts from this seed."""
+    """The string predicted at the last epoch, for a model initialized from this seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build()
@@ -71,16 +71,16 @@ def final_text(lesson: Lesson, build: Callable[[], nn.Module], seed: int) -> str
 
 
 def successes(lesson: Lesson, build: Callable[[], nn.Module], seeds: Iterable[int]) -> int:
-    """How many of the seeds end at the lesson's target."""
+    """The number of seeds that end at the lesson's target."""
     return sum(final_text(lesson, build, seed) == lesson.target for seed in seeds)
 
 
 @torch.no_grad()
 def score(lesson: Lesson, model: nn.Module) -> tuple[float, float]:
-    """Mean loss and accuracy of the model as it stands, over all B * T positions."""
+    """Mean loss and accuracy of the model over all B * T positions."""
     inputs, labels, hidden = tensors(lesson, model)
     if labels is None:
-        raise ValueError(f"lesson {lesson.name!r} has no labels: there is nothing to score")
+        raise ValueError(f"lesson {lesson.name!r} has no labels: it cannot be scored")
     logits, _ = model(inputs, hidden)
     accuracy = (logits.argmax(dim=-1) == labels).float().mean()
     return loss_of(logits, labels).item(), accuracy.item()

@@ -1,4 +1,4 @@
-"""The same cell reads five letters, one after the other, in one call.
+"""One cell reads five letters in one call.
 
 The slide feeds hello as a sequence (1, 5, 4) and gets an output for every letter, (1, 5, 2). The
 output of the last step is the final hidden state h.
@@ -21,7 +21,7 @@ def explain(model):
 lesson = Lesson(
     name="unfold",
     slide="Unfolding to n sequences",
-    teaches="A sequence is fed whole: hello (1, 5, 4) gives an output for every letter, (1, 5, 2).",
+    teaches="One call reads a sequence: hello (1, 5, 4) gives an output per letter, (1, 5, 2).",
     symbols=SYMBOLS,
     inputs=one_hot(encode(["hello"], SYMBOLS), len(SYMBOLS)),
     labels=None,

@@ -82,7 +82,7 @@ class Model(nnx.Module):
 class CharLM(Task[Text]):
     name = "char_lm"
     slide = "13_3"
-    teaches = "A text is learnt character by character, its state carried from window to window."
+    teaches = "A character language model whose state is carried from window to window."
     recipe = Recipe(
         cell="gru",
         embedding_size=64,

@@ -132,7 +132,7 @@ class Model(nnx.Module):
 class NamesTask(Task[Labelled]):
     name = "names"
     slide = "13_1, 13_2, 13_4"
-    teaches = "A name is classified by where both directions end; padding changes nothing."
+    teaches = "A name is classified by the final states of both directions; padding has no effect."
     recipe = Recipe(
         cell="gru",
         embedding_size=64,

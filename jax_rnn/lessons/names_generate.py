@@ -101,7 +101,7 @@ class Model(nnx.Module):
 class NamesGenerate(Task[Spelled]):
     name = "names_generate"
     slide = "RNN Applications, one to many"
-    teaches = "A name is drawn letter by letter from its language, until it says that it ends."
+    teaches = "A name is drawn letter by letter, given its language, until the end symbol."
     recipe = Recipe(
         cell="gru",
         embedding_size=32,

@@ -167,7 +167,7 @@ class Model(nnx.Module):
 class Seq2Seq(Task[Pairs]):
     name = "seq2seq"
     slide = "14_1"
-    teaches = "One network reads a date, another writes it anew from its last state, then stops."
+    teaches = "An encoder reads a date, and a decoder writes it as ISO 8601 from the final state."
     recipe = Recipe(
         cell="gru",
         embedding_size=32,

@@ -109,7 +109,7 @@ class Model(seq2seq.Model):
 class Seq2SeqAttention(Seq2Seq):
     name = "seq2seq_attention"
     slide = "14_2"
-    teaches = "Before each symbol it writes, the decoder looks back at all that the encoder read."
+    teaches = "For each output symbol, the decoder attends to all outputs of the encoder."
     recipe = replace(Seq2Seq.recipe, steps=2000, learning_rate=2e-3)
     model = Model
 

@@ -1,5 +1,5 @@
-"""The faults of the slides and of their code, one a file, as they fail today.
+"""Errors of the slides and their code, one per file, and how they fail today.
 
-Every file says what the slide does, what happens, and what is right, and has one small function
-that runs the faulty code. None of this is needed by the lessons.
+Every file describes what the slide does, what happens, and the correct code, and has one small
+function that runs the faulty code. The lessons do not use these files.
 """

@@ -1,9 +1,9 @@
 """The caption lleeel under a figure of lleel.
 
-The figure's third row is l l e e l, five letters, as the code beside it has it. The caption has an
-e more, and three words of different length cannot be stacked to (3, 5, 4).
+The third row of the figure is l l e e l, five letters, as in the code next to it. The caption has
+one more e, and three words of different lengths cannot be stacked to (3, 5, 4).
 
-Right: lleel.
+Correct: lleel.
 """
 
 import numpy as np

@@ -1,11 +1,11 @@
 """The initial state with its axes in the wrong order.
 
-The slide's model makes h_0 as (batch, layers, hidden). Torch wants (layers * directions, batch,
-hidden), also with `batch_first=True`, which turns inputs and outputs only. The slide's batch and
-layers are both 1, so nothing shows; with a batch of 3 torch refuses. Where batch and layers happen
-to be equal the wrong order passes in silence, and any state but zeros ends up in the wrong places.
+The slide's model creates h_0 as (batch, layers, hidden). Torch expects (layers * directions, batch,
+hidden), also with `batch_first=True`, which affects inputs and outputs only. On the slide, batch
+and layers are both 1, so the error has no effect; with a batch of 3 torch raises an error. If batch
+and layers are equal, there is no error, and a state other than zeros is assigned to the wrong rows.
 
-Right: `torch.zeros(layers, batch, hidden)`, or no state at all, which means zeros.
+Correct: `torch.zeros(layers, batch, hidden)`, or no state, which means zeros.
 """
 
 import torch

@@ -1,10 +1,10 @@
-"""`Variable`, `.data` and `torch.randn((1, 1, 2))`: old, but not wrong.
+"""`Variable`, `.data` and `torch.randn((1, 1, 2))`: outdated, but correct.
 
-The slides wrap every tensor in a `Variable`, once needed for gradients. Since torch 0.4 a tensor
-can do that itself, and `Variable(x)` returns a plain tensor. The double brackets inside the pair
-(h, c) look like a slip; torch takes a shape either way and draws the same numbers.
+The slides wrap every tensor in a `Variable`, which used to be required for gradients. Since torch
+0.4 this is not needed, and `Variable(x)` returns a plain tensor. The double brackets in the pair
+(h, c) are not an error; torch accepts both forms of a shape and draws the same numbers.
 
-Today: `torch.randn(1, 1, 2)`, no wrapper, and `detach()` in place of `.data`.
+Today: `torch.randn(1, 1, 2)`, no wrapper, and `detach()` instead of `.data`.
 """
 
 import torch

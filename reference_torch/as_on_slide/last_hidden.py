@@ -1,10 +1,10 @@
-"""Taking `hidden[-1]` for what a bidirectional GRU has read.
+"""Using only `hidden[-1]` of a bidirectional GRU.
 
-The name classifier hands `hidden[-1]` to its linear layer. The states of a bidirectional layer are
-ordered forward, backward, so the last one is the backward direction alone. With one layer the
-forward half of the network is never trained: no gradient reaches it.
+The name classifier passes `hidden[-1]` to its linear layer. The states of a bidirectional layer are
+ordered forward, backward, so the last one is only the backward direction. With one layer, the
+forward direction gets no gradient and is not trained.
 
-Right: `torch.cat([hidden[-2], hidden[-1]], dim=-1)`, and a linear layer of twice the width.
+Correct: `torch.cat([hidden[-2], hidden[-1]], dim=-1)`, and a linear layer of twice the width.
 """
 
 import torch
@@ -12,6 +12,6 @@ from torch import nn
 
 
 def last_hidden(gru: nn.GRU, inputs: torch.Tensor) -> torch.Tensor:
-    """The summary (B, H) of the inputs that the classifier works with."""
+    """The summary (B, H) of the inputs that the classifier uses."""
     _, hidden = gru(inputs)
     return hidden[-1]

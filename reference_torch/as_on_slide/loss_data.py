@@ -1,9 +1,9 @@
 """Reading the loss as `loss.data[0]`.
 
-In the slide's torch a loss was a vector of one element. Since torch 0.4 it has no axes, and the
-index is an IndexError: the slide's training loop ends in its first epoch.
+In the torch version of the slide, a loss was a vector with one element. Since torch 0.4 it has no
+axes, and indexing it is an IndexError: the slide's training loop fails in its first epoch.
 
-Right: `loss.item()`.
+Correct: `loss.item()`.
 """
 
 import torch

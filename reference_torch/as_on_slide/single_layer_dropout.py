@@ -1,9 +1,9 @@
 """Dropout for a GRU of one layer.
 
-The translator's decoder asks `nn.GRU` for dropout. It acts on the outputs of every layer but the
-last, and with one layer there is none: torch warns and drops nothing.
+The translator's decoder passes `dropout` to `nn.GRU`. It is applied to the outputs of every layer
+except the last, so with one layer it has no effect: torch warns and drops nothing.
 
-Right: an `nn.Dropout` of one's own on the embedding or on the output, or two layers.
+Correct: a separate `nn.Dropout` on the embedding or the output, or two layers.
 """
 
 import torch

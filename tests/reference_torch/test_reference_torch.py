@@ -427,10 +427,10 @@ def test_help_lists_every_lesson(arguments, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["ihelo"], "no lesson 'ihelo'; did you mean 'ihello'?"),
+        (["ihelo"], "unknown lesson 'ihelo'; did you mean 'ihello'?"),
         (["lstm_hand"], "did you mean 'lstm_by_hand'?"),
         (["qqq"], "known: cell, unfold"),
-        (["ihello", "--variant", "lstn"], "no variant 'lstn'; did you mean 'lstm'?"),
+        (["ihello", "--variant", "lstn"], "unknown variant 'lstn'; did you mean 'lstm'?"),
         (["cell", "--variant", "gru"], "known: none"),
         (["ihello", "--epochs", "0"], "at least 1 epoch, got 0"),
     ],
