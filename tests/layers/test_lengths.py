@@ -178,7 +178,7 @@ def padded_with(value, x, lengths):
     return np.where(np.arange(T)[:, None, None] < np.array(lengths)[:, None], x, value)
 
 
-@pytest.mark.parametrize("kind", LAYERS)
+@cases("kind", LAYERS, short=1)
 def test_padding_reaches_no_value_and_no_gradient(kind, close):
     layer = build(kind, 2, dropout=0.5, bidirectional=True)
     x, hx = normal(T, B, I).astype(np.float32), initial_state(layer)

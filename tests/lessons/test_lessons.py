@@ -376,6 +376,7 @@ def test_the_sentence_cannot_be_told_by_tanh_outputs():
     assert lesson.target not in {lesson.text(ids) for ids in history.metrics["prediction"]}
 
 
+@pytest.mark.long
 def test_windows_come_down_to_their_floor_and_never_pass_it():
     """Trained for longer, and more gently, than the lesson does."""
     floor, ceiling = window_limits()
@@ -410,6 +411,7 @@ def recited(model):
     return ids
 
 
+@pytest.mark.long
 def test_the_sentence_is_told_exactly_with_the_true_letters_and_alone():
     lesson, model = load("long_sentence"), model_of("long_sentence", seed=0)
     history = lesson.train(model)
@@ -538,6 +540,7 @@ def counts(lines):
     ]
 
 
+@pytest.mark.long
 def test_a_fresh_embedding_saturates_and_a_scaled_one_does_not():
     (fresh, fresh_soon), (scaled, scaled_soon) = map(embedding.saturation, (1.0, 1 / np.sqrt(10)))
     assert 0.03 < fresh < 0.12
@@ -550,6 +553,7 @@ def test_a_fresh_embedding_saturates_and_a_scaled_one_does_not():
     assert fresh == pytest.approx(float((jnp.abs(outputs) > 0.95).mean()), abs=1e-6)
 
 
+@pytest.mark.long
 def test_room_for_the_logits_is_what_a_linear_layer_gives():
     """Of 200 seeds of torch 144, 195, 198 and 199 succeed; five standard deviations around them."""
     model = model_of("rnn_linear", seed=2)
@@ -561,6 +565,7 @@ def test_room_for_the_logits_is_what_a_linear_layer_gives():
     assert min(three, five, linear) >= 183
 
 
+@pytest.mark.long
 def test_an_embedding_is_no_better_than_one_hot_letters():
     """Of 200 seeds of torch 182 succeed against 199."""
     one_hot, fresh, scaled = counts(load("embedding").explain(None))

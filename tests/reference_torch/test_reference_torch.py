@@ -269,6 +269,7 @@ def test_a_context_of_eight_letters_is_certain(length, certain):
     assert (bounds(pairs).loss == 0) == certain
 
 
+@pytest.mark.long
 def test_room_for_the_logits_is_what_the_linear_layer_gives():
     lesson = load("rnn_linear")
     ihello = load("ihello")
@@ -442,6 +443,7 @@ def test_a_wrong_word_is_answered(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_module_is_a_program():
     command = [sys.executable, "-m", "reference_torch", "unfold"]
     result = subprocess.run(command, cwd=FOLDER.parent, capture_output=True, text=True, check=True)

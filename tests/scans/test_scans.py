@@ -43,9 +43,10 @@ SCANS = {
     "gated in chunks": partial(run, scan="gated", checkpoint_every=2),
 }
 every_scan = pytest.mark.parametrize("scan", SCANS.values(), ids=SCANS)
-every_cell_some_way = pytest.mark.parametrize(
+every_cell_some_way = cases(
     ("cell_type", "reverse"),
-    [(RNNCell, False), (LSTMCell, False), (GRUCell, True)],
+    [(GRUCell, True), (RNNCell, False), (LSTMCell, False)],
+    short=1,
 )
 
 
@@ -348,7 +349,7 @@ def test_where_inputs_are_projected_goes_by_size(kind, size, shape, forward, gra
     assert (place(keep=False), place(keep=True)) == (forward, gradient)
 
 
-@cases("name", GATED, short=3)
+@cases("name", GATED, short=2)
 def test_gated_scan_is_the_sequential_one(name, place):
     cell = GATED[name](I, H, rngs=nnx.Rngs(3))
     assert supports(cell)
@@ -397,7 +398,7 @@ def squares(scan, cell, carry, xs):
     return (ys**2).sum() + jnp.cos(last.h).sum()
 
 
-@pytest.mark.parametrize("cell_type", [LSTMCell, GRUCell])
+@cases("cell_type", [LSTMCell, GRUCell], short=0)
 def test_gated_scan_has_forward_mode_and_second_derivatives(cell_type, close):
     cell, carry, xs = example(cell_type, B)
     graphdef, params = nnx.split(cell)
@@ -422,7 +423,7 @@ def test_gated_scan_has_forward_mode_and_second_derivatives(cell_type, close):
     close(jax.tree.leaves(fast), jax.tree.leaves(plain))
 
 
-@pytest.mark.parametrize("weights", ["shared", "of every example"])
+@cases("weights", ["shared", "of every example"], short=1)
 def test_gated_scan_under_vmap(weights, close):
     cell, carry, xs = example(GRUCell, B)
     graphdef, params = nnx.split(cell)
@@ -454,7 +455,7 @@ def test_gated_scan_inside_checkpoint_and_scan(close):
     close(fast(cell, carry, xs), plain(cell, carry, xs))
 
 
-@pytest.mark.parametrize("every", [None, 7])
+@cases("every", [None, 7], short=1)
 def test_gradients_of_half_precision_are_summed_in_float32(every):
     steps, cell = 2000, GRUCell(I, H, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
     xs = normal(steps, B, I).astype(jnp.bfloat16)

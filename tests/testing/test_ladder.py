@@ -56,6 +56,7 @@ def test_equal_models_climb_every_rung_and_neither_is_changed():
     assert (kept == jax_module.cells[0].weight_ih[...]).all()
 
 
+@pytest.mark.long
 def test_models_of_several_parts_climb_too():
     class Theirs(torch.nn.Module):
         def __init__(self):

@@ -29,6 +29,8 @@ from jax_rnn.train import load, make_mesh
 from jax_rnn.train.checkpoints import Checkpoints, _arrays
 from jax_rnn.train.mesh import Layout
 
+pytestmark = pytest.mark.long
+
 GUIDE = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text()
 
 PATIENCE = 600

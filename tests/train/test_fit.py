@@ -19,6 +19,7 @@ from jax_rnn import GRU, Linear, NonFiniteLossError, fit
 from jax_rnn.train import loop, program, progress
 from jax_rnn.train.progress import progress_bar
 from jax_rnn.train.seeds import fit_seeds
+from tests.kit import cases
 
 I, H, B, T, STEPS = 3, 4, 8, 5, 6  # noqa: E741
 
@@ -308,7 +309,7 @@ class TestSeeds:
                 Root, root, jnp.ones(()), seeds=range(10**14), steps=100, optimizer=optax.sgd(1.0)
             )
 
-    @pytest.mark.parametrize(
+    @cases(
         ("build", "seeds", "seeds_per_call"),
         [
             (network, [3, 0, 7], 1000),
@@ -316,6 +317,7 @@ class TestSeeds:
             (line, [3, 0, 7, 1, 5], 3),
             (line, [7, 3], 1),
         ],
+        short=1,
     )
     def test_each_seed_is_a_fit_and_all_slices_are_one_program(
         self, build, seeds, seeds_per_call, batch, close
