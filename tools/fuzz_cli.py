@@ -39,6 +39,8 @@ LONGEST = 4_000
 TRAIN = ["--steps", "2", "--batch-size", "2", "--hidden-size", "3", "--embedding-size", "2"]
 TRAIN += ["--window", "4", "--evaluate-every", "1", "--warmup", "0"]
 
+QUICK_COMPILER = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+
 VALUES = [
     "", "0", "1", "2", "-1", "3.5", "nan", "inf", "-inf", "1e999", "-0", "True", "None", "x", "é",
     "[/foo]", "[red]", "\x1b[31m", "a\nb", "\t", "'", '"', "\\", "*", "%s", "{}", "--", "-h", "..",
@@ -283,6 +285,7 @@ def judge(number: int, words: list[str], ended: tuple[Any, str, str, str]) -> Ou
 def work(folder: str, connection: Any) -> None:
     """A process that makes calls until it is stopped."""
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    os.environ.setdefault("XLA_FLAGS", QUICK_COMPILER)
     os.chdir(folder)
     seq2seq = importlib.import_module("jax_rnn.lessons.seq2seq")
     seq2seq.read_dates = partial(seq2seq.read_dates, 150)
