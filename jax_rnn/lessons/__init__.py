@@ -25,23 +25,23 @@ NAMES = (
     "gru_by_hand",
     "lstm_by_hand",
 )
-"""Programs whose data is a word or a sentence."""
+"""Lessons whose data is a word or a sentence."""
 
 TASKS = ("names", "names_generate", "char_lm", "seq2seq", "seq2seq_attention")
-"""Programs that learn from a data set and are looked at on the part held out."""
+"""Lessons that train on a data set and are evaluated on held-out data."""
 
 
 class UnknownLessonError(LookupError):
-    """There is no lesson of that name; the message names the nearest."""
+    """No lesson has this name; the message suggests the nearest."""
 
 
 def load(name: str) -> "Lesson":
-    """The lesson of that name, one of ``NAMES``."""
+    """The lesson of this name, one of ``NAMES``."""
     return _find(name, NAMES, "on a word or a sentence")
 
 
 def load_task(name: str) -> "Task[Any]":
-    """The lesson of that name, one of ``TASKS``."""
+    """The lesson of this name, one of ``TASKS``."""
     return _find(name, TASKS, "on a data set")
 
 
@@ -49,11 +49,9 @@ def _find(name: str, names: tuple[str, ...], kind: str) -> Any:
     if name in names:
         return import_module(f"jax_rnn.lessons.{name}").lesson
     if name in NAMES + TASKS:
-        raise UnknownLessonError(
-            f"{name} is another kind of lesson: expected one {kind}: {', '.join(names)}"
-        )
+        raise UnknownLessonError(f"expected a lesson {kind} ({', '.join(names)}), got {name}")
     nearest = get_close_matches(name, NAMES + TASKS, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
     raise UnknownLessonError(
-        f"no lesson is called {name!r}{hint} The lessons are {', '.join(NAMES + TASKS)}"
+        f"unknown lesson {name!r}{hint} The lessons are {', '.join(NAMES + TASKS)}"
     )

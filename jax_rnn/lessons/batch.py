@@ -1,8 +1,8 @@
-"""Three words at once.
+"""A batch of three words.
 
-Slide "Batching input": hello, eolll and lleel go in as (3, 5, 4) and come out as (3, 5, 2). The
-state is (layers, batch, hidden) = (1, 3, 2), whatever ``batch_first`` says; the slides elsewhere
-write (batch, layers, hidden), which only fits while batch = layers.
+Slide "Batching input": the input is hello, eolll and lleel as (3, 5, 4), the output (3, 5, 2). The
+state is (layers, batch, hidden) = (1, 3, 2) for any ``batch_first``; other slides write (batch,
+layers, hidden), which only works if batch = layers.
 """
 
 from collections.abc import Iterator
@@ -26,6 +26,6 @@ lesson = lesson_on(
     ["hello", "eolll", "lleel"],
     name="batch",
     slide="Batching input",
-    teaches="Sequences of one length run side by side; the state has a row for each.",
+    teaches="Sequences of one length form a batch; the state has one row per sequence.",
     explain=explain,
 )

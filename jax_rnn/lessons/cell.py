@@ -1,7 +1,7 @@
 """One LSTM cell reads one letter.
 
-Slide "One node: 4 (input_dim) in 2 (hidden_size)": the letter h, one-hot over h e l o, goes in as
-(1, 1, 4) and comes out as (1, 1, 2). The state (h, c) starts at random.
+Slide "One node: 4 (input_dim) in 2 (hidden_size)": the input is the letter h, one-hot over h e l o,
+as (1, 1, 4), the output is (1, 1, 2). The initial state (h, c) is random.
 """
 
 from collections.abc import Callable, Iterator
@@ -63,6 +63,6 @@ lesson = lesson_on(
     ["h"],
     name="cell",
     slide="One node: 4 (input_dim) in 2 (hidden_size)",
-    teaches="A cell turns an input and a state into an output and the next state.",
+    teaches="A cell maps an input and a state to an output and the next state.",
     explain=explain,
 )

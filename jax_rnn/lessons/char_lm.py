@@ -1,4 +1,4 @@
-"""A text, character by character: what comes next?"""
+"""A character language model: predict the next character of a text."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -27,9 +27,9 @@ __all__ = ["CharLM", "Model", "lesson"]
 
 LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 HELD_OUT = 250_000
-"""Characters that an evaluation reads at most, so that its cost does not grow with the text."""
+"""Maximum number of characters in an evaluation, which bounds its cost."""
 STREAMS, SLICE = 32, 128
-"""Parts of the held-out text that are read side by side, and the steps that run at once."""
+"""Number of streams of the held-out text, and number of steps per call."""
 
 
 class Model(nnx.Module):
@@ -40,11 +40,11 @@ class Model(nnx.Module):
 
     Args:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        symbols: S, how many there are.
+        symbols: S, number of symbols.
         embedding_size: features of a symbol.
         hidden_size: H.
         num_layers: L.
-        dropout: rate, between layers and before the last map; ``rngs`` is needed while training.
+        dropout: rate between layers and before the last map; training needs ``rngs``.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class CharLM(Task[Text]):
         return fresh_state(model.rnn, batch_size)
 
     def loss(self, model: Model, batch: Any, *, carry: Any, rngs: Any = None) -> Any:
-        """Mean cross entropy, in nats per character; a stream that starts anew forgets."""
+        """Mean cross entropy, in nats per character; a stream that restarts resets its state."""
         hidden = jax.tree.map(
             lambda state: jnp.where(batch["fresh"][:, None], 0, state).astype(model.rnn.dtype),
             carry,
@@ -144,7 +144,7 @@ class CharLM(Task[Text]):
         return loss, {"accuracy": accuracy}, hidden
 
     def evaluate(self, model: Model, data: Text) -> dict[str, float]:
-        """Nats per character and what follows from them, over the first 250,000 characters."""
+        """Nats per character and derived figures, over the first 250,000 characters."""
         inputs, labels = side_by_side(data.held_out[: HELD_OUT + 1])
         hidden = self.carry(model, len(inputs))
         nats = right = 0.0
@@ -165,7 +165,7 @@ class CharLM(Task[Text]):
     def respond(
         self, model: Model, vocabulary: Mapping[str, Any], prompt: str, sampling: Sampling
     ) -> Iterator[str]:
-        """How the text goes on after the prompt; an empty one stands for the start of a line."""
+        """The continuation of the prompt; an empty prompt is the start of a line."""
         check_sampling(sampling)
         known = Vocabulary(vocabulary["symbols"])
         start = "\n" if "\n" in known.symbols else known.symbols[0]
@@ -175,14 +175,14 @@ class CharLM(Task[Text]):
 
 
 def side_by_side(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A text as streams, each the continuation of its first character: inputs, labels (B, T).
+    """The text as B parallel streams: inputs and labels (B, T).
 
-    B is at most 32 and T a multiple of the slice; a label of -1 stands where a stream has ended.
+    B is at most 32 and T is a multiple of the slice; labels after the end of a stream are -1.
     Fewer than B characters at the end are left out.
     """
     if len(ids) < 2:
         raise ValueError(
-            f"expected at least 2 held-out characters, got {len(ids)}; bring a longer text"
+            f"expected at least 2 held-out characters, got {len(ids)}; use a longer text"
         )
     count = min(max((len(ids) - 1) // SLICE, 1), STREAMS)
     length = (len(ids) - 1) // count
@@ -196,12 +196,12 @@ def side_by_side(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @jax.jit
 def score(model: Model, inputs: Any, labels: Any, hidden: Any) -> tuple[Any, Any]:
-    """Nats and right guesses where there is a label, summed, and the state afterwards."""
+    """Sums of nats and of correct predictions over the labelled steps, and the final state."""
     logits, hidden = model(inputs, hidden)
-    there = labels >= 0
-    nats = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.where(there, labels, 0))
+    valid = labels >= 0
+    nats = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.where(valid, labels, 0))
     right = logits.argmax(-1) == labels
-    return (jnp.where(there, nats, 0).sum(), right.sum()), hidden
+    return (jnp.where(valid, nats, 0).sum(), right.sum()), hidden
 
 
 def predict(model: Model, symbols: Any, hidden: Any) -> tuple[Any, Any]:

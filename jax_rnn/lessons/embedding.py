@@ -1,10 +1,9 @@
-"""Exercise 11-3: RNN + Linear on an embedding. Why does it train faster, and more stably?
+"""Exercise 11-3: RNN + Linear on an embedding. Why does it train faster and more stably?
 
-At the lecture's learning rate it does not. A fresh embedding is drawn from N(0, 1), and a letter is
-about sqrt(10) long where a one-hot one is 1 long. So the first steps of Adam push tanh into
-saturation, where gradients vanish, and more runs fail than with one-hot letters. Scaled by
-1 / sqrt(10), which makes an embedded letter as long as a one-hot one, it hardly saturates, and
-most of the loss is made good.
+At the lecture's learning rate it does not. An embedding is initialized from N(0, 1), so the vector
+of a letter has a norm of about sqrt(10) instead of 1. The first steps of Adam saturate tanh, where
+gradients vanish, and more runs fail than with one-hot letters. Scaled by 1 / sqrt(10), to the norm
+of a one-hot vector, it hardly saturates, and nearly as many runs succeed as with one-hot letters.
 """
 
 from collections.abc import Iterator
@@ -38,7 +37,7 @@ class Model(nnx.Module):
 
 
 class Direct(nnx.Module):
-    """Without the linear layer: tanh outputs as logits."""
+    """The model without the linear layer: tanh outputs are the logits."""
 
     def __init__(self, *, init: Init = "torch", rngs: nnx.Rngs):
         self.embedding = Embedding(5, FEATURES, init=init, rngs=rngs)
@@ -69,12 +68,12 @@ def saturation(scale: float) -> tuple[float, float]:
 
 def explain(model: Model) -> Iterator[str]:
     yield "Does it train faster? At this learning rate it does not:"
-    for title, teller, variant, scale in (
+    for title, compared, variant, scale in (
         ("one-hot letters", rnn_linear.lesson, None, None),
         ("embedding, N(0, 1)", lesson, None, 1.0),
         ("embedding / sqrt(10)", lesson, "scaled", 1 / sqrt(FEATURES)),
     ):
-        exact = teller.sweep(SEEDS, variant).metrics["exact"]
+        exact = compared.sweep(SEEDS, variant).metrics["exact"]
         yield f"  {title:22}{exact[:, -1].sum():4} of {SEEDS} seeds at ihello"
         if scale:
             first, soon = saturation(scale)
@@ -84,7 +83,7 @@ def explain(model: Model) -> Iterator[str]:
 lesson = Lesson(
     name="embedding",
     slide="Exercise 11-3",
-    teaches="A fresh embedding saturates tanh; scaled to a one-hot letter's length it does not.",
+    teaches="A default embedding saturates tanh; scaled to the norm of one-hot it does not.",
     symbols=ihello.SYMBOLS,
     inputs=ihello.INPUTS,
     labels=ihello.LABELS,

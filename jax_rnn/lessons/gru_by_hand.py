@@ -6,9 +6,9 @@ r"""Exercise 11-6: implement the GRU of the slide.
     h &= \tanh(x_t U^h + (s_{t-1} \circ r) W^h) \\
     s_t &= (1 - z) \circ h + z \circ s_{t-1}
 
-The update gate z means what it means in torch.nn. The reset gate does not: here it scales the
+The update gate z has the same meaning as in torch.nn. The reset gate differs: here it scales the
 state *before* the product with W^h, in torch.nn after it. No choice of weights makes the two
-equal, except where nothing is reset (r = 1).
+equal, except if nothing is reset (r = 1).
 """
 
 from collections.abc import Iterator
@@ -83,7 +83,7 @@ def as_library(model: Model) -> Recurrent:
 
 
 def never_reset(model: Model) -> Model:
-    """The same model with r = 1: every letter adds 40 to the reset gate, and the state nothing."""
+    """The same model with r = 1: every letter adds 40 to the reset gate, the state adds nothing."""
     model = nnx.clone(model)
     model.cell.U_r.kernel[...] = jnp.full_like(model.cell.U_r.kernel[...], 40)
     model.cell.W_r.kernel[...] = jnp.zeros_like(model.cell.W_r.kernel[...])
@@ -92,7 +92,7 @@ def never_reset(model: Model) -> Model:
 
 def explain(model: Model) -> Iterator[str]:
     inputs = lesson.batch()["inputs"]
-    yield "Is it the library's GRU? Largest difference of the states, same weights:"
+    yield "Is it the library's GRU? Largest difference of the states with the same weights:"
     for title, m in (("as trained", model), ("nothing reset (r = 1)", never_reset(model))):
         gap = jnp.abs(m.states(inputs)[0] - as_library(m)(inputs)[0]).max()
         yield f"  {title:24}{gap:.1e}"

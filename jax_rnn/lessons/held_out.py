@@ -1,4 +1,4 @@
-"""Held-out data, cut into batches of one shape."""
+"""Held-out data in batches of one shape."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,11 +10,11 @@ __all__ = ["equal_batches"]
 def equal_batches(
     arrays: Mapping[str, np.ndarray], size: int
 ) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
-    """Rows of ``arrays`` in their order, ``size`` at a time, and how often each of them counts.
+    """Batches of ``size`` rows of ``arrays`` in order, each with the weights of its rows.
 
-    A function compiled for the first batch serves all of them: the last is filled up with copies
-    of its first row. The second part, float32 (size,), is 1 for a row of the data and 0 for such a
-    copy. With fewer rows than ``size`` there is one batch, of all rows.
+    All batches have the same shape, so a function is compiled once: the last batch is filled with
+    copies of its first row. The weights, float32 (size,), are 1 for rows of the data and 0 for
+    copies. Fewer rows than ``size`` make one batch.
     """
     count = len(next(iter(arrays.values())))
     size = min(size, count)

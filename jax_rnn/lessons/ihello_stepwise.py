@@ -1,8 +1,8 @@
 """ihello, one letter at a time.
 
-The same network is called once a letter, its state handed from call to call, and the six losses are
-summed. Adam divides the scale of a loss away, all but its epsilon: the run is that of ihello, with
-6 times its loss.
+The same network is called once per letter with the state of the previous call, and the six losses
+are summed. Adam is invariant to the scale of the loss except for its epsilon, so the run equals
+that of ihello, with 6 times its loss.
 """
 
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ class Model(nnx.Module):
 lesson = Lesson(
     name="ihello_stepwise",
     slide="Unfolding one to n sequences",
-    teaches="Calling the network once a letter, with the state in hand, is the same network.",
+    teaches="Calling the network once per letter and passing the state is the same as one call.",
     symbols=ihello.SYMBOLS,
     inputs=ihello.lesson.inputs,
     labels=ihello.LABELS,

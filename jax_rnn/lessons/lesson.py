@@ -1,4 +1,4 @@
-"""What a lesson is: data, a model and hyperparameters."""
+"""The definition of a lesson: data, a model and hyperparameters."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,13 +21,13 @@ __all__ = ["BuildModel", "Lesson", "encode", "one_hot"]
 
 
 class BuildModel(Protocol):
-    """Makes a model; the model's call is ``model(inputs, hidden=None) -> (logits, hidden)``."""
+    """Builds a model, which is called as ``model(inputs, hidden=None) -> (logits, hidden)``."""
 
     def __call__(self, *, init: Init = "torch", rngs: nnx.Rngs) -> Any: ...
 
 
 def encode(text: str, symbols: str) -> np.ndarray:
-    """The index in ``symbols`` of every character of ``text``, int32 (T,)."""
+    """Indices in ``symbols`` of the characters of ``text``, int32 (T,)."""
     return np.array([symbols.index(character) for character in text], np.int32)
 
 
@@ -46,13 +46,13 @@ def no_explanation(model: Any) -> Iterable[str]:
 
 @cache
 def adam(learning_rate: float) -> optax.GradientTransformation:
-    """Adam on all parameters as one vector; one object a rate, by which ``fit`` knows it again."""
+    """Adam on all parameters as one vector; cached, so that ``fit`` reuses its program."""
     return optax.flatten(optax.adam(learning_rate))
 
 
 @cache
 def seed_builder(lesson: "Lesson", variant: str | None, init: Init) -> Callable[[nnx.Rngs], Any]:
-    """``lesson.build``, one object for each of its arguments, by which ``fit_seeds`` knows it."""
+    """``lesson.build`` with its arguments; cached, so that ``fit_seeds`` reuses its program."""
     return lambda rngs: lesson.build(variant, init=init, rngs=rngs)
 
 
@@ -61,18 +61,19 @@ class Lesson:
     """One program of the lecture.
 
     Attributes:
-        name: of the file, here and in ``reference_torch``.
-        slide: where the lecture shows it.
-        teaches: in one sentence.
+        name: name of the file, here and in ``reference_torch``.
+        slide: title of the slide in the lecture.
+        teaches: one sentence on what the lesson shows.
         symbols: character of every index.
-        inputs: one-hot float32 (B, T, I), or int32 ids (B, T) for a model that embeds them.
-        labels: int32 ids (B, T); None where nothing is trained.
+        inputs: one-hot float32 (B, T, I), or int32 ids (B, T) for a model with an embedding.
+        labels: int32 ids (B, T); None if the lesson does not train.
         model: builds the model.
-        hidden: the initial state, where the lesson gives one.
-        learning_rate, epochs: of Adam, on the whole batch.
-        reduction: of the cross entropy, over all B*T positions.
+        hidden: the initial state; None means zeros.
+        learning_rate: learning rate of Adam.
+        epochs: optimizer steps on the whole batch.
+        reduction: reduction of the cross entropy over all B*T positions.
         variants: other models for the same task, by name.
-        reading: predicted ids (B, T) -> the ids (N,) that ``text`` spells out.
+        reading: predicted ids (B, T) -> the ids (N,) that ``text`` converts to a string.
         explain: lines that answer the slide's question, from the trained model.
     """
 
@@ -101,7 +102,7 @@ class Lesson:
         return None if self.labels is None else self.text(self.labels)
 
     def builder(self, variant: str | None = None) -> BuildModel:
-        """What builds the model, or one of its variants. ValueError: an unknown variant."""
+        """The builder of the model or of a variant. ValueError: an unknown variant."""
         if variant is None:
             return self.model
         if variant not in self.variants:
@@ -110,13 +111,13 @@ class Lesson:
         return self.variants[variant]
 
     def build(self, variant: str | None = None, *, init: Init = "torch", rngs: nnx.Rngs) -> Any:
-        """The model, or one of its variants. ValueError: an unknown variant."""
+        """Build the model or a variant. ValueError: an unknown variant."""
         return self.builder(variant)(init=init, rngs=rngs)
 
     def draw(self, seed: int, variant: str | None = None, *, init: Init = "torch") -> Any:
-        """What ``build`` makes with ``nnx.Rngs(seed)``, in one program instead of a dozen.
+        """The model of ``build`` with ``nnx.Rngs(seed)``, built by one compiled program.
 
-        Equal bit for bit in torch's distribution, up to rounding where Flax's is orthogonal.
+        Weights are equal bit for bit with ``init="torch"``, and up to rounding for orthogonal ones.
         """
         build = self.builder(variant)
 
@@ -147,13 +148,13 @@ class Lesson:
         return loss, {"prediction": logits.argmax(-1)}
 
     def score(self, model: Any, batch: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Cross entropy, and how much of the prediction is right."""
+        """Cross entropy, and the accuracy of the prediction."""
         loss, metrics = self.loss(model, batch)
         right = metrics["prediction"] == batch["labels"]
         return loss, {"exact": right.all(), "accuracy": right.mean()}
 
     def train(self, model: Any, epochs: int | None = None) -> History:
-        """Train ``model`` in place; the history of losses and predictions, see ``fit``."""
+        """Train ``model`` in place; return the history of losses and predictions, see ``fit``."""
         return fit(
             model,
             self.loss,
@@ -171,7 +172,7 @@ class Lesson:
         init: Init = "torch",
         seeds_per_call: int | None = None,
     ) -> History:
-        """Train from seeds 0 to ``seeds - 1`` at once; losses and scores, see ``fit_seeds``."""
+        """Train with seeds 0 to ``seeds - 1``; return losses and scores, see ``fit_seeds``."""
         return fit_seeds(
             seed_builder(self, variant, init),
             self.score,
@@ -184,14 +185,14 @@ class Lesson:
         )
 
     def text(self, ids: np.ndarray) -> str:
-        """Predicted ids (B, T) as the string they spell."""
+        """The string of predicted ids (B, T)."""
         return "".join(self.symbols[i] for i in self.reading(np.asarray(ids)))
 
     def required_labels(self) -> np.ndarray:
         """The labels. ValueError: the lesson has none."""
         if self.labels is None:
             raise ValueError(
-                f"{self.name} shows shapes and trains nothing: expected a lesson that trains; "
-                f"`jax-rnn train {self.name}` runs it once"
+                f"expected a lesson that trains, got {self.name}, which only shows shapes; "
+                f"run it with `jax-rnn train {self.name}`"
             )
         return self.labels

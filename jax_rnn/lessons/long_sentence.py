@@ -1,8 +1,8 @@
 """Exercise 11-4: teach a long sentence.
 
 180 characters, 25 different ones, as one sequence: an embedding, an LSTM and a linear layer read
-the first 179 and predict the last 179. Fed with the true letters the trained model says every next
-one; fed with its own answers, from the first letter on, it recites the sentence.
+the first 179 and predict the last 179. The trained model predicts every next letter from the true
+letters, and generates the sentence from the first letter and its own predictions.
 """
 
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ class Model(nnx.Module):
 
 @jax.jit
 def recite(model: Model) -> jax.Array:
-    """The sentence from its first letter, each next letter the model's own, (180,)."""
+    """The sentence generated from its first letter, (180,)."""
     first = jnp.asarray(IDS[:1])
     logits, hidden = model(first[None])
 
@@ -56,19 +56,19 @@ def recite(model: Model) -> jax.Array:
 
 def explain(model: Model) -> Iterator[str]:
     logits, _ = model(lesson.batch()["inputs"])
-    told = SENTENCE[0] + lesson.text(np.asarray(logits.argmax(-1)))
+    predicted = SENTENCE[0] + lesson.text(np.asarray(logits.argmax(-1)))
     alone = lesson.text(np.asarray(recite(model))[None])
-    for title, text in (("With the true letters before it", told), ("On its own", alone)):
+    for inputs, text in (("the true letters", predicted), ("its own predictions", alone)):
         right = sum(a == b for a, b in zip(text, SENTENCE, strict=True))
-        verdict = "exact" if text == SENTENCE else f"{right} of {len(SENTENCE)} letters right"
-        yield f"{title}: {verdict}"
+        verdict = "exact" if text == SENTENCE else f"{right} of {len(SENTENCE)} letters correct"
+        yield f"Inputs are {inputs}: {verdict}"
         yield f"  {text}"
 
 
 lesson = Lesson(
     name="long_sentence",
     slide="Exercise 11-4",
-    teaches="An LSTM learns 180 characters by heart and recites them from the first.",
+    teaches="An LSTM memorizes 180 characters and generates them from the first letter.",
     symbols=SYMBOLS,
     inputs=IDS[None, :-1],
     labels=IDS[None, 1:],

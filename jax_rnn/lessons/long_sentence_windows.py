@@ -1,12 +1,12 @@
 """Exercise 11-4 as windows of ten letters.
 
-Cut into 170 overlapping windows the sentence loses its beginning: a window starts anywhere, and
-from its first letters nobody can tell where. Early positions stay uncertain for any model that
-sees the letters of the window so far, and this sets a floor to the loss (0.22849) and a ceiling to
-the accuracy (0.8965). With eight letters of context the next one is certain.
+The sentence is split into 170 overlapping windows. The first letters of a window do not determine
+its position in the sentence, so the next letter is uncertain for any model that sees only the
+letters of the window so far. This bounds the loss from below (0.22849) and the accuracy from above
+(0.8965). After eight letters the next one is determined.
 
-It stops at 70 epochs, before the loss has settled on the floor: from there on Adam's steps at this
-learning rate are chaotic, and rounding alone drives two runs apart.
+Training stops at 70 epochs, before the loss has converged: after that, Adam's steps at this
+learning rate are chaotic, and two runs diverge by rounding alone.
 """
 
 from collections import Counter, defaultdict
@@ -40,7 +40,7 @@ class Model(nnx.Module):
 
 
 def limits() -> tuple[float, float]:
-    """Least cross entropy and best accuracy of any predictor that sees the window so far."""
+    """Lowest cross entropy and highest accuracy of a predictor that sees the window so far."""
     following: dict[bytes, Counter] = defaultdict(Counter)
     for window, labels in zip(INPUTS, LABELS, strict=True):
         for t in range(LENGTH):
@@ -52,14 +52,14 @@ def limits() -> tuple[float, float]:
 
 
 def reading(ids: np.ndarray) -> np.ndarray:
-    """The first window whole, then the last letter of each further one."""
+    """The whole first window, then the last letter of every other window."""
     return np.concatenate([ids[0], ids[1:, -1]])
 
 
 def explain(model: Model) -> Iterator[str]:
     floor, ceiling = limits()
     loss, metrics = lesson.score(model, lesson.batch())
-    yield "What can be known from a window's own letters:"
+    yield "Bounds of a predictor that reads only the letters of the window so far:"
     yield f"  loss {loss:.5f}, never below {floor:.5f}"
     yield f"  accuracy {metrics['accuracy']:.4f}, never above {ceiling:.4f}"
 
@@ -67,7 +67,7 @@ def explain(model: Model) -> Iterator[str]:
 lesson = Lesson(
     name="long_sentence_windows",
     slide="Exercise 11-4",
-    teaches="Windows forget where they stand: a floor of the loss that no model passes.",
+    teaches="Windows do not determine their position, which bounds the loss from below.",
     symbols=SYMBOLS,
     inputs=one_hot(INPUTS, len(SYMBOLS)),
     labels=LABELS,

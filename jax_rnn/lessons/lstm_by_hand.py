@@ -7,7 +7,7 @@ r"""Slide "Under the hood: LSTM", gate by gate.
     o &= \sigma(W_{io} x + b_{io} + W_{ho} h + b_{ho}) \\
     c' &= f c + i g \qquad h' = o \tanh(c')
 
-The slide of that title prints other equations: those of a GRU, with z in the role of 1 - z.
+The slide of this title prints the equations of a GRU, with z in the role of 1 - z.
 """
 
 from collections.abc import Iterator
@@ -82,14 +82,14 @@ def as_library(model: Model) -> Recurrent:
 def explain(model: Model) -> Iterator[str]:
     inputs = lesson.batch()["inputs"]
     gap = jnp.abs(model.states(inputs)[0] - as_library(model)(inputs)[0]).max()
-    yield "Gate by gate it is the library's LSTM:"
-    yield f"  largest difference of the states, same weights: {gap:.1e}"
+    yield "Computed gate by gate, it equals the library's LSTM:"
+    yield f"  largest difference of the states with the same weights: {gap:.1e}"
 
 
 lesson = Lesson(
     name="lstm_by_hand",
     slide="Under the hood: LSTM",
-    teaches="Four gates and two states, written out, are the library's LSTM.",
+    teaches="The equations with four gates and two states equal the library's LSTM.",
     symbols=ihello.SYMBOLS,
     inputs=ihello.lesson.inputs,
     labels=ihello.LABELS,

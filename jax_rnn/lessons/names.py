@@ -5,22 +5,21 @@ r"""Many to one: which of 18 languages does a surname come from?
     b_t = \mathrm{GRU}'(E[x_t], b_{t+1}) \qquad
     logits = W [f_n; b_1] + c
 
-n is the length of the name. Names of a batch are filled up to one length; ``lengths=`` ends both
-directions where the name ends, so what is filled in changes nothing. The lecture classifies by
-``hidden[-1]``, which is b_1 alone: the *backward* direction. Here both final states speak.
+n is the length of the name. Names of a batch are padded to one length; with ``lengths=`` both
+directions stop at the ends of the name, so padding has no effect. The lecture classifies by
+``hidden[-1]``, which is only b_1, the *backward* direction. Here both final states are used.
 
-Half of the names are Russian and one in 250 is Vietnamese. A model that is paid by the name forgets
-the rare languages, one that is paid by the language guesses them too often. Between the two lies
-the loss used here, in which a name of a language with n_k names weighs ``n_k ** -POWER``; a share
-``SMOOTHING`` of each label is spread over all languages. What counts is told by two figures:
-accuracy, and macro recall, the mean over languages of the share of its names that is found.
+Half of the names are Russian and one in 250 is Vietnamese. With equal weights for all names the
+model neglects rare languages; with equal weights for all languages it predicts them too often. Here
+a name of a language with n_k names has the weight ``n_k ** -POWER``, and a share ``SMOOTHING`` of
+each label is distributed over all languages. The two main figures are accuracy and macro recall,
+the mean over languages of the share of names classified correctly.
 
-The files repeat themselves: 108 Arabic names make 2,000 rows. A model that reads each row learns
-these names by heart and little about Arabic, and 19 names would decide a tenth of the accuracy.
-Here a name that stands twice under one language counts once. Some names stand under several
-languages: ``accuracy`` is the share of names that are given one of theirs. ``pair_accuracy`` counts
-a name once for each of its languages, of which at most one can be told, and ``row_accuracy`` the
-rows of the files.
+The files contain duplicates: 108 Arabic names make 2,000 rows. A model trained on the rows would
+memorize these names, and 19 names would determine a tenth of the accuracy. Here duplicates of a
+name in one language count once. Some names belong to several languages: ``accuracy`` is the share
+of names whose prediction is one of their languages, ``pair_accuracy`` counts a name once per
+language, of which at most one can be correct, and ``row_accuracy`` counts the rows of the files.
 """
 
 import csv
@@ -52,21 +51,21 @@ __all__ = ["Labelled", "Model", "NamesTask", "lesson"]
 
 LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 POWER = 0.5
-"""0 makes all names equal, 1 all languages."""
+"""0 gives all names equal weight, 1 all languages."""
 SMOOTHING = 0.1
 AT_ONCE = 1024
-"""Names that an evaluation reads in one call."""
+"""Number of names per call in an evaluation."""
 LIKELIEST = 3
-"""Languages that an answer names."""
+"""Number of languages in an answer."""
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Names and their languages, arrays with one row a name.
+    """Names and their languages, arrays with one row per name.
 
-    ``inputs`` (N, T) int32 are the letters, padded with 0, ``lengths`` (N,) int32 counts them,
-    ``labels`` (N,) int32 is the language and ``repeats`` (N,) int32 how often the two stand in the
-    file. In ``train`` ``weights`` (N,) float32, 1 on average, is what the name counts in the loss.
+    ``inputs`` (N, T) int32 are the letters, padded with 0, ``lengths`` (N,) int32 their number,
+    ``labels`` (N,) int32 the language and ``repeats`` (N,) int32 the number of rows in the file.
+    ``weights`` (N,) float32, only in ``train``, are the weights in the loss, with mean 1.
     """
 
     train: dict[str, np.ndarray]
@@ -75,20 +74,19 @@ class Labelled:
 
 
 class Model(nnx.Module):
-    """Embedding, recurrent layers of two directions, Linear on the final states of both.
+    """Embedding, bidirectional recurrent layers, Linear on the final states of both directions.
 
     Call: ``logits = model(inputs, lengths, *, rngs=None)`` with inputs (B, T) symbols, lengths
         (B,), logits (B, languages).
 
     Args:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        symbols: how many there are, the padding among them.
-        languages: how many there are.
+        symbols: number of symbols, including the padding.
+        languages: number of languages.
         embedding_size: features of a symbol.
-        hidden_size: H, of each direction.
-        num_layers: each of two directions.
-        dropout: rate, between layers, the embedding being the first; ``rngs`` is needed while
-            training.
+        hidden_size: H of each direction.
+        num_layers: number of bidirectional layers.
+        dropout: rate between layers, also after the embedding; training needs ``rngs``.
     """
 
     def __init__(
@@ -173,13 +171,13 @@ class NamesTask(Task[Labelled]):
         """Mean over the batch of weight times cross entropy with smoothed labels."""
         logits = model(batch["inputs"], batch["lengths"], rngs=rngs)
         logs = log_probabilities(logits)
-        told = jnp.take_along_axis(logs, batch["labels"][:, None], -1)[:, 0]
-        nats = -(1 - SMOOTHING) * told - SMOOTHING * logs.mean(-1)
+        of_label = jnp.take_along_axis(logs, batch["labels"][:, None], -1)[:, 0]
+        nats = -(1 - SMOOTHING) * of_label - SMOOTHING * logs.mean(-1)
         accuracy = (logits.argmax(-1) == batch["labels"]).mean()
         return (batch["weights"].astype(nats.dtype) * nats).mean(), {"accuracy": accuracy}
 
     def evaluate(self, model: Model, data: Labelled) -> dict[str, float]:
-        """Cross entropy of the names, without weights, and what is classified right."""
+        """Unweighted cross entropy of the names, and the shares classified correctly."""
         nats, confusion, of_rows = score(model, data)
         right, names = np.trace(confusion), len(np.unique(data.held_out["inputs"], axis=0))
         return {
@@ -193,9 +191,9 @@ class NamesTask(Task[Labelled]):
     def respond(
         self, model: Model, vocabulary: Mapping[str, Any], prompt: str, sampling: Sampling
     ) -> Iterator[str]:
-        """The three likeliest languages of a name, one a line; nothing is drawn.
+        """The three likeliest languages of a name, one per line; no random numbers are used.
 
-        The probabilities are of a model that was taught with weights: they lean to rare languages.
+        The model is trained with weights, so the probabilities of rare languages are too high.
         """
         known = Vocabulary(vocabulary["symbols"], first=1)
         ids = known.encode(prompt.strip())
@@ -208,18 +206,18 @@ class NamesTask(Task[Labelled]):
         return (f"{vocabulary['languages'][k]:10} {shares[k]:6.1%}\n" for k in likeliest)
 
     def report(self, model: Model, data: Labelled, folder: Path) -> Iterator[str]:
-        """Recall of every language, what guessing yields, and the confusion matrix."""
+        """Recall of every language, the baselines, and the confusion matrix."""
         _, confusion, of_rows = score(model, data)
         languages = data.vocabulary["languages"]
         names = len(np.unique(data.held_out["inputs"], axis=0))
         found = np.trace(confusion) / names
-        yield f"Of {names} names never seen {found:.1%} are given a language that they have."
-        pairs = "names, once for each of their languages,"
-        for counted, what in ((confusion, pairs), (of_rows, "rows that hold them")):
+        yield f"Held-out names classified as one of their languages: {found:.1%} of {names}."
+        pairs = "names, counted once per language"
+        for counted, what in ((confusion, pairs), (of_rows, "rows of the files")):
             total, most = counted.sum(), int(counted.sum(1).argmax())
-            yield f"Of {total} {what} {np.trace(counted) / total:.1%} are classified right;"
-            yield f"  always saying {languages[most]}, {counted[most].sum() / total:.1%} would be."
-        yield "language      names  found  most often taken for"
+            yield f"Correct: {np.trace(counted) / total:.1%} of {total} {what};"
+            yield f"  always {languages[most]}: {counted[most].sum() / total:.1%}."
+        yield "language      names recall  most frequent error"
         for k, recall in enumerate(recalls(confusion)):
             count = confusion[k].sum()
             wrong = confusion[k] * (np.arange(len(languages)) != k)
@@ -231,7 +229,7 @@ class NamesTask(Task[Labelled]):
 
 
 def distinct(names: NameRows) -> dict[str, np.ndarray]:
-    """Each name once for each of its languages, in the order in which they come first."""
+    """Each name once per language, in the order of first occurrence."""
     rows = np.column_stack([names.ids, names.language])
     _, first, repeats = np.unique(rows, axis=0, return_index=True, return_counts=True)
     order = np.argsort(first)
@@ -245,13 +243,13 @@ def distinct(names: NameRows) -> dict[str, np.ndarray]:
 
 
 def weights(labels: np.ndarray) -> np.ndarray:
-    """What each name counts, float32 (N,): n_k ** -POWER, divided by the mean of all names."""
+    """Weights of the names, float32 (N,): n_k ** -POWER, divided by the mean over all names."""
     each = np.bincount(labels)[labels] ** -POWER
     return (each / each.mean()).astype(np.float32)
 
 
 def log_probabilities(logits):
-    """In at least float32."""
+    """Log-probabilities, in at least float32."""
     return jax.nn.log_softmax(logits.astype(accumulator(logits.dtype)), axis=-1)
 
 
@@ -259,14 +257,15 @@ def log_probabilities(logits):
 def judge(model: Model, batch: Any) -> tuple[Any, Any]:
     """Cross entropy and likeliest language of every name."""
     logs = log_probabilities(model(batch["inputs"], batch["lengths"]))
-    told = jnp.take_along_axis(logs, batch["labels"][:, None], -1)[:, 0]
-    return -told, logs.argmax(-1)
+    of_label = jnp.take_along_axis(logs, batch["labels"][:, None], -1)[:, 0]
+    return -of_label, logs.argmax(-1)
 
 
 def score(model: Model, data: Labelled) -> tuple[float, np.ndarray, np.ndarray]:
-    """Cross entropy of the held-out names, summed; how often (row) is taken for (column).
+    """Summed cross entropy of the held-out names, and two confusion matrices.
 
-    The latter twice: each name counted once, and as often as it stands in the file.
+    Rows are true languages, columns predictions. The first matrix counts each name once, the second
+    as often as it occurs in the file.
     """
     languages = len(data.vocabulary["languages"])
     nats, confusion = 0.0, np.zeros((2, languages, languages), np.int64)
@@ -274,14 +273,14 @@ def score(model: Model, data: Labelled) -> tuple[float, np.ndarray, np.ndarray]:
         of_batch, likeliest = judge(model, batch)
         nats += float(np.asarray(of_batch, np.float64) @ counts)
         places = batch["labels"], np.asarray(likeliest)
-        there = counts.astype(np.int64)
-        np.add.at(confusion[0], places, there)
-        np.add.at(confusion[1], places, there * batch["repeats"])
+        counted = counts.astype(np.int64)
+        np.add.at(confusion[0], places, counted)
+        np.add.at(confusion[1], places, counted * batch["repeats"])
     return nats, confusion[0], confusion[1]
 
 
 def recalls(confusion: np.ndarray) -> np.ndarray:
-    """The share of its names that is found, for each language; NaN where there are none."""
+    """Recall of each language; NaN for a language without names."""
     counts = confusion.sum(1)
     return np.where(counts, np.diag(confusion) / np.maximum(counts, 1), np.nan)
 
@@ -301,11 +300,11 @@ def write_confusion(confusion: np.ndarray, languages: list[str], path: Path) -> 
 
 
 def draw_confusion(confusion: np.ndarray, languages: list[str], path: Path) -> str:
-    """The confusion matrix as shares of its rows."""
+    """Plot the confusion matrix as shares of its rows."""
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
-        return f"{path.name} is not drawn: matplotlib is not installed: {how_to_install('plot')}"
+        return f"{path.name} is not written: matplotlib is not installed: {how_to_install('plot')}"
     shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
     figure = Figure(figsize=(8, 7), layout="constrained")
     axes = figure.subplots()
@@ -321,7 +320,7 @@ def draw_confusion(confusion: np.ndarray, languages: list[str], path: Path) -> s
     figure.colorbar(image, label="share of the language's names", shrink=0.8)
     with replacing(path) as file:
         figure.savefig(file, format="png", dpi=150)
-    return f"as a picture: {path}"
+    return f"confusion matrix as a plot: {path}"
 
 
 lesson = NamesTask()

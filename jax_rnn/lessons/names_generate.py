@@ -1,4 +1,4 @@
-"""One to many: a surname, letter by letter, given the language it should sound like."""
+"""One to many: generate a surname of a given language, letter by letter."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -28,18 +28,17 @@ __all__ = ["Model", "NamesGenerate", "Spelled", "lesson"]
 
 LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 NAMES = 10
-"""Drawn for a prompt."""
+"""Number of names drawn for a prompt."""
 EDGE = 0
 """The symbol before the first letter and after the last."""
 
 
 @dataclass(frozen=True)
 class Spelled:
-    """Names as questions and answers, arrays with one row a name.
+    """Inputs and labels, arrays with one row per name.
 
-    ``inputs`` (N, T) start with the edge and go on with the letters, ``labels`` (N, T) are the
-    letters and then the edge, ``lengths`` (N,) counts the letters and one edge, ``language`` is
-    (N,). All are int32, padded with 0.
+    ``inputs`` (N, T) are EDGE and the letters, ``labels`` (N, T) the letters and EDGE, ``lengths``
+    (N,) the number of letters plus one, and ``language`` (N,). All are int32, padded with 0.
     """
 
     train: dict[str, np.ndarray]
@@ -55,12 +54,12 @@ class Model(nnx.Module):
 
     Args:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        symbols: S, letters and the edge of a name.
-        languages: how many there are.
+        symbols: S, number of letters and EDGE.
+        languages: number of languages.
         embedding_size: features of a symbol and of a language.
         hidden_size: H.
         num_layers: L.
-        dropout: rate, between layers and before the last map; ``rngs`` is needed while training.
+        dropout: rate between layers and before the last map; training needs ``rngs``.
     """
 
     def __init__(
@@ -134,13 +133,13 @@ class NamesGenerate(Task[Spelled]):
         return Shuffled(data.train, recipe.batch_size, recipe.seed)
 
     def loss(self, model: Model, batch: Any, *, rngs: Any = None) -> Any:
-        """Mean cross entropy over all letters and ends, in nats; the padding does not count."""
+        """Mean cross entropy over all letters and ends, in nats, without the padding."""
         logits, _ = model(batch["inputs"], batch["language"], rngs=rngs)
         nats, right, count = totals(logits, batch)
         return nats / count, {"accuracy": right / count}
 
     def evaluate(self, model: Model, data: Spelled) -> dict[str, float]:
-        """Nats per letter, the end of a name being one."""
+        """Nats per letter, counting the end of a name as a letter."""
         nats, right, count = map(float, score(model, data.held_out))
         return {
             "loss": nats / count,
@@ -151,7 +150,7 @@ class NamesGenerate(Task[Spelled]):
     def respond(
         self, model: Model, vocabulary: Mapping[str, Any], prompt: str, sampling: Sampling
     ) -> Iterator[str]:
-        """Ten names of a language, one a line: ``"Russian"``, or ``"Russian:Ro"`` to begin so."""
+        """Ten names for ``"Russian"``, one per line, or for ``"Russian:Ro"``, starting with Ro."""
         check_sampling(sampling)
         language, _, beginning = prompt.partition(":")
         known = Vocabulary(vocabulary["symbols"], first=1)
@@ -161,7 +160,7 @@ class NamesGenerate(Task[Spelled]):
 
 
 def spell(names: NameRows) -> dict[str, np.ndarray]:
-    """Names of one part as questions and answers; see ``Spelled``."""
+    """Inputs and labels of one part of the names; see ``Spelled``."""
     edge = np.full((len(names.ids), 1), EDGE, np.int32)
     return {
         "inputs": np.concatenate([edge, names.ids], axis=1),
@@ -172,13 +171,13 @@ def spell(names: NameRows) -> dict[str, np.ndarray]:
 
 
 def totals(logits: Any, batch: Any) -> tuple[Any, Any, Any]:
-    """Nats, right guesses and symbols, summed over what is no padding."""
+    """Sums of nats, correct predictions and symbols, without the padding."""
     logits = logits.astype(accumulator(logits.dtype))
     labels = batch["labels"]
-    there = jnp.arange(labels.shape[1]) < batch["lengths"][:, None]
+    valid = jnp.arange(labels.shape[1]) < batch["lengths"][:, None]
     nats = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-    right = (logits.argmax(-1) == labels) & there
-    return jnp.where(there, nats, 0).sum(), right.sum(), there.sum()
+    right = (logits.argmax(-1) == labels) & valid
+    return jnp.where(valid, nats, 0).sum(), right.sum(), valid.sum()
 
 
 @jax.jit
@@ -194,7 +193,7 @@ def predict(model: Model, symbols: Any, state: Any) -> tuple[Any, Any]:
 
 
 def language_number(language: str, languages: list[str]) -> int:
-    """Its place among the languages. ValueError: an unknown one, with the nearest."""
+    """Index of a language. ValueError: an unknown language, with a suggestion."""
     if language not in languages:
         nearest = get_close_matches(language.capitalize(), languages, n=1, cutoff=0.5)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
@@ -213,7 +212,7 @@ def draw_names(
     ids: np.ndarray,
     sampling: Sampling,
 ) -> Iterator[str]:
-    """Drawn side by side; given out once all of them have ended or are long enough."""
+    """Names drawn as one batch, yielded once all of them have ended or reached the length."""
     state = jnp.full(NAMES, language, jnp.int32), fresh_state(model.rnn, NAMES)
     prompt = np.concatenate([[EDGE], ids])
     drawn = np.zeros((NAMES, 0), np.int32)

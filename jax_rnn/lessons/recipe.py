@@ -41,26 +41,26 @@ class Recipe:
         cell: cell of the recurrent layers.
         embedding_size: features of a symbol.
         hidden_size: H of every layer.
-        num_layers: recurrent layers, at most 1,000.
-        dropout: rate from 0 to 1, between layers and before the last linear map.
+        num_layers: number of recurrent layers, at most 1,000.
+        dropout: rate from 0 to 1 between layers and before the last linear map.
         batch_size: B, sequences in one forward pass, over all devices.
         window: T, steps of text between two truncations of backpropagation; unused by lessons on
             whole sequences.
         steps: optimizer steps.
-        learning_rate: of Adam, at its peak; above 0.
+        learning_rate: peak learning rate of Adam; above 0.
         warmup: steps over which the learning rate rises from 0 to its peak; at most ``steps``.
         schedule: learning rate after warm-up: constant, or falling to 0 linearly or as a cosine.
-        weight_decay: of AdamW, at least 0.
-        clip: largest global norm of a gradient, above 0; None does not clip.
-        accumulate: batches whose mean gradient makes one optimizer step.
-        precision: of parameters and computation; bfloat16 computes in it and keeps the parameters
+        weight_decay: weight decay of AdamW, at least 0.
+        clip: maximum global norm of the gradient, above 0; None disables clipping.
+        accumulate: number of batches whose mean gradient is used for one optimizer step.
+        precision: data type of parameters and computation; with bfloat16 the parameters are kept
             in float32.
-        seed: of initial weights, dropout and the order of the data; from 0 to 2^32 - 1.
+        seed: seed of initial weights, dropout and the order of the data; from 0 to 2^32 - 1.
         evaluate_every: steps between two evaluations on the held-out data.
         patience: evaluations without a better loss after which training stops; None never stops it.
 
     Raises:
-        TypeError, ValueError: a value of another type, or outside of its range.
+        TypeError, ValueError: a value of a wrong type, or outside its range.
     """
 
     cell: Cell = "gru"

@@ -61,7 +61,7 @@ class Model(nnx.Module):
 
 
 def as_library(model: Model) -> Recurrent:
-    """The library's RNN with the same weights and no bias: its outputs are tanh of our state."""
+    """The library's RNN with the same weights and no bias; its outputs are tanh of this state."""
     cell = RNNCell(5, 5, bias=False, rngs=nnx.Rngs(0))
     cell.weight_hh[...] = model.cell.W.kernel[...].T
     cell.weight_ih[...] = model.cell.W_hx.kernel[...].T
@@ -74,13 +74,13 @@ def explain(model: Model) -> Iterator[str]:
     s, _ = as_library(model)(inputs)
     gap = jnp.abs(model.cell.W_S(s) - logits).max()
     yield "With s = tanh(h) these are the equations of RNN(bias=False):"
-    yield f"  largest difference of the outputs, same weights: {gap:.1e}"
+    yield f"  largest difference of the outputs with the same weights: {gap:.1e}"
 
 
 lesson = Lesson(
     name="rnn_by_hand",
     slide="Exercise 11-5",
-    teaches="The slide's RNN carries h before tanh, and is the library's RNN without biases.",
+    teaches="The slide's RNN carries h before tanh and equals the library's RNN without biases.",
     symbols=ihello.SYMBOLS,
     inputs=ihello.lesson.inputs,
     labels=ihello.LABELS,

@@ -1,9 +1,9 @@
-"""Exercise 11-2: RNN + Linear. Why does it train faster, and more stably?
+"""Exercise 11-2: RNN + Linear. Why does it train faster and more stably?
 
-The linear layer frees the logits from [-1, 1]. An RNN whose tanh outputs are the logits can never
-be sure: its loss stays above log(1 + 4 e^-2) = 0.43265 and the margins between letters stay thin,
-so that many runs lose the string again. The control shows that it is the scale that counts and not
-the extra weights: with logits k * h and no linear layer, k = 3 and k = 5 do nearly as well.
+With the linear layer the logits are not limited to [-1, 1]. If the tanh outputs are the logits, the
+loss stays above log(1 + 4 e^-2) = 0.43265 and the margins between letters stay small, so many runs
+lose the string again. The control experiment shows that the scale matters and not the extra
+weights: with logits k * h and no linear layer, k = 3 and k = 5 succeed nearly as often.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ class Model(nnx.Module):
 
 
 class Scaled(nnx.Module):
-    """The control: no linear layer, logits k * h."""
+    """The control experiment: no linear layer, logits k * h."""
 
     def __init__(self, k: float, *, init: Init = "torch", rngs: nnx.Rngs):
         self.k = k
@@ -65,7 +65,7 @@ def explain(model: Model) -> Iterator[str]:
 lesson = Lesson(
     name="rnn_linear",
     slide="Exercise 11-2",
-    teaches="A linear layer frees the logits from [-1, 1], and nearly every run succeeds.",
+    teaches="With a linear layer the logits are unbounded, and nearly every run succeeds.",
     symbols=ihello.SYMBOLS,
     inputs=ihello.lesson.inputs,
     labels=ihello.LABELS,

@@ -1,4 +1,4 @@
-"""Drawing symbols from a model, one after the other, in a compiled loop."""
+"""Draw symbols from a model, one after the other, in a compiled loop."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ Predict = Callable[[Any, Any, Any], tuple[Any, Any]]
 
 
 def check_sampling(sampling: Sampling) -> None:
-    """Refuse what cannot be drawn with.
+    """Check the options of sampling.
 
     Raises:
         ValueError: a temperature below 0 or not finite, a ``top_k`` or a length below 1.
@@ -35,14 +35,14 @@ def check_sampling(sampling: Sampling) -> None:
         )
     if top_k is not None and top_k < 1:
         raise ValueError(
-            f"top_k: expected at least 1, got {top_k}; leave it out to draw among all symbols"
+            f"top_k: expected at least 1, got {top_k}; omit it to draw from all symbols"
         )
     if length < 1:
         raise ValueError(f"length: expected at least 1 symbol, got {length}")
 
 
 def fresh_state(rnn: Recurrent, rows: int) -> Any:
-    """What RNN, LSTM or GRU knows before the first step: zeros (L, B, H), in the form of h_n."""
+    """The initial state of RNN, LSTM or GRU: zeros (L, B, H), in the form of h_n."""
     shape = (rnn.num_layers, rows, rnn.hidden_size)
     if isinstance(rnn, LSTM):
         return LSTMCarry(jnp.zeros(shape, rnn.dtype), jnp.zeros(shape, rnn.dtype))
@@ -50,7 +50,7 @@ def fresh_state(rnn: Recurrent, rows: int) -> Any:
 
 
 def draw(key: Any, logits: Any, temperature: Any, top_k: Any) -> Any:
-    """One symbol a row, among the ``top_k`` likeliest, from softmax(logits / temperature).
+    """One symbol per row, among the ``top_k`` likeliest, from softmax(logits / temperature).
 
     Shapes: logits (*batch, S), result (*batch,) int32. Temperature and top_k may be traced.
     """
@@ -73,10 +73,10 @@ def stream(
     rows: int = 1,
     slice_length: int = 64,
 ) -> Iterator[np.ndarray]:
-    """Read a prompt, then draw ``sampling.length`` symbols that go on from it.
+    """Read a prompt, then draw ``sampling.length`` symbols that continue it.
 
-    Reading and drawing are one compiled program, whatever the prompt and the sampling; it runs
-    ``slice_length`` steps a call.
+    One compiled program reads and draws for any prompt and sampling; it runs ``slice_length`` steps
+    per call.
 
     Args:
         predict: one step of the model; a function of a module, so that it compiles once.
@@ -84,11 +84,11 @@ def stream(
         state: before the first symbol of the prompt; its arrays keep shape and dtype.
         prompt: (P,) symbols, at least one.
         sampling: how to draw.
-        rows: B, sequences drawn side by side from the same prompt.
+        rows: B, number of sequences drawn from the same prompt.
         slice_length: steps between two pieces.
 
     Yields:
-        (B, n) symbols each, as they are made.
+        (B, n) symbols each, as they are drawn.
     """
     check_sampling(sampling)
     prompt = np.asarray(prompt, np.int32)
@@ -106,8 +106,8 @@ def _slices(
     rows: int,
     slice_length: int,
 ) -> Iterator[np.ndarray]:
-    told = prompt.size - 1
-    end = told + sampling.length
+    prompted = prompt.size - 1
+    end = prompted + sampling.length
     key = jax.random.key(sampling.seed)
     limits = (jnp.float32(sampling.temperature), jnp.int32(sampling.top_k or np.iinfo("i4").max))
     symbols = jnp.full(rows, prompt[0], jnp.int32)
@@ -116,7 +116,7 @@ def _slices(
         part = prompt[1 + start : 1 + start + slice_length]
         known[: part.size] = part
         symbols, state, drawn = _run(predict, model, symbols, state, key, start, known, limits)
-        piece = np.asarray(drawn)[:, max(told - start, 0) : end - start]
+        piece = np.asarray(drawn)[:, max(prompted - start, 0) : end - start]
         if piece.size:
             yield piece
 
@@ -132,14 +132,14 @@ def _run(
     known: Any,
     limits: tuple[Any, Any],
 ) -> tuple[Any, Any, Any]:
-    """Steps ``start`` and on: the next symbol is the known one, or drawn where that is -1."""
+    """Steps from ``start``: the next symbol is the known one, or drawn if that is -1."""
 
     def step(carried, this):
         symbols, state = carried
-        position, told = this
+        position, known = this
         logits, state = predict(model, symbols, state)
         drawn = draw(jax.random.fold_in(key, position), logits, *limits)
-        symbols = jnp.where(told < 0, drawn, told)
+        symbols = jnp.where(known < 0, drawn, known)
         return (symbols, state), symbols
 
     positions = start + jnp.arange(known.shape[0])

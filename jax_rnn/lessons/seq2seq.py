@@ -1,15 +1,15 @@
-r"""Many to many: a date as people write it becomes the same date as ISO 8601.
+r"""Many to many: translate a date in any common format to ISO 8601.
 
 .. math::
     h_s &= \mathrm{GRU}(E[x_s], h_{s-1}) & s &= 1 \dots n \\
     d_t &= \mathrm{GRU}'(E'[y_{t-1}], d_{t-1}) & d_0 &= h_n \quad y_0 = \mathrm{START} \\
     logits_t &= W d_t + b
 
-An encoder reads the source, n symbols of it; all that the decoder learns of it is h_n. While
-training the decoder is told the true symbol before each step (teacher forcing), so one call of the
-layer runs over the whole target. Left alone it is told its own likeliest symbol, one step at a
-time, until every row of the batch has said END. The lecture asks ``top_i is EOS_token``, an array
-and a number, which are never the same object: its decoder always runs to the longest length.
+An encoder reads the n symbols of the source; the decoder gets only h_n from it. In training the
+decoder reads the true previous symbol (teacher forcing), so one call of the layer runs over the
+whole target. In translation it reads its own likeliest symbol, one step at a time, until every row
+of the batch has produced END. The lecture tests ``top_i is EOS_token``, which compares an array
+with a number by identity and is never true: its decoder always runs to the maximum length.
 """
 
 from collections.abc import Iterator, Mapping
@@ -41,14 +41,14 @@ __all__ = ["Decoder", "Encoder", "Model", "Pairs", "Seq2Seq", "lesson", "transla
 
 LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 AT_ONCE = 512
-"""Pairs that an evaluation reads in one call."""
+"""Number of pairs per call in an evaluation."""
 SHOWN = 8
-"""Pairs that a report shows."""
+"""Number of pairs in a report."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Sources and their translations, arrays with one row a pair, all int32.
+    """Sources and their translations, int32 arrays with one row per pair.
 
     ``sources`` (N, S) padded with 0, ``lengths`` (N,) of the sources, ``targets`` (N, R), each
     ending with END and then padded with 0.
@@ -89,7 +89,7 @@ class Decoder(nnx.Module):
     """Embedding, recurrent layers, Linear.
 
     Call: ``logits, hidden = decoder(symbols, hidden, memory, *, rngs=None)`` with symbols (B, T),
-        logits (B, T, V); what is in ``memory`` it does not look at.
+        logits (B, T, V); ``memory`` is not used.
     """
 
     def __init__(
@@ -122,11 +122,11 @@ class Model(nnx.Module):
 
     Args:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        source_symbols, target_symbols: how many there are, the reserved ones among them.
-        embedding_size: features of a symbol, of either kind.
+        source_symbols, target_symbols: numbers of symbols, including the reserved ones.
+        embedding_size: features of a source or target symbol.
         hidden_size: H of both.
-        num_layers: of both.
-        dropout: rate, between layers and before the last map; ``rngs`` is needed while training.
+        num_layers: number of layers of both.
+        dropout: rate between layers and before the last map; training needs ``rngs``.
     """
 
     decoder_type: type = Decoder
@@ -158,7 +158,7 @@ class Model(nnx.Module):
         return logits
 
     def encode(self, sources, lengths, *, rngs=None):
-        """What the decoder may look at, and the state that it starts from."""
+        """The memory and the initial state of the decoder."""
         outputs, hidden = self.encoder(sources, lengths, rngs=rngs)
         inside = jnp.arange(sources.shape[1]) < lengths[:, None]
         return (outputs, inside), hidden
@@ -202,16 +202,16 @@ class Seq2Seq(Task[Pairs]):
         return Shuffled(data.train, recipe.batch_size, recipe.seed)
 
     def loss(self, model: Model, batch: Any, *, rngs: Any = None) -> Any:
-        """Mean cross entropy over all symbols and ends, in nats; the padding does not count."""
+        """Mean cross entropy over all symbols and ends, in nats, without the padding."""
         logits = model(batch["sources"], batch["lengths"], batch["targets"], rngs=rngs)
-        there = batch["targets"] != START
-        right = (logits.argmax(-1) == batch["targets"]) & there
-        return nats(logits, batch["targets"]).sum() / there.sum(), {
-            "accuracy": right.sum() / there.sum()
+        valid = batch["targets"] != START
+        right = (logits.argmax(-1) == batch["targets"]) & valid
+        return nats(logits, batch["targets"]).sum() / valid.sum(), {
+            "accuracy": right.sum() / valid.sum()
         }
 
     def evaluate(self, model: Model, data: Pairs) -> dict[str, float]:
-        """Nats per symbol, told the symbols before; what it writes alone, by symbol and whole."""
+        """Nats per symbol with teacher forcing; accuracies of the greedy translation."""
         sums = np.zeros(4)
         for batch, counts in equal_batches(data.held_out, AT_ONCE):
             sums += np.asarray(totals(model, batch, counts), np.float64)
@@ -225,7 +225,7 @@ class Seq2Seq(Task[Pairs]):
     def respond(
         self, model: Model, vocabulary: Mapping[str, Any], prompt: str, sampling: Sampling
     ) -> Iterator[str]:
-        """The translation, always the likeliest symbol next; nothing is drawn."""
+        """The greedy translation; no random numbers are used."""
         check_sampling(sampling)
         source, target = vocabularies(vocabulary)
         ids = source.encode(prompt.strip())
@@ -235,16 +235,16 @@ class Seq2Seq(Task[Pairs]):
         return iter([target.decode(np.asarray(written)[0])])
 
     def report(self, model: Model, data: Pairs, folder: Path) -> Iterator[str]:
-        """Some held-out sources and what becomes of them."""
+        """Some held-out sources and their translations."""
         rows = {name: array[:SHOWN] for name, array in data.held_out.items()}
         source, target = vocabularies(data.vocabulary)
         longest = rows["targets"].shape[1]
         written = np.asarray(translate(model, rows["sources"], rows["lengths"], longest))
         asked = [source.decode(ids) for ids in rows["sources"]]
         width = max(map(len, asked))
-        yield "Dates of days never seen:"
+        yield "Held-out dates:"
         for text, ids, wanted in zip(asked, written, rows["targets"], strict=True):
-            right = "" if (ids == wanted).all() else f"  (it is {target.decode(wanted)})"
+            right = "" if (ids == wanted).all() else f"  (expected {target.decode(wanted)})"
             yield f"  {text:{width}}  {target.decode(ids)}{right}"
 
 
@@ -253,7 +253,7 @@ def pairs(dates: DateRows) -> dict[str, np.ndarray]:
 
 
 def vocabularies(vocabulary: Mapping[str, Any]) -> tuple[Vocabulary, Vocabulary]:
-    """Of sources, from id 1 on, and of targets, from id 2 on."""
+    """Vocabularies of sources, with ids from 1, and of targets, with ids from 2."""
     source, target = vocabulary["source_symbols"], vocabulary["target_symbols"]
     return Vocabulary(source, first=START + 1), Vocabulary(target, first=END + 1)
 
@@ -267,9 +267,9 @@ def nats(logits, targets):
 
 @partial(jax.jit, static_argnames="longest")
 def translate(model: Any, sources: Any, lengths: Any, longest: int) -> Any:
-    """Greedy decoding: symbols (B, longest), in each row END and zeros after it.
+    """Greedy decoding: symbols (B, longest), in each row END followed by zeros.
 
-    The loop ends when the last row has ended, or at ``longest`` symbols.
+    The loop stops when all rows have ended, or after ``longest`` symbols.
     """
     memory, hidden = model.encode(sources, lengths)
     rows = sources.shape[0]
@@ -293,14 +293,14 @@ def translate(model: Any, sources: Any, lengths: Any, longest: int) -> Any:
 
 @jax.jit
 def totals(model: Any, batch: Any, counts: Any) -> tuple[Any, Any, Any, Any]:
-    """Nats, symbols, symbols and whole translations that are right, of the rows that count."""
+    """Weighted sums of nats, symbols, correct symbols and correct translations."""
     sources, lengths, targets = batch["sources"], batch["lengths"], batch["targets"]
-    there = targets != START
+    valid = targets != START
     written = translate(model, sources, lengths, targets.shape[1])
     sums = (
         nats(model(sources, lengths, targets), targets).sum(1),
-        there.sum(1),
-        ((written == targets) & there).sum(1),
+        valid.sum(1),
+        ((written == targets) & valid).sum(1),
         (written == targets).all(1),
     )
     return tuple((counts * of_row).sum() for of_row in sums)

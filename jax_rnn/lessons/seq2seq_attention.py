@@ -1,4 +1,4 @@
-r"""Many to many with attention: the decoder looks back at every symbol of the source.
+r"""Many to many with attention: the decoder attends to every symbol of the source.
 
 .. math::
     d_t &= \mathrm{GRU}'(E'[y_{t-1}], d_{t-1}) \\
@@ -7,15 +7,14 @@ r"""Many to many with attention: the decoder looks back at every symbol of the s
     c_t &= \sum_{s=1}^{n} a_{ts} h_s \\
     \tilde d_t &= \tanh(W_c [c_t; d_t]) \qquad logits_t = W \tilde d_t + b
 
-h_s are the encoder's outputs, d_t the decoder's, as in ``seq2seq``. The sums run over the n symbols
-that the source has: what fills it up gets the weight 0. No step reads the context of the one before
-it, so while training one call of the layer still runs over the whole target, and all its
-attention is three products of matrices.
+h_s are the encoder's outputs, d_t the decoder's, as in ``seq2seq``. The sums are over the n symbols
+of the source; padding has weight 0. No step reads the previous context, so in training one call of
+the layer still runs over the whole target, and its attention is three matrix products.
 
 Source: M.-T. Luong et al., "Effective approaches to attention-based neural machine translation",
-2015, the score they call "general", without input feeding. The root is of A. Vaswani et al.,
-"Attention is all you need", 2017: with larger scores some runs look at one symbol only before they
-know which, and cannot turn away again.
+2015, the "general" score, without input feeding. The root is from A. Vaswani et al., "Attention is
+all you need", 2017: with larger scores the softmax of some runs saturates at a wrong symbol early
+in training and does not recover.
 """
 
 from collections.abc import Iterator
@@ -98,7 +97,7 @@ class Model(seq2seq.Model):
     decoder_type = AttentionDecoder
 
     def shares(self, sources, lengths, targets):
-        """How much every target symbol looks at every source symbol: (B, R, S)."""
+        """Attention weights of all target symbols over all source symbols: (B, R, S)."""
         memory, hidden = self.encode(sources, lengths)
         start = jnp.full_like(targets[:, :1], START)
         before = jnp.concatenate([start, targets[:, :-1]], axis=1)
@@ -114,17 +113,17 @@ class Seq2SeqAttention(Seq2Seq):
     model = Model
 
     def report(self, model: Any, data: Pairs, folder: Path) -> Iterator[str]:
-        """Some held-out sources, what becomes of them, and a picture of where it looks."""
+        """Some held-out sources, their translations, and a plot of the attention weights."""
         yield from super().report(model, data, folder)
         yield draw_attention(model, data, folder / "attention.png")
 
 
 def draw_attention(model: Model, data: Pairs, path: Path) -> str:
-    """Where the decoder looks as it writes, for the first held-out sources of different lengths."""
+    """Plot the attention weights for the first held-out sources of different lengths."""
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
-        return f"{path.name} is not drawn: matplotlib is not installed: {how_to_install('plot')}"
+        return f"{path.name} is not written: matplotlib is not installed: {how_to_install('plot')}"
     _, chosen = np.unique(data.held_out["lengths"], return_index=True)
     rows = {name: array[chosen[[0, len(chosen) // 2, -1]]] for name, array in data.held_out.items()}
     sources, lengths = rows["sources"], rows["lengths"]

@@ -1,8 +1,8 @@
 """Exercise 11-1: a softmax classifier for hihell -> ihello. Why does it not work?
 
-It sees one letter and nothing before it. In hihell -> ihello the letter h is followed once by i and
-once by e, and l once by l and once by o: four of the six positions are a coin toss, whatever the
-weights. The loss cannot pass 4 ln 2 / 6 = 0.46210 and the accuracy cannot pass 4/6.
+It sees only the current letter. In hihell -> ihello the letter h is followed once by i and once by
+e, and l once by l and once by o. At four of six positions the best prediction is 1/2 for each, so
+the loss cannot fall below 4 ln 2 / 6 = 0.46210 and the accuracy cannot exceed 4/6.
 """
 
 from collections.abc import Iterator
@@ -31,19 +31,19 @@ class Model(nnx.Module):
 
 def explain(model: Model) -> Iterator[str]:
     logits, _ = model(np.eye(5, dtype=default_float()))
-    yield "Why does it not work? It sees one letter; what it has learned of the next one:"
+    yield "Why does it not work? It sees one letter. Its predictions of the next one:"
     for letter, row in zip("hiel", np.asarray(jax.nn.softmax(logits)), strict=False):
         likely = [f"{ihello.SYMBOLS[k]} {row[k]:.3f}" for k in np.argsort(-row) if row[k] > 0.05]
         yield f"  after {letter}: " + ", ".join(likely)
     loss, metrics = lesson.score(model, lesson.batch())
     yield f"  loss {loss:.5f}, never below 4 ln 2 / 6 = {BOUND:.5f}"
-    yield f"  letters right {metrics['accuracy'] * 6:.0f} of 6, never above 4"
+    yield f"  letters correct {metrics['accuracy'] * 6:.0f} of 6, never above 4"
 
 
 lesson = Lesson(
     name="softmax",
     slide="Exercise 11-1",
-    teaches="Without memory the same letter always gets the same answer.",
+    teaches="Without memory, the prediction after a letter is always the same.",
     symbols=ihello.SYMBOLS,
     inputs=ihello.lesson.inputs,
     labels=ihello.LABELS,

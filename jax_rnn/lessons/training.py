@@ -1,4 +1,4 @@
-"""A lesson on real data from its recipe to a run folder, and back."""
+"""Train a lesson on real data into a run folder, and open runs."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +29,7 @@ __all__ = ["OpenRun", "open_run", "precision", "train_task"]
 
 
 SMALL = 512
-"""Layers and features up to which a model fits into any memory."""
+"""Numbers of layers and features below which the memory is not estimated."""
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def train_task(
     on_start: Callable[[Any, Any, int], None] = lambda model, data, step: None,
     on_record: Callable[[dict[str, Any]], None] = lambda record: None,
 ) -> tuple[Any, History]:
-    """Train a fresh model of ``task``, or go on with the run in ``out``; use inside ``precision``.
+    """Train a new model of ``task``, or resume the run in ``out``; use inside ``precision``.
 
     Everything is checked before the run folder is created.
 
@@ -61,26 +61,26 @@ def train_task(
         task: the lesson.
         recipe: its hyperparameters.
         out: the run folder; None (default) keeps nothing.
-        resume: go on with the run that is in the folder. Default False.
-        text: UTF-8 file to learn from, where the task takes one; None (default) is the task's own.
+        resume: whether to resume the run in the folder. Default False.
+        text: UTF-8 file to train on, if the task accepts one; None (default) uses its own data.
         init: initial distribution of the weights. Default ``"torch"``.
-        mesh: devices to spread every batch over; None (default) uses one device.
+        mesh: devices to shard every batch over; None (default) uses one device.
         tensorboard: whether to write events for TensorBoard. Default False.
-        options: of the command line, to be recorded: what the run does not depend on.
-        on_start: called with the model, the data and the number of steps done, before the first.
+        options: options of the command line that do not affect the result, to be recorded.
+        on_start: called before the first step with the model, the data and the completed steps.
         on_record: called with every record, see ``fit``.
 
     Returns:
         The model after the last step, and the history.
 
     Raises:
-        ValueError: a text for a task that has data of its own; a model that does not fit into
-            memory; and what ``fit`` and ``Run`` raise.
+        ValueError: a text for a task with its own data; a model that does not fit into memory; and
+            the errors of ``fit`` and ``Run``.
     """
     if text is not None and not task.takes_text:
-        raise ValueError(f"--text: {task.name} has data of its own; leave it out")
+        raise ValueError(f"--text: {task.name} has its own data; remove this option")
     if resume and out is None:
-        raise ValueError("--resume: expected the folder of a run to go on with, got none")
+        raise ValueError("--resume: expected the folder of a run, got none")
     Layout(one_axis(mesh)).check(recipe.batch_size)
     data = task.read(recipe, text)
 
@@ -131,16 +131,16 @@ def train_task(
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A finished or stopped run, ready to be used.
+    """A finished or stopped run.
 
     Attributes:
         folder: path of the run.
         task: the lesson.
         recipe: its hyperparameters.
-        vocabulary: what the model knows of its data.
-        text: the file it was trained on, None for data of the task's own.
+        vocabulary: the symbols and other facts of the data that the model needs.
+        text: the file it was trained on; None for the task's own data.
         sha256: checksum of that file.
-        arguments: dtype and number of axes of the arguments that the model is called with.
+        arguments: dtype and number of axes of the arguments of the model.
     """
 
     folder: Path
@@ -156,25 +156,25 @@ class OpenRun:
         return load(self.folder, checkpoint)
 
     def data(self, text: Path | None = None) -> Any:
-        """The data of the run, or another text with the same vocabulary.
+        """The data of the run, or another text encoded with the same vocabulary.
 
         Raises:
-            ValueError: the file is not the one that the run was trained on.
+            ValueError: the file has changed since training.
         """
         data = self.task.read(self.recipe, text or self.text)
         if text is None and self.sha256 not in (None, getattr(data, "sha256", None)):
             raise ValueError(
-                f"{self.text}: expected the text that the run was trained on, got another; put "
-                "back a copy, or name a text with --text"
+                f"{self.text}: expected the text that the run was trained on, got another; restore "
+                "it, or specify a text with --text"
             )
         return data
 
 
 def open_run(folder: str | Path) -> OpenRun:
-    """A run of a lesson, by its folder.
+    """Open the run of a lesson in a folder.
 
     Raises:
-        RunError: no run, or one that is not of a lesson of this version.
+        RunError: not a run, or not a run of a lesson of this version.
     """
     config = read_config(folder)
     try:
@@ -202,13 +202,13 @@ def open_run(folder: str | Path) -> OpenRun:
     if described != expected:
         raise RunError(
             f"{folder}: expected the model of the lesson {task.name}, {expected[0]}, got "
-            f"{described[0]!r} or other options; put back a copy of config.json"
+            f"{described[0]!r} or other options; restore config.json"
         )
     return opened
 
 
 def _check_vocabulary(vocabulary: Any) -> None:
-    """TypeError: an entry that is neither text, nor a number, nor a list of texts."""
+    """Check the entries. TypeError: one that is not a text, a number or a list of texts."""
     for name, value in dict(vocabulary).items():
         texts = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
         if not (texts or isinstance(value, str | int)):
@@ -216,7 +216,7 @@ def _check_vocabulary(vocabulary: Any) -> None:
 
 
 def _arguments(model: Any, batch: Mapping[str, Any]) -> dict[str, tuple[str, int]]:
-    """Dtype and axes of the arrays of a batch that the model's call asks for by name."""
+    """Dtype and number of axes of the arrays of a batch that are arguments of the model."""
     needed = signature(model.__call__).parameters.values()
     names = [parameter.name for parameter in needed if parameter.default is Parameter.empty]
     return {name: (str(batch[name].dtype), batch[name].ndim) for name in names}

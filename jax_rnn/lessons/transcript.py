@@ -1,4 +1,4 @@
-"""A lesson as the slide prints it."""
+"""Run a lesson and produce the output of its slide."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,10 +9,10 @@ __all__ = ["transcript"]
 
 
 def transcript(lesson: Lesson, model: Any, *, explain: bool = True) -> Iterator[str]:
-    """Train ``model`` on ``lesson``, or run it where nothing is trained; what the slide prints.
+    """Train ``model`` on ``lesson``, or run it if the lesson does not train; yield the output.
 
-    A run that does not reach its target says so. With ``explain`` the answer to the slide's
-    question follows; it expects the lesson's own model.
+    A run that misses its target is reported. With ``explain``, the answer to the slide's question
+    follows, which requires the lesson's own model.
     """
     if lesson.trained:
         yield from _training(lesson, model)
@@ -38,7 +38,7 @@ def _missed(lesson: Lesson, last: str) -> str:
     assert lesson.target is not None
     right = sum(a == b for a, b in zip(last, lesson.target, strict=True))
     return (
-        f"This run missed its target: {right} of {len(lesson.target)} letters are right at the "
+        f"This run missed its target: {right} of {len(lesson.target)} letters are correct at the "
         f"end. `jax-rnn sweep {lesson.name}` shows how often other seeds reach it."
     )
 

@@ -1,7 +1,7 @@
-"""The same cell over five letters.
+"""One cell reads five letters.
 
-Slide "Unfolding to n sequences": hello goes in as (1, 5, 4) and comes out as (1, 5, 2). One call
-runs the cell five times, each step starting from the state that the last one left.
+Slide "Unfolding to n sequences": the input is hello as (1, 5, 4), the output (1, 5, 2). One call
+runs the cell five times, each step starting from the state after the previous one.
 """
 
 from collections.abc import Iterator

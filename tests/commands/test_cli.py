@@ -90,7 +90,7 @@ def test_help_speaks_of_names_and_not_of_python(command, run):
         (("compare", "ihello", "--variant", "elman"), "expected one of: lstm, gru"),
         (("sweep", "ihello", "--seeds", 0), "--seeds: expected at least 1, got 0"),
         (("sweep", "ihello", "--variant", "elman"), "expected one of: lstm, gru"),
-        (("sweep", "cell"), "cell shows shapes and trains nothing"),
+        (("sweep", "cell"), "got cell, which only shows shapes"),
         (("train", "ihello", "--variant", "elman"), "expected one of: lstm, gru"),
     ],
 )

@@ -789,7 +789,7 @@ TRAINING = {
     "an unknown lesson": Refusal(
         lambda built: load("ihelo"),
         UnknownLessonError,
-        ("no lesson is called 'ihelo'", "did you mean 'ihello'", "lstm_by_hand"),
+        ("unknown lesson 'ihelo'", "did you mean 'ihello'", "lstm_by_hand"),
     ),
     "an unknown variant": Refusal(
         lambda built: load("ihello").build("lstmm", rngs=built.rngs),

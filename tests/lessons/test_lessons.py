@@ -207,7 +207,7 @@ def test_an_unknown_variant_names_the_known_ones():
 def test_training_a_lesson_that_trains_nothing_is_refused(method):
     lesson = load("cell")
     call = {"train": lambda: lesson.train(model_of("cell")), "sweep": lambda: lesson.sweep(2)}
-    with pytest.raises(ValueError, match="cell shows shapes and trains nothing"):
+    with pytest.raises(ValueError, match="got cell, which only shows shapes"):
         call.get(method, lesson.batch)()
 
 
@@ -273,7 +273,7 @@ def test_the_transcript_is_the_training():
     right = sum(a == b for a, b in zip(word, "ihello", strict=True))
     expected.append("Learning finished!")
     expected.append(
-        f"This run missed its target: {right} of 6 letters are right at the end. "
+        f"This run missed its target: {right} of 6 letters are correct at the end. "
         "`jax-rnn sweep ihello` shows how often other seeds reach it."
     )
     assert list(transcript(lesson, model_of("ihello", seed=5), explain=False)) == expected
@@ -329,7 +329,7 @@ def test_softmax_says_its_bound_and_what_it_has_learned(told):
     loss = -np.log(chances[np.arange(6), [1, 0, 2, 3, 3, 4]]).mean()
     assert f"loss {loss:.5f}, never below 4 ln 2 / 6 = 0.46210" in text
     right = (logits.argmax(-1) == [1, 0, 2, 3, 3, 4]).sum()
-    assert f"letters right {right} of 6, never above 4" in text
+    assert f"letters correct {right} of 6, never above 4" in text
     for letter, position in {"h": 0, "i": 1, "e": 3, "l": 4}.items():
         line = next(line for line in lines if line.strip().startswith(f"after {letter}:"))
         said = {s: float(p) for s, p in re.findall(r"([hielo]) (\d\.\d{3})", line)}
@@ -441,7 +441,7 @@ def test_an_unfinished_recitation_follows_its_own_letters():
     lines = list(lesson.explain(model))
     for verdict, line, text in zip(lines[::2], lines[1::2], (read, alone), strict=True):
         right = sum(a == b for a, b in zip(text, SENTENCE, strict=True))
-        assert verdict.endswith(f"{right} of 180 letters right")
+        assert verdict.endswith(f"{right} of 180 letters correct")
         assert line[2:] == text
 
 

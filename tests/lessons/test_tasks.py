@@ -402,8 +402,8 @@ def test_the_report_of_names_tells_recalls_and_writes_the_confusion(of, tmp_path
     lines = list(task.report(model, data, tmp_path))
     labels = data.held_out["labels"]
     majority = np.bincount(labels).max() / len(labels)
-    assert f"always saying {'ABCD'[np.bincount(labels).argmax()]}, {majority:.1%}" in lines[2]
-    assert f"Of {data.held_out['repeats'].sum()} rows" in lines[3]
+    assert f"always {'ABCD'[np.bincount(labels).argmax()]}: {majority:.1%}" in lines[2]
+    assert f" of {data.held_out['repeats'].sum()} rows" in lines[3]
     recalls = dict(line.split()[:3:2] for line in lines[6:10])
     guesses = np.asarray(model(data.held_out["inputs"], data.held_out["lengths"])).argmax(-1)
     for k, language in enumerate("ABCD"):

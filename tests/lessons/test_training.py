@@ -88,6 +88,6 @@ def test_nothing_is_created_before_all_is_checked(tmp_path):
     task, run = load_task("seq2seq"), tmp_path / "run"
     with pytest.raises(ValueError, match="multiple of the 3 devices, got 4"):
         train_task(task, RECIPE, run, mesh=make_mesh("data=3"))
-    with pytest.raises(ValueError, match="--text: seq2seq has data of its own"):
+    with pytest.raises(ValueError, match="--text: seq2seq has its own data"):
         train_task(task, RECIPE, run, text=tmp_path / "book.txt")
     assert list(tmp_path.iterdir()) == []
