@@ -86,21 +86,23 @@ def compare(
 
     names = NAMES if lesson is None else (lesson,)
     runs = [(load(name), s) for name in names for s in range(seed, seed + seeds)]
-    for told, _ in runs:
-        told.builder(variant)
-    if plot and not any(told.trained for told, _ in runs):
+    for compared, _ in runs:
+        compared.builder(variant)
+    if plot and not any(compared.trained for compared, _ in runs):
         raise UsageError(f"--plot: expected a lesson that trains, got {lesson}")
     results = []
-    for told, s in runs:
+    for compared, s in runs:
         if len(runs) == 1:
-            console.print(f"[bold]{told.name}[/]: {told.slide}. {told.teaches}", highlight=False)
+            console.print(
+                f"[bold]{compared.name}[/]: {compared.slide}. {compared.teaches}", highlight=False
+            )
         else:
-            console.print(f"{told.name}, seed {s}", highlight=False)
-        shown = len(runs) == 1 and told.trained
-        table = EpochTable(console, told.epochs, told.target) if shown else nullcontext()
+            console.print(f"{compared.name}, seed {s}", highlight=False)
+        shown = len(runs) == 1 and compared.trained
+        table = EpochTable(console, compared.epochs, compared.target) if shown else nullcontext()
         with table:
             watch = {"on_epoch": table} if isinstance(table, EpochTable) else {}
-            results.append(run(told.name, variant, seed=s, dtype=dtype, **watch))
+            results.append(run(compared.name, variant, seed=s, dtype=dtype, **watch))
     if len(results) == 1:
         print_comparison(console, results[0])
     else:

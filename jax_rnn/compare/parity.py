@@ -101,17 +101,17 @@ def compare(
             predictions["jax"] = [lesson.text(ids) for ids in history.metrics["prediction"]]
             seconds["jax"] |= {"compile": history.compile_seconds, "run": history.run_seconds}
 
-            start, told = time.perf_counter(), 0.0
+            start, reporting = time.perf_counter(), 0.0
             for epoch, value, ids in training.train(theirs, module):
-                told -= time.perf_counter()
+                reporting -= time.perf_counter()
                 loss["torch"].append(value)
                 predictions["torch"].append(theirs.text(ids))
                 k = epoch - 1
                 pairs = zip(loss.values(), predictions.values(), strict=True)
                 (a, p), (b, q) = ((losses[k], texts[k]) for losses, texts in pairs)
                 on_epoch(EpochPair(epoch, (a, b), (p, q)))
-                told += time.perf_counter()
-            seconds["torch"]["run"] = time.perf_counter() - start - told
+                reporting += time.perf_counter()
+            seconds["torch"]["run"] = time.perf_counter() - start - reporting
 
         return Comparison(
             lesson=name,

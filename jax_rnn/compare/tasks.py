@@ -155,14 +155,14 @@ def compare_task(
         seconds["jax"] |= {"compile": history.compile_seconds, "run": history.run_seconds}
         loss: dict[str, list[float]] = {"jax": history.loss.astype(float).tolist(), "torch": []}
 
-        start, told = time.perf_counter(), 0.0
+        start, reporting = time.perf_counter(), 0.0
         run = torch_task.train(theirs, torch_recipe, torch_data, module)
         for step, value in islice(run, steps):
-            told -= time.perf_counter()
+            reporting -= time.perf_counter()
             loss["torch"].append(value)
             on_step(StepPair(step, (loss["jax"][step - 1], value)))
-            told += time.perf_counter()
-        seconds["torch"]["run"] = time.perf_counter() - start - told
+            reporting += time.perf_counter()
+        seconds["torch"]["run"] = time.perf_counter() - start - reporting
 
         figures = {}
         for side, evaluate in (

@@ -1,4 +1,4 @@
-"""Dates as people write them, and the same dates as ISO 8601: a task with endless data."""
+"""Generated dates in the formats people use, and the same dates as ISO 8601."""
 
 import hashlib
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from jax_rnn.data.vocabulary import Vocabulary
 __all__ = ["END", "FORMATS", "START", "DateRows", "Dates", "read_dates"]
 
 START = 0
-"""Id of padding in sources, and of what a decoder is given before its first symbol."""
+"""Id of the padding in sources, and of the first input of a decoder."""
 END = 1
 """Id of the end of a target."""
 
@@ -66,22 +66,22 @@ FORMATS: tuple[Callable[[date], str], ...] = (
     lambda d: f"{d.year} {month(d)} {d.day}",
     lambda d: f"{d.year}{d.month:02}{d.day:02}",
 )
-"""How people write dates; no two dates are written the same.
+"""Common formats of dates; every text stands for one date only.
 
-Where all is in figures the day comes before the month, except after the year; years of two figures
-are those from 1950 to 2049.
+In numeric formats the day comes before the month, except after the year; years of two digits are
+1950 to 2049.
 """
 
 
 @dataclass(frozen=True, eq=False)
 class DateRows:
-    """Dates as people write them and as ISO 8601.
+    """Dates in common formats and as ISO 8601.
 
     Attributes:
-        sources: (N, S) int32, padded with 0; symbol i has the id i + 1. S is the longest of all.
+        sources: (N, S) int32, padded with 0; symbol i has the id i + 1. S is the largest length.
         source_lengths: (N,) int32.
-        targets: (N, 11) int32: 10 symbols, of which symbol i has the id i + 2, and ``END``. Id
-            ``START`` is in no target; a decoder is given it before its first symbol.
+        targets: (N, 11) int32: 10 symbols, of which symbol i has the id i + 2, and ``END``. Targets
+            do not contain ``START``, the first input of a decoder.
     """
 
     sources: np.ndarray
@@ -91,14 +91,14 @@ class DateRows:
 
 @dataclass(frozen=True, eq=False)
 class Dates:
-    """Dates to train on and dates held out, which share no day.
+    """Training and held-out dates, with no common day.
 
     Attributes:
         train: ``count`` rows.
-        held_out: a tenth as many.
-        vocabulary: ``{"source_symbols": str, "target_symbols": "-0123456789"}``; its source symbols
-            are those of all formats. ``Vocabulary(source_symbols, first=1)`` and
-            ``Vocabulary(target_symbols, first=2)`` read and write them.
+        held_out: a tenth as many rows.
+        vocabulary: ``{"source_symbols": str, "target_symbols": "-0123456789"}``, with the source
+            symbols of all formats. ``Vocabulary(source_symbols, first=1)`` and
+            ``Vocabulary(target_symbols, first=2)`` encode and decode them.
     """
 
     train: DateRows
@@ -114,7 +114,7 @@ def number(*parts: object) -> int:
 
 @cache
 def days() -> tuple[list[date], list[date]]:
-    """All days, to train on and held out."""
+    """All days, for training and held out."""
     every = [FIRST + timedelta(n) for n in range((LAST - FIRST).days + 1)]
     held_out = [number("day", day.isoformat()) < HELD_OUT * 2**64 for day in every]
     pairs = list(zip(every, held_out, strict=True))
@@ -133,12 +133,12 @@ def alphabet() -> tuple[Vocabulary, Vocabulary, int]:
 def read_dates(count: int = 20_000, seed: int = 0) -> Dates:
     """Dates in many formats, drawn for ``seed``; the same on every machine.
 
-    Which days are held out does not depend on ``seed``, so models of different seeds may be
-    compared. Days are those from 1950 to 2049.
+    The held-out days do not depend on ``seed``, so models of different seeds can be compared. Days
+    are from 1950 to 2049.
 
     Args:
-        count: rows to train on.
-        seed: of the days and formats that are drawn.
+        count: number of rows to train on.
+        seed: seed of the drawn days and formats.
 
     Raises:
         ValueError: ``count`` below 1.

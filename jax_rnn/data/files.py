@@ -82,8 +82,8 @@ def checksum(path: Path) -> str:
 def fetch(name: str) -> Path:
     """The path of a data file: in ``$JAX_RNN_DATA``, in the cache, or downloaded into the cache.
 
-    Every file is checked against a known SHA-256. Where ``JAX_RNN_DATA`` is set the file has to be
-    there; nothing is downloaded.
+    Every file is checked against a known SHA-256. If ``JAX_RNN_DATA`` is set, the file must be in
+    that folder; nothing is downloaded.
 
     Args:
         name: ``tinyshakespeare.txt`` or ``names/LANGUAGE.txt``.
@@ -91,8 +91,8 @@ def fetch(name: str) -> Path:
     Raises:
         ValueError: an unknown name; a file with another checksum.
         FileNotFoundError: ``JAX_RNN_DATA`` is set, and the file is missing.
-        ConnectionError: the file has to be downloaded and cannot.
-        OSError: it cannot be written into the cache.
+        ConnectionError: the file cannot be downloaded.
+        OSError: the file cannot be written into the cache.
     """
     if name not in SUMS:
         raise ValueError(f"expected a file among {', '.join(SUMS)}, got {name!r}")
@@ -101,13 +101,13 @@ def fetch(name: str) -> Path:
         path = Path(folder) / name
         if not path.is_file():
             raise FileNotFoundError(
-                f"expected {path}, for JAX_RNN_DATA is {folder}, got no such file; "
-                f"put there what {URLS[name]} holds, or unset JAX_RNN_DATA to have it downloaded"
+                f"expected {path}, since JAX_RNN_DATA is {folder}, got no such file; "
+                f"save {URLS[name]} as that file, or unset JAX_RNN_DATA to download it"
             )
         if checksum(path) != SUMS[name]:
             raise ValueError(
                 f"{path}: expected SHA-256 {SUMS[name]}, got {checksum(path)}; "
-                f"replace it by what {URLS[name]} holds"
+                f"replace it by {URLS[name]}"
             )
         return path
     path = cache_folder() / name
@@ -117,12 +117,12 @@ def fetch(name: str) -> Path:
 
 
 def download(name: str) -> Path:
-    """One file into the cache folder, whole and checked or not at all."""
+    """Download one file into the cache folder; it is complete and verified, or absent."""
     import pooch
     import requests
 
     folder, url = cache_folder(), URLS[name]
-    by_hand = f"put what {url} holds into a folder as {name} and set JAX_RNN_DATA to that folder"
+    by_hand = f"save {url} in a folder as {name} and set JAX_RNN_DATA to that folder"
     bar: Any = Bar(name)
     downloader: Any = pooch.HTTPDownloader(progressbar=bar)
     try:
@@ -137,17 +137,17 @@ def download(name: str) -> Path:
     except ValueError as error:
         raise ValueError(
             f"{url}: expected a file of SHA-256 {SUMS[name]}, got another ({error}); "
-            f"try again later, or find that file elsewhere and {by_hand}"
+            f"try again later, or get that file from another source and {by_hand}"
         ) from error
     except OSError as error:
         raise type(error)(
-            f"expected a cache folder that can be written, got {folder} ({error}); make room "
-            f"there, or (on Linux) set XDG_CACHE_HOME to another folder, or {by_hand}"
+            f"expected a writable cache folder, got {folder} ({error}); free disk space, or (on "
+            f"Linux) set XDG_CACHE_HOME to another folder, or {by_hand}"
         ) from error
     finally:
         bar.close()
 
 
 def fetch_names() -> dict[str, Path]:
-    """Language -> the file of its names, sorted; see ``fetch``."""
+    """Language -> file of its names, sorted; see ``fetch``."""
     return {language: fetch(f"names/{language}.txt") for language in sorted(NAMES)}

@@ -17,10 +17,10 @@ HELD_OUT = 0.2
 
 @dataclass(frozen=True, eq=False)
 class NameRows:
-    """Names and what language each comes from.
+    """Names and their languages.
 
     Attributes:
-        ids: (N, T) int32, padded with 0; symbol i has the id i + 1. T is the longest of all names.
+        ids: (N, T) int32, padded with 0; symbol i has the id i + 1. T is the largest length.
         lengths: (N,) int32.
         language: (N,) int32, index into ``Names.languages``.
     """
@@ -32,13 +32,13 @@ class NameRows:
 
 @dataclass(frozen=True, eq=False)
 class Names:
-    """Names to train on and names held out.
+    """Training and held-out names.
 
     Attributes:
-        languages: sorted.
-        symbols: of all names, sorted.
+        languages: all languages, sorted.
+        symbols: the symbols of all names, sorted.
         train: about four fifths of the names.
-        held_out: the others; no name of ``train`` is among them.
+        held_out: the other names; none of them is in ``train``.
     """
 
     languages: tuple[str, ...]
@@ -54,12 +54,12 @@ class Names:
 
     @property
     def majority(self) -> float:
-        """Accuracy on ``held_out`` of always saying its most frequent language."""
+        """Accuracy on ``held_out`` of always predicting its most frequent language."""
         return float(np.bincount(self.held_out.language).max() / len(self.held_out.language))
 
 
 def is_held_out(name: str) -> bool:
-    """Whether a name is held out; its SHA-256 decides, whatever its language."""
+    """Whether a name is held out, decided by its SHA-256 independently of the language."""
     digest = hashlib.sha256(name.encode()).digest()
     return int.from_bytes(digest[:8], "big") < HELD_OUT * 2**64
 
@@ -67,9 +67,9 @@ def is_held_out(name: str) -> bool:
 def read_names() -> Names:
     """The data set of lecture programs 13_1, 13_2 and 13_4.
 
-    White space around a name is removed and its Unicode composed (NFC); otherwise it is
-    unchanged. A name of several languages, or twice in one, keeps all its rows, and they are all in
-    one part: the split is by name, not by row.
+    White space around a name is removed and its Unicode is composed (NFC). A name with several
+    languages, or a duplicate, keeps all its rows, and all of them are in one part: the split is by
+    name, not by row.
 
     Raises:
         FileNotFoundError, ValueError, ConnectionError, OSError: see ``jax_rnn.data.fetch``.

@@ -1,4 +1,4 @@
-"""Rows of a data set in an order shuffled anew each epoch."""
+"""Rows of a data set in an order that is reshuffled every epoch."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +9,10 @@ __all__ = ["Shuffled"]
 
 
 class Shuffled:
-    """Batches of rows, each row once an epoch; an incomplete last batch is dropped.
+    """Batches of rows, each row once per epoch; an incomplete last batch is dropped.
 
-    What most trainings need as ``data`` of ``jax_rnn.fit``. A batch depends on the seed and its
-    number alone, so a run that is resumed continues with exactly the batches it would have had::
+    This is the usual ``data`` of ``jax_rnn.fit``. A batch depends only on the seed and its number,
+    so a resumed run continues with exactly the same batches::
 
         data = jax_rnn.data.Shuffled({"x": x, "y": y}, batch_size=32, seed=0)
         jax_rnn.fit(model, loss, data, epochs=10, optimizer=optax.adam(1e-3))
@@ -24,15 +24,15 @@ class Shuffled:
     Args:
         arrays: dict of name -> array or tensor (N, ...), the same N for all.
         batch_size: int, B, from 1 to N.
-        seed: int of at least 0, of the orders.
+        seed: int of at least 0, seed of the orders.
 
     Attributes:
         size: B.
         per_epoch: batches in an epoch, N // B.
-        tokens: elements of a batch's largest array, padding included; what the speed counts.
+        tokens: elements of a batch's largest array, including padding, the unit of the speed.
 
     Raises:
-        TypeError: no dict, or numbers of other types.
+        TypeError: not a dict, or numbers of other types.
         ValueError: no arrays; unequal numbers of rows; B below 1 or above N.
     """
 
@@ -75,7 +75,7 @@ class Shuffled:
         return self.rows // self.size
 
     def order(self, epoch: int) -> np.ndarray:
-        """Row numbers in the order of that epoch, (N,)."""
+        """Row numbers in the order of this epoch, (N,)."""
         known, order = self._order
         if known != epoch:
             order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
@@ -83,7 +83,7 @@ class Shuffled:
         return order
 
     def __call__(self, step: int, rows: slice) -> dict[str, np.ndarray]:
-        """Those rows of the batch of that step, counted from 0."""
+        """These rows of the batch of this step, counted from 0."""
         epoch, batch = divmod(step, self.per_epoch)
         chosen = self.order(epoch)[batch * self.size :][: self.size][rows]
         return {name: array[chosen] for name, array in self.arrays.items()}

@@ -1,4 +1,4 @@
-"""A text of any length as ids on disk, and windows of it as batches."""
+"""A text of any length as ids on disk, and its windows as batches."""
 
 import codecs
 import hashlib
@@ -20,7 +20,7 @@ from jax_rnn.storage import open_regular, replacing
 __all__ = ["Text", "TextBatches", "read_text"]
 
 CHUNK = 1 << 20
-"""Bytes read at a time."""
+"""Number of bytes per read."""
 DIGEST = hashlib.sha256().digest_size
 
 
@@ -29,10 +29,10 @@ class Text:
     """A text as ids.
 
     Attributes:
-        train: (N,) ids, uint8, uint16 or uint32 as the vocabulary needs; mapped from a file.
-        held_out: (M,) ids, all that comes after ``train``.
+        train: (N,) ids, uint8, uint16 or uint32 by the size of the vocabulary; memory-mapped.
+        held_out: (M,) ids, the rest of the text after ``train``.
         vocabulary: ``{"symbols": ...}``, each symbol once, sorted.
-        sha256: of the text in UTF-8, without a byte order mark.
+        sha256: SHA-256 of the text in UTF-8, without a byte order mark.
         path: the file that was read.
     """
 
@@ -50,7 +50,7 @@ class Summary(NamedTuple):
 
 
 def pieces(path: Path) -> Iterator[tuple[bytes, str]]:
-    """A UTF-8 file piece by piece, as bytes and as characters; line ends stay as they are."""
+    """Read a UTF-8 file in pieces, as bytes and as characters; line ends are not changed."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with path.open("rb") as file:
         mark = file.read(len(codecs.BOM_UTF8))
@@ -90,13 +90,15 @@ def summarize(path: Path) -> Summary:
 
 
 def id_type(size: int) -> np.dtype:
-    """The smallest of uint8, uint16 and uint32 that holds ids below ``size``."""
+    """The smallest of uint8, uint16 and uint32 that can hold ids below ``size``."""
     return np.dtype(next(t for t in ("u1", "<u2", "<u4") if size <= 1 << 8 * np.dtype(t).itemsize))
 
 
 def encoded(path: Path, summary: Summary) -> Iterator[np.ndarray]:
-    """The ids of a file piece by piece; refuses one that changed since it was summarized."""
-    changed = ValueError(f"{path}: expected a file at rest, got one that changes; read it again")
+    """The ids of a file in pieces. ValueError: the file has changed since it was summarized."""
+    changed = ValueError(
+        f"{path}: expected a file that does not change while it is read; try again"
+    )
     vocabulary = Vocabulary(summary.symbols)
     digest = hashlib.sha256()
     for data, text in pieces(path):
@@ -111,9 +113,9 @@ def encoded(path: Path, summary: Summary) -> Iterator[np.ndarray]:
 
 
 def mapped(file: Path, summary: Summary) -> np.ndarray | None:
-    """The ids in ``file``, mapped into memory; None where it is missing or damaged.
+    """The ids in ``file``, mapped into memory; None if it is missing or damaged.
 
-    Behind the array the file has the SHA-256 of all before.
+    The array is followed by the SHA-256 of all preceding bytes.
     """
     try:
         with open_regular(file) as stream:
@@ -131,7 +133,7 @@ def mapped(file: Path, summary: Summary) -> np.ndarray | None:
 
 
 def write_ids(file: Path, path: Path, summary: Summary) -> None:
-    """The ids of the text at ``path`` into ``file``, which is complete or absent."""
+    """Write the ids of the text at ``path`` to ``file``, which is complete or absent."""
     file.parent.mkdir(parents=True, exist_ok=True)
     header = {
         "descr": np.lib.format.dtype_to_descr(id_type(len(summary.symbols))),
@@ -159,30 +161,30 @@ def in_memory(path: Path, summary: Summary) -> np.ndarray:
 def read_text(path: str | Path, held_out: float = 0.1) -> Text:
     """Read a UTF-8 file of any length in bounded memory.
 
-    The file is read twice in pieces: for its symbols, then for its ids, which go into a file of
-    the user's cache folder, named by the SHA-256 of the text, and are mapped into memory; a text
-    read before is read once. Where the cache cannot be written, a warning says so and the ids are
-    held in memory. Line ends stay as they are; a byte order mark is removed.
+    The file is read twice in pieces: for its symbols, then for its ids. The ids are written to a
+    file in the user's cache folder, named by the SHA-256 of the text, and mapped into memory; if
+    this file exists, the text is read once. If the cache cannot be written, a warning is issued and
+    the ids are held in memory. Line ends are not changed; a byte order mark is removed.
 
     Args:
-        held_out: share of the text, from its end, that is not trained on.
+        held_out: share of the text, at its end, that is held out.
 
     Raises:
         FileNotFoundError, IsADirectoryError: no such file.
-        ValueError: an empty file; one too short to be split; bytes that are not UTF-8; ``held_out``
+        ValueError: an empty file; a file too short to split; bytes that are not UTF-8; ``held_out``
             not between 0 and 1.
     """
     path = Path(path)
     if not 0 < held_out < 1:
         raise ValueError(f"held_out: expected a share between 0 and 1, got {held_out}")
     if path.is_dir():
-        raise IsADirectoryError(f"{path}: expected a text file, got a folder; name a file in it")
+        raise IsADirectoryError(f"{path}: expected a text file, got a folder; specify a file in it")
     if not path.exists():
-        raise FileNotFoundError(f"{path}: expected a text file, got no file of that name")
+        raise FileNotFoundError(f"{path}: expected a text file, but it does not exist")
     if not path.is_file():
         raise ValueError(
             f"{path}: expected a regular file, which can be read twice, got a pipe or device; "
-            "write the text into a file first"
+            "save the text to a file first"
         )
     summary = summarize(path)
     if not summary.characters:
@@ -192,7 +194,7 @@ def read_text(path: str | Path, held_out: float = 0.1) -> Text:
         raise ValueError(
             f"{path}: expected at least 2 characters to train on and 2 held out, got "
             f"{summary.characters} characters of which {summary.characters - split} are held out; "
-            "bring a longer text"
+            "use a longer text"
         )
     file = cache_folder() / "texts" / f"{summary.sha256}.npy"
     ids = mapped(file, summary)
@@ -202,8 +204,8 @@ def read_text(path: str | Path, held_out: float = 0.1) -> Text:
             ids = mapped(file, summary)
         except OSError as error:
             warnings.warn(
-                f"the ids of {path} are held in memory, for {file.parent} cannot be written "
-                f"({error}); make room there, or (on Linux) set XDG_CACHE_HOME to another folder",
+                f"the ids of {path} are held in memory, because {file.parent} cannot be written "
+                f"({error}); free disk space, or (on Linux) set XDG_CACHE_HOME to another folder",
                 stacklevel=2,
             )
     if ids is None:
@@ -213,20 +215,20 @@ def read_text(path: str | Path, held_out: float = 0.1) -> Text:
 
 
 class TextBatches:
-    """A text as B streams that are read in parallel, window by window.
+    """A text as B parallel streams, read window by window.
 
-    Stream b is the text from character b * ((N - 1) // B) on, and has n = (N - 1) // B // T windows
-    of T characters. Step k is window k mod n of every stream; each label is the character after
-    its input, so the last label of a window is the first input of the next.
+    Stream b starts at character b * ((N - 1) // B) and has n = (N - 1) // B // T windows of T
+    characters. Step k is window k mod n of every stream; each label is the character after its
+    input, so the last label of a window is the first input of the next window.
 
     Args:
         ids: (N,), as ``Text.train``.
         batch_size: B.
         window: T.
 
-    A batch is ``{"inputs": (B, T) int32, "labels": (B, T) int32, "fresh": (B,) bool}``, or as many
-    rows as were requested; no other row is read. ``fresh`` says that the streams begin: a state
-    carried so far belongs to other text and is to be zeroed.
+    A batch is ``{"inputs": (B, T) int32, "labels": (B, T) int32, "fresh": (B,) bool}``, or the
+    requested rows of it; no other row is read. ``fresh`` is true at the start of the streams, where
+    the carried state belongs to other text and must be reset to zero.
 
     Raises:
         ValueError: B or T below 1; fewer than B * T + 1 characters.
@@ -240,23 +242,23 @@ class TextBatches:
         if len(ids) < needed:
             raise ValueError(
                 f"expected at least {needed} characters for batch_size {batch_size} and window "
-                f"{window}, got {len(ids)}; bring a longer text, or make batch_size or window less"
+                f"{window}, got {len(ids)}; use a longer text, or a smaller batch_size or window"
             )
         self.ids = np.asarray(ids)
         self.size = batch_size
         self.window = window
         self.stride = (len(ids) - 1) // batch_size
         self.windows = self.stride // window
-        """n, the steps that read every stream once."""
+        """n, the number of steps that read every stream once."""
 
     @property
     def tokens(self) -> int:
-        """Characters of a batch."""
+        """Number of characters in a batch."""
         return self.size * self.window
 
     @property
     def per_epoch(self) -> int:
-        """Batches that read every stream once."""
+        """Number of batches that read every stream once."""
         return self.windows
 
     def __call__(self, step: int, rows: slice) -> dict[str, np.ndarray]:

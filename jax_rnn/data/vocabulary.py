@@ -11,19 +11,19 @@ def code_points(text: str) -> np.ndarray:
 
 
 class Vocabulary:
-    """The different characters of a text, sorted by code point, and their ids.
+    """The distinct characters of a text, sorted by code point, and their ids.
 
     ``Vocabulary("hello")`` and ``Vocabulary("ehlo")`` are equal.
 
     Args:
         symbols: any text.
-        first: id of the first symbol. Smaller ids stand for no symbol: padding, start, end.
+        first: id of the first symbol. Smaller ids are reserved, e.g. for padding, start and end.
 
     Attributes:
-        symbols: each once, sorted: the id of ``symbols[i]`` is ``first + i``.
-        first: as given.
+        symbols: each symbol once, sorted: the id of ``symbols[i]`` is ``first + i``.
+        first: the argument ``first``.
 
-    ``len(vocabulary)`` counts ids, the reserved ones among them: rows of an embedding.
+    ``len(vocabulary)`` is the number of ids including the reserved ones, the rows of an embedding.
 
     Raises:
         ValueError: no symbol; ``first`` below 0.
@@ -58,7 +58,7 @@ class Vocabulary:
         """The ids of a text, (len(text),) int32.
 
         Raises:
-            ValueError: a symbol that is not in the vocabulary; says which, and where.
+            ValueError: a symbol that is not in the vocabulary.
         """
         codes = np.minimum(code_points(text), np.uint32(len(self._table) - 1))
         ids = self._table[codes]
@@ -68,12 +68,12 @@ class Vocabulary:
             raise ValueError(
                 f"expected symbols among {self.symbols!r}, "
                 f"got {text[place]!r} (U+{ord(text[place]):04X}) at character {place + 1}; "
-                "leave it out or write it in other symbols"
+                "remove or replace it"
             )
         return ids
 
     def decode(self, ids) -> str:
-        """The text of ids of shape (T,); ids below ``first`` are left out.
+        """The text of ids of shape (T,); ids below ``first`` are skipped.
 
         Raises:
             ValueError: an id below 0 or not below ``len(vocabulary)``.

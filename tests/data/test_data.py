@@ -254,7 +254,7 @@ def test_bytes_that_are_not_utf8_are_named(
 
 
 def test_files_that_are_no_text_are_refused(write, tmp_path):
-    refusal(lambda: read_text(tmp_path / "no.txt"), FileNotFoundError, "no.txt", "no file")
+    refusal(lambda: read_text(tmp_path / "no.txt"), FileNotFoundError, "no.txt", "does not exist")
     refusal(lambda: read_text(tmp_path), IsADirectoryError, "got a folder")
     refusal(lambda: read_text(write("")), ValueError, "got an empty file")
     refusal(lambda: read_text(write(b"\xef\xbb\xbf")), ValueError, "got an empty file")
@@ -279,7 +279,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(then, write, cache, mon
         return summary
 
     monkeypatch.setattr(text, "summarize", change)
-    refusal(lambda: read_text(path), ValueError, "one that changes")
+    refusal(lambda: read_text(path), ValueError, "does not change while")
     assert list((cache / "texts").iterdir()) == []
 
 
