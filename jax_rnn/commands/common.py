@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
+from jax_rnn.console import say
+
 __all__ = [
     "Dtype",
     "Kind",
@@ -43,4 +45,4 @@ def check_seed(seed: int) -> None:
 def say_written(*paths: Path | None) -> None:
     for path in paths:
         if path:
-            console.print(f"written: {path}", highlight=False, markup=False, soft_wrap=True)
+            say(console, f"written: {path}")

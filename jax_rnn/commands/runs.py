@@ -160,6 +160,6 @@ def export(
             save_torch(model, target)
         else:
             save_stablehlo(model, target, opened.arguments, lowered_for)
-    console.print(f"written: {target}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"written: {target}")
     if to == "stablehlo":
         console.print(f"it runs on: {', '.join(lowered_for)}", highlight=False)
