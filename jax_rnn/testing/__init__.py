@@ -1,4 +1,4 @@
-"""How a cell and a model are examined: the exam of a cell, the ladder of parity with torch."""
+"""Tests for users: ``check_cell`` for cells, ``check_parity`` of a model with torch."""
 
 from jax_rnn.testing.exam import CellExamError, check_cell
 from jax_rnn.testing.ladder import ParityError, Rung, check_parity, climb

@@ -1,4 +1,4 @@
-"""A cell under examination: its copy in float64, random data for it, and its runs to compare."""
+"""The cell that is checked: a copy in float64, random data, and runs to compare."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -19,25 +19,25 @@ __all__ = ["Candidate", "Wrong", "agree", "named", "outcome", "snapshot"]
 TOLERANCE = 1e-9
 
 Outcome = dict[str, Array]
-"""Arrays by name: ``y``, the fields of the carry after it, perhaps a loss and its gradients."""
+"""Arrays by name: ``y``, the fields of the carry, and possibly a loss and its gradients."""
 
 Run = Callable[[Cell, Any, Array], tuple[Any, Array]]
 
 
 class Wrong(Exception):
-    """An answer that is not what the question expects."""
+    """A result that is not the expected one."""
 
-    def __init__(self, got: str, mend: str):
+    def __init__(self, got: str, fix: str):
         super().__init__(got)
-        self.got, self.mend = got, mend
+        self.got, self.fix = got, fix
 
 
 class Candidate:
-    """What the questions of the exam work on; everything is made when first asked for.
+    """The cell and data that the checks use; everything is computed when first needed.
 
-    The cell is a copy, so that the author's stays as it is. Its parameters are in float64, and
-    those that start at zero are random: a bias of zeros hides what it does. The carry is one that
-    the cell reached itself, so that it is random and valid.
+    The cell is a copy, so the original is not changed. Its parameters are in float64, and zero
+    parameters are replaced by random ones, since a zero bias would hide errors. The carry is the
+    result of two steps of the cell, so it is random and valid.
     """
 
     def __init__(self, cell: Cell, batch: int | None, steps: int | None, seed: int):
@@ -71,7 +71,7 @@ class Candidate:
         return self._steps or self._other_than(4, self.batch)
 
     def _other_than(self, size: int, *sizes: int) -> int:
-        """A size that no feature axis has, so that mistaken axes do not fit by chance."""
+        """A size that no feature axis has, so that mixed up axes do not fit by chance."""
         cell = self.cell
         taken = {cell.input_size, cell.hidden_size, cell.output_size, *sizes}
         while size in taken:
@@ -106,7 +106,7 @@ class Candidate:
         return self.reach(3)
 
     def reach(self, seed: int) -> Any:
-        """The carry after two steps on inputs of their own."""
+        """The carry after two steps on separate inputs."""
         carry = self.initial
         for x in self.normal(2, *self.xs.shape[1:], seed=seed):
             carry, _ = self.cell.step(carry, self.cell.project(x))
@@ -114,7 +114,7 @@ class Candidate:
 
     @cached_property
     def variables(self) -> dict[str, Any]:
-        """All that a run can be differentiated by."""
+        """The variables with respect to which a run is differentiated."""
         fields = {k: leaf for k, leaf in self.carry._asdict().items() if inexact(leaf)}
         return {"params": nnx.state(self.cell, _trainable), "carry": fields, "x": self.xs}
 
@@ -125,7 +125,7 @@ class Candidate:
 
     @cached_property
     def cotangent(self) -> Outcome:
-        """Random weights for the outcome of a run: the loss is their inner product."""
+        """Random weights for the outcome of a run; the loss is the inner product."""
         y = self.normal(*self.xs.shape[:2], self.cell.output_size, seed=4)
         return {"y": y} | {
             f"carry.{name}": self.normal(*leaf.shape, like=leaf, seed=5)
@@ -140,7 +140,7 @@ class Candidate:
         return type(self.carry)(*(out[f"carry.{name}"] for name in self.carry._fields))
 
     def run(self, carry: Any, xs: Any) -> Outcome:
-        """The scan of this library, compiled; ``traced`` remembers the shapes it was traced at."""
+        """The compiled scan of this library; ``traced`` lists the shapes of its traces."""
         return outcome(*self._run(*nnx.split(self.cell), carry, xs))
 
     @cached_property
@@ -167,10 +167,10 @@ class Candidate:
         return grade
 
     def definition(self, lengths: Any = None, variables: Any = None) -> Outcome:
-        """One call of the cell after another: what a run must give where rows have these lengths.
+        """The expected result for rows of these lengths, by a Python loop over the cell.
 
-        Nothing is masked here. Every carry is kept, and the loss sees of each row the outputs
-        before its end and the carry there.
+        Nothing is masked. All carries are stored, and the loss uses the outputs of each row before
+        its end and the carry at its end.
         """
         lengths = np.full(self.batch, self.steps) if lengths is None else lengths
         variables = variables or self.variables
@@ -218,7 +218,7 @@ def _trainable(path: Any, value: Any) -> bool:
 
 
 def named(tree: PyTree) -> dict[str, Any]:
-    """The leaves of a tree by their path, in words."""
+    """The leaves of a tree by their path."""
     return dict(_named(tree))
 
 
@@ -229,7 +229,7 @@ def _named(tree: PyTree) -> Iterator[tuple[str, Any]]:
 
 
 def snapshot(cell: Cell) -> tuple[Any, dict[str, np.ndarray]]:
-    """All that a cell remembers: its plain attributes, and its variables by name."""
+    """The state of a cell: its plain attributes, and its variables by name."""
     graphdef, state = nnx.split(cell)
     return graphdef, {name: _plain(leaf) for name, leaf in named(state).items()}
 
@@ -243,18 +243,18 @@ def agree(
     actual: Mapping[str, Any],
     expected: Mapping[str, Any],
     where: str,
-    mend: str,
+    fix: str,
     tolerance: float = TOLERANCE,
 ) -> None:
-    """Two sets of arrays by name are the same, up to rounding.
+    """Check that two sets of arrays by name are equal up to rounding.
 
     Raises:
-        Wrong: names the first that is not, and by how much.
+        Wrong: the first difference.
     """
     for name in expected:
         a, b = np.asarray(actual[name]), np.asarray(expected[name])
         if a.shape != b.shape:
-            raise Wrong(f"{name} of shape {a.shape} instead of {b.shape} {where}", mend)
+            raise Wrong(f"{name} of shape {a.shape} instead of {b.shape} {where}", fix)
         if not a.size:
             continue
         allowed = tolerance * max(1.0, float(np.abs(b).max()))
@@ -264,7 +264,7 @@ def agree(
             raise Wrong(
                 f"{name}{list(place) if place else ''} = {a[place]:.6g} instead of {b[place]:.6g} "
                 f"{where} (allowed difference {allowed:.1e})",
-                mend,
+                fix,
             )
 
 

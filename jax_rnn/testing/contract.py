@@ -1,4 +1,4 @@
-"""What the contract of ``Cell`` says of sizes, carries, outputs and their dtypes."""
+"""Checks of the contract of ``Cell``: sizes, carries, outputs and their dtypes."""
 
 from typing import Any
 
@@ -31,8 +31,8 @@ def contract(c: Candidate) -> None:
         _check_output(y, (c.batch, cell.output_size), cell.dtype)
         if not np.isfinite(y).all():
             raise Wrong(
-                "y that is not finite on random inputs",
-                "look for a division by zero, or the log or sqrt of what may be negative",
+                "y that is not finite for random inputs",
+                "check for a division by zero, or a log or sqrt of negative numbers",
             )
 
 
@@ -56,23 +56,23 @@ def _check_initial(carry: Any, batch: tuple[int, ...]) -> None:
 
 
 def _check_carry(carry: Any, before: Any) -> None:
-    """A step returns the carry in the form it came in: a scan needs that."""
+    """Check that a step returns a carry of the same form, as a scan requires."""
     if type(carry) is not type(before):
         raise Wrong(
             f"a {type(carry).__name__} after a step and a {type(before).__name__} before",
-            f"let step return a {type(before).__name__}",
+            f"return a {type(before).__name__} from step",
         )
     for name, new, old in zip(before._fields, carry, before, strict=True):
         if np.shape(new) != old.shape:
             raise Wrong(
                 f"{name} of shape {np.shape(new)} after a step and {old.shape} before",
-                "let step and initialize_carry agree on the shape of every field",
+                "use the same shape of every field in step and initialize_carry",
             )
         if new.dtype != old.dtype:
             raise Wrong(
                 f"{name} of dtype {new.dtype} after a step and {old.dtype} before",
-                "let both have the dtype of the parameters, or jax_rnn.typing.accumulator of it; "
-                "write no dtype as a constant",
+                "use the dtype of the parameters, or jax_rnn.typing.accumulator of it, in both; "
+                "use no constant dtype",
             )
 
 
@@ -80,13 +80,13 @@ def _check_output(y: Any, shape: tuple[int, ...], dtype: Any) -> None:
     if np.shape(y) != shape:
         raise Wrong(
             f"y of shape {np.shape(y)} instead of (*batch, output_size) = {shape}",
-            "let the property output_size be the features that step returns (it is hidden_size "
-            "unless overridden), and keep the axes of the batch",
+            "set the property output_size to the number of features that step returns (default: "
+            "hidden_size), and keep the batch axes",
         )
     if y.dtype != dtype:
         raise Wrong(
             f"y of dtype {y.dtype} from a cell of dtype {dtype}",
-            "let step return y.astype(self.dtype), and write no dtype as a constant",
+            "return y.astype(self.dtype) from step, and use no constant dtype",
         )
 
 

@@ -1,4 +1,4 @@
-"""The exam that every cell sits: ``check_cell``."""
+"""``check_cell``: checks that every cell must pass."""
 
 from collections.abc import Collection
 
@@ -13,10 +13,10 @@ __all__ = ["CellExamError", "check_cell"]
 
 
 class CellExamError(AssertionError):
-    """A cell failed. The message says which question, what was seen, and how to mend it.
+    """A cell failed. The message states the check, the result and the fix.
 
     Attributes:
-        failed: names of the questions that the cell failed.
+        failed: names of the checks that failed.
     """
 
     def __init__(self, message: str, failed: tuple[str, ...]):
@@ -33,50 +33,49 @@ def check_cell(
     skip: Collection[str] = (),
     stop: bool = True,
 ) -> list[str]:
-    """Examine a cell: does it keep the contract of ``Cell``, so that it works wherever cells work?
+    """Check that a cell fulfils the contract of ``Cell``, so that it works in all layers and scans.
 
-    The questions, in this order:
+    The checks, in this order:
 
-    | name | what is expected |
+    | name | expected |
     | --- | --- |
-    | contract | sizes, carry and outputs are as ``Cell`` says; a step returns a like carry |
-    | purity | a call changes nothing in the cell, and a second one gives the same |
-    | trace | a step runs under ``jax.jit``, gives the plain value and writes nothing |
-    | dtypes | outputs and carry stay in the cell's own dtype, whichever it is |
-    | project | on all steps at once it equals one step at a time |
-    | scan | equals one step after another |
-    | resume | stopping in mid-sequence and going on equals one run |
-    | reverse | a scan from the end equals a scan of the flipped sequence |
-    | rows | other rows of the batch change nothing; any number of batch axes gives the same |
-    | compile | a second run at the same shapes compiles nothing |
+    | contract | sizes, carry and outputs follow the contract; a step keeps the carry's form |
+    | purity | a call does not change the cell, and a second call returns the same |
+    | trace | a step under ``jax.jit`` returns the same values and has no side effects |
+    | dtypes | outputs and carry have the dtype of the cell, for every dtype |
+    | project | all steps at once equal one step at a time |
+    | scan | equals a Python loop over the steps |
+    | resume | two runs, the second from the carry of the first, equal one run |
+    | reverse | a reverse scan equals a scan of the flipped sequence |
+    | rows | rows of the batch are independent, for any number of batch axes |
+    | compile | a second run with the same shapes does not compile |
     | gradients | equal finite differences, for weights, carry and inputs |
-    | fast_scan | the gated scan, where it supports the cell, equals the plain one, gradients too |
-    | padding | masked steps, holding NaN, reach no value and no gradient, nor in ``Recurrent`` |
+    | fast_scan | the gated scan, if it supports the cell, equals the sequential one |
+    | padding | masked steps that contain NaN affect no value and no gradient |
     | transforms | vmap and grad of single rows equal the batch |
-    | checkpoint | ``jax.checkpoint`` of the step leaves values and gradients as they are |
-    | nnx_rnn | ``flax.nnx.RNN(cell)`` gives the same |
-    | saving | a state dict, loaded into another cell, makes it the same bit for bit |
+    | checkpoint | ``jax.checkpoint`` of the step does not change values and gradients |
+    | nnx_rnn | ``flax.nnx.RNN(cell)`` returns the same |
+    | saving | a state dict, loaded into another cell, makes the cells equal bit for bit |
 
-    All but ``dtypes`` are asked of a copy in float64, on random inputs and a random carry; the cell
-    itself stays as it is. Small cells whose sizes differ (I != H) are the best candidates: mistaken
-    axes show, and the exam takes seconds.
+    All checks except ``dtypes`` use a copy in float64, random inputs and a random carry; the cell
+    itself is not changed. Use a small cell with different sizes (I != H): then mixed up axes are
+    found, and the checks take seconds.
 
     Args:
-        cell: of any kind.
-        batch: rows of the random inputs; by default a small size that no feature axis has.
-        steps: of the random inputs, at least 2; by default likewise.
-        seed: of the random inputs.
-        skip: names of questions to leave out, e.g. ``"gradients"`` for a straight-through estimator
-            whose derivative differs on purpose.
-        stop: whether to stop at the first wrong answer; otherwise all of them are reported, unless
-            one of the first three is among them.
+        cell: the cell, of any kind.
+        batch: number of rows of the random inputs; default: a small size that no feature axis has.
+        steps: number of steps of the random inputs, at least 2; default: another such size.
+        seed: seed of the random inputs.
+        skip: names of checks to skip, e.g. ``"gradients"`` for a straight-through estimator.
+        stop: whether to stop at the first failed check; otherwise all are reported, unless one of
+            the first three fails.
 
     Returns:
-        The names of the questions that the cell answered.
+        The names of the checks that passed.
 
     Raises:
-        CellExamError: the cell failed. TypeError: no ``Cell``. ValueError: an unknown question, a
-            size too small.
+        CellExamError: the cell failed. TypeError: not a ``Cell``. ValueError: an unknown check, or
+            a size too small.
     """
     _check_arguments(cell, batch, steps, skip)
     answered, faults = [], {}
@@ -113,7 +112,9 @@ def _check_arguments(
         )
     names = [question.name for question in QUESTIONS]
     if isinstance(skip, str) or not set(skip) <= set(names):
-        raise ValueError(f"check_cell: expected skip to be a list out of {names}, got {skip!r}")
+        raise ValueError(
+            f"check_cell: expected skip to be a list of names among {names}, got {skip!r}"
+        )
     for name, value, least in (("batch", batch, 1), ("steps", steps, 2)):
         if value is not None and value < least:
             raise ValueError(f"check_cell: expected {name} to be at least {least}, got {value}")
@@ -121,11 +122,11 @@ def _check_arguments(
 
 def _message(cell: Cell, question: Question, error: Exception) -> str:
     if isinstance(error, Wrong):
-        got, mend = error.got, error.mend
+        got, fix = error.got, error.fix
     else:
         got = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        mend = next((m for kinds, m in _ADVICE if isinstance(error, kinds)), question.mend)
-    return f"{type(cell).__name__}, {question.name}: expected {question.expects}, got {got}; {mend}"
+        fix = next((m for kinds, m in _ADVICE if isinstance(error, kinds)), question.fix)
+    return f"{type(cell).__name__}, {question.name}: expected {question.expects}, got {got}; {fix}"
 
 
 _ADVICE = (
@@ -136,13 +137,12 @@ _ADVICE = (
             jax.errors.TracerIntegerConversionError,
             jax.errors.NonConcreteBooleanIndexError,
         ),
-        "use jnp.where or lax.cond in place of `if`, jnp in place of np, and no float(), int() or "
-        ".item(): under jax.jit an array has a shape and no values yet",
+        "use jnp.where or lax.cond instead of `if`, jnp instead of np, and no float(), int() or "
+        ".item(): under jax.jit the values of an array are not known",
     ),
     (
         (jax.errors.UnexpectedTracerError, flax.errors.TraceContextError),
-        "let step write nothing, neither to the cell nor to anything outside: what it remembers "
-        "belongs in the carry",
+        "do not write to the cell or to other objects in step; keep its state in the carry",
     ),
 )
-"""Errors of JAX and Flax that say the same wherever they come up."""
+"""Errors of JAX and Flax and their fixes, independent of the check."""

@@ -1,4 +1,4 @@
-"""The ladder of parity: is this JAX model that torch model?"""
+"""The parity ladder: does a JAX model equal a torch model?"""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -24,9 +24,9 @@ TOLERANCES = {
     "float64": {"forward": 1e-10, "gradients": 1e-9, "steps": 1e-9},
     "float32": {"forward": 1e-5, "gradients": 1e-4, "steps": 1e-3},
 }
-"""Of the largest number compared, at least of 1. Float64 leaves room for nothing but rounding. In
-float32 rounding is 1e-7 of a value, sums and further layers add to it, and Adam divides a small
-gradient by its own size and so its error too."""
+"""Relative to the largest compared number, at least 1. In float64 only rounding is allowed. In
+float32 rounding is 1e-7 of a value, which grows in sums and further layers, and Adam divides a
+small gradient, and so its error, by its own size."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Rung:
     Attributes:
         name: what was compared.
         passed: whether the two agree.
-        difference: the largest, None where nothing is measured.
-        tolerance: what was allowed.
-        detail: what was seen, in words.
+        difference: the largest difference; None if nothing is measured.
+        tolerance: the allowed difference.
+        detail: the result in words.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Rung:
 
 
 class ParityError(AssertionError):
-    """The models part. ``rungs`` holds the ladder up to the rung that failed."""
+    """The models differ. ``rungs`` holds the ladder up to the rung that failed."""
 
     def __init__(self, rungs: list[Rung]):
         failed = rungs[-1]
         climbed = ", ".join(rung.name for rung in rungs[:-1]) or "none"
-        super().__init__(f"{failed.name}: {failed.detail}\nrungs that hold: {climbed}")
+        super().__init__(f"{failed.name}: {failed.detail}\nrungs passed: {climbed}")
         self.rungs = rungs
 
 
@@ -67,30 +67,30 @@ def check_parity(
     dtype: Literal["float64", "float32"] = "float64",
     seed: int = 0,
 ) -> list[Rung]:
-    """Climb the ladder from names to training; stop at the first rung that fails.
+    """Compare a JAX model with a torch model, from names to training.
 
     The rungs: parameter names, parameter count, parameter shapes, forward, final carry, gradients
-    of the inputs, gradients of the weights, optimizer steps. Both models run from torch's weights,
-    on copies and in evaluation mode: neither is changed. The scalar that gradients are taken of
-    weighs every output and every state with a random number of its own, so that no error cancels.
+    of the inputs, gradients of the weights, optimizer steps. The comparison stops at the first rung
+    that fails. Both models run from torch's weights, as copies and in evaluation mode: neither is
+    changed. Gradients are those of a random linear combination of all outputs and states, so that
+    errors do not cancel.
 
     Args:
         jax_module: any NNX module whose parameters carry torch's names (see ``torch_state_dict``).
-        torch_module: what it should equal.
-        inputs: the array that both are called with, or a tuple of arguments, each an array, a tuple
-            of arrays or None. The first thing they return is compared as the output, all else as
-            the carry.
-        steps: of Adam.
-        dtype: that both models and all floating inputs are cast to.
-        seed: of the random numbers in the scalar.
+        torch_module: the torch model that it should equal.
+        inputs: the input array of both, or a tuple of arguments, each an array, a tuple of arrays
+            or None. The first result is compared as the output, all others as the carry.
+        steps: number of steps of Adam.
+        dtype: dtype to which both models and all floating inputs are cast.
+        seed: seed of the random numbers in the scalar.
 
     Returns:
         All rungs.
 
     Raises:
-        ParityError: names the parameter or the output, the time step and the index that part
-            first, and by how much.
-        TypeError: something that is no module of its framework. ValueError: no steps, or another
+        ParityError: the models differ; the message states the parameter or the output, the time
+            step and the index of the first difference.
+        TypeError: an argument is not a module of its framework. ValueError: no steps, or another
             dtype.
     """
     rungs = climb(jax_module, torch_module, inputs, steps=steps, dtype=dtype, seed=seed)
@@ -108,7 +108,7 @@ def climb(
     dtype: Literal["float64", "float32"] = "float64",
     seed: int = 0,
 ) -> list[Rung]:
-    """``check_parity`` without the error: the rungs up to the first that fails."""
+    """``check_parity`` without the error: the rungs up to the first failed one."""
     _check_arguments(jax_module, torch_module, steps)
     if dtype not in TOLERANCES:
         raise ValueError(f"dtype: expected one of {sorted(TOLERANCES)}, got {dtype!r}")
@@ -145,7 +145,7 @@ def _check_arguments(jax_module: Any, torch_module: Any, steps: int) -> None:
 
 
 class _Pair:
-    """Two models, run once each and compared rung by rung."""
+    """Two models, each run once and compared rung by rung."""
 
     def __init__(self, ours: Any, theirs: Any, inputs: Any, steps: int, dtype: str, seed: int):
         import torch
@@ -283,7 +283,7 @@ class _Pair:
         return sum((self.torch.tensor(w, dtype=leaf.dtype) * leaf).sum() for w, leaf in pairs)
 
     def _tensors(self) -> tuple[Any, list[Any]]:
-        """The arguments as tensors, and those of them that take gradients."""
+        """The arguments as tensors, and those with gradients."""
         flat = []
 
         def tensor(x: Any) -> Any:
@@ -332,7 +332,7 @@ def _first_fault(
     tolerance: float,
     time_axis: int | None,
 ) -> str:
-    """The earliest time step that is apart and the worst index in it, or the worst of all."""
+    """The largest difference in the first time step that differs, or of all elements."""
     where = "at"
     candidates = gap
     if time_axis is not None and gap.ndim > time_axis + 1:
@@ -341,12 +341,12 @@ def _first_fault(
         mask = np.arange(gap.shape[time_axis]) == step
         shape = [-1 if axis == time_axis else 1 for axis in range(gap.ndim)]
         candidates = np.where(mask.reshape(shape), gap, -1.0)
-        where = f"first at time step {step}, there most at"
+        where = f"first at time step {step}, most at"
     index = tuple(int(i) for i in np.unravel_index(np.argmax(candidates), gap.shape))
     return (
         f"{part} differs {where} index {index}: JAX {ours[index]:.9g}, torch {theirs[index]:.9g}, "
-        f"{gap[index]:.1e} apart, {tolerance:.1e} allowed; {(gap > tolerance).sum()} of {gap.size} "
-        "numbers are too far apart"
+        f"difference {gap[index]:.1e}, allowed {tolerance:.1e}; {(gap > tolerance).sum()} of "
+        f"{gap.size} numbers differ by more"
     )
 
 

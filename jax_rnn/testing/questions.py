@@ -1,4 +1,4 @@
-"""The questions of ``check_cell``, cheap and fundamental ones first."""
+"""The checks of ``check_cell``, cheap and fundamental ones first."""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,24 +22,24 @@ __all__ = ["QUESTIONS", "Question"]
 
 
 class Question(NamedTuple):
-    """One thing that is expected of every cell.
+    """One check that every cell must pass.
 
     Attributes:
-        name: a word for it.
-        expects: what, in words that follow "expected".
-        ask: raises ``Wrong``, or whatever the cell raises.
-        mend: advice where the cell raised an error instead of giving an answer.
-        needed: whether the questions after it make no sense without it.
+        name: short name.
+        expects: the expected result, as it follows "expected" in the message.
+        ask: function that raises ``Wrong``, or the error of the cell.
+        fix: advice if the cell raises an error.
+        needed: whether the following checks require this one.
     """
 
     name: str
     expects: str
     ask: Callable[[Candidate], None]
-    mend: str
+    fix: str
     needed: bool = False
 
 
-_PURE = "let step read and not write: what it remembers belongs in the carry"
+_PURE = "do not write to the cell in step; keep its state in the carry"
 
 
 def _purity(c: Candidate) -> None:
@@ -47,7 +47,7 @@ def _purity(c: Candidate) -> None:
         carry = c.cell.initialize_carry((c.batch, c.cell.input_size))
         return named((carry, c.cell.project(c.xs[0]), c.cell(c.carry, c.xs[0])))
 
-    call()  # what a cell keeps for itself from its first call on does no harm
+    call()  # attributes that the first call sets and later calls do not change are allowed
     attributes, variables = snapshot(c.cell)
     first = call()
     attributes_after, variables_after = snapshot(c.cell)
@@ -60,7 +60,7 @@ def _purity(c: Candidate) -> None:
     if any(not _same(first[k], second[k]) for k in first):
         raise Wrong(
             "another result from a second call with the same arguments",
-            _PURE + ", and what is random is drawn before and comes with the input",
+            _PURE + ", and pass random numbers with the input",
         )
 
 
@@ -71,7 +71,7 @@ def _same(a: Any, b: Any) -> bool:
 _GUARD = "guard norms, divisions, sqrt and log, e.g. sqrt(sum(x**2) + eps)"
 
 _HASHABLE = (
-    "let attributes of the cell be numbers, strings, tuples or functions, not lists or dicts"
+    "use numbers, strings, tuples or functions as attributes of the cell, not lists or dicts"
 )
 
 
@@ -79,7 +79,7 @@ def _trace(c: Candidate) -> None:
     try:
         hash(nnx.graphdef(c.cell))
     except TypeError as error:
-        raise Wrong(f"attributes that jax.jit cannot tell apart: {error}", _HASHABLE) from error
+        raise Wrong(f"attributes that jax.jit cannot hash: {error}", _HASHABLE) from error
     written = []
 
     @jax.jit
@@ -93,12 +93,12 @@ def _trace(c: Candidate) -> None:
 
     traced = step(nnx.state(c.cell), c.carry, c.xs[0])
     if written:
-        raise Wrong(f"a traced call that wrote {', '.join(written)}", _PURE)
+        raise Wrong(f"a traced call that changed {', '.join(written)}", _PURE)
     agree(
         traced,
         outcome(*c.cell(c.carry, c.xs[0])),
         "under jax.jit",
-        "let step compute with its arguments and the parameters, and nothing else",
+        "compute step from its arguments and the parameters only",
     )
 
 
@@ -108,7 +108,7 @@ def _project(c: Candidate) -> None:
         named(c.cell.project(c.xs)),
         {name: np.stack([step[name] for step in steps]) for name in steps[0]},
         "from project on all steps at once",
-        "let project work on the last axis only; what looks at other steps belongs in step",
+        "compute project on the last axis only; computations across steps belong in step",
     )
 
 
@@ -121,7 +121,7 @@ def _scan(c: Candidate) -> None:
         c.run(c.carry, c.xs),
         outcome(carry, np.stack(ys)),
         "after a scan",
-        "let a call of the cell be step(carry, project(x)) and no more",
+        "define a call of the cell as step(carry, project(x)) only",
     )
 
 
@@ -133,7 +133,7 @@ def _resume(c: Candidate) -> None:
         second | {"y": np.concatenate([first["y"], second["y"]])},
         c.run(c.carry, c.xs),
         f"resumed after {middle} steps",
-        "keep all that a step remembers in the carry",
+        "keep the whole state of a step in the carry",
     )
 
 
@@ -144,12 +144,12 @@ def _reverse(c: Candidate) -> None:
         outcome(*backward(c.carry, c.xs)),
         flipped | {"y": flipped["y"][::-1]},
         "from the end",
-        "let project and step look at one step alone",
+        "compute project and step from a single time step",
     )
 
 
 _LAST_AXIS = (
-    "let every sum and mean name the last axis (axis=-1) and every reshape keep the others: "
+    "use the last axis (axis=-1) in every sum and mean, and keep the others in every reshape: "
     "(*batch, features), with any number of batch axes"
 )
 
@@ -188,9 +188,9 @@ def _compile(c: Candidate) -> None:
     if c.traced:
         raise Wrong(
             f"{len(c.traced)} more",
-            "give every field of the initial carry its dtype, e.g. jnp.full(shape, 1, dtype) "
-            "where jnp.full(shape, 1.0) is weakly typed, and let attributes of the cell be equal "
-            "to themselves",
+            "create every field of the initial carry with its dtype, e.g. jnp.full(shape, 1, "
+            "dtype), since jnp.full(shape, 1.0) is weakly typed, and use attributes of the cell "
+            "that compare equal to themselves",
         )
 
 
@@ -201,7 +201,7 @@ def _gradients(c: Candidate) -> None:
         if not np.isfinite(leaf).all():
             raise Wrong(
                 f"{name} that is not finite, from the initial carry",
-                f"let step be differentiable at the initial carry, mostly zeros: {_GUARD}",
+                f"make step differentiable at the initial carry, mostly zeros: {_GUARD}",
             )
     leaves, structure = jax.tree.flatten(c.variables)
     gradients = c.definition()
@@ -213,7 +213,7 @@ def _gradients(c: Candidate) -> None:
     for k, name in enumerate(named(c.variables)):
         direction = c.normal(*leaves[k].shape, like=leaves[k], seed=6)
         claimed = float((np.array(gradients[f"gradient of {name}"]) * direction).sum().real)
-        for size in (1e-5, 1e-6):  # the second for a kink within reach of the first
+        for size in (1e-5, 1e-6):  # the second step size for a kink near the first
             measured = (loss(k, size * direction) - loss(k, -size * direction)) / (2 * size)
             if abs(claimed - measured) <= 1e-6 * max(1.0, abs(measured)):
                 break
@@ -222,7 +222,7 @@ def _gradients(c: Candidate) -> None:
                 f"{claimed:.6g} from jax.grad and {measured:.6g} from finite differences, with "
                 f"respect to {name} in a random direction",
                 "check the rules of jax.custom_vjp, and whether lax.stop_gradient, a rounding or "
-                'a comparison cuts a path; where that is on purpose, skip=["gradients"]',
+                'a comparison blocks a gradient; if this is intended, use skip=["gradients"]',
             )
 
 
@@ -242,7 +242,7 @@ def _fast_scan(c: Candidate) -> None:
 
 
 _UPDATE = (
-    "let update compute with its arguments and the parameters, row by row, or run the cell with "
+    "compute update from its arguments and the parameters, row by row, or run the cell with "
     "scan='sequential'"
 )
 
@@ -257,11 +257,11 @@ def _padding(c: Candidate) -> None:
         if not np.isfinite(leaf).all():
             raise Wrong(
                 f"{name} that is not finite",
-                "let step be differentiable at an input of zeros, which is what a masked step "
-                f"sees: {_GUARD}",
+                "make step differentiable at an input of zeros, the input of a masked step: "
+                + _GUARD,
             )
     expected = c.definition(lengths)
-    agree(masked, expected, "where steps are masked", _LAST_AXIS)
+    agree(masked, expected, "with masked steps", _LAST_AXIS)
 
     states = [leaf[None].astype(c.cell.dtype) for leaf in c.carry]
     hx = states[0] if len(states) == 1 else tuple(states)
@@ -271,7 +271,7 @@ def _padding(c: Candidate) -> None:
         outcome(type(c.carry)(*fields), output),
         {name: leaf for name, leaf in expected.items() if name == "y" or name[:6] == "carry."},
         "from Recurrent(cell) with lengths",
-        "let every field of the carry be real numbers: states of a layer have its dtype",
+        "use real numbers in every field of the carry: states of a layer have its dtype",
     )
 
 
@@ -294,7 +294,7 @@ def _checkpoint(c: Candidate) -> None:
         run(c.variables, c.counters, c.cotangent),
         c.definition(),
         "under jax.checkpoint",
-        "let step give the same when it is computed again in the backward pass",
+        "make step deterministic, since it is recomputed in the backward pass",
     )
 
 
@@ -311,8 +311,8 @@ def _nnx_rnn(c: Candidate) -> None:
 
 
 _NAMED = (
-    "keep every nnx.Param as an attribute of the cell or of a module in it, and several "
-    "of them in nnx.List or nnx.Dict: in a tuple it has no name in a state dict"
+    "make every nnx.Param an attribute of the cell or of a module in it, or put several "
+    "of them in nnx.List or nnx.Dict: in a tuple they have no name in a state dict"
 )
 
 
@@ -329,59 +329,69 @@ def _saving(c: Candidate) -> None:
 QUESTIONS = (
     Question(
         "contract",
-        "sizes, carry and outputs to be what jax_rnn.Cell says",
+        "sizes, carry and outputs to follow the contract of jax_rnn.Cell",
         contract,
-        "set input_size and hidden_size to what the weights fit, and write initialize_carry and "
-        "step for arrays (*batch, features)",
+        "set input_size and hidden_size to the sizes of the weights, and write initialize_carry "
+        "and step for arrays (*batch, features)",
         needed=True,
     ),
     Question(
         "purity",
-        "a call to change nothing in the cell, and a second one to give the same",
+        "a call not to change the cell, and a second call to return the same",
         _purity,
         _PURE,
         needed=True,
     ),
     Question(
         "trace",
-        "a step to run under jax.jit, to give the plain value and to write nothing",
+        "a step under jax.jit to return the same values and to have no side effects",
         _trace,
         _PURE,
         needed=True,
     ),
     Question(
         "dtypes",
-        "outputs and carry to stay in the cell's own dtype",
+        "outputs and carry to have the dtype of the cell",
         dtypes,
         "take every dtype from the parameters",
     ),
-    Question("project", "project of all steps to be that of each", _project, _LAST_AXIS),
-    Question("scan", "a scan to equal one step after another", _scan, _PURE),
-    Question("resume", "two runs, the second from the first's carry, to equal one", _resume, _PURE),
-    Question("reverse", "a scan from the end to be that of the flipped inputs", _reverse, _PURE),
-    Question("rows", "every row of a batch to be on its own", _rows, _LAST_AXIS),
+    Question(
+        "project",
+        "project of all steps at once to equal project of each step",
+        _project,
+        _LAST_AXIS,
+    ),
+    Question("scan", "a scan to equal a Python loop over the steps", _scan, _PURE),
+    Question(
+        "resume",
+        "two runs, the second from the carry of the first, to equal one run",
+        _resume,
+        _PURE,
+    ),
+    Question("reverse", "a reverse scan to equal a scan of the flipped inputs", _reverse, _PURE),
+    Question("rows", "the rows of a batch to be independent", _rows, _LAST_AXIS),
     Question(
         "compile",
-        "one compilation for all runs at the same shapes",
+        "one compilation for all runs with the same shapes",
         _compile,
         _HASHABLE,
     ),
     Question(
         "gradients",
-        "gradients to be those of finite differences",
+        "gradients to equal finite differences",
         _gradients,
-        "let step be differentiable in reverse mode: lax.scan or fori_loop with a fixed number of "
-        "turns, no while_loop",
+        "make step differentiable in reverse mode: use lax.scan or fori_loop with a fixed number "
+        "of iterations, no while_loop",
     ),
     Question(
         "fast_scan",
-        "the gated scan, where it supports the cell, to give values and gradients of the plain one",
+        "the gated scan, if it supports the cell, to equal the sequential one, also in gradients",
         _fast_scan,
         _UPDATE,
     ),
     Question(
         "padding",
-        "masked steps, holding NaN, to reach no value and no gradient",
+        "masked steps that contain NaN to affect no value and no gradient",
         _padding,
         _LAST_AXIS,
     ),
@@ -390,10 +400,15 @@ QUESTIONS = (
     ),
     Question(
         "checkpoint",
-        "jax.checkpoint of the step to leave values and gradients as they are",
+        "jax.checkpoint of the step not to change values and gradients",
         _checkpoint,
         _PURE,
     ),
-    Question("nnx_rnn", "flax.nnx.RNN(cell) to give the same", _nnx_rnn, _FLAX),
-    Question("saving", "a state dict to make another cell the same, bit for bit", _saving, _NAMED),
+    Question("nnx_rnn", "flax.nnx.RNN(cell) to return the same", _nnx_rnn, _FLAX),
+    Question(
+        "saving",
+        "a state dict, loaded into another cell, to make the cells equal bit for bit",
+        _saving,
+        _NAMED,
+    ),
 )

@@ -128,8 +128,8 @@ def test_the_earliest_time_step_that_parts_is_named():
 
     error = failure(Late(), Theirs())
     assert error.rungs[-1].name == "forward"
-    assert "first at time step 3, there most at index (3, 1, 2)" in str(error)
-    assert "5.0e-01 apart" in str(error)
+    assert "first at time step 3, most at index (3, 1, 2)" in str(error)
+    assert "difference 5.0e-01" in str(error)
     assert "2 of 40 numbers" in str(error)
 
 
