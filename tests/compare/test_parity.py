@@ -126,7 +126,7 @@ def test_lstm_agrees_where_no_two_sizes_are_equal(batch, layers, x64, close):
 @cases(
     ("name", "seed"),
     [("ihello", seed) for seed in range(5)] + [(name, 2) for name in TRAINED if name != "ihello"],
-    short=1,
+    short=0,
 )
 def test_in_float32_both_frameworks_train_alike(name, seed):
     """One rounding error is 6e-8, and Adam divides by gradients that shrink: over 100 epochs the
@@ -159,7 +159,7 @@ def test_in_float32_both_frameworks_train_alike(name, seed):
         (4, {1: 1.808, 2: 1.603, 3: 1.431, 10: 0.825, 50: 0.468, 95: 0.458, 100: 0.457}, "ihello"),
     ],
 )
-@cases("side", SIDES, short=1)
+@cases("side", SIDES, short=0)
 def test_ihello_gives_the_losses_known_of_torch(seed, losses, last, side):
     result = compared("ihello", seed=seed, dtype="float32")
     found = {epoch: result.loss[side][epoch - 1] for epoch in losses}

@@ -31,7 +31,7 @@ def random(cell):
     return cell
 
 
-@cases("name", KINDS, short=2)
+@cases("name", KINDS, short=1)
 def test_the_same_numbers_there_and_back(name, close):
     kind, options = KINDS[name]
     activation = {"activation_fn": jax.nn.relu} if name.endswith("relu") else {}

@@ -582,7 +582,7 @@ def test_reset_before_the_product_is_another_function_than_after_it(x64):
 # Batches
 
 
-@cases("batch_first", [False, True], short=1)
+@cases("batch_first", [False, True], short=0)
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
 def test_more_batch_axes_are_the_flat_batch(kind, batch_first, x64, close):
     layer, flat = (build(kind, 2, bidirectional=True, batch_first=b) for b in (batch_first, False))

@@ -10,6 +10,7 @@ from jax.test_util import check_grads
 
 from jax_rnn import LSTM
 from tests import kit
+from tests.kit import cases
 
 I, H, B, T, L = 3, 4, 2, 5, 1  # noqa: E741
 
@@ -46,7 +47,7 @@ def gradient(layer, call):
     return jax.jit(jax.grad(lambda params: loss(nnx.merge(graphdef, params), *call)))(params)
 
 
-@pytest.mark.parametrize("transform", [jax.jit, nnx.jit, jax.checkpoint, nnx.remat])
+@cases("transform", [jax.jit, nnx.jit, jax.checkpoint, nnx.remat], short=2)
 def test_transformed_call_gives_the_plain_value(transform, layer, call, close):
     close(transform(lambda layer, x, hx: layer(x, hx))(layer, *call), layer(*call))
 
@@ -57,7 +58,7 @@ def test_gradient_is_that_of_finite_differences(layer, call):
     check_grads(value, (params, *call), order=1, modes=["rev"])
 
 
-@pytest.mark.parametrize(
+@cases(
     "grad",
     [
         pytest.param(lambda f: nnx.grad(f), id="nnx.grad"),
@@ -66,6 +67,7 @@ def test_gradient_is_that_of_finite_differences(layer, call):
         pytest.param(lambda f: nnx.grad(nnx.remat(f)), id="nnx.remat"),
         pytest.param(lambda f: jax.jit(jax.grad(jax.checkpoint(f))), id="jax.checkpoint"),
     ],
+    short=2,
 )
 def test_gradients_agree(grad, layer, call, gradient, close):
     result = grad(loss)(layer, *call)

@@ -15,6 +15,7 @@ from jax_rnn.data.names import NameRows
 from jax_rnn.lessons import names, seq2seq, seq2seq_attention
 from jax_rnn.lessons.held_out import equal_batches
 from jax_rnn.lessons.task import Sampling
+from tests.kit import cases
 
 SIZES = {"embedding_size": 5, "hidden_size": 7, "batch_size": 4}
 TRANSLATORS = [seq2seq, seq2seq_attention]
@@ -471,7 +472,7 @@ def test_names_fit_the_model():
     assert set(batch) == {"inputs", "lengths", "labels", "weights"}
 
 
-@pytest.mark.parametrize("module", TRANSLATORS, ids=lambda m: m.lesson.name)
+@cases("module", TRANSLATORS, ids=lambda m: m.lesson.name, short=1)
 def test_dates_fit_the_model(module):
     task = module.lesson
     data = task.read(task.recipe)

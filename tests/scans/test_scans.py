@@ -42,7 +42,7 @@ SCANS = {
     "sequential in chunks": partial(run, scan="sequential", checkpoint_every=2),
     "gated in chunks": partial(run, scan="gated", checkpoint_every=2),
 }
-every_scan = pytest.mark.parametrize("scan", SCANS.values(), ids=SCANS)
+every_scan = cases("scan", SCANS.values(), ids=SCANS, short=2)
 every_cell_some_way = cases(
     ("cell_type", "reverse"),
     [(GRUCell, True), (RNNCell, False), (LSTMCell, False)],
@@ -118,7 +118,7 @@ def test_reverse_is_the_flipped_sequence(scan, close):
 
 
 @cases("unroll", [2, 2 * T], short=1)
-@pytest.mark.parametrize("scan", [sequential, gated])
+@cases("scan", [sequential, gated], short=1)
 def test_unrolled_scan_gives_the_same(scan, unroll, close):
     plain, unrolled = with_gradients(scan), with_gradients(partial(scan, unroll=unroll))
     close(unrolled(*example(GRUCell, B)), plain(*example(GRUCell, B)))

@@ -269,7 +269,7 @@ DAMAGE = {
 
 
 class TestDamage:
-    @pytest.mark.parametrize("kind", DAMAGE)
+    @cases("kind", DAMAGE, short=1)
     def test_of_the_last_checkpoint_is_said_and_the_one_before_used(self, kind, standard, stopped):
         find, spoil, reason = DAMAGE[kind]
         spoil(find(stopped / "checkpoints" / "step-00000008"))
@@ -290,6 +290,7 @@ class TestDamage:
         assert (stopped / "metrics.jsonl").read_bytes() == recorded
         assert files(stopped / "checkpoints") == saved
 
+    @pytest.mark.long
     def test_leavings_of_a_killed_process_are_cleared_away(self, standard, stopped):
         for name in ("partial-00000012", "partial-00000012.orbax-checkpoint-tmp-1"):
             shutil.copytree(
@@ -300,6 +301,7 @@ class TestDamage:
         (stopped / ".config.json.partial").unlink(missing_ok=True)
         compare(stopped, standard.folder)
 
+    @pytest.mark.long
     def test_a_process_killed_while_it_removes_an_old_one_leaves_none_damaged(
         self, tmp_path, monkeypatch
     ):
@@ -323,6 +325,7 @@ class TestDamage:
         assert train(killed, resume=True, **plain).said == []
         compare(killed, whole)
 
+    @pytest.mark.long
     def test_what_a_finished_run_had_not_yet_removed_is_cleared_away(self, tmp_path):
         whole, killed = tmp_path / "whole", tmp_path / "killed"
         plain = {"evaluate": None, "checkpoint_every": EVERY}
@@ -388,6 +391,7 @@ class TestFullDisk:
         assert not list((folder / "checkpoints").glob("partial-*"))
         compare(folder, standard.folder)
 
+    @pytest.mark.long
     def test_for_records(self, standard, tmp_path, fill):
         folder = tmp_path / "run"
         soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
