@@ -6,7 +6,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """The command line; Ctrl-C ends it without a traceback also while modules are imported."""
+    """Run the command line; Ctrl-C exits without a traceback, also during imports."""
     try:
         from jax_rnn import cli
     except BaseException as error:

@@ -1,6 +1,6 @@
-"""The command line ``jax-rnn``, a file a command in ``commands``.
+"""The command line ``jax-rnn``, with one file per command in ``commands``.
 
-Nothing heavy is imported before a command needs it, so that help comes at once.
+Heavy modules are imported only when a command needs them, so that help is printed at once.
 """
 
 import os
@@ -46,7 +46,7 @@ errors = Console(stderr=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command. Exits with 1 on failure and 2 on wrong usage, saying why on standard error."""
+    """Run a command. Exits with 1 on failure and 2 on wrong usage, with a message on stderr."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         words = _keep_compiled(words)
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 _run(words)
         else:
             _run(words)
-    except BrokenPipeError:  # the reader has seen enough, as in `jax-rnn train ihello | head`
+    except BrokenPipeError:  # the output was closed, as in `jax-rnn train ihello | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt as interrupt:
         if str(interrupt):
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(words: list[str]) -> None:
-    """Find the command and have tyro call it with the options."""
+    """Find the command and call it with the options that tyro parses."""
     name, *rest = words or ["--help"]
     if name in ("-h", "--help"):
         print(overview(COMMANDS), end="")
@@ -96,21 +96,21 @@ def _run(words: list[str]) -> None:
 def _unknown(name: str) -> str:
     nearest = get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-    return f"no command is called {name!r}{hint} The commands are {', '.join(COMMANDS)}"
+    return f"unknown command {name!r}{hint} The commands are {', '.join(COMMANDS)}"
 
 
 def _is_on_data(words: Sequence[str]) -> bool:
-    """Whether the words after ``train`` name a lesson on real data, or a run to go on with."""
+    """Whether the words after ``train`` name a lesson on real data, or a run to resume."""
     resuming = any(word == "--resume" or word.startswith("--resume=") for word in words)
     return words[:1] != [] and (words[0] in TASKS or (resuming and words[0].startswith("-")))
 
 
 def _keep_compiled(words: list[str]) -> list[str]:
-    """Without a cache a command does the same, only later; the words that are left for it."""
+    """Set up the compilation cache, which is optional; return the remaining words."""
     try:
         keep_compiled(KEEP_NONE not in words)
     except OSError as error:
-        say(errors, f"compiled programs are not kept: {error}")
+        say(errors, f"compiled programs are not cached: {error}")
     return [word for word in words if word != KEEP_NONE]
 
 

@@ -1,4 +1,4 @@
-"""Text of any origin on a terminal: paths, error messages, what a model writes."""
+"""Print text of any origin on a terminal: paths, error messages, output of a model."""
 
 import re
 
@@ -7,18 +7,18 @@ from rich.console import Console
 __all__ = ["MOST", "printable", "say"]
 
 MOST = 2_000
-"""Characters of the longest message."""
+"""Maximum number of characters of a message."""
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters but for tab and line feed, changes of direction, and lone surrogates."""
+"""Control characters except tab and line feed, changes of direction, and lone surrogates."""
 
 
 def printable(text: object, most: int | None = MOST) -> str:
     """``text`` with control characters as escapes, cut to ``most`` characters.
 
     Args:
-        text: anything that has a text.
-        most: None does not cut.
+        text: any object; it is converted to a string.
+        most: maximum length; None does not cut.
     """
     found = str(text)
     found = CONTROL.sub(

@@ -1,4 +1,4 @@
-"""Choosing where to run."""
+"""Choose the device to run on."""
 
 import os
 from typing import Any, Literal
@@ -9,21 +9,21 @@ __all__ = ["REMEDIES", "DeviceError", "Kind", "available", "choose", "start"]
 
 Kind = Literal["cpu", "gpu", "tpu"]
 KINDS: tuple[Kind, ...] = ("tpu", "gpu", "cpu")
-"""The best first."""
+"""Kinds of devices, the best first."""
 
 REMEDIES = {"gpu": 'pip install "jax[cuda13]"', "tpu": 'pip install "jax[tpu]"'}
 """Kind -> how to install JAX for it."""
 
 
 class DeviceError(RuntimeError):
-    """There is no device of that kind, or JAX cannot start; the message says what to do."""
+    """No device of this kind exists, or JAX cannot start; the message states the fix."""
 
 
 def start() -> None:
     """Start JAX's backends.
 
     Raises:
-        DeviceError: the one that ``JAX_PLATFORMS`` asks for does not start.
+        DeviceError: the backend that ``JAX_PLATFORMS`` selects does not start.
     """
     try:
         jax.devices()
@@ -32,7 +32,7 @@ def start() -> None:
 
 
 def why_not_started(error: Exception) -> str:
-    """What to do about JAX's error at the start of a backend, in one sentence."""
+    """The fix for an error of JAX at the start of a backend, in one sentence."""
     asked = os.environ.get("JAX_PLATFORMS")
     reason = str(error).split(" (you may need to")[0].split(" (set JAX_PLATFORMS")[0]
     reason = " ".join(reason.removeprefix("Unable to initialize backend ").split()).rstrip(".")
@@ -54,16 +54,16 @@ def available() -> dict[Kind, list[Any]]:
     for kind in KINDS:
         try:
             found[kind] = jax.devices(kind)
-        except (RuntimeError, AssertionError):  # how JAX reports that it has none
+        except (RuntimeError, AssertionError):  # JAX's error if it has no such device
             continue
     return found
 
 
 def choose(kind: Kind | None = None) -> Any:
-    """The first device of that kind, or of the best kind available.
+    """The first device of this kind, or of the best kind available.
 
     Raises:
-        DeviceError: there is none, or JAX cannot start.
+        DeviceError: no such device exists, or JAX cannot start.
     """
     start()
     if kind is None:
@@ -73,6 +73,6 @@ def choose(kind: Kind | None = None) -> Any:
         found = ", ".join(f"{kind} ({len(found)})" for kind, found in devices.items())
         raise DeviceError(
             f"expected a device of kind {kind!r}, but JAX finds only: {found}. "
-            "`jax-rnn doctor` says how to install JAX for an accelerator"
+            "`jax-rnn doctor` shows how to install JAX for an accelerator"
         )
     return devices[kind][0]

@@ -1,4 +1,4 @@
-"""What is installed, where it runs, how precisely, and what is missing."""
+"""Report versions, devices, precision, cached programs and missing packages."""
 
 import os
 import shutil
@@ -23,11 +23,11 @@ OPTIONAL = {
     "jinja2": ("--html", "plot"),
     "tensorboardX": ("--tensorboard", "tensorboard"),
 }
-"""Package -> what it is for, and the extra that installs it."""
+"""Package -> its purpose, and the extra that installs it."""
 
 
 def examine() -> Iterator[str]:
-    """Lines to print, with rich's markup."""
+    """The lines of the report, with rich's markup."""
     fault = _start()
     facts = environment()
     yield "[bold]versions[/]"
@@ -45,7 +45,7 @@ def examine() -> Iterator[str]:
         yield f"  {kind:16}{len(found)} x {found[0].device_kind}"
     for kind in KINDS:
         if kind not in devices and kind in REMEDIES:
-            yield escape(f"  {kind:16}none; on a machine that has one: {REMEDIES[kind]}")
+            yield escape(f"  {kind:16}none; to install JAX for one: {REMEDIES[kind]}")
 
     yield "[bold]precision[/]"
     yield f"  {'default float':16}{default_float()}"
@@ -63,7 +63,7 @@ def examine() -> Iterator[str]:
 
 
 def _start() -> DeviceError | None:
-    """Start JAX, without ``JAX_PLATFORMS`` where that is what stops it; the error of the first try.
+    """Start JAX, if necessary without ``JAX_PLATFORMS``; return the error of the first attempt.
 
     Raises:
         DeviceError: JAX does not start without it either.
@@ -78,15 +78,15 @@ def _start() -> DeviceError | None:
 
 
 def _compiled() -> str:
-    """Where they are kept, and how many bytes they take."""
+    """The folder of the cached programs, and their size."""
     folder = compiled_folder()
     if folder is None:
-        return "not kept: the compilation cache is off"
+        return "not cached: the compilation cache is disabled"
     if "://" in folder:
         return folder
     sizes = [path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()]
     files = f"{len(sizes)} file{'s' * (len(sizes) != 1)}"
-    return f"{folder}: {files}, {sum(sizes) / 1e6:.1f} MB; may be removed at any time"
+    return f"{folder}: {files}, {sum(sizes) / 1e6:.1f} MB; can be removed at any time"
 
 
 def _missing(kinds: set[str]) -> Iterator[str]:

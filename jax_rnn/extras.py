@@ -1,4 +1,4 @@
-"""How to install the optional parts."""
+"""Commands that install the optional dependencies."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ def how_to_install(extra: str) -> str:
     """The command that installs an extra, from the checkout that this package is imported from.
 
     Args:
-        extra: one of those in pyproject.toml, e.g. ``plot``.
+        extra: name of an extra in pyproject.toml, e.g. ``plot``.
     """
     if (ROOT / "pyproject.toml").is_file():
         return f'pip install "{ROOT}[{extra}]"'

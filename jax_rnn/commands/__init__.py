@@ -1,1 +1,1 @@
-"""What ``jax-rnn`` does for lessons on real data, a command a file."""
+"""The commands of ``jax-rnn``, one per file."""

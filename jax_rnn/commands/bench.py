@@ -1,4 +1,4 @@
-"""``jax-rnn bench``: how fast a layer is here."""
+"""``jax-rnn bench``: the speed of a layer on this machine."""
 
 import os
 from typing import Annotated, Literal
@@ -17,7 +17,7 @@ Passes = Annotated[
 Shape = Annotated[str, tyro.conf.arg(metavar="B,T,I,H")]
 Seconds = Annotated[float, tyro.conf.arg(metavar="S")]
 BUSY = 0.3
-"""Processes that wait or run, for each core, above which timings are not trusted."""
+"""Load per core above which timings are unreliable."""
 
 Count = Annotated[int, tyro.conf.arg(metavar="N")]
 
@@ -35,28 +35,28 @@ def bench(
     device: Kind = None,
     json: Output = None,
 ) -> None:
-    """Time a layer on this machine, beside PyTorch where that is installed.
+    """Measure the speed of a layer on this machine, and of PyTorch if it is installed.
 
-    Both get the same weights and must agree before the clock starts; then they take turns. Columns:
-    median and minimum of a call; the median by time step; GFLOP/s, and its share of the fastest
-    matrix product here; the first call, compilation included; the median over ours.
+    Both use the same weights, their results must agree, and then they run alternately. Columns:
+    median and minimum of a call; median per time step; GFLOP/s, and its share of the fastest matrix
+    product on this machine; the first call, including compilation; the median relative to jax_rnn.
 
     $ jax-rnn bench
     $ jax-rnn bench --layer GRU --shape 20,35,650,650 --pass step
     $ jax-rnn bench --device gpu --precision tf32 --json gpu.json
 
     Args:
-        layer: As in torch.nn.
-        shape: Batch, time steps, features of the input, features of the hidden state.
-        passes: forward, backward (with forward), step (with an update by Adam), loop (a step of
-            four, which JAX runs in one program), or all.
-        layers: One above the other.
-        bidirectional: In both directions.
-        ragged: Sequences of different lengths, the longest T.
-        precision: Of weights and inputs; tf32 is float32 with products in TF32.
-        seconds: For each pass and framework, about.
-        device: Where both run; the best kind that JAX has by default.
-        json: Write every number there.
+        layer: Kind of layer, as in torch.nn.
+        shape: Batch size, time steps, input features and hidden features.
+        passes: forward, backward (with forward), step (with an update by Adam), loop (one of four
+            steps, which JAX runs in one program), or all.
+        layers: Number of layers.
+        bidirectional: Use a bidirectional layer.
+        ragged: Use sequences of different lengths, of which T is the longest.
+        precision: Data type of weights and inputs; tf32 is float32 with products in TF32.
+        seconds: Approximate time for each pass and framework.
+        device: Device of both frameworks; default: the best device that JAX finds.
+        json: Write all results to this file.
     """
     setting_shape = _numbers(shape)
     if layers < 1:
@@ -111,7 +111,7 @@ def bench(
 
 
 def warn_if_busy() -> None:
-    """Say so where other programs would lengthen the timings."""
+    """Warn if other programs affect the timings."""
     cores = os.cpu_count() or 1
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > BUSY * cores:

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how they speak."""
+"""Options and output that several commands share."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -34,7 +34,7 @@ console = Console()
 
 
 class UsageError(ValueError):
-    """The command line asks for something that does not fit together."""
+    """Options of the command line that contradict each other or are out of range."""
 
 
 def check_seed(seed: int) -> None:

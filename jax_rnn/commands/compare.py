@@ -1,4 +1,4 @@
-"""``jax-rnn compare``: both frameworks side by side."""
+"""``jax-rnn compare``: compare both frameworks."""
 
 import sys
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ def compare(
     html: Output = None,
     plot: Output = None,
 ) -> None:
-    """Run a lesson in JAX and in PyTorch from the same weights; show how far apart they are.
+    """Run a lesson in JAX and in PyTorch from the same weights, and print the differences.
 
     $ jax-rnn compare ihello
     $ jax-rnn compare ihello --dtype float64 --seeds 5
@@ -45,16 +45,16 @@ def compare(
     $ jax-rnn compare --all --html report.html --json report.json
 
     Args:
-        lesson: One of those that `jax-rnn lessons` lists.
-        all: Every lesson on a word or a sentence; those on data sets are compared one by one.
-        variant: Another model for the same task.
-        seed: Of torch, which draws the initial weights for both.
-        seeds: So many runs, from the seed up.
-        dtype: Of weights and inputs in both.
-        steps: For a lesson on real data, so many optimizer steps; 50 by default.
-        json: Write every number there; one run as an object, several as a list.
-        html: Write a page with curves, strings and environment there.
-        plot: Write the curves there, as .png, .svg or .pdf.
+        lesson: Name of a lesson, see `jax-rnn lessons`.
+        all: Compare all lessons on a word or a sentence; lessons on data sets are compared singly.
+        variant: Another model for the same lesson.
+        seed: Seed of torch, which draws the initial weights of both frameworks.
+        seeds: Number of runs, with consecutive seeds from --seed.
+        dtype: Data type of weights and inputs in both frameworks.
+        steps: Number of optimizer steps of a lesson on real data; default: 50.
+        json: Write all results to this file, one run as an object, several as a list.
+        html: Write a report with curves, strings and environment to this file.
+        plot: Write the loss curves to this file, a .png, .svg or .pdf.
     """
     check_seed(seed)
     if (lesson is None) != all:
@@ -64,12 +64,12 @@ def compare(
         for option, value in only.items():
             if value is not None:
                 raise UsageError(
-                    f"{option}: {lesson} learns from a data set; it takes no such option"
+                    f"{option}: not supported for {lesson}, a lesson on a data set; remove it"
                 )
         _compare_on_data(lesson, seed=seed, dtype=dtype, steps=steps or 50, json=json)
         return
     if steps is not None:
-        raise UsageError("--steps: only lessons on a data set take it")
+        raise UsageError("--steps: only supported for lessons on a data set; remove it")
     if seeds < 1:
         raise UsageError(f"--seeds: expected at least 1, got {seeds}")
     from jax_rnn.compare.outputs import check_outputs
@@ -121,7 +121,7 @@ def compare(
     say_written(json, html, plot)
     if all:
         console.print(
-            "Not included: the lessons on data sets. Each runs alone, as in "
+            "Not included: the lessons on data sets. Compare them singly, as in "
             f"`jax-rnn compare {TASKS[0]}`: {', '.join(TASKS)}.",
             highlight=False,
         )
@@ -149,6 +149,6 @@ def _compare_on_data(name: str, *, seed: int, dtype: Dtype, steps: int, json: Ou
 
 
 def _fail_if_different(results: Sequence[Any]) -> None:
-    """Leave with 1 where a rung of the ladder does not hold."""
+    """Exit with 1 if a rung of the ladder fails."""
     if any(not rung.passed for result in results for rung in result.rungs):
         sys.exit(1)

@@ -1,34 +1,34 @@
-"""Errors that a user can act on: one message each, and the exit code."""
+"""Expected errors, each with one message and an exit code."""
 
 from collections.abc import Iterator
 
 __all__ = ["FAILED", "INTERRUPTED", "USAGE", "explain", "was_interrupted"]
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
-"""Exit codes: it could not be done; the command line or a file is wrong; Ctrl-C."""
+"""Exit codes: a failure; a wrong command line or file; Ctrl-C."""
 
 
 def explain(error: Exception) -> tuple[str, int] | None:
-    """The message and the exit code; None for an error that is a fault of this library.
+    """The message and the exit code; None for an unexpected error, a bug of this library.
 
-    Only errors whose message says what to do are expected: those that this library raises, missing
-    packages, and those of files and of memory.
+    Expected errors are those that this library raises, missing packages, and errors of files and
+    memory.
     """
     for kind, code in _expected():
         if isinstance(error, kind):
             return str(error) or kind.__name__, code
     if isinstance(error, MemoryError) or _out_of_memory(error):
-        return f"not enough memory: {_first_line(error)}; make the model or the batch smaller", 1
+        return f"not enough memory: {_first_line(error)}; use a smaller model or batch", 1
     return None
 
 
 def was_interrupted(error: BaseException) -> bool:
-    """Whether Ctrl-C is the cause: modules that are interrupted while imported raise others."""
+    """Whether Ctrl-C is the cause: interrupted imports can raise other errors."""
     return any(isinstance(cause, KeyboardInterrupt) for cause in _causes(error))
 
 
 def _expected() -> tuple[tuple[type[Exception], int], ...]:
-    """Imported when something fails, since the modules are heavy."""
+    """Imported only after a failure, since the modules are heavy."""
     from jax_rnn.devices import DeviceError
     from jax_rnn.lessons import UnknownLessonError
     from jax_rnn.train.history import DivergedError, NonFiniteLossError

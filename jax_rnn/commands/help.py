@@ -1,4 +1,4 @@
-"""The help of ``jax-rnn``: an overview of the commands, and lines broken between words."""
+"""The help of ``jax-rnn``: an overview of the commands, and wrapping between words."""
 
 import io
 import shutil
@@ -13,7 +13,7 @@ __all__ = ["overview", "wrapped"]
 OVERVIEW = """\
 usage: jax-rnn COMMAND [OPTIONS]
 
-Recurrent networks in JAX, side by side with PyTorch.
+Recurrent networks in JAX, compared with PyTorch.
 
 commands:
 {commands}
@@ -26,9 +26,9 @@ examples:
 `jax-rnn COMMAND --help` describes a command and its options. `jax-rnn --version` prints the \
 version.
 
-Compiled programs are kept in the user's cache folder (`jax-rnn doctor` says where), so that the \
-same command starts sooner the next time. JAX_COMPILATION_CACHE_DIR names another folder; \
---no-compilation-cache, with any command, or JAX_ENABLE_COMPILATION_CACHE=false keeps none.
+Compiled programs are cached in the user's cache folder (see `jax-rnn doctor`), so that the \
+same command starts faster the next time. JAX_COMPILATION_CACHE_DIR sets another folder; \
+--no-compilation-cache, with any command, or JAX_ENABLE_COMPILATION_CACHE=false disables the cache.
 """
 
 
@@ -36,7 +36,7 @@ def overview(commands: Mapping[str, Callable[..., Any]]) -> str:
     """The text of ``jax-rnn --help``.
 
     Args:
-        commands: functions by name; the first line of a docstring says what the command does.
+        commands: functions by name; the first line of each docstring describes the command.
     """
     width = max(map(len, commands)) + 2
     lines = [
@@ -53,9 +53,9 @@ def overview(commands: Mapping[str, Callable[..., Any]]) -> str:
 
 @contextmanager
 def wrapped() -> Iterator[None]:
-    """What is printed meanwhile comes out at the end, lines too long for the terminal wrapped.
+    """Collect the output, and print it at the end with long lines wrapped.
 
-    tyro draws boxes to the width of the terminal and leaves all other lines as long as they are.
+    tyro draws boxes to the width of the terminal, but does not wrap other lines.
     """
     out, text = sys.stdout, _Text(sys.stdout.isatty())
     sys.stdout = text
@@ -71,7 +71,7 @@ def wrapped() -> Iterator[None]:
 
 
 class _Text(io.StringIO):
-    """Text in memory that passes for a terminal where standard output is one."""
+    """Text in memory that counts as a terminal if standard output is one."""
 
     def __init__(self, terminal: bool):
         super().__init__()

@@ -1,4 +1,4 @@
-"""``jax-rnn lessons`` and ``doctor``: what there is."""
+"""``jax-rnn lessons`` and ``doctor``."""
 
 from jax_rnn.commands.common import console
 
@@ -6,7 +6,7 @@ __all__ = ["doctor", "lessons"]
 
 
 def lessons() -> None:
-    """List the lecture's programs: name, slide, what each teaches.
+    """List the lessons, with the slide and the purpose of each.
 
     $ jax-rnn lessons
     """
@@ -27,7 +27,7 @@ def lessons() -> None:
 
 
 def doctor() -> None:
-    """Say what is installed, where it runs, how precisely, and what is missing.
+    """Report versions, devices, precision, cached programs and missing packages.
 
     $ jax-rnn doctor
     """

@@ -1,4 +1,4 @@
-"""Options of ``jax-rnn train`` for a run that exists: from its folder, unless they are given."""
+"""Options of ``jax-rnn train`` for an existing run: read from its folder, unless given."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ __all__ = ["Begun", "read_begun", "spell_out"]
 
 
 class Begun(NamedTuple):
-    """What the folder of a run says about the command that began it."""
+    """The options with which a run was started, read from its folder."""
 
     lesson: str
     recipe: Recipe
@@ -25,7 +25,7 @@ def spell_out(words: Sequence[str]) -> list[str]:
     """``--resume RUN`` as ``--out RUN --resume``.
 
     Raises:
-        ValueError: an empty name; a run named by both.
+        ValueError: an empty name, or two names.
     """
     found: list[str] = []
     rest = list(words)
@@ -48,11 +48,11 @@ def spell_out(words: Sequence[str]) -> list[str]:
 
 
 def read_begun(words: Sequence[str], lesson: str | None) -> Begun | None:
-    """The run that the words ask to go on with; None if they begin one.
+    """The run to resume; None if the words start a new one.
 
     Args:
         words: options, as ``spell_out`` returns them.
-        lesson: named on the command line.
+        lesson: the lesson on the command line, if any.
 
     Raises:
         RunError: no run in the folder, or one of another lesson.
@@ -67,7 +67,7 @@ def read_begun(words: Sequence[str], lesson: str | None) -> Begun | None:
         given = argparse.Namespace(out=None, resume=False)
     if not given.resume or given.out is None:
         if lesson is None:
-            raise ValueError("--resume: expected the folder of a run to go on with, got none")
+            raise ValueError("--resume: expected the folder of a run, got none")
         return None
     if lesson is not None and not (given.out / CONFIG).exists():
         return None
@@ -92,12 +92,12 @@ def read_begun(words: Sequence[str], lesson: str | None) -> Begun | None:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
             f"{given.out}: expected a run of a lesson, got another ({type(error).__name__}: "
-            f"{error}). A run of a model of your own goes on from Python, see its README.md"
+            f"{error}). Resume a run of your own model from Python, see its README.md"
         ) from error
 
 
 def _check_options(begun: Begun) -> None:
-    """ValueError: a value that the command line would not have taken."""
+    """Check the options. ValueError: a value that the command line does not accept."""
     options = begun.options
     for name, value, known in (
         ("init", begun.init, ("torch", "flax")),

@@ -1,4 +1,4 @@
-"""``jax-rnn sample``, ``eval`` and ``export``: what one does with a run."""
+"""``jax-rnn sample``, ``eval`` and ``export``: use a run."""
 
 import io
 import json as json_format
@@ -30,20 +30,20 @@ def sample(
     seed: int = 0,
     checkpoint: Which = "best",
 ) -> None:
-    """Let the model of a run answer a prompt; the text appears symbol by symbol.
+    """Generate text with the model of a run, from a prompt.
 
     $ jax-rnn sample runs/char_lm --prompt "ROMEO:" --temperature 0.8
     $ jax-rnn sample runs/names_generate --prompt Russian
     $ jax-rnn sample runs/seq2seq_attention --prompt "3 March 2021"
 
     Args:
-        run: Folder that `jax-rnn train LESSON --out RUN` made.
+        run: Folder of the run, made by `jax-rnn train LESSON --out RUN`.
         prompt: Text that the model continues or answers.
-        temperature: Logits are divided by it; 0 always takes the likeliest symbol.
-        top_k: Draw among so many of the likeliest; among all by default.
-        length: Symbols at most.
-        seed: Seed of the drawing, from 0 to 2^32 - 1.
-        checkpoint: The one of least held-out loss, or the last.
+        temperature: Number that logits are divided by; 0 always takes the likeliest symbol.
+        top_k: Number of the likeliest symbols to draw from; default: all.
+        length: Maximum number of symbols.
+        seed: Seed of the random numbers, from 0 to 2^32 - 1.
+        checkpoint: The checkpoint with the lowest held-out loss, or the last one.
     """
     check_seed(seed)
     for name, value in (("--top-k", top_k), ("--length", length)):
@@ -76,28 +76,30 @@ def evaluate(
     checkpoint: Which = "best",
     json: File = None,
 ) -> None:
-    """Measure the model of a run on the held-out data.
+    """Evaluate the model of a run on the held-out data.
 
     $ jax-rnn eval runs/char_lm
     $ jax-rnn eval runs/char_lm --checkpoint last --json figures.json
 
     Args:
-        run: Folder that `jax-rnn train LESSON --out RUN` made.
-        text: Another text with the same symbols, the last tenth of which is read.
-        checkpoint: The one of least held-out loss, or the last.
-        json: File that the figures are written to.
+        run: Folder of the run, made by `jax-rnn train LESSON --out RUN`.
+        text: Another text with the same symbols, of which the last tenth is evaluated.
+        checkpoint: The checkpoint with the lowest held-out loss, or the last one.
+        json: Write the figures to this file.
     """
     from jax_rnn.lessons.training import open_run, precision
 
     if json is not None and not json.parent.is_dir():
-        raise FileNotFoundError(f"--json: expected a folder {json.parent}, got none; make it first")
+        raise FileNotFoundError(
+            f"--json: expected an existing folder, got {json.parent}; create it"
+        )
     opened = open_run(run)
     with precision(opened.recipe):
         data = opened.data(text)
         if data.vocabulary != opened.vocabulary:
             raise ValueError(
                 "--text: expected a text with the symbols of the run, got others in "
-                f"{text or opened.text}; name another text"
+                f"{text or opened.text}; specify another text"
             )
         model = opened.model(checkpoint)
         try:
@@ -126,28 +128,28 @@ def export(
     platforms: Annotated[str | None, tyro.conf.arg(metavar="cpu,cuda,tpu")] = None,
     checkpoint: Which = "best",
 ) -> None:
-    """Write the model of a run for other programs.
+    """Export the model of a run for other programs.
 
     $ jax-rnn export runs/char_lm --to safetensors
     $ jax-rnn export runs/char_lm --to torch --file model.pt
     $ jax-rnn export runs/names --to stablehlo --platforms cpu,cuda
 
     Args:
-        run: Folder that `jax-rnn train LESSON --out RUN` made.
-        to: safetensors, and torch's state dict (read it with torch.load(weights_only=True)), hold
-            the parameters under torch's names; stablehlo is the forward pass with its parameters,
-            of any batch size and length (read it with jax.export.deserialize).
-        file: Where to; model.safetensors, model.pt or model.stablehlo in the run by default.
-        platforms: Those that a stablehlo program can run on, separated by commas; cpu, cuda and tpu
-            by default.
-        checkpoint: The one of least held-out loss, or the last.
+        run: Folder of the run, made by `jax-rnn train LESSON --out RUN`.
+        to: safetensors, or torch, a state dict (read it with torch.load(weights_only=True)): the
+            parameters under torch's names; stablehlo: the forward pass with its parameters, for any
+            batch size and length (read it with jax.export.deserialize).
+        file: File to write; default: model.safetensors, model.pt or model.stablehlo in the run.
+        platforms: Platforms of a stablehlo program, separated by commas; default: cpu, cuda and
+            tpu.
+        checkpoint: The checkpoint with the lowest held-out loss, or the last one.
     """
     from jax_rnn.interop.files import check_target, save_safetensors, save_torch
     from jax_rnn.interop.stablehlo import PLATFORMS, check_platforms, save_stablehlo
     from jax_rnn.lessons.training import open_run, precision
 
     if platforms is not None and to != "stablehlo":
-        raise ValueError(f"--platforms: expected --to stablehlo, got --to {to}; leave it out")
+        raise ValueError(f"--platforms: expected --to stablehlo, got --to {to}; remove it")
     lowered_for = check_platforms(PLATFORMS if platforms is None else platforms.split(","))
     opened = open_run(run)
     suffix = {"safetensors": "safetensors", "torch": "pt", "stablehlo": "stablehlo"}[to]
@@ -162,4 +164,4 @@ def export(
             save_stablehlo(model, target, opened.arguments, lowered_for)
     say(console, f"written: {target}")
     if to == "stablehlo":
-        console.print(f"it runs on: {', '.join(lowered_for)}", highlight=False)
+        console.print(f"platforms: {', '.join(lowered_for)}", highlight=False)

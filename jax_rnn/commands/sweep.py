@@ -1,4 +1,4 @@
-"""``jax-rnn sweep``: many seeds at once."""
+"""``jax-rnn sweep``: train with many seeds."""
 
 from typing import Literal
 
@@ -29,22 +29,23 @@ def sweep(
     json: Output = None,
     plot: Output = None,
 ) -> None:
-    """Train a lesson from many seeds at once; show how often it succeeds, and how soon.
+    """Train a lesson with many seeds, and print how many succeed and after how many epochs.
 
     $ jax-rnn sweep ihello --seeds 10000
     $ jax-rnn sweep rnn_linear --framework both --plot rates.png
     $ jax-rnn sweep ihello --variant gru --init flax --json gru.json
 
     Args:
-        lesson: One of those that `jax-rnn lessons` lists.
-        variant: Another model for the same task.
-        seeds: So many runs, from seed 0 up.
+        lesson: Name of a lesson, see `jax-rnn lessons`.
+        variant: Another model for the same lesson.
+        seeds: Number of runs, with seeds from 0.
         framework: JAX runs all seeds in one compiled program, PyTorch one after another.
-        init: Initial distribution, that of torch.nn or that of Flax.
-        device: Where JAX runs; the best kind there is by default.
-        seeds_per_call: Runs at once in JAX, which bounds the memory; 1,000 or more by default.
-        json: Write every number there.
-        plot: Write the histograms there, as .png, .svg or .pdf.
+        init: Distribution of the initial weights, that of torch.nn or that of Flax.
+        device: Device of JAX; default: the best device found.
+        seeds_per_call: Number of simultaneous runs in JAX, which bounds the memory; default: 1,000
+            or more.
+        json: Write all results to this file.
+        plot: Write the histograms to this file, a .png, .svg or .pdf.
     """
     if seeds < 1:
         raise UsageError(f"--seeds: expected at least 1, got {seeds}")

@@ -17,26 +17,26 @@ def train(
     dtype: Dtype = "float32",
     device: Kind = None,
 ) -> None:
-    """Train a lesson in JAX and print what the slide prints.
+    """Train a lesson in JAX and print the output of its slide.
 
     $ jax-rnn train ihello
     $ jax-rnn train long_sentence --seed 7
     $ jax-rnn train ihello --variant gru --device gpu
 
-    Lessons on real data (names, names_generate, char_lm, seq2seq, seq2seq_attention) train into a
-    run folder and have options of their own:
+    Lessons on real data (names, names_generate, char_lm, seq2seq, seq2seq_attention) are trained in
+    a run folder and have other options:
 
     $ jax-rnn train char_lm --help
     $ jax-rnn train char_lm --out runs/mine --text my_book.txt
     $ jax-rnn train --resume runs/mine
 
     Args:
-        lesson: One of those that `jax-rnn lessons` lists.
-        variant: Another model for the same task.
-        seed: Of the initial weights.
-        init: Initial distribution, that of torch.nn or that of Flax.
-        dtype: Of weights and inputs.
-        device: Where to run; the best kind of device by default.
+        lesson: Name of a lesson, see `jax-rnn lessons`.
+        variant: Another model for the same lesson.
+        seed: Seed of the initial weights.
+        init: Distribution of the initial weights, that of torch.nn or that of Flax.
+        dtype: Data type of weights and inputs.
+        device: Device to run on; default: the best device found.
     """
     check_seed(seed)
     import jax

@@ -18,7 +18,7 @@ from jax_rnn.lessons.recipe import Recipe
 
 __all__ = ["train_on_data"]
 
-DESCRIPTION = """Train this lesson in JAX, into a run folder from which it can always go on.
+DESCRIPTION = """Train this lesson in JAX, in a run folder from which training can be resumed.
 
 {teaches}
 
@@ -33,21 +33,21 @@ $ jax-rnn train {name} --mesh data=8
 
 @dataclass(frozen=True)
 class Options:
-    """Where and how to run.
+    """Options of the run.
 
     Attributes:
-        out: Folder of the run; a new one under runs/ by default.
-        resume: Go on with the run in --out, or in --resume RUN; its options are known.
-        preset: Hyperparameters to start from; the ones below change them.
-        text: A UTF-8 text to learn from (char_lm).
-        mesh: Devices to spread every batch over, as data=8.
-        device: Where to run; the best kind of device by default.
-        init: Initial distribution, that of torch.nn or that of Flax.
-        tensorboard: Write events for TensorBoard too.
-        distributed: Join the other processes of a cluster that JAX knows how to find (TPU, Slurm).
-        coordinator: Address host:port of process 0, where JAX cannot find the cluster itself.
-        processes: How many there are, with --coordinator.
-        process: Which of them this is, from 0, with --coordinator.
+        out: Folder of the run; default: a new folder in runs/.
+        resume: Resume the run in --out, or in --resume RUN; its options are read from the folder.
+        preset: Name of the hyperparameters, which the options below override.
+        text: UTF-8 text file to train on (char_lm only).
+        mesh: Devices to shard every batch over, for example data=8.
+        device: Device to run on; default: the best device found.
+        init: Distribution of the initial weights, that of torch.nn or that of Flax.
+        tensorboard: Also write events for TensorBoard.
+        distributed: Connect to the other processes of a cluster that JAX detects (TPU, Slurm).
+        coordinator: Address host:port of process 0, if JAX cannot detect the cluster.
+        processes: Number of processes, with --coordinator.
+        process: Number of this process, from 0, with --coordinator.
         connect_timeout: Seconds to wait for the other processes.
     """
 
@@ -95,7 +95,7 @@ def train_on_data(name: str | None, arguments: Sequence[str]) -> None:
 
 
 def _defaults(task: Any, words: Sequence[str], begun: Begun | None) -> Options:
-    """The options that hold where no other is given: the preset's, or the run's."""
+    """The default options: those of the preset, or of the run to resume."""
     preset = _preset(task, words)
     if begun is None:
         return Options(recipe=preset or task.recipe)
@@ -107,7 +107,7 @@ def _defaults(task: Any, words: Sequence[str], begun: Begun | None) -> Options:
 
 
 def _preset(task: Any, words: Sequence[str]) -> Recipe | None:
-    """The hyperparameters of the preset that is named, if any."""
+    """The hyperparameters of the preset on the command line, if any."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--preset")
     try:
@@ -116,7 +116,7 @@ def _preset(task: Any, words: Sequence[str]) -> Recipe | None:
         return None
     presets = {"default": task.recipe, **task.recipes}
     if name is not None and name not in presets:
-        raise ValueError(f"--preset: {task.name} has {', '.join(presets)}, got {name!r}")
+        raise ValueError(f"--preset: expected one of {', '.join(presets)}, got {name!r}")
     return presets.get(name)
 
 
@@ -188,7 +188,7 @@ def _train(task: Any, options: Options) -> None:
 
 
 def _new_folder(lesson: str) -> Path:
-    """A folder under runs/ named by lesson and time that does not exist."""
+    """A new folder in runs/, named by lesson and time."""
     name = f"{lesson}-{datetime.now():%Y%m%d-%H%M%S}"
     names = (name if k == 1 else f"{name}-{k}" for k in range(1, 1000))
     return next(path for path in map(Path("runs").joinpath, names) if not path.exists())

@@ -205,6 +205,7 @@ def test_train_computes_in_the_precision_asked_for(run, monkeypatch):
     assert seen == ["float64", "float32"]
 
 
+@pytest.mark.long
 def test_train_of_a_variant_explains_nothing(run):
     result = run("train", "ihello", "--variant", "gru")
     assert result.code == 0
@@ -217,6 +218,7 @@ def test_train_shows_a_forward_pass(run):
     assert "out size (3, 5, 2)\nthree words together or one by one: largest diff" in result.out
 
 
+@pytest.mark.long
 def test_compare_of_a_lesson_without_training_shows_shapes(run):
     pytest.importorskip("torch")
     result = run("compare", "batch")
@@ -281,6 +283,7 @@ def test_sweep_of_both_frameworks_writes_what_it_shows(run, tmp_path):
     assert "<svg" in plot.read_text()
 
 
+@pytest.mark.long
 def test_sweep_of_one_framework_takes_its_options(run, tmp_path):
     path = tmp_path / "gru.json"
     options = ("--variant", "gru", "--init", "flax", "--seeds", 5, "--seeds-per-call", 2)

@@ -141,7 +141,7 @@ def test_a_folder_that_cannot_be_written_costs_one_line(tmp_path):
     in_the_way.write_text("")
     run = command("train", "cell", cache=in_the_way)
     assert run.lines[0].startswith("input size")
-    assert run.said == f"compiled programs are not kept: {in_the_way} is a file\n"
+    assert run.said == f"compiled programs are not cached: {in_the_way} is a file\n"
 
 
 # Where programs are kept
@@ -186,4 +186,4 @@ def test_the_doctor_says_where_they_are_and_what_they_take(settings, monkeypatch
     (compiled / "one").write_bytes(bytes(1_200_000))
     assert any(f"{compiled}: 1 file, 1.2 MB" in line for line in doctor.examine())
     monkeypatch.setenv(caches.SWITCH, "false")
-    assert "  not kept: the compilation cache is off" in list(doctor.examine())
+    assert "  not cached: the compilation cache is disabled" in list(doctor.examine())

@@ -23,8 +23,8 @@ def examined(monkeypatch, *, kinds, missing=(), gpu_driver=False):
 def test_an_accelerator_that_is_not_there_is_named_with_what_it_takes(monkeypatch):
     lines = examined(monkeypatch, kinds=["cpu"])
     assert "cpu 1 x a device" in lines
-    assert 'gpu none; on a machine that has one: pip install "jax[cuda13]"' in lines
-    assert 'tpu none; on a machine that has one: pip install "jax[tpu]"' in lines
+    assert 'gpu none; to install JAX for one: pip install "jax[cuda13]"' in lines
+    assert 'tpu none; to install JAX for one: pip install "jax[tpu]"' in lines
     assert lines[-1] == "nothing"
 
 
