@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -357,31 +358,26 @@ class TestDamage:
         assert Checkpoints(stopped / "checkpoints").latest() == 8
 
 
+@contextmanager
+def full_disk():
+    """``with full_disk() as fill``: after ``fill(size)`` no file grows beyond, as on a full disk.
+
+    The limit ends with the block, before pytest reports, since it holds for pytest's output too.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 class TestFullDisk:
-    """No file can grow beyond a size, which tells programs what a full disk tells them."""
-
-    @pytest.fixture
-    def fill(self):
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-        def limit(size):
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-
-        yield limit
-        limit(soft)
-
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-    def test_loses_nothing_and_the_run_goes_on(self, standard, tmp_path, fill, capfd):
+    def test_loses_nothing_and_the_run_goes_on(self, standard, tmp_path, capfd):
         folder = tmp_path / "run"
-        soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-        def on_record(record):
-            if record["step"] == 6:
-                fill(1500)  # metrics.jsonl fits
-
-        with pytest.raises(CheckpointError) as caught:
-            train(folder, on_record=on_record)
-        fill(soft)
+        with pytest.raises(CheckpointError) as caught, full_disk() as fill:
+            # metrics.jsonl fits
+            train(folder, on_record=lambda record: record["step"] == 6 and fill(1500))
         message = str(caught.value)
         assert message.startswith("the checkpoint of step 8 could not be written")
         assert f"to {folder / 'checkpoints'}: File too large; that of step 4 is complete" in message
@@ -392,25 +388,25 @@ class TestFullDisk:
         compare(folder, standard.folder)
 
     @pytest.mark.long
-    def test_for_records(self, standard, tmp_path, fill):
+    def test_for_records(self, standard, tmp_path):
         folder = tmp_path / "run"
-        soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
 
         def on_record(record):
             if record["step"] == 6:
                 fill((folder / "metrics.jsonl").stat().st_size + 30)
 
-        with pytest.raises(OSError, match=r"metrics.jsonl could not be written.*Make room"):
+        refused = pytest.raises(OSError, match=r"metrics.jsonl could not be written.*Make room")
+        with refused, full_disk() as fill:
             train(folder, on_record=on_record)
-        fill(soft)
         assert not (folder / "metrics.jsonl").read_text().endswith("\n")
         train(folder, resume=True)
         compare(folder, standard.folder)
 
-    def test_for_the_configuration_keeps_the_old_one(self, stopped, fill):
+    def test_for_the_configuration_keeps_the_old_one(self, stopped):
         before = (stopped / "config.json").read_text()
-        fill(20)
-        with pytest.raises(OSError, match=r"config.json could not be written: .*Make room"):
+        refused = pytest.raises(OSError, match=r"config.json could not be written: .*Make room")
+        with refused, full_disk() as fill:
+            fill(20)
             Run(stopped, config(steps=20), resume=True).__enter__()
         assert (stopped / "config.json").read_text() == before
 
