@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib.metadata import version
+from itertools import pairwise
 
 import tyro
 from rich.console import Console
@@ -39,6 +40,9 @@ COMMANDS = {
     "export": export,
     "doctor": doctor,
 }
+
+LONGEST_WORD, LONGEST_PATH = 1_000, 4_096
+"""Characters of an argument, and of one that is a path."""
 
 KEEP_NONE = "--no-compilation-cache"
 
@@ -72,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(words: list[str]) -> None:
     """Find the command and call it with the options that tyro parses."""
+    _check_lengths(words)
     name, *rest = words or ["--help"]
     if name in ("-h", "--help"):
         print(overview(COMMANDS), end="")
@@ -91,6 +96,17 @@ def _run(words: list[str]) -> None:
             args=rest,
             config=(tyro.conf.HelptextFromCommentsOff,),
         )
+
+
+def _check_lengths(words: Sequence[str]) -> None:
+    """UsageError: a word that would fill the screen if a message repeated it."""
+    for option, word in pairwise(("", *words)):
+        most = LONGEST_PATH if os.sep in word else LONGEST_WORD
+        if len(word) > most and option != "--prompt" and not word.startswith("--prompt="):
+            named = option if option.startswith("--") else "argument"
+            raise UsageError(
+                f"{named}: expected at most {most:,} characters, got {len(word):,}: {word[:20]}..."
+            )
 
 
 def _unknown(name: str) -> str:

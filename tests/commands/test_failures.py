@@ -78,3 +78,12 @@ main()
 def test_ctrl_c_while_modules_are_imported_leaves_no_traceback():
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_an_argument_that_would_fill_the_screen_is_refused(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["train", "ihello", "--seed", "9" * 5000])
+    assert left.value.code == 2
+    message = capsys.readouterr().err
+    assert "--seed: expected at most 1,000 characters, got 5,000" in message
+    assert len(message) < 200
