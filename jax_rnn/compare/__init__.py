@@ -1,1 +1,1 @@
-"""The two frameworks side by side: how far apart, how fast, what a person looks at."""
+"""Comparison of JAX and PyTorch: differences, speed and reports."""

@@ -1,4 +1,4 @@
-"""What a comparison found: plain data, the same in Python and in JSON."""
+"""The result of a comparison: plain data, the same in Python and in JSON."""
 
 import json
 from collections.abc import Sequence
@@ -15,29 +15,29 @@ __all__ = ["Comparison", "write_json"]
 class Comparison:
     """One lesson from one set of initial weights in both frameworks.
 
-    Every field called ``{"jax": ..., "torch": ...}`` holds one value a framework. Lists of losses
-    and predictions have one entry an epoch; where nothing is trained they are empty.
+    Fields of the form ``{"jax": ..., "torch": ...}`` hold one value per framework. Lists of losses
+    and predictions have one entry per epoch; they are empty if the lesson does not train.
 
     Attributes:
-        lesson, variant: what was run; no variant is the lesson itself.
-        dtype: of weights, inputs and losses in both, ``"float32"`` or ``"float64"``.
-        seed: of torch, which draws the initial weights for both.
-        epochs: optimizer steps.
-        target: the string to learn, None where nothing is trained.
+        lesson, variant: the compared lesson and variant; None is the lesson's own model.
+        dtype: data type of weights, inputs and losses in both, ``"float32"`` or ``"float64"``.
+        seed: seed of torch, which draws the initial weights for both.
+        epochs: number of optimizer steps.
+        target: the string to learn; None if the lesson does not train.
         loss: ``{"jax": [...], "torch": [...]}``.
         predictions: ``{"jax": [...], "torch": [...]}``, strings.
-        max_abs_loss_difference: over all epochs; None where nothing is trained.
+        max_abs_loss_difference: over all epochs; None if the lesson does not train.
         max_abs_gradient_difference: over all parameters, at the initial weights.
         max_abs_weight_difference: over all parameters, after the last epoch.
-        predictions_equal: at how many epochs both predict the same string.
+        predictions_equal: number of epochs at which both predict the same string.
         shapes: ``{"input" | "output" | "hidden": {"jax": [...], "torch": [...]}}``, a list of
             shapes, since a hidden state may have several parts.
         max_abs_value_difference: ``{"output": ..., "hidden": ...}`` at the initial weights.
         seconds: ``{"jax": {"import", "compile", "run"}, "torch": {"import", "run"}}``; an import is
             None if the framework was already loaded.
         environment: versions, device, processor.
-        rungs: of the ladder of parity (see ``jax_rnn.testing.check_parity``), from the initial
-            weights, up to the first that does not hold.
+        rungs: rungs of the parity ladder (see ``jax_rnn.testing.check_parity``), from the initial
+            weights, up to the first that fails.
     """
 
     lesson: str
@@ -64,6 +64,6 @@ class Comparison:
 
 
 def write_json(path: Path, results: Sequence[Any]) -> None:
-    """One result as an object, several as a list of objects."""
+    """Write one result as an object, several as a list of objects."""
     data = [asdict(result) for result in results]
     path.write_text(json.dumps(data[0] if len(data) == 1 else data, indent=2) + "\n")

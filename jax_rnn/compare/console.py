@@ -1,6 +1,6 @@
 """Comparisons and sweeps on a terminal.
 
-Numbers are never cut: where a table is too wide, the strings in it are shortened.
+Numbers are never truncated: if a table is too wide, the strings in it are shortened.
 """
 
 import textwrap
@@ -27,23 +27,23 @@ __all__ = [
 ]
 
 MILESTONES = (1, 2, 3, 4, 5, 6, 8, 10, 15)
-"""Epochs that stay in the table; beyond them every tenth part of the run does."""
+"""Epochs that stay in the table; after them, one row per tenth of the run stays."""
 
 NUMBERS = {"epoch": 5, "loss JAX": 10, "loss PyTorch": 12, "difference": 10}
-"""Columns of numbers in the table of epochs, and their widths."""
+"""Number columns of the table of epochs, and their widths."""
 
 GAP = 2
-"""Between two columns."""
+"""Spaces between two columns."""
 
 CHAOTIC = 1e-4
-"""Difference of float32 losses that calls for a word about rounding."""
+"""Difference of float32 losses above which a note on rounding is printed."""
 
 LABEL = 21
-"""Width of the names of lines below the tables."""
+"""Width of the labels below the tables."""
 
 
 class EpochTable:
-    """A table that grows while torch trains: milestones stay, the epoch at hand is the last row."""
+    """A table that grows while torch trains; the last row is the current epoch."""
 
     def __init__(self, console: Console, epochs: int, target: str | None):
         self.console, self.epochs, self.target = console, epochs, target
@@ -62,7 +62,7 @@ class EpochTable:
         traceback: TracebackType | None,
     ) -> None:
         self.live.__exit__(kind, error, traceback)
-        if not self.live.console.is_terminal:  # there rich leaves the last line open
+        if not self.live.console.is_terminal:  # rich does not end the last line in this case
             self.live.console.line()
 
     def __call__(self, pair: EpochPair) -> None:
@@ -97,7 +97,7 @@ class EpochTable:
 
 
 def print_comparison(console: Console, result: Comparison) -> None:
-    """The summary of one comparison."""
+    """Print the summary of one comparison."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
     table.add_column("", style="dim")
     table.add_column("JAX", justify="right")
@@ -117,7 +117,7 @@ def print_comparison(console: Console, result: Comparison) -> None:
 
 
 def print_labelled(console: Console, name: str, text: str, style: str = "") -> None:
-    """``name`` in a column of its own, ``text`` beside it, broken between words."""
+    """Print ``name`` in one column and ``text`` in the next, wrapped between words."""
     lines = textwrap.wrap(text, max(console.width - LABEL, 20)) or [""]
     for k, line in enumerate(lines):
         console.print(
@@ -127,7 +127,7 @@ def print_labelled(console: Console, name: str, text: str, style: str = "") -> N
 
 
 def print_overview(console: Console, results: Sequence[Comparison]) -> None:
-    """One row a comparison."""
+    """Print a table with one row per comparison."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("lesson", no_wrap=True, overflow="ellipsis")
     for header in ("seed", "loss", "gradients", "weights", "outputs", "equal strings"):
@@ -149,7 +149,7 @@ def print_overview(console: Console, results: Sequence[Comparison]) -> None:
 
 
 def print_sweeps(console: Console, sweeps: Sequence[Sweep]) -> None:
-    """Rates, epochs and losses, a column a framework."""
+    """Print rates, epochs and losses, with one column per framework."""
     names = {"jax": "JAX", "torch": "PyTorch"}
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
     table.add_column("", style="dim")
@@ -159,15 +159,15 @@ def print_sweeps(console: Console, sweeps: Sequence[Sweep]) -> None:
     def row(name: str, *cells: str) -> None:
         table.add_row(name, *cells)
 
-    row("all letters right, ever", *(_rate(s.ever, s.seeds) for s in sweeps))
+    row("all letters correct, ever", *(_rate(s.ever, s.seeds) for s in sweeps))
     row("  95 % interval", *(_interval(s.ever, s.seeds) for s in sweeps))
     row(f"at epoch {sweeps[0].epochs}", *(_rate(s.at_end, s.seeds) for s in sweeps))
     row("  95 % interval", *(_interval(s.at_end, s.seeds) for s in sweeps))
-    row("first right epoch, median", *(_epoch(s.median_first_epoch) for s in sweeps))
-    row("right to the end from, median", *(_epoch(s.median_stable_epoch) for s in sweeps))
+    row("first correct epoch, median", *(_epoch(s.median_first_epoch) for s in sweeps))
+    row("correct to the end from, median", *(_epoch(s.median_stable_epoch) for s in sweeps))
     for part in ("min", "median", "max"):
         row(f"last loss, {part}", *(f"{s.loss[part]:.4f}" for s in sweeps))
-    row("seconds in all", *(f"{s.seconds:.1f}" for s in sweeps))
+    row("seconds in total", *(f"{s.seconds:.1f}" for s in sweeps))
     first = sweeps[0]
     console.print(
         f"[bold]{first.title}[/], {first.seeds} seeds, {first.epochs} epochs, "
@@ -200,20 +200,20 @@ def _verdict(result: Comparison) -> Iterator[tuple[str, str, str]]:
         )
         yield f"  {result.epochs} epochs", after, ""
         right = [result.predictions[side][-1] == result.target for side in ("jax", "torch")]
-        last = {2: "both match the target", 1: "one matches the target", 0: "neither does"}
+        last = {2: "both match the target", 1: "one matches the target", 0: "none matches"}
         strings = f"equal at {result.predictions_equal} of {result.epochs} epochs"
         yield "  strings", f"{strings}; after the last, {last[sum(right)]}", ""
         if result.dtype == "float32" and (result.max_abs_loss_difference or 0) > CHAOTIC:
-            note = "rounding, which Adam magnifies; --dtype float64 shows the same run without it"
+            note = "rounding, which Adam amplifies; --dtype float64 shows the same run without it"
             yield "  cause", note, ""
     yield ladder(result.rungs)
 
 
 def ladder(rungs: Sequence[Rung]) -> tuple[str, str, str]:
-    """Name, text and style of the line that says which rungs of the ladder of parity hold."""
-    name = "ladder of parity"
+    """Name, text and style of the line on the parity ladder."""
+    name = "parity ladder"
     if rungs[-1].passed:
-        return name, f"all hold: {', '.join(rung.name for rung in rungs)}", ""
+        return name, f"all passed: {', '.join(rung.name for rung in rungs)}", ""
     return name, f"fails at {rungs[-1].name}: {rungs[-1].detail}", "red"
 
 

@@ -1,4 +1,4 @@
-"""What a result was measured with."""
+"""The environment of a measurement."""
 
 import os
 import platform

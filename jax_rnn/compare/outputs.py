@@ -1,4 +1,4 @@
-"""Files that a command is asked to write: looked at before the work, so that no result is lost."""
+"""Check the output files of a command before the work, so that no result is lost."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,22 +12,22 @@ NEEDED = {"--plot": ("matplotlib",), "--html": ("matplotlib", "jinja2")}
 
 
 def check_outputs(paths: dict[str, Path | None]) -> None:
-    """Refuse what could not be written, by option.
+    """Check that the files of all options can be written.
 
     Raises:
-        ValueError: a folder that is not there, a folder in place of a file, a figure of an unknown
-            format.
-        ModuleNotFoundError: what writes the file is not installed.
+        ValueError: a folder that does not exist, a folder instead of a file, or an unknown format
+            of a figure.
+        ModuleNotFoundError: a package that is needed to write the file is not installed.
     """
     for option, path in paths.items():
         if path is None:
             continue
         if path.is_dir():
-            raise ValueError(f"{option}: expected a file, got the folder {path}; name a file in it")
+            raise ValueError(f"{option}: expected a file, got the folder {path}; add a name")
         if not path.parent.is_dir():
             raise ValueError(
                 f"{option}: expected a file in a folder that exists, got {path}; "
-                f"make the folder {path.parent} first"
+                f"create the folder {path.parent} first"
             )
         if option == "--plot":
             check_figure_suffix(path)

@@ -1,4 +1,4 @@
-"""One lesson in both frameworks from the same weights: how far apart they are."""
+"""Compare one lesson in both frameworks, from the same weights."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -22,11 +22,11 @@ from jax_rnn.typing import default_float
 __all__ = ["DifferentLessonsError", "EpochPair", "check_same_lesson", "compare"]
 
 TOLD_APART = ("name", "slide", "teaches", "model", "reading", "explain")
-"""Fields that each tree writes in its own words; all others must be equal."""
+"""Fields that may differ between jax_rnn and reference_torch; all others must be equal."""
 
 
 class DifferentLessonsError(ValueError):
-    """The two trees tell different lessons under one name."""
+    """The lessons of jax_rnn and reference_torch with one name differ."""
 
 
 class EpochPair(NamedTuple):
@@ -38,7 +38,7 @@ class EpochPair(NamedTuple):
 
 
 class _Side(NamedTuple):
-    """What one framework gives at the initial weights, as NumPy arrays."""
+    """The results of one framework at the initial weights, as NumPy arrays."""
 
     output: np.ndarray
     hidden: list[np.ndarray]
@@ -53,17 +53,17 @@ def compare(
     dtype: Literal["float32", "float64"] = "float32",
     on_epoch: Callable[[EpochPair], None] = lambda pair: None,
 ) -> Comparison:
-    """Run a lesson in JAX and in PyTorch from the weights that torch draws from ``seed``.
+    """Run a lesson in JAX and in PyTorch from the weights that torch draws with ``seed``.
 
     Args:
-        name, variant: the lesson.
-        seed: of torch.
-        dtype: of weights and inputs in both.
-        on_epoch: called after every epoch of torch; the whole run of JAX is one call before.
+        name, variant: names of the lesson and of its variant.
+        seed: seed of torch.
+        dtype: data type of weights and inputs in both frameworks.
+        on_epoch: called after every epoch of torch, which trains after JAX.
 
     Raises:
         UnknownLessonError, ValueError: no such lesson or variant.
-        DifferentLessonsError: data or hyperparameters of the two trees differ.
+        DifferentLessonsError: the data or hyperparameters of both frameworks differ.
         ModuleNotFoundError: torch is not installed.
     """
     if dtype not in ("float32", "float64"):
@@ -74,7 +74,7 @@ def compare(
     }
     with (
         jax.enable_x64(dtype == "float64"),
-        jax.default_matmul_precision("highest"),  # TF32 on a GPU would part the two at 1e-3
+        jax.default_matmul_precision("highest"),  # with TF32 on a GPU the two would differ by 1e-3
         torch_on_one_thread(),
     ):
         model = lesson.build(variant, rngs=nnx.Rngs(0))
@@ -155,17 +155,17 @@ def compare(
 
 
 def check_same_lesson(ours: Lesson, theirs: Any) -> None:
-    """Raise DifferentLessonsError, naming every field that differs."""
+    """Check that the lessons are equal. DifferentLessonsError: lists the fields that differ."""
     faults = []
     for field in fields(ours):
         a, b = getattr(ours, field.name), getattr(theirs, field.name)
         if field.name == "variants":
             a, b = sorted(a), sorted(b)
         if field.name not in TOLD_APART and not _same(a, b):
-            faults.append(f"{field.name}: {a!r} here, {b!r} in reference_torch")
+            faults.append(f"{field.name}: {a!r} in jax_rnn, {b!r} in reference_torch")
     if faults:
         raise DifferentLessonsError(
-            f"the two trees tell different lessons called {ours.name!r}:\n  " + "\n  ".join(faults)
+            f"{ours.name}: expected equal lessons in both frameworks, got\n  " + "\n  ".join(faults)
         )
 
 
@@ -209,7 +209,7 @@ def _arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _gap(ours: list[np.ndarray], theirs: list[np.ndarray]) -> float:
-    """The largest difference. Shapes that do not match are as far apart as can be."""
+    """The largest difference; infinite for different shapes."""
     if [a.shape for a in ours] != [b.shape for b in theirs]:
         return float("inf")
     return max((float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True)), default=0.0)

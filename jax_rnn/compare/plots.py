@@ -1,4 +1,4 @@
-"""What a comparison looks like: two loss curves over each other, and what lies between them."""
+"""Plots of comparisons: the loss curves of both frameworks and their difference."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,15 +35,15 @@ COMPACT = (4.6, 2.9)
 
 
 def comparison_figure(comparisons: Sequence[Comparison]) -> "Figure":
-    """A row for each comparison that trained: losses on the left, their difference on the right.
+    """One row per comparison that trained: losses on the left, their difference on the right.
 
     Raises:
-        ValueError: none of them trained.
+        ValueError: no comparison trained.
         ImportError: matplotlib is not installed.
     """
     trained = [comparison for comparison in comparisons if comparison.loss["jax"]]
     if not trained:
-        raise ValueError("there is nothing to plot: none of the comparisons trained anything")
+        raise ValueError("nothing to plot: expected a comparison that trained, got none")
     figure = _figure(9.6, 2.9 * len(trained))
     rows = figure.subfigures(len(trained), 1, squeeze=False)[:, 0]
     for row, comparison in zip(rows, trained, strict=True):
@@ -56,28 +56,28 @@ def comparison_figure(comparisons: Sequence[Comparison]) -> "Figure":
 
 
 def loss_figure(comparison: Comparison) -> "Figure":
-    """The loss curves alone, small enough for a phone."""
+    """Only the loss curves, small enough for a phone."""
     figure = _figure(*COMPACT)
     _draw_loss(figure.subplots(), comparison)
     return figure
 
 
 def difference_figure(comparison: Comparison) -> "Figure":
-    """The difference of the losses alone, small enough for a phone."""
+    """Only the difference of the losses, small enough for a phone."""
     figure = _figure(*COMPACT)
     _draw_difference(figure.subplots(), comparison)
     return figure
 
 
 def sweep_figure(sweeps: Sequence[Sweep]) -> "Figure":
-    """A row for each lesson and initialisation: last losses on the left, first epochs on the right.
+    """One row per lesson and initialisation: last losses on the left, first epochs on the right.
 
     Raises:
-        ValueError: there are no sweeps.
+        ValueError: no sweeps.
         ImportError: matplotlib is not installed.
     """
     if not sweeps:
-        raise ValueError("there is nothing to plot: no sweeps were given")
+        raise ValueError("nothing to plot: expected at least one sweep, got none")
     groups: dict[tuple[str, str], list[Sweep]] = {}
     for sweep in sorted(sweeps, key=lambda sweep: BACK_TO_FRONT.index(sweep.framework)):
         groups.setdefault((sweep.title, sweep.init), []).append(sweep)
@@ -85,8 +85,8 @@ def sweep_figure(sweeps: Sequence[Sweep]) -> "Figure":
     rows = figure.subfigures(len(groups), 1, squeeze=False)[:, 0]
     for row, ((title, init), group) in zip(rows, groups.items(), strict=True):
         counts = [
-            f"{NAMES[sweep.framework]}: of {sweep.seeds} seeds {sweep.ever} ever right, "
-            f"{sweep.at_end} right at the end"
+            f"{NAMES[sweep.framework]}: of {sweep.seeds} seeds {sweep.ever} ever correct, "
+            f"{sweep.at_end} correct at the end"
             for sweep in reversed(group)
         ]
         heading = "\n".join([f"{title} · initialised as {init}", *counts])
@@ -104,7 +104,7 @@ def save_figure(figure: "Figure", path: str | Path) -> None:
 
 
 def first_right(comparison: Comparison, framework: str) -> int | None:
-    """The first epoch, from 1, whose string is the target; None if there is none."""
+    """The first epoch, from 1, whose string is the target; None if no epoch is."""
     predictions = comparison.predictions[framework]
     return predictions.index(comparison.target) + 1 if comparison.target in predictions else None
 
@@ -134,8 +134,8 @@ def _draw_loss(axes: "Axes", comparison: Comparison) -> None:
 def _first_epochs(first: dict[str, int | None]) -> str:
     ours, theirs = first["jax"], first["torch"]
     if ours == theirs:
-        return "never right" if ours is None else f"first right: epoch {ours}"
-    return f"first right: JAX {ours or 'never'}, PyTorch {theirs or 'never'}"
+        return "never correct" if ours is None else f"first correct: epoch {ours}"
+    return f"first correct: JAX {ours or 'never'}, PyTorch {theirs or 'never'}"
 
 
 def _draw_difference(axes: "Axes", comparison: Comparison) -> None:
@@ -175,7 +175,7 @@ def _draw_difference(axes: "Axes", comparison: Comparison) -> None:
 
 
 def _rounding_step(loss: np.ndarray, dtype: str) -> np.ndarray:
-    """From each loss to the next larger number of its dtype."""
+    """The distance from each loss to the next larger number of its dtype."""
     kind = np.dtype(dtype).type
     return np.spacing(np.maximum(loss.astype(kind), np.finfo(kind).eps)).astype(float)
 
@@ -203,8 +203,8 @@ def _draw_first_epochs(axes: "Axes", sweeps: list[Sweep]) -> None:
     if not any(sample.size for sample in reached):
         axes.set_ylim(0, 1)
         axes.set_yticks([0])
-        axes.text(epochs / 2, 0.5, "no run was ever right", color=MUTED, ha="center")
-    _finish(axes, "first epoch with every letter right", "runs (%)")
+        axes.text(epochs / 2, 0.5, "no run was ever correct", color=MUTED, ha="center")
+    _finish(axes, "first epoch with all letters correct", "runs (%)")
 
 
 def _histograms(

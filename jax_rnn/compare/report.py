@@ -1,4 +1,4 @@
-"""One page that shows what a comparison found, complete in a single file."""
+"""A report of comparisons as one self-contained HTML file."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ STYLE_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", JAX: "jax", TORCH: 
 
 
 class Epoch(NamedTuple):
-    """One row of the table of strings; ``runs`` cuts each string where equal and unequal meet."""
+    """One row of the table of strings; ``runs`` splits each into equal and unequal pieces."""
 
     number: int
     loss: dict[str, str]
@@ -44,19 +44,19 @@ class Epoch(NamedTuple):
 
 
 def write_html(path: str | Path, comparisons: Sequence[Comparison]) -> None:
-    """``render_html`` into a file."""
+    """Write ``render_html`` to a file."""
     Path(path).write_text(render_html(comparisons), encoding="utf-8")
 
 
 def render_html(comparisons: Sequence[Comparison]) -> str:
-    """A page that needs no other file and no network.
+    """The page, which needs no other file and no network.
 
     Raises:
-        ValueError: there are no comparisons.
+        ValueError: no comparisons.
         ImportError: jinja2 or matplotlib is not installed.
     """
     if not comparisons:
-        raise ValueError("there is nothing to report: no comparisons were given")
+        raise ValueError("nothing to report: expected at least one comparison, got none")
     try:
         from jinja2 import Environment, StrictUndefined
     except ImportError as error:
@@ -94,7 +94,7 @@ def headline(comparisons: Sequence[Comparison]) -> str:
 
 
 def number(value: float | None) -> str:
-    """Two significant digits; a zero that is exact looks exact."""
+    """Two significant digits; an exact zero is printed as 0."""
     return "–" if value is None else "0" if value == 0 else f"{value:.1e}"
 
 
@@ -137,12 +137,12 @@ def _verdict(ours: str, theirs: str, target: str | None) -> str:
     if ours == theirs:
         return "right" if ours == target else ""
     if ours == target:
-        return "right in JAX only"
-    return "right in PyTorch only" if theirs == target else "different"
+        return "correct in JAX only"
+    return "correct in PyTorch only" if theirs == target else "different"
 
 
 def _runs(text: str, other: str) -> Iterator[tuple[bool, str]]:
-    """``text`` in pieces, each with whether ``other`` has the same there."""
+    """``text`` in pieces, each with whether it equals ``other`` at this place."""
     pairs = zip_longest(text, other[: len(text)])
     for same, run in groupby(pairs, key=lambda pair: pair[0] == pair[1]):
         yield same, "".join(character for character, _ in run)
@@ -158,7 +158,7 @@ def _figures(comparison: Comparison, prefix: str) -> dict[str, str]:
 
 
 def _inline_svg(figure: "Figure", prefix: str) -> str:
-    """The figure as an element of a page: its ids its own, its colours and fonts the page's."""
+    """The figure as an HTML element with unique ids and the page's colours and fonts."""
     from matplotlib import rc_context
 
     buffer = StringIO()

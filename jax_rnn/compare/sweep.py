@@ -1,4 +1,4 @@
-"""One lesson from many seeds: how often it succeeds, how soon, and whether it stays."""
+"""Train one lesson with many seeds and collect how many succeed, and when."""
 
 import math
 import time
@@ -23,16 +23,16 @@ class Sweep:
     """Many runs of one lesson. Epochs count from 1; None stands for "never".
 
     Attributes:
-        lesson, variant, framework, init: what was run.
-        seeds: how many runs, from seed 0 up.
-        epochs: optimizer steps of each.
-        ever: runs that had every letter right at some epoch.
-        at_end: runs that have every letter right at the last epoch.
-        median_first_epoch: of the first right epoch, over the runs that had one.
-        median_stable_epoch: of the epoch from which all is right to the end, likewise.
-        loss: ``{"min", "median", "max"}`` of the last epoch's losses.
-        seconds: for all runs, compilation included.
-        first_epoch, stable_from, final_loss, final_accuracy: one entry a run.
+        lesson, variant, framework, init: the arguments of the sweep.
+        seeds: number of runs, with seeds from 0.
+        epochs: number of optimizer steps per run.
+        ever: number of runs with all letters correct at some epoch.
+        at_end: number of runs with all letters correct at the last epoch.
+        median_first_epoch: median of the first correct epoch, over the runs that have one.
+        median_stable_epoch: median of the epoch from which all letters stay correct, likewise.
+        loss: ``{"min", "median", "max"}`` of the losses at the last epoch.
+        seconds: time of all runs, including compilation.
+        first_epoch, stable_from, final_loss, final_accuracy: one entry per run.
     """
 
     lesson: str
@@ -65,7 +65,7 @@ def sweep_jax(
     init: InitName = "torch",
     seeds_per_call: int | None = None,
 ) -> Sweep:
-    """All seeds at once in one compiled program, a slice of them at a time."""
+    """Train all seeds in one compiled program, ``seeds_per_call`` at a time."""
     start = time.perf_counter()
     history = lesson.sweep(seeds, variant, init=init, seeds_per_call=seeds_per_call)
     return summarise(
@@ -83,7 +83,7 @@ def sweep_jax(
 def sweep_torch(
     lesson: Lesson, seeds: int, variant: str | None = None, *, init: InitName = "torch"
 ) -> Sweep:
-    """One seed after another. ``init="flax"`` gives torch the weights that Flax would draw."""
+    """Train one seed after another. ``init="flax"`` uses the weights that Flax would draw."""
     labels = lesson.required_labels()
     import_seconds("torch")
     import torch
@@ -124,8 +124,8 @@ def interval(count: int, total: int) -> tuple[float, float]:
     """The 95 % confidence interval of a rate (Wilson's score interval).
 
     Args:
-        count: runs that succeeded.
-        total: all runs.
+        count: number of runs that succeeded.
+        total: number of all runs.
     """
     z = 1.959964
     rate, weight = count / total, z * z / total

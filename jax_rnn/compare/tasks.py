@@ -1,4 +1,4 @@
-"""A lesson on real data in both frameworks, from the same weights and the same batches."""
+"""Compare a lesson on real data in both frameworks, with the same weights and batches."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ from jax_rnn.train import fit
 __all__ = ["StepPair", "TaskComparison", "check_same_task", "compare_task", "print_task_comparison"]
 
 LADDER_ROWS = 4
-"""Rows of the first batch on which the ladder is climbed."""
+"""Number of rows of the first batch that the parity ladder uses."""
 
 
 class StepPair(NamedTuple):
@@ -40,28 +40,28 @@ class StepPair(NamedTuple):
 
 @dataclass(frozen=True)
 class TaskComparison:
-    """What a comparison found: plain data, the same in Python and in JSON.
+    """The result of a comparison: plain data, the same in Python and in JSON.
 
-    Every field called ``{"jax": ..., "torch": ...}`` holds one value a framework.
+    Fields of the form ``{"jax": ..., "torch": ...}`` hold one value per framework.
 
     Attributes:
-        lesson: what was run.
-        dtype: of weights and losses in both, ``"float32"`` or ``"float64"``.
-        seed: of torch, which draws the initial weights for both.
-        steps: optimizer steps that were compared.
-        recipe: of both, as it was run.
-        dropout: the recipe's own rate; both ran with 0, since they draw different masks.
-        loss: ``{"jax": [...], "torch": [...]}``, one entry a step.
+        lesson: name of the lesson.
+        dtype: data type of weights and losses in both, ``"float32"`` or ``"float64"``.
+        seed: seed of torch, which draws the initial weights for both.
+        steps: number of optimizer steps.
+        recipe: the recipe of both.
+        dropout: the rate of the lesson's recipe; both ran with 0, since their masks differ.
+        loss: ``{"jax": [...], "torch": [...]}``, one entry per step.
         max_abs_loss_difference: over all steps.
         max_abs_weight_difference: over all parameters, after the last step.
-        figures: ``{"jax": {...}, "torch": {...}}``, on the held-out data after the last step.
+        figures: ``{"jax": {...}, "torch": {...}}``, held-out figures after the last step.
         max_abs_figure_difference: over all figures.
         seconds: ``{"jax": {"import", "compile", "run", "evaluate"}, "torch": {"import", "run",
-            "evaluate"}}``; an import is None if the framework was already loaded. Compilation of
-            the evaluation is part of ``"evaluate"``.
+            "evaluate"}}``; an import is None if the framework was already loaded. ``"evaluate"``
+            includes compilation.
         environment: versions, device, processor.
-        rungs: of the ladder of parity (see ``jax_rnn.testing.check_parity``), from the initial
-            weights, up to the first that does not hold.
+        rungs: rungs of the parity ladder (see ``jax_rnn.testing.check_parity``), from the initial
+            weights, up to the first that fails.
     """
 
     lesson: str
@@ -94,20 +94,20 @@ def compare_task(
     text: Path | None = None,
     on_step: Callable[[StepPair], None] = lambda pair: None,
 ) -> TaskComparison:
-    """Train a lesson in JAX and in PyTorch from the weights that torch draws from ``seed``.
+    """Train a lesson in JAX and in PyTorch from the weights that torch draws with ``seed``.
 
     Args:
-        name: the lesson.
-        seed: of torch.
-        steps: the first so many of the recipe.
-        dtype: of weights and computation in both.
-        recipe: hyperparameters; None takes the lesson's own. Dropout is set to 0.
-        text: to learn from, where the lesson takes one.
-        on_step: called after every step of torch; the whole run of JAX is one call before.
+        name: name of the lesson.
+        seed: seed of torch.
+        steps: number of optimizer steps.
+        dtype: data type of weights and computation in both frameworks.
+        recipe: hyperparameters; None uses the lesson's. Dropout is set to 0.
+        text: text to train on, if the lesson accepts one.
+        on_step: called after every step of torch, which trains after JAX.
 
     Raises:
-        DifferentLessonsError: recipes, vocabularies or batches of the two trees differ.
-        ValueError: an unknown dtype, fewer than one step, a text that the lesson does not take.
+        DifferentLessonsError: recipes, vocabularies or batches of both frameworks differ.
+        ValueError: an unknown dtype, fewer than one step, or an unsupported text.
         ModuleNotFoundError: torch is not installed.
     """
     if dtype not in ("float32", "float64"):
@@ -116,7 +116,7 @@ def compare_task(
         raise ValueError(f"steps: expected at least 1, got {steps}")
     task: Task = import_module(f"jax_rnn.lessons.{name}").lesson
     if text is not None and not task.takes_text:
-        raise ValueError(f"text: {name} has data of its own, got {text}; leave the text out")
+        raise ValueError(f"text: {name} has its own data, got {text}; omit the text")
     seconds: dict[str, dict[str, float | None]] = {
         framework: {"import": import_seconds(framework)} for framework in ("jax", "torch")
     }
@@ -175,7 +175,7 @@ def compare_task(
             seconds[side]["evaluate"] = time.perf_counter() - start
         if figures["jax"].keys() != figures["torch"].keys():
             raise DifferentLessonsError(
-                f"figures of {name!r}: {sorted(figures['jax'])} here, "
+                f"figures of {name!r}: {sorted(figures['jax'])} in jax_rnn, "
                 f"{sorted(figures['torch'])} in reference_torch"
             )
 
@@ -208,16 +208,16 @@ def check_same_task(
     their_recipe: Any,
     batches: int,
 ) -> dict[str, np.ndarray]:
-    """Raise DifferentLessonsError, naming all that differs; else return the first batch.
+    """Check that the lessons are equal, and return the first batch.
 
-    Compared are the name, all recipes, the vocabularies and every array of the first ``batches``
-    batches, its dtype too.
+    The name, all recipes, the vocabularies and all arrays of the first ``batches`` batches with
+    their dtypes must be equal. DifferentLessonsError: lists all differences.
     """
     faults = []
 
     def check(what: str, a: Any, b: Any) -> None:
         if a != b:
-            faults.append(f"{what}: {a!r} here, {b!r} in reference_torch")
+            faults.append(f"{what}: {a!r} in jax_rnn, {b!r} in reference_torch")
 
     check("name", ours.name, theirs.name)
     check("takes_text", ours.takes_text, theirs.takes_text)
@@ -239,7 +239,7 @@ def check_same_task(
         first = first or a
         check(f"arrays of batch {step}", sorted(a), sorted(b))
         faults += [
-            f"{name} of batch {step}: {_describe(a[name])} here, {_describe(b[name])} in "
+            f"{name} of batch {step}: {_describe(a[name])} in jax_rnn, {_describe(b[name])} in "
             f"reference_torch{_place(a[name], b[name])}"
             for name in sorted(a.keys() & b.keys())
             if a[name].dtype != b[name].dtype or not np.array_equal(a[name], b[name])
@@ -248,20 +248,20 @@ def check_same_task(
             break
     if faults:
         raise DifferentLessonsError(
-            f"the two trees tell different lessons called {ours.name!r}:\n  " + "\n  ".join(faults)
+            f"{ours.name}: expected equal lessons in both frameworks, got\n  " + "\n  ".join(faults)
         )
     return first
 
 
 def print_task_comparison(console: Console, result: TaskComparison) -> None:
-    """The summary of one comparison: losses at a few steps, figures, times, differences."""
+    """Print the summary of one comparison: losses at a few steps, figures, times, differences."""
     console.print(_losses(result))
     console.print()
     console.print(_two_columns(result))
     console.print()
     if result.dropout:
         console.print(
-            f"dropout is 0 here, not the recipe's {result.dropout:g}: the two frameworks draw "
+            f"dropout is 0 instead of the recipe's {result.dropout:g}: the two frameworks draw "
             "different masks",
             highlight=False,
         )
@@ -304,7 +304,7 @@ def _two_columns(result: TaskComparison) -> Table:
 
 
 def _arguments(forward: Callable, batch: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...]:
-    """What a model has to be called with, by the names of its arguments, integers as int64."""
+    """The arguments of a model in a batch, by name, integers as int64."""
     needed = [
         name
         for name, parameter in signature(forward).parameters.items()
@@ -326,7 +326,7 @@ def _describe(array: np.ndarray) -> str:
 
 
 def _place(a: np.ndarray, b: np.ndarray) -> str:
-    """Where two arrays of one shape differ first."""
+    """The first difference of two arrays of one shape."""
     if a.shape != b.shape:
         return ""
     places = np.argwhere(a != b)
@@ -337,7 +337,7 @@ def _place(a: np.ndarray, b: np.ndarray) -> str:
 
 
 def _gap(ours: Any, theirs: Any) -> float:
-    """The largest difference. Shapes that do not match are as far apart as can be."""
+    """The largest difference; infinite for different shapes."""
     a, b = np.asarray(ours), np.asarray(theirs)
     if a.shape != b.shape:
         return float("inf")

@@ -1,6 +1,6 @@
-"""How long things take: a framework to load, and calls that take turns.
+"""Time the import of a framework, and alternating calls.
 
-Imports no framework itself, so that the first look at loading is true.
+This module imports no framework itself, so that import times are correct.
 """
 
 import statistics
@@ -34,10 +34,10 @@ _measured: dict[str, float | None] = {}
 
 
 def import_seconds(framework: str) -> float | None:
-    """Load ``"jax"`` or ``"torch"`` and say how long it took; None if it was loaded before.
+    """Import ``"jax"`` or ``"torch"`` and return the seconds; None if it was already imported.
 
     Raises:
-        ModuleNotFoundError: torch is not installed; the message says how to install it.
+        ModuleNotFoundError: torch is not installed; the message states how to install it.
     """
     if framework not in _measured:
         modules = FRAMEWORKS[framework]
@@ -60,7 +60,7 @@ def import_seconds(framework: str) -> float | None:
 
 @contextmanager
 def torch_on_one_thread() -> Iterator[None]:
-    """The lecture's models are so small that further threads only wait for each other."""
+    """Use one thread in torch, which is fastest for the small models of the lecture."""
     import torch
 
     threads = torch.get_num_threads()
@@ -72,18 +72,18 @@ def torch_on_one_thread() -> Iterator[None]:
 
 
 TURN = 0.003
-"""Seconds of a turn at least: a call that is shorter is repeated in it."""
+"""Minimum seconds of a measurement; a shorter call is repeated."""
 
 PATIENCE = 20
-"""Times the seconds asked for, after which no further round begins."""
+"""Multiple of the requested seconds after which no further round starts."""
 
 SETTLE = 0.005
-"""Seconds between turns, in which the threads of the last contender stop spinning."""
+"""Pause between measurements, in which the threads of the previous library stop spinning."""
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of a call, one entry a turn."""
+    """Seconds of a call, one entry per round."""
 
     seconds: list[float] = field(default_factory=list)
 
@@ -96,12 +96,12 @@ class Times:
         return min(self.seconds)
 
     def divided(self, count: int) -> "Times":
-        """Of one of so many things that a call did."""
+        """Seconds of one of ``count`` items of a call."""
         return Times([seconds / count for seconds in self.seconds])
 
 
 def timed(call: Callable[[], T]) -> tuple[float, T]:
-    """Seconds of a call, and what it returned."""
+    """Seconds of a call, and its result."""
     start = time.perf_counter()
     result = call()
     return time.perf_counter() - start, result
@@ -114,17 +114,16 @@ def interleave(
     least_rounds: int = 5,
     most_rounds: int = 200,
 ) -> dict[str, Times]:
-    """Time calls that finish their work before they return, each once a round.
+    """Time calls that are finished when they return, each once per round.
 
-    Every round begins with another one, and each has a call of its own before its turn to warm
-    up, so that what drifts or lingers meets all alike. Call each once before, where the first call
-    is another matter.
+    Every round starts with another call, and every measurement follows a warm-up call, so that
+    drifts affect all calls equally. Run each call once before if its first call compiles.
 
     Args:
-        calls: by name.
-        seconds: for each call, about.
-        least_rounds, most_rounds: bounds of how many. Where the least would take many times as
-            long as was asked for, fewer are made.
+        calls: calls by name.
+        seconds: approximate time for each call.
+        least_rounds, most_rounds: bounds of the number of rounds. There are fewer if the minimum
+            would take many times the requested seconds.
     """
     names = list(calls)
     found = {name: Times() for name in names}
@@ -153,7 +152,7 @@ def _repeats(call: Callable[[], object]) -> int:
 
 
 def _load_optimizers() -> None:
-    """Torch loads a good part of itself only when the first optimizer is made."""
+    """Load the parts of torch that it imports only for the first optimizer."""
     import torch
 
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])

@@ -276,7 +276,7 @@ def test_sweep_of_both_frameworks_writes_what_it_shows(run, tmp_path):
     assert "ihello, 20 seeds, 100 epochs, torch initial values" in flowing(result.out)
     sweeps = json.loads(data.read_text())
     assert [sweep["framework"] for sweep in sweeps] == ["jax", "torch"]
-    for kind, words in {"ever": "all letters right, ever", "at_end": "at epoch 100"}.items():
+    for kind, words in {"ever": "all letters correct, ever", "at_end": "at epoch 100"}.items():
         shown = " ".join(f"{s[kind]} of 20 ({s[kind] / 20:.0%})" for s in sweeps)
         assert f"{words} {shown}" in flowing(result.out)
     assert all(len(sweep["first_epoch"]) == 20 for sweep in sweeps)

@@ -369,7 +369,7 @@ def test_different_lessons_are_refused_and_each_field_is_named(name, changes):
     with pytest.raises(DifferentLessonsError) as caught:
         check_same_lesson(replace(load(name), **changes), reference_torch.load(name))
     first, *fields = str(caught.value).split("\n  ")
-    assert repr(name) in first
+    assert first.startswith(name)
     assert sorted(line.split(":")[0] for line in fields if ":" in line) == sorted(changes)
 
 
@@ -377,7 +377,7 @@ def test_different_lessons_are_refused_and_each_field_is_named(name, changes):
 def test_compare_refuses_different_lessons(monkeypatch):
     changed = replace(reference_torch.load("softmax"), epochs=3)
     monkeypatch.setattr(reference_torch, "load", lambda name: changed)
-    with pytest.raises(DifferentLessonsError, match="epochs: 100 here, 3 in reference_torch"):
+    with pytest.raises(DifferentLessonsError, match="epochs: 100 in jax_rnn, 3 in reference_torch"):
         compare("softmax")
 
 

@@ -194,11 +194,11 @@ def test_first_right_epochs_are_marked():
         np.column_stack(line.get_data()).tolist() for line in axes.lines if line.get_marker() == "o"
     ]
     assert marks == [[[4, THEIRS[3]]], [[3, OURS[2]]], []]
-    assert "first right: JAX 3, PyTorch 4" in [line.get_label() for line in axes.lines]
+    assert "first correct: JAX 3, PyTorch 4" in [line.get_label() for line in axes.lines]
     never = trained(predictions={"jax": [""] * 4, "torch": [""] * 4})
     assert first_right(never, "jax") is None
     labels = [line.get_label() for line in comparison_figure([never]).axes[0].lines]
-    assert "never right" in labels
+    assert "never correct" in labels
 
 
 def test_exact_zeros_stand_on_a_tick_of_their_own():
@@ -240,8 +240,8 @@ def test_sweeps_of_both_frameworks_share_a_row():
     assert len(figure.axes) == 4
     heading = figure.subfigs[0].get_suptitle()
     assert "ihello (gru)" in heading
-    assert "JAX: of 4 seeds 3 ever right, 2 right at the end" in heading
-    assert "PyTorch: of 2 seeds 1 ever right, 0 right at the end" in heading
+    assert "JAX: of 4 seeds 3 ever correct, 2 correct at the end" in heading
+    assert "PyTorch: of 2 seeds 1 ever correct, 0 correct at the end" in heading
 
     (their_loss, _), (our_loss, _) = map(stairs, figure.axes[0].patches)
     assert (our_loss.sum(), their_loss.sum()) == pytest.approx((100, 100))
@@ -257,7 +257,7 @@ def test_sweeps_without_success_or_with_infinite_losses():
     failed = sweep("jax", ever=0, first_epoch=[None] * 4, final_loss=[0.5, 0.5, np.inf, np.nan])
     last, first = sweep_figure([failed]).axes
     assert [p.get_label() for p in last.patches] == ["JAX (2 not finite)"]
-    assert [text.get_text() for text in first.texts] == ["no run was ever right"]
+    assert [text.get_text() for text in first.texts] == ["no run was ever correct"]
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_numbers_are_those_of_the_data(page):
 def test_every_epoch_has_its_strings_and_losses(page):
     assert page.row("1") == ["<b<&", "<b<&", "", "1.75", "1.75", "0"]
     assert page.row("2") == ["<i>&", "3 spaces", "different", "1.25", "1.25001", "1.0e-05"]
-    assert page.row("3") == [MARKUP, "<i>&", "right in JAX only", "0.875", "0.8750003", "3.0e-07"]
+    assert page.row("3") == [MARKUP, "<i>&", "correct in JAX only", "0.875", "0.8750003", "3.0e-07"]
     assert page.row("4") == [MARKUP, MARKUP, "right", "0.5", "0.5", "0"]
     assert page.html.count("&lt;<mark>b</mark>&gt;&amp;") == 1
     assert page.html.count('<tr class="differs">') == 2
@@ -371,7 +371,7 @@ def test_the_ladder_shows_every_rung_and_what_was_seen_where_it_fails():
     console = Console(file=StringIO(), width=200)
     print_comparison(console, trained(rungs=rungs))
     told = console.file.getvalue()
-    assert "ladder of parity     fails at final carry: h parts first at (0, 2): 0.5 <b>\n" in told
+    assert "parity ladder        fails at final carry: h parts first at (0, 2): 0.5 <b>\n" in told
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -408,7 +408,7 @@ def test_lines_below_the_tables_are_broken_between_words():
     print_comparison(console, trained(rungs=rungs))
     lines = console.file.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
-    start = next(k for k, line in enumerate(lines) if line.startswith("ladder of parity"))
+    start = next(k for k, line in enumerate(lines) if line.startswith("parity ladder"))
     text = " ".join(line.strip() for line in lines[start:])
     assert text.endswith(", ".join(f"rung number {k}" for k in range(9)))
     assert all(line.startswith(" " * LABEL) for line in lines[start + 1 :])

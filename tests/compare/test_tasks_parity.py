@@ -258,14 +258,14 @@ class OtherData:
     [
         (lambda task: {"theirs": Shifted(task)}, r"fresh of batch 0: .*first at \(0,\)"),
         (lambda task: {"theirs": Shifted(task)}, "inputs of batch 0: int32"),
-        (lambda task: {"theirs": Wider(task)}, "labels of batch 0: int32 .* here, int64"),
-        (lambda task: {"theirs": Slower(task)}, "recipe learning_rate: 0.008 here, 1.0"),
-        (lambda task: {"their_data": OtherData()}, "vocabulary: .*here, {'symbols': 'xyz'}"),
+        (lambda task: {"theirs": Wider(task)}, "labels of batch 0: int32 .* in jax_rnn, int64"),
+        (lambda task: {"theirs": Slower(task)}, "recipe learning_rate: 0.008 in jax_rnn, 1.0"),
+        (lambda task: {"their_data": OtherData()}, "vocabulary: .*in jax_rnn, {'symbols': 'xyz'}"),
         (
             lambda task: {
                 "their_recipe": TorchRecipe(**asdict(without_dropout("char_lm")) | {"clip": None})
             },
-            "recipe of this run clip: 0.05 here, None",
+            "recipe of this run clip: 0.05 in jax_rnn, None",
         ),
     ],
 )
@@ -273,7 +273,7 @@ def test_different_lessons_are_refused_and_what_differs_is_named(changes, messag
     told = changes(reference_torch.load_task("char_lm"))
     with pytest.raises(DifferentLessonsError) as caught:
         checked("char_lm", **told)
-    assert "'char_lm'" in str(caught.value)
+    assert str(caught.value).startswith("char_lm")
     assert re.search(message, str(caught.value))
 
 
@@ -288,7 +288,7 @@ def test_a_comparison_refuses_different_lessons(monkeypatch):
     [
         ({"dtype": "float16"}, "dtype: expected float32 or float64, got 'float16'"),
         ({"steps": 0}, "steps: expected at least 1, got 0"),
-        ({"text": "book.txt"}, "text: names has data of its own"),
+        ({"text": "book.txt"}, "text: names has its own data"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(arguments, message):

@@ -1,1 +1,1 @@
-"""How fast layers are: the same problem for every contender, parity before timing."""
+"""Speed of layers: all libraries get the same problem and must agree before they are timed."""

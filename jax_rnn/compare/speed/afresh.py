@@ -1,4 +1,4 @@
-"""Compilation that finds nothing from before."""
+"""Compilation without a cache."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +13,10 @@ SWITCH = "jax_enable_compilation_cache"
 
 @contextmanager
 def compiled_afresh() -> Iterator[None]:
-    """Without the cache of compiled programs on disk, so that a first call tells its whole cost."""
+    """Disable the compilation cache on disk, so that a first call includes compilation."""
     kept = getattr(jax.config, SWITCH)
     jax.config.update(SWITCH, False)
-    compilation_cache.reset_cache()  # JAX asks its switch only once
+    compilation_cache.reset_cache()  # JAX reads this option only once
     try:
         yield
     finally:

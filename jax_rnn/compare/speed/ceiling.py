@@ -1,4 +1,4 @@
-"""The matrix-product ceiling: the fastest float32 product that either framework reaches here."""
+"""The ceiling: the fastest matrix product of either framework on this machine."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,9 +21,9 @@ def measure_ceiling(
     """GFLOP/s of square products, the best size and run: ``{"jax": ..., "torch": ...}``.
 
     Args:
-        seconds: for each framework, over all sizes.
-        device: of JAX; torch takes part on a CPU only.
-        precision: of a ``Setting``.
+        seconds: time for each framework, over all sizes.
+        device: device of JAX; torch is measured on a CPU only.
+        precision: precision of a ``Setting``.
     """
     device = device or jax.devices()[0]
     best: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""One row of a race on a terminal."""
+"""Print one row of a race on a terminal."""
 
 from collections.abc import Mapping
 
@@ -13,10 +13,10 @@ TITLES = {"forward": "forward", "backward": "+ backward", "step": "+ Adam", "loo
 
 
 def print_row(console: Console, row: Row, ceiling: Mapping[str, float]) -> None:
-    """A table; above it the largest difference, below it who did not take part and why.
+    """Print a table, the largest difference above it, and the libraries that were not timed below.
 
-    "per step" is the median by time step, "ceiling" the share of the fastest matrix product,
-    "1st call" includes compilation, "ratio" is the median over ours.
+    "per step" is the median per time step, "ceiling" the share of the fastest matrix product,
+    "1st call" includes compilation, "ratio" is the median divided by that of jax_rnn.
     """
     best = max(ceiling.values())
     checked = {name: max(apart.values()) for name, apart in row.parity.items()}
@@ -53,7 +53,7 @@ def print_row(console: Console, row: Row, ceiling: Mapping[str, float]) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Three digits and a unit."""
+    """A time with three digits and a unit."""
     for unit, scale in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= scale:
             return f"{seconds / scale:.3g} {unit}" if seconds < 1000 else f"{seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""What runs a problem: the contract, and everything written in JAX."""
+"""The contract of a library that runs a problem, and its implementation for JAX."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -28,22 +28,22 @@ Weights = Mapping[str, Any]
 
 
 class NotOfferedError(Exception):
-    """The library has no such layer; the message says what is missing."""
+    """The library has no such layer; the message states what is missing."""
 
 
 class Contender(Protocol):
     """One library with one problem.
 
     Attributes:
-        note: in which respect it computes something else; empty if the equations are the same.
-        given: what the problem's weights become where the library has fewer; linear.
+        note: how its equations differ; empty if they are the same.
+        given: maps the problem's weights to those of a library with fewer weights; linear.
     """
 
     note: str
     given: Callable[[Weights], Weights]
 
     def run(self, kind: Pass) -> Any:
-        """One pass, finished when it returns: outputs, (loss, gradients), or the last loss."""
+        """Run one pass to its end: outputs, (loss, gradients), or the last loss."""
         ...
 
     def output(self, result: Any) -> np.ndarray:
@@ -51,7 +51,7 @@ class Contender(Protocol):
         ...
 
     def gradients(self, result: Any) -> dict[str, np.ndarray]:
-        """The gradients of a backward pass, by torch's names, with respect to given weights."""
+        """The gradients of a backward pass with respect to given weights, by torch's names."""
         ...
 
 
@@ -67,13 +67,13 @@ class JaxContender:
     """A pure function of parameters and input; parameters are a plain pytree.
 
     Args:
-        problem: what to run.
+        problem: the problem to run.
         apply: ``(params, x, lengths) -> output``, inside ``jax.jit``.
-        convert: the problem's weights as ``params``, in operations of JAX, affine.
+        convert: maps the problem's weights to ``params``, by affine JAX operations.
         given: see ``Contender``.
         time_major: whether ``apply`` takes and returns (T, B, features).
         note: see ``Contender``.
-        device: where it runs; JAX's default if absent.
+        device: the device; None is JAX's default.
     """
 
     def __init__(
@@ -159,5 +159,5 @@ class JaxContender:
         return self.convert(self.given({name: jnp.asarray(w) for name, w in weights.items()}))
 
     def _major(self, x: np.ndarray) -> np.ndarray:
-        """From (B, T, features) to what ``apply`` takes, and back."""
+        """Convert (B, T, features) to the layout of ``apply``, and back."""
         return np.swapaxes(x, 0, 1) if self.time_major else x

@@ -9,12 +9,12 @@ __all__ = ["plain", "write_json"]
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Rows become objects; floats keep six digits, which is more than a clock has."""
+    """Write rows as objects; floats are rounded to six digits."""
     path.write_text(json.dumps(plain(value), indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def plain(value: Any) -> Any:
-    """Made of dicts, lists and values."""
+    """Convert to dicts, lists and plain values."""
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     if isinstance(value, dict):

@@ -12,7 +12,7 @@ Path = tuple[Any, ...]
 
 
 def functional(module: nnx.Module) -> tuple[list[Path], Callable[[Sequence[Any]], Any]]:
-    """The paths of the parameters, and what makes the module of values for them, when traced."""
+    """The paths of the parameters, and a function that builds the module from their values."""
     graph, params, rest = nnx.split(module, nnx.Param, ...)
     paths = [path for path, _ in nnx.to_flat_state(params)]
 

@@ -1,4 +1,4 @@
-"""This library in the race."""
+"""jax_rnn as a contender."""
 
 from collections.abc import Callable
 from inspect import signature
@@ -16,7 +16,7 @@ __all__ = ["build_layer", "ours"]
 
 
 def ours(problem: Problem, layer: Recurrent | None = None, device: Any = None) -> JaxContender:
-    """RNN, LSTM or GRU of this library; or ``layer``, whose weights the problem's take over."""
+    """RNN, LSTM or GRU of this library, or ``layer``, with the weights of the problem."""
     paths, with_values = functional(layer or build_layer(problem))
     names = [torch_name(path) for path in paths]
 

@@ -1,4 +1,4 @@
-"""A layer, its weights, an input and a cotangent: what every contender is given."""
+"""A problem: a layer, its weights, an input and a cotangent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,26 +14,26 @@ GATES: dict[str, int] = {"RNN": 1, "LSTM": 4, "GRU": 3}
 
 Pass = Literal["forward", "backward", "step", "loop"]
 PASSES: tuple[Pass, ...] = get_args(Pass)
-"""Outputs; outputs and gradients; these and an update by Adam; ``LOOP`` such steps, one by one."""
+"""Outputs; outputs and gradients; these and an update by Adam; ``LOOP`` such steps."""
 
 LOOP = 4
-"""Steps of the pass ``loop``: of JAX one compiled program, as ``fit`` runs them, of torch a Python
-loop. Times are those of one step."""
+"""Steps of the pass ``loop``: in JAX one compiled program, as in ``fit``, in torch a Python loop.
+Times are those of one step."""
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is computed.
+    """The setting of a problem.
 
     Attributes:
-        kind: which layer of torch.nn.
-        B, T, I, H: batch, time steps, features of the input and of the hidden state.
+        kind: name of the layer in torch.nn.
+        B, T, I, H: batch size, time steps, input features and hidden features.
         layers, bidirectional: as in torch.nn.
-        ragged: sequences of different lengths, the longest T.
-        custom: the cell is one that a user wrote, with the equations of ``kind``.
-        precision: of the weights and inputs; ``"tf32"`` is float32 with products in TF32.
+        ragged: whether sequences have different lengths, of which T is the longest.
+        custom: whether the cell is user-defined, with the equations of ``kind``.
+        precision: data type of weights and inputs; ``"tf32"`` is float32 with products in TF32.
     """
 
     kind: Kind
@@ -80,14 +80,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class Problem:
-    """A setting with numbers.
+    """A setting with weights and data.
 
     Attributes:
-        setting: what is computed.
+        setting: the setting.
         weights: float32, by torch's names and in torch's layout; no bias is zero.
         x: float32 (B, T, I).
-        cotangent: float32 (B, T, directions * H); the loss is ``mean(output * cotangent)``. Zero
-            where no step counts.
+        cotangent: float32 (B, T, directions * H); the loss is ``mean(output * cotangent)``. Zero in
+            the padding.
         lengths: int32 (B,), or None if all sequences are full.
     """
 
@@ -120,7 +120,7 @@ class Problem:
 
 
 def weight_shapes(setting: Setting) -> dict[str, tuple[int, ...]]:
-    """By torch's names, in torch's order."""
+    """The weights by torch's names, in torch's order."""
     rows, H = GATES[setting.kind] * setting.H, setting.H
     shapes: dict[str, tuple[int, ...]] = {}
     for layer in range(setting.layers):
@@ -136,10 +136,10 @@ def weight_shapes(setting: Setting) -> dict[str, tuple[int, ...]]:
 
 
 def flop(problem: Problem, kind: Pass) -> float:
-    """Of the matrix products, steps that count only; the input itself needs no gradient.
+    """Operations of the matrix products, without padding; the input needs no gradient.
 
-    Forward is ``2 T B G H (I + H)`` a layer and direction. Training adds the gradients of the
-    weights, as much again, and those of the hidden states and of the inputs of upper layers.
+    The forward pass needs ``2 T B G H (I + H)`` per layer and direction. Training adds the same
+    for the gradients of weights, and the gradients of hidden states and inputs of upper layers.
     """
     setting = problem.setting
     lengths = problem.lengths

@@ -1,4 +1,4 @@
-"""torch.nn in the race: MKL and oneDNN on a CPU, cuDNN on a GPU."""
+"""torch.nn as a contender: MKL and oneDNN on a CPU, cuDNN on a GPU."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ __all__ = ["TorchContender", "pytorch", "torch_device"]
 
 
 def torch_device(platform: str) -> str:
-    """Torch's word for a platform of JAX. A TPU it does not have: it stays on the CPU."""
+    """Torch's name of a platform of JAX; CPU instead of TPU, which torch does not support."""
     return "cuda" if platform in ("gpu", "cuda", "rocm") else "cpu"
 
 

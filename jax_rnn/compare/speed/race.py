@@ -1,4 +1,4 @@
-"""Contenders on one problem: parity first, then all passes, in turn."""
+"""Compare contenders on one problem: check parity, then time all passes alternately."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ __all__ = ["OURS", "Entry", "Row", "race"]
 
 OURS = "jax_rnn"
 REFERENCES = ("torch", OURS)
-"""Whom the others must agree with: the first that takes part."""
+"""Contenders by priority; the first available one is the reference for parity."""
 
 TOLERANCES = {"float32": 1e-3, "tf32": 3e-2, "bfloat16": 1e-1, "float16": 3e-2}
-"""Of the largest difference, relative to the largest value. Rounding stays far below, a wrong
-order of the gates or a missing bias far above."""
+"""Allowed difference relative to the largest value. Rounding is far below, a wrong order of the
+gates or a missing bias far above."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Entry:
     """One contender in one pass.
 
     Attributes:
-        first_seconds: of the first call, compilation included.
+        first_seconds: seconds of the first call, including compilation.
         median, minimum: seconds of a call.
-        rounds: how many times it had its turn.
+        rounds: number of rounds.
         us_per_step: microseconds of the median per time step.
-        gflops: 1e9 operations of the matrix products a second, by the median.
-        ratio: its median over ours; None where we did not take part.
+        gflops: 1e9 operations of the matrix products per second, by the median.
+        ratio: its median divided by that of jax_rnn; None if jax_rnn was not timed.
     """
 
     first_seconds: float
@@ -50,13 +50,12 @@ class Row:
     """One problem.
 
     Attributes:
-        setting: what was computed.
-        entries: by pass and contender.
+        setting: the setting of the problem.
+        entries: entries by pass and contender.
         parity: largest relative difference of outputs and of gradients, by contender.
-        notes: by contender, in which respect it computes something else; it is timed and not
-            checked.
-        absent: by contender, why it was not timed: not installed, not offered.
-        refused: by contender, why it was not timed: it is not equal.
+        notes: how equations differ, by contender; these are timed but not checked.
+        absent: why a contender was not timed (not installed or no such layer), by contender.
+        refused: why a contender was not timed (results differ), by contender.
     """
 
     setting: Setting
@@ -75,14 +74,14 @@ def race(
     seconds: float,
     least_rounds: int = 5,
 ) -> Row:
-    """Build all, check all, then time every pass, the contenders in turn.
+    """Build and check all contenders, then time every pass alternately.
 
     Args:
-        problem: given to every contender.
-        builders: by name.
-        passes: what is timed.
-        seconds: for each contender and pass, about.
-        least_rounds: so many, however long they take.
+        problem: the problem of every contender.
+        builders: builders by name.
+        passes: the passes to time.
+        seconds: approximate time for each contender and pass.
+        least_rounds: minimum number of rounds.
     """
     row = Row(problem.setting)
     contenders: dict[str, Contender] = {}
@@ -115,7 +114,7 @@ def race(
 def _check(
     problem: Problem, builders: Mapping[str, Build], contenders: dict[str, Contender], row: Row
 ) -> dict[tuple[str, Pass], float]:
-    """Run both passes of all once, and drop those apart. Seconds of the first calls."""
+    """Run both passes of all contenders, remove those that differ, and time the first calls."""
     first: dict[tuple[str, Pass], float] = {}
     found: dict[str, _Values] = {}
     for name, contender in contenders.items():
@@ -133,7 +132,7 @@ def _check(
         apart = found[name].apart(expected, problem.lengths)
         row.parity[name] = apart
         for what, difference in apart.items():
-            if not difference <= tolerance:  # NaN is apart too
+            if not difference <= tolerance:  # also NaN differs
                 row.refused[name] = (
                     f"its {what} differ from those of {reference} by {difference:.1e}, "
                     f"more than {tolerance:g}"
@@ -162,7 +161,7 @@ class _Values:
 
 
 def _expected(problem: Problem, build: Build, values: _Values, contender: Contender) -> _Values:
-    """What the reference computes from the weights that the contender has."""
+    """The results of the reference with the weights of the contender."""
     weights = {name: np.asarray(w) for name, w in contender.given(problem.weights).items()}
     if all(np.array_equal(weights[name], w) for name, w in problem.weights.items()):
         return values
