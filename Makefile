@@ -25,10 +25,10 @@ demo: $(VENV)/.demo
 setup: $(VENV)/.demo
 
 test: $(VENV)/.test
-	$(RUN) pytest -n 2 -m "not long"
+	$(RUN) pytest -n 2 -m "not long" --durations=20
 
 test-all: $(VENV)/.test
-	$(RUN) pytest -n 2
+	$(RUN) pytest -n 2 --durations=20
 
 test-lowest: $(LOWEST)/.test
 	$(LOWEST)/bin/python -m pytest -n 2 -m "not long"

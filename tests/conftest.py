@@ -57,6 +57,8 @@ import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
+from tests import clock  # noqa: E402
+
 hypothesis.settings.register_profile("jax_rnn", deadline=None, derandomize=True, max_examples=25)
 hypothesis.settings.load_profile("jax_rnn")
 
@@ -80,6 +82,10 @@ def pytest_sessionstart(session):
 
 
 def pytest_configure(config):
+    clock.listen()
+    config.pluginmanager.register(clock.Clock())
+    if config.pluginmanager.hasplugin("dsession") or config.getoption("numprocesses", None):
+        config.pluginmanager.register(clock.Controller())
     # Flax annotates nnx.State with typing.Hashable, which beartype finds old-fashioned.
     config.addinivalue_line(
         "filterwarnings", "ignore::beartype.roar.BeartypeDecorHintPep585DeprecationWarning"
