@@ -24,7 +24,7 @@ from jax_rnn.commands.lessons import doctor, lessons
 from jax_rnn.commands.runs import evaluate, export, sample
 from jax_rnn.commands.sweep import sweep
 from jax_rnn.commands.train import train
-from jax_rnn.console import printable, say
+from jax_rnn.console import CONTROL, printable, say
 from jax_rnn.lessons import TASKS
 
 __all__ = ["main"]
@@ -41,6 +41,7 @@ COMMANDS = {
     "doctor": doctor,
 }
 
+ANY_TEXT = {"--prompt", "--out", "--resume", "--text", "--file", "--json", "--html", "--plot"}
 LONGEST_WORD, LONGEST_PATH = 1_000, 4_096
 """Characters of an argument, and of one that is a path."""
 
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(words: list[str]) -> None:
     """Find the command and call it with the options that tyro parses."""
-    _check_lengths(words)
+    _check_words(words)
     name, *rest = words or ["--help"]
     if name in ("-h", "--help"):
         print(overview(COMMANDS), end="")
@@ -98,15 +99,22 @@ def _run(words: list[str]) -> None:
         )
 
 
-def _check_lengths(words: Sequence[str]) -> None:
-    """UsageError: a word that would fill the screen if a message repeated it."""
-    for option, word in pairwise(("", *words)):
-        most = LONGEST_PATH if os.sep in word else LONGEST_WORD
-        if len(word) > most and option != "--prompt" and not word.startswith("--prompt="):
-            named = option if option.startswith("--") else "argument"
+def _check_words(words: Sequence[str]) -> None:
+    """UsageError: a word that a message could not repeat: too long, or with control characters.
+
+    Names of files and what follows ``--prompt`` may hold any characters.
+    """
+    for k, (before, word) in enumerate(pairwise(("", *words))):
+        option, _, value = word.partition("=") if word.startswith("--") else (before, "", word)
+        any_text = option in ANY_TEXT or (k < 2 and not option.startswith("--"))
+        named = option if option.startswith("--") else "argument"
+        most = LONGEST_PATH if os.sep in value else LONGEST_WORD
+        if len(value) > most and option != "--prompt":
             raise UsageError(
-                f"{named}: expected at most {most:,} characters, got {len(word):,}: {word[:20]}..."
+                f"{named}: expected at most {most:,} characters, got {len(value):,}: {value[:20]}..."
             )
+        if not any_text and CONTROL.search(value):
+            raise UsageError(f"{named}: expected no control characters, got {printable(value)}")
 
 
 def _unknown(name: str) -> str:

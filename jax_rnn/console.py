@@ -4,7 +4,7 @@ import re
 
 from rich.console import Console
 
-__all__ = ["MOST", "printable", "say"]
+__all__ = ["CONTROL", "MOST", "printable", "say"]
 
 MOST = 2_000
 """Maximum number of characters of a message."""

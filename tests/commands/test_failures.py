@@ -87,3 +87,13 @@ def test_an_argument_that_would_fill_the_screen_is_refused(capsys):
     message = capsys.readouterr().err
     assert "--seed: expected at most 1,000 characters, got 5,000" in message
     assert len(message) < 200
+
+
+@pytest.mark.parametrize("words", [["--seed", "\x1b[31m"], ["--seed=\x1b[31m"], ["x", "\x07"]])
+def test_control_characters_are_refused_where_no_text_is_expected(words, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["train", "ihello", *words])
+    assert left.value.code == 2
+    message = capsys.readouterr().err
+    assert "expected no control characters, got \\x" in message
+    assert message.isprintable() or message.rstrip("\n").isprintable()
