@@ -1,4 +1,4 @@
-"""Arguments of constructors: what is refused, in words."""
+"""Checks of the arguments of constructors."""
 
 import inspect
 from numbers import Real
@@ -15,7 +15,7 @@ _FLOATING = ("float16", "bfloat16", "float32", "float64")
 
 
 class ConstructorSignature:
-    """As ``__signature__`` of a class: that of its ``__init__``, which nnx's metaclass hides."""
+    """``__signature__`` of a class: that of its ``__init__``, which nnx's metaclass hides."""
 
     def __get__(self, instance: Any, owner: type) -> inspect.Signature:
         if instance is not None:
@@ -25,7 +25,7 @@ class ConstructorSignature:
 
 
 def check_count(name: str, value: Any) -> None:
-    """An int above 0: a size, a number of layers."""
+    """Check that a size or a number of layers is an int above 0."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name}: expected an int, got {value!r}")
     if value < 1:
@@ -33,7 +33,7 @@ def check_count(name: str, value: Any) -> None:
 
 
 def check_rate(name: str, value: Any) -> None:
-    """A share from 0 to 1."""
+    """Check that a rate is a number from 0 to 1."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name}: expected a number from 0 to 1, got {value!r}")
     if not 0 <= float(value) <= 1:
@@ -46,7 +46,7 @@ def check_rngs(value: Any) -> None:
 
 
 def parameter_dtype(dtype: DTypeLike | None) -> jnp.dtype:
-    """That dtype, which parameters can have; None is JAX's default float."""
+    """The dtype of parameters; None is JAX's default float."""
     if dtype is None:
         return default_float()
     try:
@@ -59,7 +59,7 @@ def parameter_dtype(dtype: DTypeLike | None) -> jnp.dtype:
         )
     if dtype == jnp.float64 and default_float() != jnp.float64:
         raise ValueError(
-            "dtype: expected float64 to be switched on, got JAX's default, where it is not; "
+            "dtype: expected JAX with float64 enabled, got the default, float32; "
             'use jax.config.update("jax_enable_x64", True) or with jax.enable_x64(True)'
         )
     return dtype

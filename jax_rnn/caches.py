@@ -1,4 +1,4 @@
-"""The user's cache folder: what is there can be made again, at the price of time."""
+"""The user's cache folder, which can be deleted at any time."""
 
 import os
 import warnings
@@ -12,16 +12,16 @@ SHORTEST = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 
 
 def cache_folder() -> Path:
-    """The user's cache folder of this library; need not exist."""
+    """The user's cache folder of this library; it may not exist."""
     import platformdirs
 
     return platformdirs.user_cache_path("jax_rnn")
 
 
 def compiled_folder() -> str | None:
-    """Where commands keep compiled programs, a path or a URL; None where they keep none.
+    """The path or URL of the compilation cache of the commands; None if it is disabled.
 
-    JAX's own variables are respected: one names another folder, one switches the cache off.
+    JAX's environment variables are respected: one sets another folder, one disables the cache.
     """
     if os.environ.get(SWITCH, "true").lower() in ("0", "false", "f", "no", "n", "off"):
         return None
@@ -29,16 +29,16 @@ def compiled_folder() -> str | None:
 
 
 def keep_compiled(keep: bool = True) -> None:
-    """Have this process find the programs that an earlier one compiled, and keep its own.
+    """Enable JAX's persistent compilation cache for this process.
 
-    For commands, which own their process, and to be called before JAX is imported: that is when
-    it reads its settings. Programs quick to compile are kept too; a lesson has several of them.
+    This is for commands, and must be called before JAX is imported, since JAX reads its settings on
+    import. Programs that compile quickly are cached too; a lesson has several of them.
 
     Args:
-        keep: otherwise the cache is off.
+        keep: whether to enable the cache; otherwise it is disabled.
 
     Raises:
-        OSError: the folder cannot be written; the cache is off.
+        OSError: the folder cannot be written; the cache is disabled.
     """
     folder = compiled_folder() if keep else None
     if folder is not None and "://" not in folder:
@@ -56,9 +56,9 @@ def keep_compiled(keep: bool = True) -> None:
 
 
 def _check_writable(folder: Path) -> None:
-    """OSError: no file could be made in the folder, which need not be there."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    if not there.is_dir():
-        raise NotADirectoryError(f"{there} is a file")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise PermissionError(f"{there} cannot be written")
+    """Check that files can be created in the folder, which may not exist. OSError otherwise."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        raise NotADirectoryError(f"{existing} is a file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise PermissionError(f"{existing} cannot be written")

@@ -1,4 +1,4 @@
-"""``nnx.Linear`` and ``nnx.Embed`` with torch.nn's words and initial values."""
+"""``nnx.Linear`` and ``nnx.Embed`` with torch.nn's options and initial values."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ __all__ = ["Embedding", "Linear"]
 
 
 class Linear(nnx.Linear):
-    """``y = x W^T + b``; Flax's layer, started as ``torch.nn.Linear`` starts.
+    """``y = x W^T + b``; Flax's layer with the initial distribution of ``torch.nn.Linear``.
 
     Shapes: x (*batch, in_features), y (*batch, out_features). Parameters: ``kernel``
     (in_features, out_features), ``bias`` (out_features,).
@@ -22,11 +22,11 @@ class Linear(nnx.Linear):
         out_features: int, features of the output.
         bias: bool, whether b is added; True by default.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
-        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         rngs: ``nnx.Rngs``, source of the initial values.
 
     Raises:
-        TypeError: a size that is no int. ValueError: a size below 1, an unknown ``init`` or dtype.
+        TypeError: a size that is not an int. ValueError: a size below 1, an unknown init or dtype.
     """
 
     __signature__ = ConstructorSignature()
@@ -58,24 +58,24 @@ class Linear(nnx.Linear):
     def __call__(self, inputs: Any, out_sharding: Any = None) -> Array:
         if isinstance(inputs, tuple) or isinstance(out_sharding, tuple | Array):
             raise TypeError(
-                "Linear: expected one array, got the (output, h_n) of a recurrent layer; take the "
-                "first: output, _ = layer(x), or in nnx.Sequential put "
-                "lambda output, h_n: output between the two"
+                "Linear: expected one array, got the (output, h_n) of a recurrent layer; use "
+                "output, _ = layer(x), or in nnx.Sequential add "
+                "lambda output, h_n: output between the two layers"
             )
         return super().__call__(inputs, out_sharding)
 
 
 class Embedding(nnx.Embed):
-    """A vector for every symbol; Flax's layer, started as ``torch.nn.Embedding`` starts.
+    """A vector per symbol; Flax's layer with the initial distribution of ``torch.nn.Embedding``.
 
     Shapes: ids (*batch,), y (*batch, embedding_dim). Parameter: ``embedding``
     (num_embeddings, embedding_dim).
 
     Args:
-        num_embeddings: int, how many symbols there are.
+        num_embeddings: int, number of symbols.
         embedding_dim: int, features of a symbol.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
-        dtype: of the parameters and outputs; None is JAX's default float.
+        dtype: dtype of the parameters and outputs; None is JAX's default float.
         rngs: ``nnx.Rngs``, source of the initial values.
 
     Raises: as ``Linear``.
@@ -102,4 +102,4 @@ class Embedding(nnx.Embed):
             param_dtype=parameter_dtype(dtype),
             rngs=rngs,
         )
-        self.dtype = None  # that of the parameter, also after a cast
+        self.dtype = None  # the dtype of the parameter, also after a cast

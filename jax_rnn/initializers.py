@@ -1,13 +1,13 @@
-"""How parameters start: torch's distributions by default, Flax's on request.
+"""Initial distributions of parameters: torch's by default, or Flax's.
 
-A scheme names the initializer of every kind of parameter that a recurrent model has. Two are built
-in, and any ``Scheme`` of one's own may stand in their place:
+A scheme has an initializer for every kind of parameter of a recurrent model. Two schemes are built
+in, and any other ``Scheme`` can be used instead:
 
 ``"torch"``
-    Recurrent layers: everything, biases too, from U(-1/sqrt(H), 1/sqrt(H)), H the hidden size.
+    Recurrent layers: weights and biases from U(-1/sqrt(H), 1/sqrt(H)), with the hidden size H.
     Linear: weight and bias from U(-1/sqrt(I), 1/sqrt(I)). Embedding: N(0, 1).
 ``"flax"``
-    Input weights LeCun normal, recurrent weights orthogonal, each gate on its own; biases zero.
+    Input weights LeCun normal, recurrent weights orthogonal, separately per gate; biases zero.
     Linear: LeCun normal, zero bias. Embedding: N(0, 1/features).
 
 ``weight_hr``, the projection of an LSTM, takes ``(key, hidden_size, proj_size, dtype)`` and
@@ -32,7 +32,7 @@ __all__ = ["FLAX", "TORCH", "Init", "Scheme", "resolve"]
 
 @dataclass(frozen=True)
 class Scheme:
-    """One initializer for every kind of parameter."""
+    """One initializer per kind of parameter."""
 
     name: str
     weight_ih: Callable[..., Array]
@@ -110,12 +110,9 @@ _SCHEMES = {scheme.name: scheme for scheme in (TORCH, FLAX)}
 
 
 def resolve(init: Init) -> Scheme:
-    """The scheme of that name, or the scheme itself."""
+    """The scheme of this name, or the scheme itself."""
     if isinstance(init, Scheme):
         return init
     if not isinstance(init, str) or init not in _SCHEMES:
-        raise ValueError(
-            f"unknown initial distribution: expected one of {sorted(_SCHEMES)} or a Scheme, "
-            f"got {init!r}"
-        )
+        raise ValueError(f"init: expected one of {sorted(_SCHEMES)} or a Scheme, got {init!r}")
     return _SCHEMES[init]

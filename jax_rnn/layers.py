@@ -34,15 +34,15 @@ class RNN(Recurrent):
         input: (T, B, I), (B, T, I) with ``batch_first``, or (T, I) without a batch.
         hx: the state before the first step, zeros by default: an array (L, B, H), L being
             layers times directions.
-        lengths: (B,) integers, steps of each sequence that count; None (default) is all.
+        lengths: (B,) integers, number of valid steps of each sequence; None (default) is all.
         rngs: ``nnx.Rngs(dropout=seed)`` or a key; needed while training with dropout.
-        output: (T, B, O), laid out like the input; O is H, twice that in two directions.
-        h_n: the state after the last step, laid out like ``hx``.
+        output: (T, B, O), in the layout of the input; O is H, twice that in two directions.
+        h_n: the state after the last step, in the layout of ``hx``.
 
     Args:
         input_size: int, I, features of the input.
         hidden_size: int, H, features of the hidden state of each direction.
-        num_layers: int, layers one above the other; 1 by default.
+        num_layers: int, number of stacked layers; 1 by default.
         nonlinearity: ``"tanh"`` (default) or ``"relu"``.
         bias: bool, whether cells have biases; True by default.
         batch_first: bool, whether batched inputs and outputs are (B, T, features); False by
@@ -51,7 +51,7 @@ class RNN(Recurrent):
         bidirectional: bool, whether every layer has a second, backward direction; False by default.
         proj_size: int, only 0, as in torch; the projection is that of LSTM.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
-        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         unroll: int, steps per iteration of the compiled loop; 1 by default.
         scan: ``"auto"`` (default), ``"gated"`` or ``"sequential"``: how cells run over time.
         checkpoint_every: int, steps between the carries kept for the gradient; None (default) keeps
@@ -115,23 +115,23 @@ class LSTM(Recurrent):
         input: (T, B, I), (B, T, I) with ``batch_first``, or (T, I) without a batch.
         hx: the state before the first step, zeros by default: a tuple (h_0, c_0)
             of arrays (L, B, P or H) and (L, B, H), L being layers times directions.
-        lengths: (B,) integers, steps of each sequence that count; None (default) is all.
+        lengths: (B,) integers, number of valid steps of each sequence; None (default) is all.
         rngs: ``nnx.Rngs(dropout=seed)`` or a key; needed while training with dropout.
-        output: (T, B, O), laid out like the input; O is P or H, twice that in two directions.
-        h_n: the state after the last step, laid out like ``hx``.
+        output: (T, B, O), in the layout of the input; O is P or H, twice that in two directions.
+        h_n: the state after the last step, in the layout of ``hx``.
 
     Args:
         input_size: int, I, features of the input.
         hidden_size: int, H, features of the hidden state of each direction.
-        num_layers: int, layers one above the other; 1 by default.
+        num_layers: int, number of stacked layers; 1 by default.
         bias: bool, whether cells have biases; True by default.
         batch_first: bool, whether batched inputs and outputs are (B, T, features); False by
             default.
         dropout: float from 0 to 1, rate between layers while training; 0 by default.
         bidirectional: bool, whether every layer has a second, backward direction; False by default.
-        proj_size: int, P, features of h where it is projected, 0 < P < H; 0 (default) is H.
+        proj_size: int, P, features of the projected h, 0 < P < H; 0 (default) is H.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
-        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         unroll: int, steps per iteration of the compiled loop; 1 by default.
         scan: ``"auto"`` (default), ``"gated"`` or ``"sequential"``: how cells run over time.
         checkpoint_every: int, steps between the carries kept for the gradient; None (default) keeps
@@ -188,15 +188,15 @@ class GRU(Recurrent):
         input: (T, B, I), (B, T, I) with ``batch_first``, or (T, I) without a batch.
         hx: the state before the first step, zeros by default: an array (L, B, H), L being
             layers times directions.
-        lengths: (B,) integers, steps of each sequence that count; None (default) is all.
+        lengths: (B,) integers, number of valid steps of each sequence; None (default) is all.
         rngs: ``nnx.Rngs(dropout=seed)`` or a key; needed while training with dropout.
-        output: (T, B, O), laid out like the input; O is H, twice that in two directions.
-        h_n: the state after the last step, laid out like ``hx``.
+        output: (T, B, O), in the layout of the input; O is H, twice that in two directions.
+        h_n: the state after the last step, in the layout of ``hx``.
 
     Args:
         input_size: int, I, features of the input.
         hidden_size: int, H, features of the hidden state of each direction.
-        num_layers: int, layers one above the other; 1 by default.
+        num_layers: int, number of stacked layers; 1 by default.
         bias: bool, whether cells have biases; True by default.
         batch_first: bool, whether batched inputs and outputs are (B, T, features); False by
             default.
@@ -206,7 +206,7 @@ class GRU(Recurrent):
             default.
         proj_size: int, only 0, as in torch; the projection is that of LSTM.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
-        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         unroll: int, steps per iteration of the compiled loop; 1 by default.
         scan: ``"auto"`` (default), ``"gated"`` or ``"sequential"``: how cells run over time.
         checkpoint_every: int, steps between the carries kept for the gradient; None (default) keeps
@@ -271,13 +271,13 @@ def _stack(
     bidirectional: bool,
     dropout: float,
 ) -> list[Cell | tuple[Cell, Cell]]:
-    """Layers of equal cells: the first reads the input, each further one the layer below."""
+    """Layers of equal cells; the first reads the input, each other one the layer below."""
     check_count("num_layers", num_layers)
     check_rate("dropout", dropout)
     if num_layers == 1 and dropout:
         warnings.warn(
-            f"dropout={dropout} acts between layers, and one layer has no such place: nothing is "
-            "dropped; expected num_layers above 1",
+            f"dropout={dropout} has no effect with one layer, since it is applied between layers; "
+            "expected num_layers above 1",
             stacklevel=3,
         )
     layers: list[Cell | tuple[Cell, Cell]] = []

@@ -1,4 +1,4 @@
-"""Cells stacked and run over time in one or two directions: Recurrent, and what it is made of."""
+"""``Recurrent``: stacked cells that run over time in one or two directions."""
 
 import math
 from collections.abc import Iterator
@@ -21,57 +21,57 @@ __all__ = ["Recurrent"]
 
 
 class Recurrent(nnx.Module):
-    """Any cells, one layer above the other, over a sequence, in one direction or both.
+    """Stacked layers of any cells over a sequence, in one or both directions.
 
     ``Recurrent(cell)`` is one layer; ``Recurrent(first, second)`` feeds the outputs of ``first``
-    to ``second``. A pair ``(forward, backward)`` in place of a cell makes a layer of two
-    directions: the backward cell reads from the end, and the outputs of the two stand side by
-    side. Every call is pure, so a layer works inside ``jax.jit``, ``jax.grad``, ``jax.vmap`` and
-    their ``nnx`` namesakes.
+    to ``second``. A pair ``(forward, backward)`` instead of a cell makes a bidirectional layer:
+    the backward cell reads from the end, and the outputs of the two are concatenated. Every call
+    is pure, so a layer works inside ``jax.jit``, ``jax.grad``, ``jax.vmap`` and their ``nnx``
+    counterparts.
 
     Call: ``output, h_n = layer(input, hx=None, *, lengths=None, rngs=None)``, shapes as in
         torch.nn:
 
-        input: (T, B, I); (B, T, I) with ``batch_first``; (T, I) without a batch. More batch axes
-            may stand where B does.
+        input: (T, B, I); (B, T, I) with ``batch_first``; (T, I) without a batch. There may be
+            several batch axes in place of B.
         hx: the state before the first step, zeros if absent. An array (L, B, H) if the cell's carry
             is one array, else a tuple of them in the order of the carry's fields, ``(h_0, c_0)``
-            for LSTM; (L, H) without a batch. L counts layers times directions, the two directions
-            of a layer side by side. ``batch_first`` does not change it. The carry's own type and
-            ``nnx.Param`` in place of an array work too.
-        lengths: (B,) integers, how many steps of each sequence count, 0 to T. It plays the part of
-            torch's PackedSequence: later outputs are zero, the final state is that of the last step
-            that counts (the initial state for length 0), the backward direction starts there, and
-            the padding, whatever it holds, reaches no value and no gradient. Inside ``jax.jit``,
-            where values are not known, a length above T reads as T and one below 0 as 0.
-        rngs: ``nnx.Rngs(dropout=seed)`` or a key of ``jax.random.key``; needed while training with
-            dropout.
-        output: outputs of the last layer, laid out like the input, with O features.
-        h_n: the state after the last step, laid out like ``hx``.
+            for LSTM; (L, H) without a batch. L is layers times directions, the two directions of a
+            layer next to each other. ``batch_first`` does not change it. The carry's own type and
+            ``nnx.Param`` instead of an array are supported too.
+        lengths: (B,) integers from 0 to T, the number of valid steps of each sequence. It replaces
+            torch's PackedSequence: later outputs are zero, the final state is the one after the
+            last valid step (the initial state for length 0), the backward direction starts at that
+            step, and values in the padding, including NaN, affect neither outputs nor gradients.
+            Inside ``jax.jit``, where values are unknown, lengths are clipped to 0..T.
+        rngs: ``nnx.Rngs(dropout=seed)`` or a key of ``jax.random.key``; required for dropout in
+            training mode.
+        output: outputs of the last layer, in the layout of the input, with O features.
+        h_n: the state after the last step, in the layout of ``hx``.
 
     Args:
-        layers: from the input up, each a cell or a pair of cells.
+        layers: cells or pairs of cells, the first reads the input.
         batch_first: bool, whether batched inputs and outputs are (B, T, features); False by
             default.
-        dropout: float from 0 to 1, 0 by default, the rate at which outputs of every layer but the
-            last are dropped while training; ``layer.eval()`` and ``layer.train()`` switch it, as
+        dropout: float from 0 to 1, 0 by default, dropout rate of the outputs of every layer except
+            the last, in training mode; ``layer.eval()`` and ``layer.train()`` switch the mode, as
             in torch.
         unroll: int, steps per iteration of the compiled loop; 1 by default.
-        scan: how cells run over time: ``"gated"``, fast, for every ``GatedCell``; ``"sequential"``,
-            the definition, for any cell; ``"auto"`` (default), the first where it supports the cell
-            and a step is not tiny. ``chosen_scans(input_shape)`` says which. Values and derivatives
-            are the same.
-        checkpoint_every: int, for long sequences: keep one carry in so many steps and compute what
-            lies between again in the backward pass; None (default) keeps all that the gradient
-            needs.
+        scan: the scan over time: ``"gated"``, fast, for every ``GatedCell``; ``"sequential"``, the
+            definition, for any cell; ``"auto"`` (default), the former if it supports the cell and
+            a step is not tiny. ``chosen_scans(input_shape)`` returns the choice. Values and
+            derivatives are the same.
+        checkpoint_every: int, for long sequences: store one carry every this many steps, and
+            recompute the steps between in the backward pass; None (default) stores everything that
+            the gradient needs.
 
     Raises:
-        TypeError: something that is no ``Cell``; an ``hx`` of the wrong kind; lengths that are no
-            integers; a dropout that is no number.
-        ValueError: cells whose sizes do not meet; inputs, states or lengths of the wrong rank,
-            size, dtype or value; a sequence without steps; a dropout outside [0, 1]; dropout
-            without ``rngs``; an unknown scan, or ``"gated"`` for a cell that it does not
-            support. All before anything is compiled.
+        TypeError: an argument that is not a ``Cell``; an ``hx`` of a wrong type; lengths that are
+            not integers; a dropout that is not a number.
+        ValueError: cells whose sizes do not match; inputs, states or lengths of a wrong rank, size,
+            dtype or value; a sequence without steps; a dropout outside [0, 1]; dropout without
+            ``rngs``; an unknown scan, or ``"gated"`` for a cell that it does not support. All are
+            raised before compilation.
     """
 
     __signature__ = ConstructorSignature()
@@ -116,7 +116,7 @@ class Recurrent(nnx.Module):
 
     @property
     def dtype(self) -> jnp.dtype:
-        """Of inputs, outputs and states; that of the parameters."""
+        """Dtype of inputs, outputs, states and parameters."""
         return self.cells[0].dtype
 
     def __call__(
@@ -138,7 +138,7 @@ class Recurrent(nnx.Module):
         mask = None if lengths is None else lengths_to_mask(lengths, steps)
         xs = input
         if self.batch_first:
-            if mask is not None:  # under jax.debug_nans a NaN must not even be moved
+            if mask is not None:  # under jax.debug_nans even moving a NaN is an error
                 xs = clean(xs, jnp.moveaxis(mask, 0, -1))
             xs = jnp.moveaxis(xs, -2, 0)
 
@@ -167,7 +167,7 @@ class Recurrent(nnx.Module):
         return output, h_n[0] if len(h_n) == 1 else h_n
 
     def chosen_scans(self, input_shape: tuple[Size, ...]) -> tuple[str, ...]:
-        """The scan of every cell, layer by layer, for inputs of that shape."""
+        """The scan of every cell, layer by layer, for inputs of this shape."""
         *batch, _, _ = input_shape if self.batch_first else (*input_shape[1:-1], 0, 0)
         rows = math.prod(batch)
         return tuple(
@@ -220,7 +220,7 @@ class Recurrent(nnx.Module):
             )
 
     def _initial_carries(self, batch: tuple[Size, ...], hx: Any) -> list[Any]:
-        """Every cell's carry before the first step, once ``hx`` is seen to fit."""
+        """Check ``hx``, and return the initial carry of every cell."""
         cells = [cell for directions in self._directions() for cell in directions]
         initialize = [partial(cell.initialize_carry, (*batch, cell.input_size)) for cell in cells]
         if hx is None:
@@ -244,8 +244,8 @@ class Recurrent(nnx.Module):
             if value.shape != shape or value.dtype != self.dtype:
                 raise ValueError(
                     f"{name}: expected {field} of hx to be a {self.dtype} array of shape {shape}, "
-                    f"(layers * directions, {'batch, ' if batch else ''}features) whatever "
-                    f"batch_first says, got {describe(value)}"
+                    f"(layers * directions, {'batch, ' if batch else ''}features) for any "
+                    f"batch_first, got {describe(value)}"
                 )
         return [
             type(wanted)(
@@ -256,7 +256,7 @@ class Recurrent(nnx.Module):
 
 
 def _check_stack(layers: list[tuple[Cell, ...]]) -> None:
-    """Cells, as many directions in every layer, each layer reading what the one below returns."""
+    """Check that all layers have the same directions and matching sizes."""
     if not layers:
         raise ValueError("Recurrent: expected at least one cell, got none")
     for cell in (cell for layer in layers for cell in layer):
@@ -264,14 +264,14 @@ def _check_stack(layers: list[tuple[Cell, ...]]) -> None:
     directions = sorted({len(layer) for layer in layers})
     if directions not in ([1], [2]):
         raise ValueError(
-            f"Recurrent: expected one direction in every layer, or two, got {directions} mixed"
+            f"Recurrent: expected one or two directions, the same in all layers, got {directions}"
         )
     features = layers[0][0].input_size
     for layer in layers:
         for cell in layer:
             if cell.input_size != features:
                 raise ValueError(
-                    f"Recurrent: expected a cell that reads {features} features there, "
+                    f"Recurrent: expected a cell with input_size {features} in this layer, "
                     f"got {type(cell).__name__} with input_size {cell.input_size}"
                 )
         features = sum(cell.output_size for cell in layer)
@@ -281,7 +281,7 @@ def _check_stack(layers: list[tuple[Cell, ...]]) -> None:
 
 
 def _check_cell(cell: Any) -> None:
-    """A cell that a scan can run: pure, over inputs with one axis of features."""
+    """Check that a scan can run the cell: pure, with one feature axis of the input."""
     kind = type(cell).__name__
     if isinstance(cell, type):
         raise TypeError(
@@ -321,13 +321,13 @@ def _check_cell(cell: Any) -> None:
 
 
 def _check_same_carry(cells: list[Cell]) -> None:
-    """The states of all layers stand in one array, so they must be alike."""
+    """Check that all layers have equal states, which are stacked in one array."""
     carries = [_carry_name(cell) for cell in cells]
     for cell, carry in zip(cells, carries, strict=True):
         if carry != carries[0]:
             raise ValueError(
                 f"Recurrent: expected every cell to carry {carries[0]}, got "
-                f"{type(cell).__name__} with {carry}; put cells that differ into a Recurrent each"
+                f"{type(cell).__name__} with {carry}; use a separate Recurrent for each"
             )
 
 

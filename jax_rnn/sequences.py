@@ -1,8 +1,8 @@
 """Sequences of different lengths in one batch: masks, and torch's packed form.
 
-Packed form (``torch.nn.utils.rnn.PackedSequence``): the steps of all sequences one after the other,
-first every sequence's step 0, then every step 1, and so on, the longest sequence first. Layers here
-take ``lengths`` instead; these functions are for code that is being moved over.
+Packed form (``torch.nn.utils.rnn.PackedSequence``): the steps of all sequences in one axis, first
+step 0 of every sequence, then step 1, and so on, the longest sequence first. Layers of this library
+take ``lengths`` instead; these functions are for porting code.
 """
 
 from typing import Any, NamedTuple
@@ -27,9 +27,9 @@ class PackedSequence(NamedTuple):
 
     Attributes:
         data: (sum of lengths, *features).
-        batch_sizes: (longest,), how many sequences are still running at every step.
-        sorted_indices: (B,), place in the batch of every sequence, the longest first.
-        unsorted_indices: (B,), the way back.
+        batch_sizes: (longest,), number of sequences with this step.
+        sorted_indices: (B,), indices that sort the batch, the longest sequence first.
+        unsorted_indices: (B,), indices that restore the order.
     """
 
     data: Any
@@ -50,10 +50,9 @@ def lengths_to_mask(
 
 
 def check_lengths(lengths: Any, batch: tuple[Size, ...], steps: Size, name: str) -> Any:
-    """``lengths`` as an integer array of shape ``batch``, values checked where they are known.
+    """``lengths`` as an integer array of shape ``batch``, with values checked if they are known.
 
-    Inside ``jax.jit`` values are not known: there a length above ``steps`` reads as ``steps`` and
-    one below 0 as 0.
+    Inside ``jax.jit``, where values are unknown, lengths are clipped to 0..``steps``.
 
     Raises:
         TypeError: not integers. ValueError: a wrong shape; a value below 0 or above ``steps``.
@@ -99,15 +98,15 @@ def pack_padded_sequence(
     Args:
         input: (T, B, ...), or (B, T, ...) with ``batch_first``; an array or a tensor of torch.
         lengths: (B,), each from 1 to T.
-        enforce_sorted: refuse lengths that do not fall.
+        enforce_sorted: refuse lengths that are not in descending order.
 
     Raises:
         TypeError, ValueError: lengths of the wrong type, count or size, or not sorted.
     """
     if isinstance(input, Tracer) or isinstance(lengths, Tracer):
         raise TypeError(
-            "pack_padded_sequence: expected values that are known, got traced ones; inside jax.jit "
-            "give the layer lengths= instead"
+            "pack_padded_sequence: expected known values, got traced ones; inside jax.jit pass "
+            "lengths= to the layer instead"
         )
     padded = as_numpy(input)
     if padded.ndim < 2:
@@ -127,7 +126,7 @@ def pack_padded_sequence(
         )
     if enforce_sorted and (np.diff(lengths) > 0).any():
         raise ValueError(
-            f"pack_padded_sequence: expected falling lengths, got {lengths}; "
+            f"pack_padded_sequence: expected lengths in descending order, got {lengths}; "
             "sort the batch or use enforce_sorted=False"
         )
     order = np.argsort(-lengths, kind="stable")

@@ -1,4 +1,4 @@
-"""Reading and writing files so that a folder of unknown origin can do no harm.
+"""Safe reading and writing of files in folders of unknown origin.
 
 Only regular files are read, up to a stated size. A file is written under a new name, opened
 exclusively, and renamed, so it is complete or absent. Symbolic links are refused in both cases.
@@ -27,10 +27,10 @@ __all__ = [
 ]
 
 PARTIAL = ".partial"
-"""Ending of a file that is not complete yet."""
+"""Suffix of a file that is not yet complete."""
 
 DEEPEST = 50
-"""Levels of nesting that are read; Python itself raises a RecursionError at about 1,000."""
+"""Maximum levels of nesting; Python raises a RecursionError at about 1,000."""
 
 READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
@@ -38,14 +38,14 @@ BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class FileError(OSError):
-    """A file that is not read or written: a symbolic link, a device, a file that is too large."""
+    """A file is refused: a symbolic link, a device, or a file that is too large."""
 
 
 def refuse_link(path: Path) -> None:
     """FileError: ``path`` is a symbolic link."""
     if path.is_symlink():
         raise FileError(
-            f"{path}: expected a file or folder of its own, got a symbolic link; remove the link"
+            f"{path}: expected a regular file or folder, got a symbolic link; remove the link"
         )
 
 
@@ -54,7 +54,7 @@ def open_regular(path: Path, most: int | None = None) -> Iterator[BufferedReader
     """A regular file, open for reading.
 
     Args:
-        path: of the file.
+        path: path of the file.
         most: the largest accepted size in bytes; None accepts any.
 
     Raises:
@@ -64,20 +64,20 @@ def open_regular(path: Path, most: int | None = None) -> Iterator[BufferedReader
     refuse_link(path)
     if not stat.S_ISREG(os.stat(path, follow_symlinks=False).st_mode):
         raise FileError(f"{path}: expected a regular file, got a folder, pipe or device; remove it")
-    with open(os.open(path, READ | BINARY), "rb") as file:  # the name may be another's by now
+    with open(os.open(path, READ | BINARY), "rb") as file:  # the file may have been replaced
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise FileError(f"{path}: expected a regular file, got a pipe or device; remove it")
         if most is not None and found.st_size > most:
             raise FileError(
                 f"{path}: expected at most {most:,} bytes, got {found.st_size:,}; "
-                "put back the original file"
+                "restore the original file"
             )
         yield file
 
 
 def _depth(tree: Any) -> int:
-    """How many lists and objects of JSON are inside one another."""
+    """The nesting depth of lists and objects in JSON."""
     deepest, nodes = 0, [(tree, 1)]
     while nodes:
         node, depth = nodes.pop()
@@ -89,7 +89,7 @@ def _depth(tree: Any) -> int:
 
 
 def read_regular(path: Path, most: int) -> bytes:
-    """The bytes of a regular file of at most that size; raises what ``open_regular`` does."""
+    """The bytes of a regular file of at most this size; raises the errors of ``open_regular``."""
     with open_regular(path, most) as file:
         return file.read(most + 1)[:most]
 
@@ -114,10 +114,10 @@ def read_json(path: Path, most: int) -> dict[str, Any]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A new file, open for writing, which takes the place of ``path`` at the end.
+    """A new file, open for writing, which replaces ``path`` at the end.
 
-    It has a name of its own in the same folder until it is on the disk, and is removed if something
-    goes wrong, so ``path`` holds the old contents or the new ones. Permissions follow the umask.
+    It has a temporary name in the same folder until it is on the disk, and is removed on an error,
+    so ``path`` has either the old or the new contents. Permissions follow the umask.
 
     Raises:
         FileError: ``path`` is a symbolic link or a folder.
@@ -125,7 +125,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """
     refuse_link(path)
     if path.is_dir():
-        raise FileError(f"{path}: expected the name of a file, got a folder; name a file in it")
+        raise FileError(f"{path}: expected the name of a file, got a folder; specify a file in it")
     partial = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{PARTIAL}")
     descriptor = os.open(partial, NEW | BINARY, 0o666)
     try:
@@ -138,12 +138,12 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         with suppress(OSError):
             partial.unlink()
         raise
-    with suppress(OSError):  # some file systems cannot
+    with suppress(OSError):  # not supported by some file systems
         sync_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
-    """``text`` in UTF-8 as the complete contents of ``path``, see ``replacing``."""
+    """Write ``text`` in UTF-8 to ``path``, see ``replacing``."""
     with replacing(path) as file:
         file.write(text.encode("utf-8", "backslashreplace"))
 

@@ -1,1 +1,1 @@
-"""What happens in one time step. One cell a file, equations first."""
+"""Cells, the computation of one time step; one per file."""

@@ -35,7 +35,7 @@ __all__ = [
 
 
 class HiddenCarry(NamedTuple):
-    """The state of a cell that remembers its hidden state and nothing else."""
+    """The state of a cell with a hidden state only."""
 
     h: Float[Array, "*batch H"]
 
@@ -47,8 +47,8 @@ class Cell(nnx.Module, Generic[CarryT]):
     runs under every scan and layer of this library, and inside ``flax.nnx.RNN``. The carry is a
     NamedTuple of arrays, each ``(*batch, features)``.
 
-    ``step`` must be pure: it reads parameters and writes none, so that it runs under ``jax.jit``,
-    ``jax.grad``, ``jax.vmap`` and ``lax.scan`` as it is. Every row of a batch is on its own.
+    ``step`` must be pure: it reads parameters and does not change them, so that it works under
+    ``jax.jit``, ``jax.grad``, ``jax.vmap`` and ``lax.scan``. The rows of a batch are independent.
     """
 
     __signature__ = ConstructorSignature()
@@ -63,13 +63,13 @@ class Cell(nnx.Module, Generic[CarryT]):
 
     @property
     def dtype(self) -> jnp.dtype:
-        """Of inputs and outputs; that of the parameters."""
+        """Dtype of inputs, outputs and parameters."""
         params = jax.tree.leaves(nnx.state(self, nnx.Param))
         return jnp.dtype(params[0].dtype) if params else default_float()
 
     @property
     def num_feature_axes(self) -> int:
-        """How many trailing axes of the input are features (asked by ``flax.nnx.RNN``)."""
+        """Number of trailing feature axes of the input, used by ``flax.nnx.RNN``."""
         return 1
 
     @abstractmethod
@@ -78,16 +78,16 @@ class Cell(nnx.Module, Generic[CarryT]):
     ) -> CarryT:
         """The carry before the first step, for inputs of shape ``(*batch, I)``.
 
-        The signature is Flax's; ``rngs`` and ``carry_init`` are for cells that start at random.
+        The signature is Flax's; ``rngs`` and ``carry_init`` are for random initial carries.
         """
 
     def project(self, x: Float[Array, "*batch I"]) -> Any:
-        """The part of a step that needs no carry; a scan may run it for many steps at once."""
+        """The part of a step that needs no carry; a scan can run it for all steps at once."""
         return x
 
     @abstractmethod
     def step(self, carry: CarryT, x: Any) -> tuple[CarryT, Float[Array, "*batch O"]]:
-        """The rest of the step, on what ``project`` returned for one time step."""
+        """The rest of the step, given the result of ``project`` for one time step."""
 
     def __call__(
         self, carry: CarryT, x: Float[Array, "*batch I"]
@@ -98,7 +98,7 @@ class Cell(nnx.Module, Generic[CarryT]):
         return new_carry, y
 
     def _check_call(self, carry: Any, x: Any) -> CarryT:
-        """The carry in the cell's own type, once it and the input are seen to fit."""
+        """Check the input and the carry; return the carry in the type of the cell."""
         name = type(self).__name__
         if not isinstance(x, Array | np.ndarray):
             raise TypeError(
@@ -119,18 +119,18 @@ class Cell(nnx.Module, Generic[CarryT]):
         if parts is None:
             raise TypeError(
                 f"{name}: expected a carry {type(wanted).__name__}({', '.join(wanted._fields)}), "
-                f"got {describe(carry)}; cell.initialize_carry(x.shape) makes one of zeros"
+                f"got {describe(carry)}; use cell.initialize_carry(x.shape)"
             )
         for field, value, leaf in zip(wanted._fields, parts, wanted, strict=True):
             if not isinstance(value, Array | np.ndarray):
                 raise TypeError(
                     f"{name}: expected {field} of the carry to be an array of shape {leaf.shape}, "
-                    f"got {describe(value)}; cell.initialize_carry(x.shape) makes a carry of zeros"
+                    f"got {describe(value)}; use cell.initialize_carry(x.shape)"
                 )
             if jnp.shape(value) != leaf.shape:
                 raise ValueError(
                     f"{name}: expected {field} of the carry to have shape {leaf.shape}, "
-                    f"got {jnp.shape(value)}; the batch is that of the input"
+                    f"got {jnp.shape(value)}; use the batch size of the input"
                 )
             if jnp.result_type(value) not in (leaf.dtype, self.dtype):
                 raise ValueError(
@@ -143,25 +143,24 @@ class Cell(nnx.Module, Generic[CarryT]):
 class AffineCell(Cell[CarryT]):
     r"""A cell with torch's parameters: an affine map of the input and one of the hidden state.
 
-    Subclasses name their ``gates`` and implement ``step``. In half precision (bfloat16, float16)
-    products are summed in float32, and the carry stays in float32 from step to step; outputs are in
-    the cell's dtype.
+    Subclasses define ``gates`` and implement ``step``. In half precision (bfloat16, float16)
+    products are summed in float32, and the carry is kept in float32; outputs have the cell's dtype.
 
-    Parameters, named and laid out as in ``torch.nn`` (gates one below the other):
+    Parameters, with the names and the layout of ``torch.nn`` (gates stacked along the first axis):
         ``weight_ih``: (G*H, I), ``weight_hh``: (G*H, H), ``bias_ih`` and ``bias_hh``: (G*H,),
         absent with ``bias=False``.
 
     Args:
         input_size: I, features of the input.
         hidden_size: H, features of the hidden state.
-        bias: whether both maps have one.
-        output_size: features of h where they are not H; then ``weight_hh`` is (G*H, output_size).
+        bias: whether both maps have a bias.
+        output_size: features of h, if not H; then ``weight_hh`` is (G*H, output_size).
         init: initial distribution, ``"torch"``, ``"flax"`` or an ``initializers.Scheme``.
-        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         rngs: source of the initial values.
 
     Raises:
-        TypeError: a size that is no int. ValueError: a size below 1, an unknown ``init``.
+        TypeError: a size that is not an int. ValueError: a size below 1, an unknown ``init``.
     """
 
     gates: ClassVar[tuple[str, ...]]
@@ -234,7 +233,7 @@ class GatedCell(AffineCell[CarryT]):
         H_t = W_{hh} h_{t-1} + b_{hh} \qquad
         (carry_t, y_t) = update(X_t, H_t, carry_{t-1})
 
-    An author names the gates and writes ``update``::
+    A subclass defines the gates and ``update``::
 
         class PlainCell(GatedCell[HiddenCarry]):
             gates = ("hidden",)
@@ -244,9 +243,9 @@ class GatedCell(AffineCell[CarryT]):
                 h = jnp.tanh(x + h)
                 return HiddenCarry(h), h
 
-    ``update`` sees ``x`` and ``h`` of shape ``(*batch, G, H)``, one row a gate in the order of
-    ``gates``, and must be pure. A carry of more than ``h`` names its type in ``carry_type``; the
-    field that the hidden map reads is always called ``h``.
+    ``update`` gets ``x`` and ``h`` of shape ``(*batch, G, H)``, one row per gate in the order of
+    ``gates``, and must be pure. If the carry has more fields than ``h``, set ``carry_type`` to its
+    type; the field that the hidden map reads is always called ``h``.
 
     Parameters: those of ``AffineCell``.
 
@@ -254,13 +253,13 @@ class GatedCell(AffineCell[CarryT]):
         input_size: int, I, features of the input.
         hidden_size: int, H, features of the hidden state.
         bias: bool, whether both maps have a bias; True by default.
-        output_size: int, features of h where they are not H; None (default) is H.
+        output_size: int, features of h; None (default) is H.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
-        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         rngs: ``nnx.Rngs``, source of the initial values.
 
     Raises:
-        TypeError: a size that is no int. ValueError: a size below 1, an unknown ``init`` or dtype.
+        TypeError: a size that is not an int. ValueError: a size below 1, an unknown init or dtype.
     """
 
     @abstractmethod
@@ -282,10 +281,10 @@ def unstack(x: Float[Array, "*batch G H"]) -> tuple[Float[Array, "*batch H"], ..
 
 
 def state_parts(value: Any, fields: tuple[str, ...]) -> tuple[Any, ...] | None:
-    """The arrays of a state, one for each field; None if it is not a state of these fields.
+    """The arrays of a state, one per field; None if it is not a state with these fields.
 
-    A state is a tuple or list in the order of the fields, or a NamedTuple with these names; one of
-    a single field may also be the array itself. An ``nnx.Variable`` stands for its array.
+    A state is a tuple or list in the order of the fields, or a NamedTuple with these names; a state
+    with one field may also be the array itself. An ``nnx.Variable`` is replaced by its array.
     """
 
     def array(part: Any) -> Any:
@@ -300,9 +299,9 @@ def state_parts(value: Any, fields: tuple[str, ...]) -> tuple[Any, ...] | None:
 
 
 def check_output(cell: Cell, y: Any, batch: tuple[Size, ...]) -> None:
-    """Refuses a step whose ``y`` has another shape than ``(*batch, output_size)``.
+    """Check that ``y`` of a step has the shape ``(*batch, output_size)``.
 
-    Shapes alone are compared, so nothing is left of it in a compiled program.
+    Only shapes are compared, so the check costs nothing in a compiled program.
     """
     shape = (*batch, cell.output_size)
     if getattr(y, "shape", None) != shape:
@@ -319,7 +318,7 @@ def affine(
     weight: Float[Array, "O I"] | nnx.Param,
     bias: Float[Array, " O"] | nnx.Param | None = None,
 ) -> Float[Array, "*batch O"]:
-    """``x W^T + b``, summed in float32 where the operands are half precision."""
+    """``x W^T + b``, summed in float32 if the operands are in half precision."""
     dtype = accumulator(weight.dtype)
     contract = (((x.ndim - 1,), (1,)), ((), ()))
     y = lax.dot_general(x, weight[...], contract, preferred_element_type=dtype)
@@ -327,5 +326,5 @@ def affine(
 
 
 def added(x: Float[Array, "*batch O"], bias: Float[Array, "*fewer O"]) -> Float[Array, "*batch O"]:
-    """Their sum; ranks are made equal, as ``jax.numpy_rank_promotion("raise")`` demands."""
+    """The sum, with equal ranks as required by ``jax.numpy_rank_promotion("raise")``."""
     return x + lax.expand_dims(bias, range(x.ndim - bias.ndim))

@@ -20,7 +20,7 @@ class GRUCell(GatedCell[HiddenCarry]):
 
     Shapes: x (*batch, I), h (*batch, H), y = h_t. Parameters, gates in the order r z n:
     ``weight_ih`` (3H, I), ``weight_hh`` (3H, H), ``bias_ih`` (3H,), ``bias_hh`` (3H,). The bias
-    b_hn stands inside the reset and cannot be merged with b_in.
+    b_hn is scaled by the reset gate and cannot be merged with b_in.
 
     Args:
         input_size: int, I, features of the input.
@@ -28,11 +28,11 @@ class GRUCell(GatedCell[HiddenCarry]):
         bias: bool, whether both maps have a bias; True by default.
         output_size: int, for subclasses whose ``update`` projects h; None (default) is H.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
-        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         rngs: ``nnx.Rngs``, source of the initial values.
 
     Raises:
-        TypeError: a size that is no int. ValueError: a size below 1, an unknown ``init`` or dtype.
+        TypeError: a size that is not an int. ValueError: a size below 1, an unknown init or dtype.
 
     Source: K. Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014; slide
     "Exercise 11-6", whose equations reset the state before the product: another cell, see

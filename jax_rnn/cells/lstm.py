@@ -38,11 +38,11 @@ class LSTMCell(GatedCell[LSTMCarry]):
         bias: bool, whether both maps have a bias; True by default.
         output_size: int, for subclasses whose ``update`` projects h; None (default) is H.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
-        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         rngs: ``nnx.Rngs``, source of the initial values.
 
     Raises:
-        TypeError: a size that is no int. ValueError: a size below 1, an unknown ``init`` or dtype.
+        TypeError: a size that is not an int. ValueError: a size below 1, an unknown init or dtype.
 
     Source: S. Hochreiter and J. Schmidhuber, "Long short-term memory", 1997; F. Gers,
     J. Schmidhuber and F. Cummins, "Learning to forget", 2000; slide "Under the hood: LSTM" (which

@@ -18,9 +18,9 @@ class OriginalGRUCell(AffineCell[HiddenCarry]):
         n_t &= \tanh(W_{in} x_t + b_{in} + W_{hn} (r_t h_{t-1}) + b_{hn}) \\
         h_t &= (1 - z_t) n_t + z_t h_{t-1}
 
-    Its hidden map needs the reset gate, which needs the hidden map: two products a step, one after
-    the other, where ``GRUCell`` has one. No choice of weights makes the two equal, unless nothing
-    is reset.
+    Its hidden map needs the reset gate, which needs the hidden map: two sequential products per
+    step, where ``GRUCell`` has one. No choice of weights makes the two equal, unless nothing is
+    reset.
 
     Shapes: x (*batch, I), h (*batch, H), y = h_t. Parameters, gates in the order r z n:
     ``weight_ih`` (3H, I), ``weight_hh`` (3H, H), ``bias_ih`` (3H,), ``bias_hh`` (3H,).
@@ -31,11 +31,11 @@ class OriginalGRUCell(AffineCell[HiddenCarry]):
         bias: bool, whether both maps have a bias; True by default.
         output_size: int, for subclasses whose ``step`` projects h; None (default) is H.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
-        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         rngs: ``nnx.Rngs``, source of the initial values.
 
     Raises:
-        TypeError: a size that is no int. ValueError: a size below 1, an unknown ``init`` or dtype.
+        TypeError: a size that is not an int. ValueError: a size below 1, an unknown init or dtype.
 
     Source: K. Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014; slide
     "Exercise 11-6".

@@ -34,11 +34,11 @@ class ProjectedLSTMCell(GatedCell[LSTMCarry]):
         proj_size: int, P, features of the output; 0 < P < H.
         bias: bool, whether both maps have a bias; True by default.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
-        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         rngs: ``nnx.Rngs``, source of the initial values.
 
     Raises:
-        TypeError: a size that is no int. ValueError: a size below 1, an unknown ``init`` or dtype,
+        TypeError: a size that is not an int. ValueError: a size below 1, an unknown init or dtype,
             a proj_size outside its range.
 
     Source: H. Sak, A. Senior and F. Beaufays, "Long short-term memory based recurrent neural

@@ -16,7 +16,7 @@ _NONLINEARITIES = {"tanh": jnp.tanh, "relu": jax.nn.relu}
 
 
 class RNNCell(GatedCell[HiddenCarry]):
-    r"""One tanh or relu layer that sees its own last output.
+    r"""One tanh or relu layer whose inputs include its previous output.
 
     .. math::
         h_t = \tanh(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})
@@ -30,11 +30,11 @@ class RNNCell(GatedCell[HiddenCarry]):
         bias: bool, whether both maps have a bias; True by default.
         nonlinearity: ``"tanh"`` (default) or ``"relu"``.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
-        dtype: of the parameters, inputs and outputs; None is JAX's default float.
+        dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         rngs: ``nnx.Rngs``, source of the initial values.
 
     Raises:
-        TypeError: a size that is no int. ValueError: a size below 1, an unknown ``init`` or dtype
+        TypeError: a size that is not an int. ValueError: a size below 1, an unknown init, dtype
             or nonlinearity.
 
     Source: J. L. Elman, "Finding structure in time", 1990; slide "RNN in PyTorch".

@@ -1,4 +1,4 @@
-"""Weights and modules to and from torch and Flax: names, files, cells, whole modules."""
+"""Conversion of weights and modules from and to torch and Flax."""
 
 from jax_rnn.interop.files import load_safetensors, save_safetensors
 from jax_rnn.interop.flax_cells import from_flax, to_flax

@@ -1,4 +1,4 @@
-"""Parameters as files of safetensors and of torch. Nothing is ever unpickled."""
+"""Parameters as files of safetensors and of torch. No file is unpickled."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ __all__ = ["check_target", "load_safetensors", "save_safetensors", "save_torch"]
 
 
 def check_target(path: str | Path) -> Path:
-    """The path of a file that can be written, as far as that is known before.
+    """The path of an output file, checked before the work.
 
     Raises:
         ValueError: an empty name. IsADirectoryError: a folder. FileNotFoundError: no such folder.
@@ -32,7 +32,7 @@ def check_target(path: str | Path) -> Path:
 
 
 def save_safetensors(module: nnx.Module, path: str | Path) -> None:
-    """Write the parameters of ``module`` under torch's names; the file is complete or not there.
+    """Write the parameters of ``module`` under torch's names; the file is complete or absent.
 
     Raises:
         FileNotFoundError: the folder does not exist. IsADirectoryError: ``path`` is a folder.
@@ -46,20 +46,20 @@ def load_safetensors(module: nnx.Module, path: str | Path, *, strict: bool = Tru
 
     Args:
         module: as for ``torch_state_dict``.
-        path: of the file.
-        strict: whether the names must be the same; if not, those that both have are loaded.
+        path: path of the file.
+        strict: whether the names must be the same; if not, the common ones are loaded.
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the file is damaged, or its names or shapes do not fit. The module keeps its old
+        ValueError: the file is damaged, or its names or shapes do not fit. The module keeps its
             values.
     """
     try:
         arrays = load_file(path)
-    except (SafetensorError, AttributeError) as error:  # the latter of a dtype not in NumPy
+    except (SafetensorError, AttributeError) as error:  # the latter: a dtype not in NumPy
         raise ValueError(
             f"{path}: expected a safetensors file, got one that cannot be read ({error}); "
-            "copy it again, or write it anew with save_safetensors"
+            "copy it again, or write it again with save_safetensors"
         ) from error
     load_torch_state_dict(module, arrays, strict=strict)
 

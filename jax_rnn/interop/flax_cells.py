@@ -1,6 +1,6 @@
-"""Cells of ``flax.nnx`` to cells of this library and back.
+"""Conversion of cells from and to ``flax.nnx``.
 
-| flax.nnx | jax_rnn | gates, one after the other in both | Flax's one bias | carry in Flax |
+| flax.nnx | jax_rnn | order of gates in both | Flax's one bias | carry in Flax |
 | --- | --- | --- | --- | --- |
 | ``LSTMCell`` | ``LSTMCell`` | i f g o, a Linear for each | ``bias_hh`` | (c, h) |
 | ``OptimizedLSTMCell`` | ``LSTMCell`` | i f g o | ``bias_hh`` | (c, h) |
@@ -8,8 +8,8 @@
 | ``SimpleCell`` | ``RNNCell`` | | ``bias_ih`` | h |
 
 A Flax kernel is (in, gates * H), ours is its transpose, (gates * H, in). Flax has one bias where
-torch has two: the other one is zero here, and on the way back the two are added. Flax's ``GRUCell``
-lacks the bias b_hn inside the reset, which cannot be merged with another.
+torch has two: ``from_flax`` sets the other one to zero, and ``to_flax`` adds the two. Flax's
+``GRUCell`` has no bias b_hn, which is scaled by the reset gate and cannot be merged with another.
 """
 
 from typing import Any
@@ -37,14 +37,14 @@ _FUNCTIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu}
 
 
 def from_flax(cell: nnx.Module) -> Any:
-    """The cell of this library with the weights of one of ``flax.nnx``: the same outputs.
+    """Convert a cell of ``flax.nnx`` to the cell of this library with the same outputs.
 
     ``nnx.LSTMCell`` and ``nnx.OptimizedLSTMCell`` become ``LSTMCell``, ``nnx.GRUCell`` becomes
     ``GRUCell`` with b_hn zero, ``nnx.SimpleCell`` becomes ``RNNCell``. Carries of LSTM are (h, c)
-    here and (c, h) in Flax. How a carry starts (``carry_init``) is not taken over.
+    here and (c, h) in Flax. The initializer of the carry (``carry_init``) is not converted.
 
     Args:
-        cell: of one of these classes.
+        cell: an instance of one of these classes.
 
     Returns:
         A new cell with copies of the weights, in their dtype.
@@ -75,7 +75,7 @@ def from_flax(cell: nnx.Module) -> Any:
 
 
 def to_flax(cell: AffineCell, *, optimized: bool = True) -> Any:
-    """The cell of ``flax.nnx`` with the weights of one of this library: the same outputs.
+    """Convert a cell of this library to the cell of ``flax.nnx`` with the same outputs.
 
     ``LSTMCell`` becomes ``nnx.OptimizedLSTMCell``, ``GRUCell`` becomes ``nnx.GRUCell`` and
     ``RNNCell`` becomes ``nnx.SimpleCell``. The two biases are added; absent ones become zeros. In
@@ -90,8 +90,7 @@ def to_flax(cell: AffineCell, *, optimized: bool = True) -> Any:
 
     Raises:
         TypeError: any other module.
-        ValueError: a ``GRUCell`` whose b_hn is not zero: Flax's has no such bias, and without it
-            the cell computes something else.
+        ValueError: a ``GRUCell`` whose b_hn is not zero, since Flax's cell has no such bias.
     """
     kinds = {
         LSTMCell: nnx.OptimizedLSTMCell if optimized else nnx.LSTMCell,
@@ -114,8 +113,8 @@ def to_flax(cell: AffineCell, *, optimized: bool = True) -> Any:
             raise ValueError(
                 f"to_flax: expected b_hn, the last {cell.hidden_size} numbers of bias_hh, to be "
                 f"zero, got up to {np.abs(lost).max():.3g}; nnx.GRUCell has no bias inside the "
-                "reset, so its outputs would differ: set them to zero and train on, or keep the "
-                "cell, which runs inside nnx.RNN as it is"
+                "reset, so its outputs would differ: set them to zero and continue training, or "
+                "use this cell in nnx.RNN without conversion"
             )
     for linears, weight in ((inputs, ours.weight_ih), (hidden, ours.weight_hh)):
         for linear, rows in zip(linears, jnp.split(weight[...], len(linears)), strict=True):
@@ -135,20 +134,20 @@ def _linears(cell: Any) -> tuple[list[Any], list[Any]]:
 
 
 def _checked_options(cell: Any) -> dict[str, Any]:
-    """Options of our cell; what has no counterpart is refused."""
+    """The options of the cell of this library. ValueError: an option without a counterpart."""
     name, options = f"nnx.{type(cell).__name__}", {}
     if type(cell) is nnx.SimpleCell:
         found = [word for word, function in _FUNCTIONS.items() if cell.activation_fn is function]
         if not found or cell.residual:
             raise ValueError(
                 f"from_flax: expected {name} with activation_fn tanh or relu and residual=False, "
-                f"got {cell.activation_fn} and residual={cell.residual}; it has no counterpart here"
+                f"got {cell.activation_fn} and residual={cell.residual}; this is not supported"
             )
         options["nonlinearity"] = found[0]
     elif cell.activation_fn is not jnp.tanh or cell.gate_fn is not jax.nn.sigmoid:
         raise ValueError(
             f"from_flax: expected {name} with activation_fn tanh and gate_fn sigmoid, "
-            f"got {cell.activation_fn} and {cell.gate_fn}; it has no counterpart here"
+            f"got {cell.activation_fn} and {cell.gate_fn}; this is not supported"
         )
     dtype = _linears(cell)[0][0].kernel.dtype
     if cell.dtype is not None and jnp.dtype(cell.dtype) != dtype:

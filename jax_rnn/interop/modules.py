@@ -1,4 +1,4 @@
-"""Whole modules to and from torch: layers, cells, Linear, Embedding and containers of them."""
+"""Conversion of modules from and to torch: layers, cells, Linear, Embedding and containers."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,7 @@ TABLE: dict[str, tuple[type, tuple[str, ...]]] = {
     "Linear": (Linear, ("in_features", "out_features", "bias")),
     "Embedding": (Embedding, ("num_embeddings", "embedding_dim")),
 }
-"""Torch's name, our class, and the constructor's options, which have the same names in both."""
+"""Torch's name, the class here, and the options of the constructor, named as in torch."""
 
 EMBEDDING_ONLY_IN_TORCH = {
     "padding_idx": None,
@@ -54,16 +54,16 @@ EMBEDDING_ONLY_IN_TORCH = {
 
 
 def from_torch(module: "torch.nn.Module") -> Any:
-    """Our module with the options, weights, dtype and train/eval mode of torch's.
+    """Convert a torch module, with its options, weights, dtype and train/eval mode.
 
-    RNN, LSTM, GRU, their cells, Linear and Embedding become ours; Sequential, ModuleList and
-    ModuleDict of them become ``nnx.Sequential``, ``nnx.List`` and ``nnx.Dict``.
+    RNN, LSTM, GRU, their cells, Linear and Embedding become those of this library; Sequential,
+    ModuleList and ModuleDict of them become ``nnx.Sequential``, ``nnx.List`` and ``nnx.Dict``.
 
     Raises:
-        TypeError: any other module, a model of one's own among them: build it from this library's
-            layers and use ``load_torch_state_dict``.
-        ValueError: an option that has no counterpart; a parameter in two places; float64 weights
-            while JAX has it off.
+        TypeError: any other module, also your own model: build it from this library's layers and
+            use ``load_torch_state_dict``.
+        ValueError: an unsupported option; a parameter in two places; float64 weights while float64
+            is disabled in JAX.
     """
     import torch
 
@@ -82,7 +82,7 @@ def from_torch(module: "torch.nn.Module") -> Any:
 
 
 def to_torch(module: nnx.Module) -> "torch.nn.Module":
-    """Torch's module with the options, weights, dtype and train/eval mode of ours.
+    """Convert a module to torch, with its options, weights, dtype and train/eval mode.
 
     Raises:
         TypeError: a module that torch does not have, e.g. a layer of custom cells or
@@ -144,7 +144,7 @@ def _to_torch(module: Any, nn: Any) -> Any:
 
 
 def _origin(module: Any) -> str:
-    """``flax``, whose Linear is not ours, or the author's package."""
+    """The package of a module, e.g. ``flax``, whose Linear is another class."""
     return type(module).__module__.split(".")[0]
 
 
@@ -158,11 +158,11 @@ def _option(module: Any, option: str) -> Any:
 
 
 def _refuse_ties(name: str, places: int, parameters: int) -> None:
-    """Copies would learn apart."""
+    """Refuse shared parameters, whose copies would be trained separately."""
     if places != parameters:
         raise ValueError(
             f"{name}: expected every parameter in one place, got {parameters} in {places} places; "
-            "build a model that shares them, and convert its parts"
+            "build a model that shares them, and convert its submodules"
         )
 
 
@@ -171,5 +171,5 @@ def _refuse_options(module: Any, only_in_torch: dict[str, Any]) -> None:
         if getattr(module, option) != default:
             raise ValueError(
                 f"from_torch: expected {type(module).__name__} with {option}={default}, "
-                f"got {getattr(module, option)}; it has no counterpart here"
+                f"got {getattr(module, option)}; this is not supported"
             )

@@ -1,4 +1,4 @@
-"""A model's forward pass as one StableHLO program for CPU, CUDA and TPU, of any batch size."""
+"""Export the forward pass of a model as one StableHLO program for CPU, CUDA and TPU."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,10 +17,10 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 
 
 def check_platforms(platforms: Sequence[str]) -> tuple[str, ...]:
-    """The platforms, each once.
+    """The platforms without duplicates.
 
     Raises:
-        ValueError: none, or one that is not in ``PLATFORMS``.
+        ValueError: no platform, or one that is not in ``PLATFORMS``.
     """
     unknown = [name for name in platforms if name not in PLATFORMS]
     if unknown or not platforms:
@@ -37,14 +37,14 @@ def save_stablehlo(
 ) -> None:
     """Write ``module(*arguments)`` with its parameters; ``jax.export.deserialize`` reads it.
 
-    States are plain tuples in it, so that the program needs nothing of this library.
+    States are plain tuples in the program, so that it does not depend on this library.
 
     Args:
-        module: in evaluation mode.
-        path: of the file.
+        module: module in evaluation mode.
+        path: path of the file.
         arguments: dtype and number of axes of each argument, in order; the first axis of all is the
-            batch, every other axis may have any size.
-        platforms: those that the program can run on; ``deserialize(...).platforms`` lists them.
+            batch. All axes have symbolic sizes.
+        platforms: platforms that can run the program; ``deserialize(...).platforms`` lists them.
 
     Raises:
         ValueError: an unknown platform.
@@ -72,7 +72,7 @@ def save_stablehlo(
 
 
 def _plain(tree: Any) -> Any:
-    """With tuples in place of NamedTuples, which a file cannot hold."""
+    """Replace NamedTuples by tuples, since a file cannot hold the former."""
 
     def named(node: Any) -> bool:
         return isinstance(node, tuple) and hasattr(node, "_fields")

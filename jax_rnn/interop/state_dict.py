@@ -1,6 +1,6 @@
 """Parameters under torch's names and in torch's layout, as NumPy arrays.
 
-| here | torch.nn | layout |
+| jax_rnn | torch.nn | layout |
 | --- | --- | --- |
 | ``Recurrent.cells[k].<name>`` | ``<name>_l{k}`` | same |
 | ``Recurrent.reverse_cells[k].<name>`` | ``<name>_l{k}_reverse`` | same |
@@ -9,7 +9,7 @@
 | ``nnx.Sequential.layers[k]`` | ``{k}`` | |
 | any other parameter | its own name | same |
 
-Nothing here imports torch: a state dict is any mapping from names to arrays or tensors.
+This module does not import torch: a state dict is any mapping from names to arrays or tensors.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ _DIRECTIONS = {"cells": "", "reverse_cells": "_reverse"}
 
 
 class _Entry(NamedTuple):
-    """One parameter, and how torch writes it."""
+    """One parameter, and its name and layout in torch."""
 
     name: str
     param: nnx.Param
@@ -48,11 +48,11 @@ def torch_state_dict(module: nnx.Module, values: nnx.State | None = None) -> dic
 
     Args:
         module: made of this library's layers and cells, ``nnx.Linear`` and ``nnx.Embed``.
-            Gradients that ``jax.grad`` took of such a module have its form, and are named likewise.
-        values: a state of the same structure to name in place of the parameters.
+            Gradients of such a module by ``jax.grad`` have the same form and work too.
+        values: a state of the same structure, used instead of the parameters.
 
     Raises:
-        TypeError: a parameter that is no attribute of a module, and so has no name.
+        TypeError: a parameter that is not an attribute of a module, and so has no name.
     """
     if values is not None:
         module = nnx.clone(module)
@@ -63,16 +63,16 @@ def torch_state_dict(module: nnx.Module, values: nnx.State | None = None) -> dic
 def load_torch_state_dict(
     module: nnx.Module, mapping: Mapping[str, Any], *, strict: bool = True
 ) -> None:
-    """Give ``module`` the values of a torch state dict, tensors or arrays; its dtypes stay.
+    """Load a torch state dict of tensors or arrays into ``module``, which keeps its dtypes.
 
     Args:
         module: as for ``torch_state_dict``.
         mapping: values by torch's names.
-        strict: whether the names must be the same; if not, those that both have are loaded.
+        strict: whether the names must be the same; if not, the common ones are loaded.
 
     Raises:
-        ValueError: any name missing, unexpected or misshapen, any value that is not floating. The
-            message lists them all, and the module keeps its old values.
+        ValueError: missing names, unexpected names, wrong shapes, or values that are not floating
+            point. The message lists all of them, and the module keeps its values.
     """
     entries = {entry.name: entry for entry in _all_entries(module)}
     arrays = {name: as_numpy(value) for name, value in mapping.items()}
@@ -84,7 +84,7 @@ def load_torch_state_dict(
     for name in shared:
         expected, array = entries[name].shape, arrays[name]
         if array.shape != expected:
-            faults.append(f"misshapen: {name}, expected {expected}, got {array.shape}")
+            faults.append(f"wrong shape: {name}, expected {expected}, got {array.shape}")
         elif not jnp.issubdtype(array.dtype, jnp.floating):
             faults.append(f"not floating: {name}, got {array.dtype}")
     if faults:
@@ -99,7 +99,7 @@ def load_torch_state_dict(
 
 
 def _all_entries(module: nnx.Module) -> list[_Entry]:
-    """Every parameter; one that stands where no name leads to it is an error."""
+    """All parameters. TypeError: a parameter without a name."""
     entries = list(_entries(module))
     named = {id(entry.param) for entry in entries}
     nodes = nnx.iter_graph(module)

@@ -13,10 +13,10 @@ __all__ = ["torch_tensors"]
 
 
 def torch_tensors(module: nnx.Module) -> "dict[str, torch.Tensor]":
-    """``torch_state_dict(module)`` as torch holds it; torch must be installed."""
+    """``torch_state_dict(module)`` with tensors; torch must be installed."""
     import torch
 
     return {
         name: torch.tensor(value.astype("float64")).to(getattr(torch, value.dtype.name))
-        for name, value in torch_state_dict(module).items()  # torch reads no bfloat16 of NumPy
+        for name, value in torch_state_dict(module).items()  # not supported by torch
     }

@@ -1,1 +1,1 @@
-"""How a cell is run over time. Every scan gives the same answer."""
+"""Scans, which run a cell over time. All scans return the same results."""

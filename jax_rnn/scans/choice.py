@@ -1,4 +1,4 @@
-"""Which scan runs a cell."""
+"""The choice of the scan."""
 
 import math
 from functools import partial
@@ -20,18 +20,18 @@ Scan = Literal["auto", "gated", "sequential"]
 
 
 TINY = 64
-"""With fewer hidden numbers in a step, counting the batch, products outside the loop do not pay.
+"""Number of hidden units times batch size below which the gated scan is slower.
 
-XLA on CPU runs small programs in the thread that calls, others four times slower in one of its own,
-and it counts a product outside a loop in full, one inside as if it ran once. A symbolic size, of a
-program exported for any batch, is not tiny.
+XLA on CPU runs small programs in the calling thread, which is four times faster than in another
+thread. It counts a product outside a loop fully, but one inside the loop only once. A symbolic
+size, in a program exported for any batch, is not tiny.
 """
 
 
 def chosen(cell: Cell, rows: Size, scan: Scan = "auto") -> Literal["gated", "sequential"]:
-    """The name of the scan that runs the cell on so many rows.
+    """The name of the scan for the cell and this number of rows.
 
-    ``"auto"`` is ``"gated"`` wherever that supports the cell and a step is not tiny.
+    ``"auto"`` is ``"gated"`` if it supports the cell and a step is not tiny.
     """
     fast = scan == "gated"
     if scan == "auto":
@@ -45,11 +45,11 @@ def _tiny(cell: Cell, rows: Size) -> bool:
 
 
 def check_scan(scan: Any, checkpoint_every: Any, *kinds: type[Cell]) -> None:
-    """Refuses what ``run`` could not do with cells of these classes."""
+    """Check the options of ``run`` for cells of these classes."""
     if scan not in get_args(Scan):
         raise ValueError(
-            f"scan: expected 'auto', 'gated' or 'sequential', got {scan!r}; 'auto' takes the fast "
-            "one wherever it supports the cell"
+            f"scan: expected 'auto', 'gated' or 'sequential', got {scan!r}; 'auto' uses the fast "
+            "one if it supports the cell"
         )
     if checkpoint_every is not None:
         check_count("checkpoint_every", checkpoint_every)
@@ -74,9 +74,9 @@ def run(
     scan: Scan = "auto",
     checkpoint_every: int | None = None,
 ) -> tuple[CarryT, Float[Array, "T *batch O"]]:
-    """The cell over all steps, by the scan that ``chosen`` names (see there and ``sequential``).
+    """Run the cell over all steps with the scan of ``chosen``; see also ``sequential``.
 
-    ``checkpoint_every`` is the number of steps between the carries that the gradient keeps; a
+    ``checkpoint_every`` is the number of steps between the carries stored for the gradient; a
     sequence of symbolic length is neither divided nor unrolled.
     """
     cell, carry, xs, mask = placed(cell, carry, xs, mask)

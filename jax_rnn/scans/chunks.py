@@ -1,4 +1,4 @@
-"""A long scan in chunks, of which only the first carries are kept for the gradient."""
+"""A long scan in chunks, of which only the first carry is stored for the gradient."""
 
 from collections.abc import Callable
 from functools import partial
@@ -25,10 +25,9 @@ def in_chunks(
     mask: Bool[Array, "T *batch"] | None,
     reverse: bool,
 ) -> tuple[CarryT, Float[Array, "T *batch O"]]:
-    """``scan`` over ``steps`` at a time; the backward pass runs every chunk again.
+    """Run ``scan`` over ``steps`` at a time; the backward pass recomputes every chunk.
 
-    Memory for the gradient then grows with T / steps carries and the inside of one chunk, and no
-    longer with T times what a step keeps.
+    The gradient then needs memory for T / steps carries and one chunk, instead of T steps.
     """
     own, xs = summed_wide(cell), clean(xs, mask)
 

@@ -1,9 +1,9 @@
-"""The fast scan of every ``GatedCell``: one tangent rule, written from ``update`` alone.
+"""The fast scan of every ``GatedCell``: one tangent rule, derived from ``update``.
 
-Tangents of inputs, weights and biases pass the two affine maps for all steps at once, outside the
-loop; only what flows through the carry goes step by step. JAX transposes the rule into the backward
-pass: cotangents run through ``update`` inside the loop, and the gradients of weights, biases and
-inputs are large products after it. Forward mode and higher derivatives follow from the same rule.
+Tangents of inputs, weights and biases are mapped for all steps at once, outside the loop; only
+tangents of the carry are computed step by step. JAX transposes the rule into the backward pass:
+cotangents pass ``update`` inside the loop, and the gradients of weights, biases and inputs are
+large products after it. Forward mode and higher derivatives follow from the same rule.
 """
 
 import math
@@ -24,23 +24,23 @@ from jax_rnn.typing import Array, Bool, CarryT, Float, Size, accumulator, is_sym
 __all__ = ["gated", "supports", "supports_kind"]
 
 Gates = tuple[Array | None, ...]
-"""A map, (*batch, H) for each gate, or its bias, (H,)."""
+"""A map, one (*batch, H) per gate, or its bias, (H,)."""
 
 IN_LOOP_BYTES = 2**25
-"""On CPU, inputs whose projection is larger are projected in the loop, each in its own step.
+"""On CPU, inputs whose projection is larger are projected step by step in the loop.
 
 A symbolic number of steps or rows counts as large.
 """
 
 IN_LOOP_WEIGHT_BYTES = (400_000, 2_600_000)
-"""Where steps are kept for the gradient, the same is done for cells of several gates whose weight
-of the input has such a size, about that of a core's cache, and batches of some rows."""
+"""If steps are stored for the gradient, this also applies to cells of several gates whose input
+weight has this size, about that of a core's cache, and batches of at least some rows."""
 
 SOME_ROWS = 4
 
 
 def supports(cell: Cell) -> bool:
-    """Whether ``gated`` runs the cell: two plain affine maps, an ``update``, all of it real."""
+    """Whether ``gated`` supports the cell: two affine maps and an ``update``, all real."""
     if not supports_kind(type(cell)):
         return False
     carry = jax.eval_shape(lambda: cell.initialize_carry((cell.input_size,)))
@@ -49,7 +49,7 @@ def supports(cell: Cell) -> bool:
 
 
 def supports_kind(kind: type[Cell]) -> bool:
-    """Whether ``gated`` runs cells of that class whose parameters and carries are all real."""
+    """Whether ``gated`` supports cells of this class, if parameters and carries are real."""
     if not issubclass(kind, GatedCell):
         return False
     own = (kind.project, kind.recur, kind.by_gate, kind.step)
@@ -68,10 +68,10 @@ def gated(
 ) -> tuple[CarryT, Float[Array, "T *batch O"]]:
     """Run ``cell`` over the leading axis of ``xs``: values and derivatives of ``sequential``.
 
-    For the gradient, a step keeps what ``update`` was given: the carry and both affine maps, or
-    their sum for every gate of which ``update`` reads nothing else. Its inside is computed again.
+    For the gradient, a step stores the arguments of ``update``: the carry and both affine maps, or
+    only their sum for every gate of which ``update`` reads nothing else. ``update`` is recomputed.
 
-    Args, results: those of ``sequential``; the cell is one that it ``supports``.
+    Args and results: as for ``sequential``; the cell must be supported, see ``supports``.
     """
     graphdef, params, fixed = nnx.split(cell, _is_float, ...)
     run = _Run(graphdef, reverse, unroll)
@@ -83,7 +83,7 @@ def _is_float(path: Any, leaf: Any) -> bool:
 
 
 class _Run(NamedTuple):
-    """What does not change the type of a run's arrays."""
+    """The static options of a run."""
 
     graphdef: Any
     reverse: bool
@@ -91,15 +91,15 @@ class _Run(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """What every step keeps for the tangent, an array for each gate.
+    """The arrays that every step stores for the tangent, one per gate.
 
-    On CPU a loop that slices gates out of one array of all steps is not vectorised.
+    On CPU a loop that slices gates from one array of all steps is not vectorised.
     """
 
     x: Gates
-    """Of the input's map; of the sum of both where ``update`` reads nothing else of them."""
+    """The input's map, or the sum of both maps if ``update`` reads only the sum."""
     h: Gates
-    """Of the hidden map; None where x is the sum."""
+    """The hidden map; None where x is the sum."""
     carry: Any
 
 
@@ -118,7 +118,7 @@ def _scan_jvp(run: _Run, primals: Any, tangents: Any) -> Any:
 def _forward(
     run: _Run, params: Any, carry: Any, xs: Array, fixed: Any, *, keep: bool
 ) -> tuple[Any, Any]:
-    """The last carry and all outputs; with ``keep``, what the tangent needs of every step."""
+    """The last carry and all outputs; with ``keep``, also the arrays for the tangent."""
     cell = nnx.merge(run.graphdef, params, fixed[0])
     steps = partial(_steps, run, _traits(cell, carry, xs), keep)
     if not _project_in_loop(cell, xs.shape, keep):
@@ -175,10 +175,10 @@ def _tangent(
     dcarry: Any,
     dxs: Any,
 ) -> Any:
-    """Tangents of the last carry and the outputs, linear in those of what went in.
+    """Tangents of the last carry and the outputs, linear in the tangents of the inputs.
 
     A gate of which ``update`` reads only the sum of both maps has one tangent, that of the sum.
-    Such gates come first, so that theirs are one piece of the tangent of the hidden map.
+    These gates come first, so that their part of the tangent of the hidden map is contiguous.
     """
     cell = nnx.merge(run.graphdef, params, fixed[0])
     dtype = accumulator(cell.dtype)
@@ -190,7 +190,7 @@ def _tangent(
     order = summed + apart
 
     def flat(x):
-        """Of two axes: the transpose of a product over more is not fused with it on CPU."""
+        """Merge to two axes: on CPU, the transpose of a product over more axes is not fused."""
         x = x.astype(dtype)
         return x if is_explicit() else x.reshape(-1, x.shape[-1])
 
@@ -237,12 +237,12 @@ def _update(cell: GatedCell, x: Any, h: Any, carry: Any) -> Any:
 
 
 class _Traits(NamedTuple):
-    """What an ``update`` can be seen to do."""
+    """Properties of an ``update``, found in its jaxpr."""
 
     summed: tuple[bool, ...]
-    """By gate, whether it reads the two maps only to add them."""
+    """Per gate, whether only the sum of the two maps is used."""
     returns_h: bool
-    """Its output is the new hidden state itself."""
+    """Whether its output is the new hidden state."""
 
 
 def _traits(cell: GatedCell, carry: Any, xs: Array) -> _Traits:
@@ -254,7 +254,7 @@ def _traits(cell: GatedCell, carry: Any, xs: Array) -> _Traits:
 
 
 def _summed(jaxpr: Any, gates: int) -> tuple[bool, ...]:
-    """Both maps may be added as they are, or their gates one by one."""
+    """Both maps may be added as a whole, or gate by gate."""
     x, h = jaxpr.invars[:2]
     params = {"axis": x.aval.ndim - 2}
     readers = _readers(jaxpr, x, h)
@@ -270,7 +270,7 @@ def _summed(jaxpr: Any, gates: int) -> tuple[bool, ...]:
 
 
 def _only_summed(jaxpr: Any, x: Any, h: Any) -> bool:
-    """Whether nothing sees two variables but their sum."""
+    """Whether two variables are used only in their sum."""
     readers = _readers(jaxpr, x, h)
     adds = (eqn.primitive.name == "add" and eqn.invars in ([x, h], [h, x]) for eqn in readers)
     return all(adds) and not any(v in jaxpr.outvars for v in (x, h))
@@ -281,7 +281,7 @@ def _readers(jaxpr: Any, *variables: Any) -> list[Any]:
 
 
 def _project_in_loop(cell: GatedCell, shape: tuple[Size, ...], keep: bool) -> bool:
-    """Whether a CPU projects the inputs in the loop; other devices never do."""
+    """Whether inputs are projected in the loop on a CPU; other devices project before it."""
     steps, *batch, _ = shape
     rows, width = math.prod(batch), len(cell.gates) * cell.hidden_size
     size = steps * rows * width * accumulator(cell.dtype).itemsize
@@ -293,7 +293,7 @@ def _project_in_loop(cell: GatedCell, shape: tuple[Size, ...], keep: bool) -> bo
 
 
 def _columns(weight: nnx.Param) -> Array:
-    """The weight transposed here, once, and not in every step."""
+    """The weight, transposed once and not in every step."""
     return weight[...].T
 
 
@@ -309,13 +309,13 @@ def _product(x: Array, weight: Array) -> Array:
 def _weighed(x: Array, weight: Array) -> Array:
     """``x W^T``, whose transpose makes the gradient of W from ``x^T`` times the cotangent.
 
-    That way round it is up to 1.5 times faster on CPU; the barrier keeps XLA from turning it back.
+    This is up to 1.5 times faster on CPU; the barrier prevents XLA from undoing it.
     """
     return jnp.matmul(x, lax.optimization_barrier(weight.T))
 
 
 def _rows(cell: GatedCell, weight: Any, gates: list[int]) -> Any:
-    """The rows of some gates, one gate below the other; None stays None."""
+    """The rows of some gates, stacked; None stays None."""
     if weight is None or gates == [*range(len(cell.gates))]:
         return weight if weight is None else weight[...]
     blocks = jnp.split(weight[...], len(cell.gates))
@@ -323,13 +323,13 @@ def _rows(cell: GatedCell, weight: Any, gates: list[int]) -> Any:
 
 
 def _widened(x: Array, size: int) -> Array:
-    """With zeros behind the last axis."""
+    """Append zeros to the last axis."""
     widths = [(0, 0, 0)] * (x.ndim - 1) + [(0, size - x.shape[-1], 0)]
     return lax.pad(x, jnp.zeros((), x.dtype), widths)
 
 
 def _gates(cell: GatedCell, x: Array) -> tuple[Array, ...]:
-    """The arrays of the gates, which stand side by side in the last axis."""
+    """The arrays of the gates, which are concatenated in the last axis."""
     return tuple(jnp.split(x, len(cell.gates), axis=-1))
 
 
@@ -340,13 +340,13 @@ def _biases(cell: GatedCell, bias: nnx.Param | None) -> Gates:
 
 
 def _joined(summed: tuple[bool, ...], x: Gates, h: Gates) -> tuple[Gates, Gates]:
-    """Where only the sum of both maps is read: that in place of x, and None of h."""
+    """Replace x by the sum of both maps and h by None, for gates that read only the sum."""
     joined = tuple(_sum(a, b) if s else a for a, b, s in zip(x, h, summed, strict=True))
     return joined, tuple(None if s else b for b, s in zip(h, summed, strict=True))
 
 
 def _plus(a: Gates, b: Gates) -> Gates:
-    """Gate by gate."""
+    """Apply a function gate by gate."""
     return tuple(map(_sum, a, b))
 
 

@@ -1,4 +1,4 @@
-"""Steps that do not count."""
+"""Masking of invalid steps."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ __all__ = ["clean", "only"]
 def clean(
     xs: Float[Array, "T *batch I"], mask: Bool[Array, "T *batch"] | None
 ) -> Float[Array, "T *batch I"]:
-    """Zeros where a step does not count, before a cell sees them: 0 * NaN in a gradient is NaN."""
+    """Replace inputs of invalid steps by zeros, since 0 * NaN in a gradient is NaN."""
     return xs if mask is None else jnp.where(mask[..., None], xs, 0)
 
 
 def only(live: Bool[Array, "*batch"] | None, new: Any, old: Any) -> Any:
-    """``new`` where a step counts, ``old`` elsewhere."""
+    """``new`` in valid steps, ``old`` in invalid ones."""
     if live is None:
         return new
 

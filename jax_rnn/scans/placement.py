@@ -1,7 +1,7 @@
-"""Carries where the batch is: under ``jax.shard_map`` and on meshes with explicit axes.
+"""Placement of carries under ``jax.shard_map`` and on meshes with explicit axes.
 
-The types of arrays then say over which devices they are spread, and a loop needs a carry whose type
-does not change. A carry of zeros has another type than the batch. Elsewhere nothing happens here.
+In these cases the type of an array includes its sharding, and a loop needs a carry whose type does
+not change, but a carry of zeros has another type than the batch. Otherwise nothing is changed.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ __all__ = ["is_explicit", "like", "placed"]
 
 
 def placed(cell: Any, carry: Any, xs: Array, mask: Array | None) -> tuple[Any, Any, Any, Any]:
-    """The same values, spread alike: over the devices that any of them varies over."""
+    """The same values with a common type, varying over all axes that any of them varies over."""
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty or mesh.are_all_axes_auto or xs.size == 0:
         return cell, carry, xs, mask
@@ -36,7 +36,7 @@ def placed(cell: Any, carry: Any, xs: Array, mask: Array | None) -> tuple[Any, A
 
 
 def like(new: Any, old: Any) -> Any:
-    """``new`` with the types of ``old``; where nothing is spread, as it is."""
+    """``new`` with the types of ``old``; unchanged if nothing is sharded."""
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty or mesh.are_all_axes_auto:
         return new
@@ -57,5 +57,5 @@ def is_explicit() -> bool:
 
 
 def _never(x: Array) -> Array:
-    """False, varying as ``x`` does: a select by it gives a value the type of ``x``."""
+    """False, with the sharding of ``x``: a select by it gives a value the type of ``x``."""
     return (x == x) & (x != x)

@@ -13,10 +13,10 @@ __all__ = ["summed_wide"]
 
 
 def summed_wide(cell: Cell) -> Callable[[], Cell]:
-    """A function that makes the cell anew; gradients of all that it made are summed in float32.
+    """A function that creates copies of the cell, whose gradients are summed in float32.
 
-    Call it in the body of a loop: there a cell that is closed over collects its gradients step by
-    step, in its own dtype.
+    Call it in the body of a loop: the gradients of a closed-over cell would be summed over the
+    steps in the dtype of the cell.
     """
     if not any(_is_half(leaf) for leaf in jax.tree.leaves(cell)):
         return lambda: cell

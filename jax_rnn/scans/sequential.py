@@ -1,4 +1,4 @@
-"""The definition: one step after another, differentiated by JAX."""
+"""The reference scan: one step after another, differentiated by JAX."""
 
 from functools import partial
 
@@ -26,15 +26,15 @@ def sequential(
     unroll: int = 1,
     project_first: bool = True,
 ) -> tuple[CarryT, Float[Array, "T *batch O"]]:
-    """Run ``cell`` over the leading axis of ``xs``; compiled once for each set of shapes.
+    """Run ``cell`` over the leading axis of ``xs``; compiled once per set of shapes.
 
     Args:
         cell: any ``Cell``.
         carry: the state before the first step.
         xs: inputs, time-major.
-        mask: True where a step counts. Elsewhere the carry stays, the output is zero, and the
-            input, whatever it holds, reaches no value and no gradient.
-        reverse: run from the last step to the first; outputs stay at their steps.
+        mask: True for valid steps. In other steps the carry does not change, the output is zero,
+            and the input, even NaN, affects neither outputs nor gradients.
+        reverse: run from the last step to the first; outputs keep their positions.
         unroll: steps per iteration of the compiled loop (see ``jax.lax.scan``).
         project_first: whether the inputs of all steps are projected at once, before the loop.
 

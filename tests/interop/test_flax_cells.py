@@ -78,7 +78,7 @@ def test_a_bias_inside_the_reset_is_refused_and_zeros_are_not():
         (
             lambda: from_flax(nnx.SimpleCell(I, H, residual=True, rngs=nnx.Rngs(0))),
             ValueError,
-            "residual=True; it has no counterpart",
+            "residual=True; this is not supported",
         ),
         (
             lambda: from_flax(nnx.GRUCell(I, H, gate_fn=jnp.tanh, rngs=nnx.Rngs(0))),

@@ -157,7 +157,7 @@ def test_dtypes_stay_those_of_the_module():
     )
 
 
-def test_all_faults_are_told_and_nothing_is_loaded():
+def test_all_faults_are_listed_and_nothing_is_loaded():
     ours, theirs = pair("model")
     before = torch_state_dict(ours)
     faulty = numpy_of(theirs.state_dict())
@@ -170,12 +170,12 @@ def test_all_faults_are_told_and_nothing_is_loaded():
     with pytest.raises(ValueError, match="does not fit Model") as refusal:
         load_torch_state_dict(ours, faulty)
     assert sorted(line.strip() for line in str(refusal.value).splitlines()[1:]) == [
-        "misshapen: heads.0.weight, expected (6, 4), got (4, 6)",
-        "misshapen: rnn.bias_ih_l0, expected (16,), got (12,)",
         "missing: rnn.weight_hh_l1",
         "missing: scale",
         "unexpected: head.weight",
         "unexpected: rnn.weight_ih_l0_reverse",
+        "wrong shape: heads.0.weight, expected (6, 4), got (4, 6)",
+        "wrong shape: rnn.bias_ih_l0, expected (16,), got (12,)",
     ]
     jax.tree.map(np.testing.assert_array_equal, torch_state_dict(ours), before)
 
@@ -183,7 +183,7 @@ def test_all_faults_are_told_and_nothing_is_loaded():
 @pytest.mark.parametrize(
     ("theirs", "words"),
     [
-        (torch.nn.LSTM(I, H), "misshapen: weight_ih_l0, expected \\(12, 3\\), got \\(16, 3\\)"),
+        (torch.nn.LSTM(I, H), "wrong shape: weight_ih_l0, expected \\(12, 3\\), got \\(16, 3\\)"),
         (torch.nn.GRU(I, H, bias=False), "missing: bias_ih_l0"),
         (torch.nn.GRU(I, H, 2), "unexpected: weight_hh_l1"),
         (torch.nn.GRU(I, H, bidirectional=True), "unexpected: weight_ih_l0_reverse"),

@@ -111,8 +111,8 @@ class OwnLSTM(nn.LSTM):
         (nn.Embedding(3, 4, padding_idx=0), ValueError, "padding_idx=None, got 0"),
         (nn.Embedding(3, 4, scale_grad_by_freq=True), ValueError, "got True"),
         (nn.Embedding(3, 4, max_norm=1.0), ValueError, "max_norm=None, got 1.0"),
-        (nn.LSTM(2, 3).double(), ValueError, "float64 to be switched on"),
-        (nn.Sequential(nn.Linear(2, 3)).double(), ValueError, "float64 to be switched on"),
+        (nn.LSTM(2, 3).double(), ValueError, "JAX with float64 enabled"),
+        (nn.Sequential(nn.Linear(2, 3)).double(), ValueError, "JAX with float64 enabled"),
         (nn.Sequential(nn.Linear(2, 2).half(), nn.Linear(2, 2)), ValueError, "of one dtype"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
@@ -179,7 +179,7 @@ def test_names_need_not_be_the_same_where_one_says_so(tmp_path):
     load_safetensors(other, path, strict=False)
     for name, value in torch_state_dict(other).items():
         assert (value == torch_state_dict(module)[name]).all(), name
-    with pytest.raises(ValueError, match=r"misshapen: weight_ih_l0") as caught:
+    with pytest.raises(ValueError, match=r"wrong shape: weight_ih_l0") as caught:
         load_torch_state_dict(module, torch_state_dict(GRU(2, 3, rngs=nnx.Rngs(0))), strict=False)
     assert "missing" not in str(caught.value)
 
@@ -190,7 +190,7 @@ def test_a_file_that_does_not_fit_is_refused_with_every_fault(tmp_path):
     before = torch_state_dict(module)
     with pytest.raises(ValueError, match="does not fit LSTM") as caught:
         load_safetensors(module, path)
-    assert "misshapen: weight_ih_l0, expected (12, 2), got (9, 2)" in str(caught.value)
+    assert "wrong shape: weight_ih_l0, expected (12, 2), got (9, 2)" in str(caught.value)
     assert "unexpected: bias_hh_l1" in str(caught.value)
     for name, value in torch_state_dict(module).items():
         assert (value == before[name]).all()

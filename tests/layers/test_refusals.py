@@ -250,7 +250,7 @@ STATES = {
         zeros(B, 3, H),
         ValueError,
         "shape (3, 2, 4)",
-        "whatever batch_first says",
+        "for any batch_first",
         "got a float32 array of shape (2, 3, 4)",
         input=zeros(B, T, I),
     ),
@@ -509,9 +509,9 @@ OPTIONS = {
         I,
         H,
         dtype="float64",
-        refused="dtype: expected float64 to be switched on",
+        refused="dtype: expected JAX with float64 enabled",
         error=ValueError,
-        words=("got JAX's default", "jax_enable_x64"),
+        words=("got the default, float32", "jax_enable_x64"),
     ),
     **{
         f"rngs {value!r}": construct(
@@ -590,29 +590,29 @@ STACKS = {
     "cells whose sizes do not meet": Refusal(
         lambda built: Recurrent(built.cell.gru, built.cell.gru),
         ValueError,
-        ("expected a cell that reads 4 features", "got GRUCell with input_size 3"),
+        ("expected a cell with input_size 4", "got GRUCell with input_size 3"),
     ),
     "a cell above two directions that reads one": Refusal(
         lambda built: Recurrent(
             (built.cell.gru, built.cell.gru), (built.cell.upper, built.cell.upper)
         ),
         ValueError,
-        ("expected a cell that reads 8 features", "got GRUCell with input_size 4"),
+        ("expected a cell with input_size 8", "got GRUCell with input_size 4"),
     ),
     "one direction above two": Refusal(
         lambda built: Recurrent((built.cell.gru, built.cell.gru), built.cell.upper),
         ValueError,
-        ("expected one direction in every layer, or two", "got [1, 2] mixed"),
+        ("expected one or two directions", "got [1, 2]"),
     ),
     "three directions": Refusal(
         lambda built: Recurrent((built.cell.gru,) * 3),
         ValueError,
-        ("expected one direction in every layer, or two", "got [3]"),
+        ("expected one or two directions", "got [3]"),
     ),
     "a backward cell of another input size": Refusal(
         lambda built: Recurrent((built.cell.gru, built.cell.upper)),
         ValueError,
-        ("expected a cell that reads 3 features", "got GRUCell with input_size 4"),
+        ("expected a cell with input_size 3", "got GRUCell with input_size 4"),
     ),
     "a backward cell of another hidden size": Refusal(
         lambda built: Recurrent((built.cell.gru, built.cell.wide)),
@@ -705,19 +705,19 @@ LOADING = {
     "a state dict of another kind of layer": Refusal(
         lambda built: load_torch_state_dict(built.gru, built.state["lstm"]),
         ValueError,
-        ("does not fit GRU", "misshapen: weight_ih_l0, expected (12, 3), got (16, 3)"),
+        ("does not fit GRU", "wrong shape: weight_ih_l0, expected (12, 3), got (16, 3)"),
     ),
     "a state dict with a projection": Refusal(
         lambda built: load_torch_state_dict(built.lstm, built.state["proj"]),
         ValueError,
-        ("unexpected: weight_hr_l0", "misshapen: weight_hh_l0, expected (16, 4), got (16, 2)"),
+        ("unexpected: weight_hr_l0", "wrong shape: weight_hh_l0, expected (16, 4), got (16, 2)"),
     ),
     "a state dict turned on its side": Refusal(
         lambda built: load_torch_state_dict(
             built.gru, {name: np.transpose(value) for name, value in built.state["gru"].items()}
         ),
         ValueError,
-        ("misshapen: weight_ih_l0, expected (12, 3), got (3, 12)",),
+        ("wrong shape: weight_ih_l0, expected (12, 3), got (3, 12)",),
     ),
     "a state dict of integers": Refusal(
         lambda built: load_torch_state_dict(
@@ -822,7 +822,11 @@ PACKING = {
     "packing lengths that rise": Refusal(
         lambda built: pack_padded_sequence(X, [3, 5]),
         ValueError,
-        ("pack_padded_sequence: expected falling", "got [3 5]", "enforce_sorted=False"),
+        (
+            "pack_padded_sequence: expected lengths in descending order",
+            "got [3 5]",
+            "enforce_sorted=False",
+        ),
     ),
     "packing too few lengths": Refusal(
         lambda built: pack_padded_sequence(X, [5]),
