@@ -111,7 +111,8 @@ def _check_words(words: Sequence[str]) -> None:
         most = LONGEST_PATH if os.sep in value else LONGEST_WORD
         if len(value) > most and option != "--prompt":
             raise UsageError(
-                f"{named}: expected at most {most:,} characters, got {len(value):,}: {value[:20]}..."
+                f"{named}: expected at most {most:,} characters, got {len(value):,}: "
+                f"{printable(value[:20])}..."
             )
         if not any_text and CONTROL.search(value):
             raise UsageError(f"{named}: expected no control characters, got {printable(value)}")
