@@ -210,7 +210,7 @@ def contents(out: Path, last_only: bool = False) -> dict[str, Any]:
         "the best of them": checkpoints.best(),
         "metrics.jsonl": [_without_times(json.loads(line)) for line in lines],
         "metrics.csv": [_without_times(row) for row in table],
-        "leavings": sorted(
+        "unfinished": sorted(
             path.name for path in out.rglob("*") if re.search("partial|removed|tmp", path.name)
         ),
     }

@@ -1,4 +1,4 @@
-"""Training: one compiled program, on one device or many, that loses nothing when it is stopped."""
+"""Training as one compiled program, on one or several devices, with exact resumption."""
 
 from jax_rnn.train.batches import Batches, Repeated, Stream
 from jax_rnn.train.checkpoints import CheckpointError, Checkpoints

@@ -1,4 +1,4 @@
-"""Training data: a batch for every step, requested by its number."""
+"""Training data: batches by the number of the step."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -13,15 +13,15 @@ __all__ = ["Batches", "Repeated", "Stream", "as_array"]
 
 @runtime_checkable
 class Batches(Protocol):
-    """A batch for every step, requested by its number.
+    """Batches by the number of the step.
 
-    Step k gives the same batch whenever it is requested, so a run that goes on at step k has
-    nothing to rewind, and every process of a distributed run reads the rows that it needs and no
-    others. With an attribute ``per_epoch``, the batches in an epoch, ``fit`` takes ``epochs=``.
+    Step k always returns the same batch, so a run can be resumed at step k without reading earlier
+    batches, and every process of a distributed run reads only its own rows. With an attribute
+    ``per_epoch``, the number of batches in an epoch, ``fit`` accepts ``epochs=``.
 
     Attributes:
-        size: B, rows in a batch, over all processes.
-        tokens: units of a batch by which the speed is measured, e.g. its characters.
+        size: B, number of rows in a batch, over all processes.
+        tokens: number of units in a batch by which the speed is measured, e.g. characters.
     """
 
     @property
@@ -31,7 +31,7 @@ class Batches(Protocol):
     def tokens(self) -> int: ...
 
     def __call__(self, step: int, rows: slice) -> Any:
-        """Those rows of batch ``step``, counted from 0: a pytree of NumPy arrays, batch first."""
+        """These rows of batch ``step``, counted from 0: a pytree of NumPy arrays, batch first."""
         ...
 
 
@@ -57,21 +57,21 @@ class Repeated(NamedTuple):
 
 
 class Stream:
-    """Any iterable of batches, a torch ``DataLoader`` among them, read epoch after epoch.
+    """Any iterable of batches, for example a torch ``DataLoader``, read once per epoch.
 
     Tensors become NumPy arrays. All batches have the shapes of the first; a last batch of an epoch
-    with fewer rows is left out. To begin at step k, the k batches before are read and dropped.
+    with fewer rows is skipped. To start at step k, the first k batches are read and dropped.
 
     Args:
-        source: gives batches, pytrees of arrays with the batch axis first, each time that it is
-            iterated over.
+        source: iterable of batches, pytrees of arrays with the batch axis first; it is iterated
+            several times.
 
     Raises:
         ValueError: no batch, or batches of different shapes.
     """
 
     KEPT = 10_000
-    """Checksums of the latest batches that are kept."""
+    """Number of the latest batches whose checksums are kept."""
 
     def __init__(self, source: Iterable[Any]):
         self.source = source
@@ -85,14 +85,14 @@ class Stream:
 
     @property
     def per_epoch(self) -> int:
-        """Complete batches in an epoch, counted by reading one."""
+        """Number of complete batches in an epoch, counted by reading one epoch."""
         if self._per_epoch is None:
             self._per_epoch = sum(1 for _ in self._epoch())
             self._begin()
         return self._per_epoch
 
     def checksum(self, step: int) -> int | None:
-        """Of all batches before that step; None where they were not read."""
+        """Checksum of all batches before this step; None if they were not read."""
         return 0 if step == 0 else self._sums.get(step - 1)
 
     def __call__(self, step: int, rows: slice) -> Any:
@@ -145,14 +145,14 @@ class Stream:
 
 
 def as_array(leaf: Any) -> Any:
-    """A tensor of torch, or a number, as a NumPy array; arrays stay as they are."""
+    """A torch tensor or a number as a NumPy array; arrays are returned unchanged."""
     if hasattr(leaf, "detach"):
         return leaf.detach().cpu().numpy()
     return leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
 
 
 def _is_shorter(shapes: Any, full: Any) -> bool:
-    """Whether a batch has fewer rows and is otherwise like a complete one."""
+    """Whether a batch differs from a complete one only by fewer rows."""
 
     def flat(tree: Any) -> Any:
         return jax.tree.flatten(tree, is_leaf=lambda x: isinstance(x, tuple) and _is_shape(x))

@@ -1,9 +1,9 @@
 """Checkpoints that are complete or absent: Orbax writes them, checksums verify them.
 
 A checkpoint is a folder ``step-00000100`` of Orbax's files and a ``manifest.json`` with its step,
-the SHA-256 of each file, and its own. It is written under another name and renamed last, and
-renamed before it is removed, so a process that is killed in between leaves nothing that looks like
-one. A folder that holds another step, another file or a symbolic link counts as damaged.
+the SHA-256 of each file, and its own. It is written under a temporary name and renamed last, and
+renamed before it is removed, so a killed process never leaves an incomplete checkpoint. A folder
+that holds another step, another file or a symbolic link is damaged.
 """
 
 import errno
@@ -30,23 +30,24 @@ __all__ = ["CheckpointError", "Checkpoints"]
 PARTIAL = "partial-"
 REMOVED = "removed-"
 OVERHEAD = 256 * 1024
-"""Bytes of a checkpoint that are not of its arrays, at most."""
+"""Maximum bytes of a checkpoint besides its arrays."""
 PLAIN = re.compile(r"[\w/. -]*")
-"""Paths that Orbax and TensorStore take as they are. In others they expand ``[x]`` as a pattern,
-turn ``\\`` into ``/``, or read a protocol before ``:/``."""
+"""Paths that Orbax and TensorStore use literally. In others they expand ``[x]`` as a pattern,
+replace ``\\`` by ``/``, or parse a protocol before ``:/``."""
 
 
 class CheckpointError(OSError):
-    """A checkpoint could not be written or read; those saved before are untouched."""
+    """A checkpoint could not be written or read; earlier ones are not affected."""
 
 
 class Checkpoints:
-    """The checkpoints of one run; the latest ``keep`` and the best stay.
+    """The checkpoints of one run; the latest ``keep`` and the best one are kept.
 
     Args:
-        folder: path of the checkpoints, created with the first. Its parent has to exist.
-        keep: how many of the latest to keep. Default 2: if the last is damaged, one remains.
-        say: called with a sentence where a damaged one is skipped.
+        folder: path of the checkpoints, created with the first one. Its parent must exist.
+        keep: number of the latest checkpoints to keep. Default 2: if the last is damaged, one
+            remains.
+        say: called with a message if a damaged checkpoint is skipped.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Checkpoints:
         self._damage: dict[int, str | None] = {}
 
     def steps(self) -> list[int]:
-        """Of all checkpoints, complete or damaged, in order."""
+        """Steps of all checkpoints, complete or damaged, in order."""
         refuse_link(self.folder)
         if not self.folder.is_dir():
             return []
@@ -76,18 +77,18 @@ class Checkpoints:
         figures: Mapping[str, float],
         notes: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write the arrays of ``tree``; every process has to call it.
+        """Write the arrays of ``tree``; every process must call it.
 
         Args:
-            step: of the checkpoint.
+            step: step of the checkpoint.
             tree: pytree of arrays.
-            figures: what was measured at that step.
-            notes: what JSON can hold, returned by ``notes``. ``"monitor": [name, "min" or "max"]``
-                says which figure is the least or largest for the best checkpoint; by default
+            figures: figures measured at this step.
+            notes: JSON-serializable data, returned by ``notes``. ``"monitor": [name, "min" or
+                "max"]`` selects the figure and its direction for the best checkpoint; by default
                 ``["loss", "min"]``.
 
         Raises:
-            CheckpointError: the disk is full, the folder read-only, or the like.
+            CheckpointError: the checkpoint cannot be written, e.g. because the disk is full.
         """
         name = f"{PARTIAL}{step:08d}"
         try:
@@ -95,44 +96,45 @@ class Checkpoints:
             with _plain(self.folder) as folder, _checkpointer() as checkpointer:
                 checkpointer.save(folder / name, _flat(tree))
             main_does(lambda: self._keep(self.folder / name, step, figures, notes or {}))
-        except jax.errors.JaxRuntimeError:  # another process or a device, not the disk
+        except jax.errors.JaxRuntimeError:  # the cause is another process or a device, not the disk
             raise
         except (OSError, ValueError, RuntimeError) as error:
             if is_main():
-                self._remove_leavings()
+                self._remove_unfinished()
             whole = self.latest()
             kept = "none was saved before" if whole is None else f"that of step {whole} is complete"
             raise CheckpointError(
                 f"the checkpoint of step {step} could not be written to {self.folder}: "
-                f"{_reason(error)}; {kept}. Make room or the folder writable, then use --resume"
+                f"{_reason(error)}; {kept}. Free disk space or make the folder writable, then use "
+                "--resume"
             ) from error
 
     def resume_at(self) -> int:
-        """The step of the last checkpoint that is complete; 0 where none was ever saved.
+        """The step of the last complete checkpoint; 0 if none was ever saved.
 
         Raises:
-            CheckpointError: some were saved, and all of them are damaged.
+            CheckpointError: all checkpoints are damaged.
         """
         step = self.latest()
         if step is None and self.steps():
             raise CheckpointError(
                 f"{self.folder}: expected a complete checkpoint, but all are damaged "
-                f"({', '.join(f'step {k}: {self._damage[k]}' for k in self.steps())}). Put back a "
-                "copy of one, or begin anew in another folder"
+                f"({', '.join(f'step {k}: {self._damage[k]}' for k in self.steps())}). Restore a "
+                "copy of one, or train again in another folder"
             )
         return step or 0
 
     def latest(self) -> int | None:
-        """The step of the last checkpoint that is complete; None if there is none."""
+        """The step of the last complete checkpoint; None if none exists."""
         return next(self._whole(), None)
 
     def tidy(self) -> None:
-        """Remove what a process that was killed left unfinished, or had not yet removed."""
-        self._remove_leavings()
+        """Remove unfinished checkpoints and incomplete removals of a killed process."""
+        self._remove_unfinished()
         self._prune()
 
     def best(self) -> int | None:
-        """The step of the checkpoint with the best figure; the latest where none was measured."""
+        """The step of the checkpoint with the best figure; the latest if none was measured."""
         measured: dict[int, float] = {}
         for step in self._whole():
             name, mode = self.notes(step).get("monitor", ("loss", "min"))
@@ -142,11 +144,11 @@ class Checkpoints:
         return min(measured, key=lambda step: (measured[step], step)) if measured else self.latest()
 
     def figures(self, step: int) -> dict[str, float | None]:
-        """What was measured when the checkpoint was saved; None for what was not finite."""
+        """The figures saved with the checkpoint; None for values that were not finite."""
         return read_manifest(self.path(step))["figures"]
 
     def notes(self, step: int) -> dict[str, Any]:
-        """The notes that were saved with the checkpoint."""
+        """The notes saved with the checkpoint."""
         return read_manifest(self.path(step))["notes"]
 
     def restore(self, step: int, like: Any) -> Any:
@@ -162,12 +164,12 @@ class Checkpoints:
         return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in wanted])
 
     def restore_part(self, step: int, part: str, like: Any) -> Any:
-        """One part of what was saved, on one device, whatever devices it was saved from.
+        """One part of a checkpoint on one device, independently of the devices at saving.
 
-        Any process may call it, without the others.
+        A single process may call it.
 
         Args:
-            step: of the checkpoint.
+            step: step of the checkpoint.
             part: name of the part, a key of the saved tree.
             like: arrays, or ``jax.ShapeDtypeStruct``, of the part.
 
@@ -187,7 +189,7 @@ class Checkpoints:
         return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in wanted])
 
     def count(self, step: int, part: str) -> int:
-        """How many arrays one part of a checkpoint has."""
+        """Number of arrays in one part of a checkpoint."""
         with self._reading(step, alone=True) as (path, checkpointer):
             return len(_part(_arrays(checkpointer, path), part))
 
@@ -199,23 +201,23 @@ class Checkpoints:
 
     @contextmanager
     def _reading(self, step: int, alone: bool = False) -> Iterator[tuple[Path, Any]]:
-        """The path of a checkpoint and what reads it."""
+        """The path of a checkpoint and its reader."""
         try:
             with _plain(self.folder) as folder, _checkpointer(alone) as checkpointer:
                 yield folder / self.path(step).name, checkpointer
         except (CheckpointError, jax.errors.JaxRuntimeError):
             raise
-        except Exception as error:  # what Orbax and TensorStore raise for arrays that make no sense
+        except Exception as error:  # errors of Orbax and TensorStore for damaged arrays
             raise CheckpointError(
                 f"{self.path(step)}: expected the arrays of a checkpoint, got files that cannot be "
-                f"read ({_reason(error)}); put back a copy, or use another checkpoint"
+                f"read ({_reason(error)}); restore a copy, or use another checkpoint"
             ) from error
 
     def _clear(self, size: int) -> None:
-        """A place to write to, without what was left unfinished in it."""
+        """An empty folder for the next checkpoint."""
         refuse_link(self.folder)
         self.folder.mkdir(exist_ok=True)
-        self._remove_leavings()
+        self._remove_unfinished()
         free = shutil.disk_usage(self.folder).free
         if free < size + OVERHEAD:
             raise OSError(
@@ -224,14 +226,14 @@ class Checkpoints:
                 f"{free / 1e6:.1f} MB are free",
             )
 
-    def _remove_leavings(self) -> None:
-        """Repeat while files remain: what failed may have threads that still write."""
+    def _remove_unfinished(self) -> None:
+        """Repeat while files remain, since threads of a failed write may still be running."""
         for pause in (0, 0.01, 0.1, 0.5):
             time.sleep(pause)
-            leavings = [*self.folder.glob(f"{PARTIAL}*"), *self.folder.glob(f"{REMOVED}*")]
-            if not leavings:
+            unfinished = [*self.folder.glob(f"{PARTIAL}*"), *self.folder.glob(f"{REMOVED}*")]
+            if not unfinished:
                 break
-            for left in leavings:
+            for left in unfinished:
                 if left.is_symlink():
                     left.unlink()
                 shutil.rmtree(left, ignore_errors=True)
@@ -239,7 +241,7 @@ class Checkpoints:
     def _keep(
         self, partial: Path, step: int, figures: Mapping[str, float], notes: Mapping[str, Any]
     ) -> None:
-        """All is written: give it its name."""
+        """Rename the completely written checkpoint."""
         write_manifest(partial, step, figures, notes)
         if self.path(step).exists():
             self._remove(step)
@@ -263,7 +265,7 @@ class Checkpoints:
             )
 
     def _whole(self) -> Iterator[int]:
-        """Steps of the checkpoints that are complete, from the last."""
+        """Steps of the complete checkpoints, the last one first."""
         for step in reversed(self.steps()):
             if step not in self._damage:
                 self._damage[step] = fault = damage(self.path(step))
@@ -286,10 +288,10 @@ class Checkpoints:
 
 @contextmanager
 def _plain(folder: Path) -> Iterator[Path]:
-    """``folder`` under a path that Orbax and TensorStore take literally.
+    """``folder`` under a path that Orbax and TensorStore use literally.
 
-    That is a symbolic link in a new folder which only this user can write, where the path of the
-    folder itself has characters that they interpret.
+    If the path of the folder has characters that they interpret, this is a symbolic link in a new
+    folder that only this user can write.
     """
     if PLAIN.fullmatch(str(folder)):
         yield folder
@@ -309,7 +311,7 @@ def _plain(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _checkpointer(alone: bool = False) -> Iterator[Any]:
-    """Orbax's; it raises what goes wrong, and its threads do not print it too."""
+    """Orbax's checkpointer; it raises errors without also printing them from its threads."""
     log = logging.getLogger("absl")
     level = log.level
     log.setLevel(logging.CRITICAL)
@@ -325,7 +327,7 @@ def _bytes(tree: Any) -> int:
 
 
 def _orbax(alone: bool) -> Any:
-    """For all processes together, or for this one."""
+    """Options for all processes together, or for this one."""
     import orbax.checkpoint as ocp
 
     if not alone:
@@ -338,7 +340,7 @@ def _orbax(alone: bool) -> Any:
 
 
 def _arrays(checkpointer: Any, path: Path) -> dict[str, Any]:
-    """Shape and dtype of everything that a checkpoint holds, by name."""
+    """Shapes and dtypes of all arrays of a checkpoint, by name."""
     return _flat(checkpointer.metadata(path).item_metadata.tree)
 
 
@@ -347,7 +349,7 @@ def _part(arrays: Mapping[str, Any], part: str) -> dict[str, Any]:
 
 
 def _flat(tree: Any) -> dict[str, Any]:
-    """Leaves by their path, the form in which a checkpoint holds them."""
+    """Leaves by their path, as stored in a checkpoint."""
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
@@ -359,7 +361,7 @@ def _abstract(leaf: Any) -> Any:
 
 
 def _reason(error: BaseException) -> str:
-    """What the system said, or the first line of the innermost cause."""
+    """The message of the system, or the first line of the innermost cause."""
     while error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, OSError) and error.strerror:

@@ -1,4 +1,4 @@
-"""Arguments of ``fit``: what is refused, in words, before anything is compiled or written."""
+"""Checks of the arguments of ``fit``, before anything is compiled or written."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +13,7 @@ __all__ = ["as_batches", "check_counts", "check_model", "check_optimizer", "coun
 
 
 def check_model(model: Any) -> None:
-    """TypeError, ValueError: no NNX module, or one without parameters."""
+    """Check the model. TypeError, ValueError: not an NNX module, or one without parameters."""
     if isinstance(model, type):
         raise TypeError(
             f"model: expected an nnx.Module, got the class {model.__name__}; make an instance, as "
@@ -31,12 +31,12 @@ def check_model(model: Any) -> None:
 
 
 def check_optimizer(optimizer: Any) -> None:
-    """TypeError: no optax transformation."""
+    """Check the optimizer. TypeError: not an optax transformation."""
     if isinstance(optimizer, optax.GradientTransformation):
         return
-    remedy = "use one of optax, as optax.adam(1e-3)"
+    remedy = "use an optax optimizer such as optax.adam(1e-3)"
     if isinstance(optimizer, nnx.Optimizer):
-        remedy = "pass the transformation that it was made with"
+        remedy = "pass the transformation that it was created with"
     elif callable(optimizer):
         name = getattr(optimizer, "__name__", "it")
         remedy = f"call it with a learning rate, as {name}(1e-3)"
@@ -47,7 +47,7 @@ def check_optimizer(optimizer: Any) -> None:
 
 
 def check_counts(**counts: int | None) -> None:
-    """TypeError, ValueError: no int above 0; only ``accumulate`` may not be None."""
+    """Check the counts: ints above 0, or None except for ``accumulate``."""
     for name, value in counts.items():
         optional = name != "accumulate"
         if value is None and optional:
@@ -60,7 +60,7 @@ def check_counts(**counts: int | None) -> None:
 
 
 def as_batches(data: Any) -> Batches:
-    """What ``fit`` got as data, as batches: arrays for every step, or a batch for each.
+    """The data of ``fit`` as batches: the same arrays at every step, or one batch per step.
 
     Raises:
         TypeError: a generator, which can be read only once; a function; a data set without batches.
@@ -93,11 +93,11 @@ def as_batches(data: Any) -> Batches:
 
 
 def count_steps(steps: int | None, epochs: int | None, batches: Any, accumulate: int) -> int:
-    """Optimizer steps, given as such or as epochs.
+    """The number of optimizer steps, from ``steps`` or ``epochs``.
 
     Raises:
         TypeError: both or none is given.
-        ValueError: batches without a number of batches an epoch; fewer than one step.
+        ValueError: data without ``per_epoch``; fewer than one step.
     """
     if (steps is None) == (epochs is None):
         raise TypeError("expected steps or epochs, got " + ("neither" if steps is None else "both"))

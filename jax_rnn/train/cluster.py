@@ -1,7 +1,7 @@
-"""Several processes become one cluster, or report within a stated time why they cannot.
+"""Connect several processes to a cluster, with an error after a timeout.
 
-JAX itself ends a process from C++ if another one is missing. So process 0 waits for all others at
-the coordinator's address first, and they wait for its answer; then all of them call JAX.
+JAX itself aborts a process from C++ if another one is missing. So process 0 first waits for all
+others at the coordinator's address, and they wait for its answer; then all of them call JAX.
 """
 
 import re
@@ -14,7 +14,7 @@ import jax
 __all__ = ["ClusterError", "attend", "gather", "join"]
 
 LOST_AFTER = 30
-"""Seconds without a sign of a process after which the others end too."""
+"""Seconds without a heartbeat of a process after which the others stop."""
 PAUSE = 0.2
 """Seconds between two attempts to connect."""
 HELLO, GO = re.compile(rb"jax_rnn process (\d{1,9})\n"), b"jax_rnn go\n"
@@ -22,7 +22,7 @@ ADVICE = "start all processes at about the same time, or wait longer with --conn
 
 
 class ClusterError(OSError):
-    """The processes of a cluster do not find each other."""
+    """The processes of a cluster cannot connect."""
 
 
 def join(
@@ -31,17 +31,17 @@ def join(
     process: int | None,
     timeout: int | float = 60,
 ) -> None:
-    """Become one of several processes; call it before JAX initializes its devices.
+    """Connect to the other processes; call it before JAX initializes its devices.
 
     Args:
-        coordinator: address host:port of process 0; None lets JAX find the cluster (TPU, Slurm).
-        processes: how many there are, with ``coordinator``.
-        process: which of them this is, from 0, with ``coordinator``.
+        coordinator: address host:port of process 0; None lets JAX detect the cluster (TPU, Slurm).
+        processes: number of processes, with ``coordinator``.
+        process: number of this process, from 0, with ``coordinator``.
         timeout: seconds to wait for the others.
 
     Raises:
-        ValueError: no address, a process that is not one of so many, no time to wait.
-        ClusterError: another process did not come within that time.
+        ValueError: no address, a process number out of range, or a timeout of 0 or less.
+        ClusterError: another process did not connect within the timeout.
     """
     given = {"--coordinator": coordinator, "--processes": processes, "--process": process}
     if any(value is not None for value in given.values()) and None in given.values():
@@ -81,7 +81,7 @@ def gather(port: int, processes: int, timeout: float) -> None:
     """Process 0: wait until all others have connected, then answer all of them.
 
     Raises:
-        ClusterError: the port cannot be used; some did not come within ``timeout`` seconds.
+        ClusterError: the port cannot be used; a process did not connect within the timeout.
     """
     deadline = time.monotonic() + timeout
     missing = set(range(1, processes))
@@ -107,7 +107,7 @@ def gather(port: int, processes: int, timeout: float) -> None:
                 peer = stack.enter_context(server.accept()[0])
                 peer.settimeout(1)
                 hello = HELLO.fullmatch(peer.recv(64))
-            except OSError:  # nobody yet, or a stranger
+            except OSError:  # no connection yet, or one from another program
                 continue
             if hello and 0 < int(hello[1]) < processes:
                 peers[int(hello[1])] = peer
@@ -115,14 +115,14 @@ def gather(port: int, processes: int, timeout: float) -> None:
         for peer in peers.values():
             peer.sendall(GO)
         for peer in peers.values():
-            peer.recv(1)  # until it has closed
+            peer.recv(1)  # wait until it has closed
 
 
 def attend(host: str, port: int, process: int, timeout: float) -> None:
-    """Another process: connect to process 0 and wait for its answer.
+    """Other processes: connect to process 0 and wait for its answer.
 
     Raises:
-        ClusterError: no answer within ``timeout`` seconds.
+        ClusterError: no answer within the timeout.
     """
     deadline = time.monotonic() + timeout
     reason = "no answer"

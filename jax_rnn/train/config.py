@@ -1,4 +1,4 @@
-"""``config.json``: everything a run was made of, read from a folder of unknown origin."""
+"""``config.json``, the configuration of a run, read from a folder of unknown origin."""
 
 import hashlib
 import json
@@ -19,20 +19,20 @@ __all__ = ["CONFIG", "MAY_CHANGE", "RunError", "check_seal", "made_by", "read_co
 
 CONFIG = "config.json"
 MOST = 1 << 26
-"""Bytes of the configuration, at most."""
+"""Maximum bytes of the configuration."""
 MAY_CHANGE = ("steps", "patience", "evaluate_every")
-"""Hyperparameters that a run may go on with another value of."""
+"""Hyperparameters that may change when a run is resumed."""
 
 
 class RunError(ValueError):
-    """A folder without a run, with another run, or with one that does not fit; says what to do."""
+    """A folder has no run, another run, or a run that does not fit; the message states the fix."""
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
-    """What a run was made of.
+    """The configuration of a run.
 
     Raises:
-        RunError: there is no run in the folder, or its configuration cannot be read.
+        RunError: the folder has no run, or its configuration cannot be read.
     """
     path = Path(folder) / CONFIG
     try:
@@ -40,7 +40,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(
             f"{folder}: expected the folder of a run, got none with a {CONFIG}; "
-            "`jax-rnn train LESSON --out FOLDER` makes one"
+            "create one with `jax-rnn train LESSON --out FOLDER`"
         ) from error
     except FileError as error:
         raise RunError(str(error)) from error
@@ -53,7 +53,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
 
 
 def seal(config: Mapping[str, Any]) -> str:
-    """The checksum of all in a configuration that must not change while the run lives."""
+    """The checksum of all entries of a configuration that must not change."""
     fixed = {name: value for name, value in config.items() if name != "made"}
     recipe = fixed.get("recipe", {})
     fixed["recipe"] = {name: value for name, value in recipe.items() if name not in MAY_CHANGE}
@@ -63,7 +63,7 @@ def seal(config: Mapping[str, Any]) -> str:
 def check_seal(
     folder: Path, config: Mapping[str, Any], checkpoints: Checkpoints, step: int
 ) -> None:
-    """RunError: the configuration is not the one that the checkpoint of that step was made with."""
+    """Check the configuration. RunError: it changed after the checkpoint of this step."""
     if checkpoints.notes(step).get("config", seal(config)) != seal(config):
         raise RunError(
             _damaged(folder / CONFIG, f"it was changed after the checkpoint of step {step}")
@@ -72,7 +72,7 @@ def check_seal(
 
 def _damaged(path: Path, reason: str) -> str:
     return (
-        f"{path}: expected the configuration of a run, got a damaged file ({reason}); put back a "
+        f"{path}: expected the configuration of a run, got a damaged file ({reason}); restore a "
         "copy. A run with the same options in another folder writes the same file"
     )
 

@@ -1,4 +1,4 @@
-"""Batches on their way to the device: the next ones are read while the device computes."""
+"""Transfer of batches to the device: the next ones are read while the device computes."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,10 +17,10 @@ Span = range
 
 
 def spans(start: int, stop: int, every: Sequence[int]) -> Iterator[Span]:
-    """The steps from ``start`` to ``stop``, cut at every multiple of each of ``every``.
+    """The steps from ``start`` to ``stop``, split at every multiple of each of ``every``.
 
-    Where a cut is depends on the step alone, so that a run which goes on from a cut makes the same
-    calls as one that never stopped.
+    The splits depend only on the step, so that a resumed run makes the same calls as an
+    uninterrupted one.
     """
     while start < stop:
         end = min(stop, *(start - start % size + size for size in every))
@@ -31,7 +31,7 @@ def spans(start: int, stop: int, every: Sequence[int]) -> Iterator[Span]:
 def feed(
     batches: Batches, layout: Layout, calls: Sequence[Span], accumulate: int = 1
 ) -> Iterator[tuple[Span, Any]]:
-    """Every span with its batches, stacked: leaves (steps, [accumulate,] B, ...) on the device."""
+    """Each span with its stacked batches: leaves (steps, [accumulate,] B, ...) on the device."""
     rows = layout.rows(batches.size)
 
     def read(span: Span) -> Any:

@@ -1,4 +1,4 @@
-"""What a training run returns, and the errors that end it early."""
+"""The result of a training run, and the errors that end it early."""
 
 from typing import Any, NamedTuple
 
@@ -8,15 +8,15 @@ __all__ = ["DivergedError", "History", "InterruptedRunError", "NonFiniteLossErro
 
 
 class History(NamedTuple):
-    """What every step reported, as NumPy arrays; entry k is of the parameters before step k + 1.
+    """Losses and metrics of every step, as NumPy arrays; entry k is from before step k + 1.
 
-    A run that went on from a checkpoint has the steps since then here, and all in its folder.
+    A resumed run has the steps since the resumption here, and all steps in its folder.
 
     Attributes:
         loss: (steps,), or (seeds, steps).
         metrics: the pytree that the loss function returned, with the same leading axes.
-        compile_seconds, run_seconds: how long the compiler and the program took.
-        evaluations: one dict for each evaluation, ``"step"`` and its figures.
+        compile_seconds, run_seconds: time of the compiler and of the program.
+        evaluations: one dict per evaluation, ``"step"`` and its figures.
     """
 
     loss: np.ndarray
@@ -41,7 +41,7 @@ class NonFiniteLossError(FloatingPointError):
 
 
 class DivergedError(FloatingPointError):
-    """An evaluation overflowed, for the loss is finite and yet too large. ``step`` is where."""
+    """An evaluation after ``step`` overflowed, since the loss is finite but too large."""
 
     def __init__(self, step: int, error: ArithmeticError):
         super().__init__(
@@ -57,6 +57,6 @@ class InterruptedRunError(KeyboardInterrupt):
 
     def __init__(self, step: int, folder: object, go_on: str):
         super().__init__(
-            f"stopped after step {step}, which is saved in {folder}; to go on: {go_on}"
+            f"stopped after step {step}, which is saved in {folder}; to resume: {go_on}"
         )
         self.step = step

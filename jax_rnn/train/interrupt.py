@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, handled when a run has saved its state."""
+"""Handling of Ctrl-C and SIGTERM, so that a run saves its state first."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ NOTICE = b"\nstopping after this call of the program, when it is saved; again st
 
 
 class Interrupt:
-    """While entered, the first signal only sets ``requested``; the second acts as usual."""
+    """Context in which the first signal only sets ``requested``; the second acts as usual."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -29,7 +29,7 @@ class Interrupt:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
         self._restore()
-        os.write(2, NOTICE)  # print may be under way in what was interrupted
+        os.write(2, NOTICE)  # the interrupted code may be printing
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

@@ -1,4 +1,4 @@
-"""The training loop: compiled calls of many steps, in which Python sees progress and metrics."""
+"""The training loop: calls of a compiled program of many steps, with progress and metrics."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -61,9 +61,9 @@ def fit(
     on_record: Callable[[dict[str, Any]], None] = lambda record: None,
     description: str = "training",
 ) -> History:
-    """Train ``model`` in place and return what every step reported.
+    """Train ``model`` in place and return the losses and metrics of every step.
 
-    As under ``jax.jit``, the program stays: the next call with the same kind of model, an equal
+    As with ``jax.jit``, the program is cached: the next call with the same kind of model, an equal
     loss and the same optimizer object does not compile it again.
 
     Args:
@@ -77,44 +77,42 @@ def fit(
             - a pytree of arrays (dict, tuple, array): every step trains on all of them;
             - ``Batches``: ``jax_rnn.data.Shuffled(arrays, batch_size, seed)`` or a class of your
               own, which gives batch k on request;
-            - an iterable of batches that can be read again and again: a torch ``DataLoader``, a
+            - an iterable of batches that can be read several times: a torch ``DataLoader``, a
               list of dicts, an object with ``__iter__``. Every batch is a pytree of arrays or
-              tensors, the batch axis first, all of one shape; a shorter last batch is left out.
+              tensors, the batch axis first, all of one shape; a shorter last batch is skipped.
 
             float64 arrays become float32 unless ``jax_enable_x64`` is set, as in ``jnp.asarray``.
-        steps: optimizer steps, those before a resumption included.
+        steps: number of optimizer steps, including those before a resumption.
         epochs: passes over ``data``, instead of ``steps``: ``epochs * per_epoch // accumulate``
             steps. An iterable is read once to count its batches.
         optimizer: any ``optax.GradientTransformation``; schedules and clipping are parts of it.
-        carry: first state that is handed from each batch to the next, as a pytree of arrays: a
-            hidden state, for truncated backpropagation through time. No gradient flows through it.
+        carry: initial state that is carried from batch to batch, a pytree of arrays: a hidden
+            state, for truncated backpropagation through time. No gradient flows through it.
             Batch on axis 1, as (L, B, H). None (default) carries nothing.
         seed: int, seed of the ``nnx.Rngs`` that the loss gets, new at every step, for dropout.
-            None (default) gives it none.
-        accumulate: batches per step, of whose gradients the mean is taken; metrics are averaged
-            too. Default 1.
-        compute_dtype: e.g. ``jnp.bfloat16``: the model sees its parameters, and the carry is kept,
-            in that dtype, while the optimizer's copy keeps its own. None (default) casts nothing.
-        mesh: ``jax.sharding.Mesh`` of one axis of any name, over which every batch is spread; from
-            ``jax.make_mesh`` or ``jax_rnn.train.make_mesh``. Parameters are on all devices;
-            gradients are summed over them. None (default) uses one device.
+            None (default) passes no ``rngs``.
+        accumulate: number of batches per step, whose gradients and metrics are averaged. Default 1.
+        compute_dtype: e.g. ``jnp.bfloat16``: dtype to which the parameters and the carry are cast
+            for the model; the optimizer's copy keeps its dtype. None (default) casts nothing.
+        mesh: ``jax.sharding.Mesh`` with one axis of any name, over which every batch is sharded;
+            from ``jax.make_mesh`` or ``jax_rnn.train.make_mesh``. Parameters are replicated on all
+            devices; gradients are summed over them. None (default) uses one device.
         evaluate: function that is called with the model in evaluation mode and returns figures, a
-            dict of floats. None (default) evaluates nothing.
-        evaluate_every: steps between two evaluations; None (default) evaluates at the end only.
+            dict of floats. None (default) does not evaluate.
+        evaluate_every: steps between two evaluations; None (default) evaluates only at the end.
         patience: evaluations without a better ``monitor`` after which training stops; None
             (default) never stops it.
-        monitor: name of the figure that ``patience`` and the best checkpoint go by. Default
-            ``"loss"``.
-        mode: ``"min"`` (default) or ``"max"``: whether the least or the largest is the best.
-        run: an open ``Run``. Training goes on from its last complete checkpoint, bit for bit as if
-            it had never stopped, and saves what it does there. Ctrl-C then saves and stops. An
-            iterable is read from its beginning up to that step, and refused if it does not give
-            the same batches again; ``Batches`` are not read before that step. None (default) saves
+        monitor: name of the figure for ``patience`` and the best checkpoint. Default ``"loss"``.
+        mode: ``"min"`` (default) or ``"max"``: whether the smallest or the largest is the best.
+        run: an open ``Run``, in which training is saved. Training resumes from its last complete
+            checkpoint, bit for bit as an uninterrupted run. Ctrl-C then saves and stops. An
+            iterable is read from its start up to that step, and refused if it does not return the
+            same batches again; ``Batches`` are not read before that step. None (default) saves
             nothing.
-        checkpoint_every: steps between two checkpoints; None (default) is ``evaluate_every``. There
-            is always one at the end.
+        checkpoint_every: steps between two checkpoints; None (default) is ``evaluate_every``. One
+            is always written at the end.
         steps_per_call: steps in one call of the compiled program; None (default) chooses a number
-            that keeps Python out of the way and yet reports progress.
+            with little overhead that still reports progress.
         on_record: function that is called with each record,
             ``{"step", "loss", "tokens_per_second", "seconds", ...}``.
         description: text of the progress bar.
@@ -123,10 +121,10 @@ def fit(
         Losses and metrics of every step since the start or the resumption, see ``History``.
 
     Raises:
-        NonFiniteLossError: a loss is NaN or infinite. The model keeps the weights it came with, and
-            the run its last checkpoint.
+        NonFiniteLossError: a loss is NaN or infinite. The model keeps its initial weights, and the
+            run its last checkpoint.
         DivergedError: an evaluation overflowed; the run has a checkpoint of that step.
-        InterruptedRunError: the run was asked to stop; everything is saved.
+        InterruptedRunError: the run was interrupted by a signal; everything is saved.
         CheckpointError: a checkpoint could not be written or read.
         TypeError, ValueError: arguments that do not fit; nothing was compiled or written.
     """
@@ -144,7 +142,7 @@ def fit(
     if not callable(loss):
         raise TypeError(f"loss: expected a function, got {type(loss).__name__}")
     if evaluate is None and patience is not None:
-        raise ValueError("patience: expected evaluate=, which returns the figures, got none")
+        raise ValueError("patience: expected evaluate=, which returns the figures, got None")
     evaluations = Evaluations(patience, monitor, mode)
     batches = as_batches(data)
     streaming = not isinstance(batches, Repeated)
@@ -168,7 +166,9 @@ def fit(
     if run is not None:
         start, before, state = _restore(run, state, evaluations, batches, accumulate)
     if start > steps:
-        raise ValueError(f"steps: expected at least the {start} that the run has done, got {steps}")
+        raise ValueError(
+            f"steps: expected at least {start}, the completed steps of the run, got {steps}"
+        )
     size = steps_per_call or choose_steps_per_call(
         training.state.params, batches, steps, streaming, evaluate_every
     )
@@ -205,7 +205,7 @@ def fit(
         stays = "" if run is None else ", no checkpoint was saved before"
         if run is not None and last is not None:
             stays = f", the last good checkpoint stays in {run.folder}"
-        kept = f"the model keeps the weights it came with{stays}"
+        kept = f"the model keeps its initial weights{stays}"
         return NonFiniteLossError(step, value, history(), kept)
 
     with progress_bar(description, steps) as bar, nullcontext() if run is None else interrupt:
@@ -214,7 +214,7 @@ def fit(
         while upcoming is not None:
             span, arrays = upcoming
             state, report = program(state, arrays, len(span))
-            upcoming = next(source, None)  # on its way while the device computes
+            upcoming = next(source, None)  # read while the device computes
             parts.append(program.read(report))
             done, losses = span.stop, parts[-1].loss
             bad = np.flatnonzero(~np.isfinite(losses))
@@ -262,7 +262,7 @@ def fit(
 def _restore(
     run: Run, state: TrainState, evaluations: Evaluations, batches: Batches, accumulate: int
 ) -> tuple[int, float, TrainState]:
-    """The step at which the run goes on, the seconds it took before, and its state."""
+    """The step from which the run resumes, its seconds before, and its state."""
     start, notes = main_does(run.resume_at)
     seconds = 0.0
     if start:
@@ -273,7 +273,7 @@ def _restore(
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(
                 f"{run.folder}: expected the checkpoint of step {start} to hold the state of a "
-                f"training, got another ({type(error).__name__}: {error}); begin in a new folder"
+                f"training, got another ({type(error).__name__}: {error}); train in a new folder"
             ) from error
         wanted = [evaluations.monitor, evaluations.mode]
         if monitored != wanted:
@@ -290,18 +290,18 @@ def _restore(
 
 
 def _checksum(batches: Batches, count: int) -> int | None:
-    """Of the batches of an iterable before number ``count``; None for data that is not one."""
+    """Checksum of the first ``count`` batches of an iterable; None for other data."""
     return batches.checksum(count) if isinstance(batches, Stream) else None
 
 
 def _check_batches(batches: Batches, count: int, expected: int) -> None:
-    """ValueError: an iterable does not give the batches again that the run was trained on."""
+    """Check the data. ValueError: an iterable does not return the batches of the run again."""
     if isinstance(batches, Stream):
         batches(count - 1, slice(0, 0))
     if _checksum(batches, count) != expected:
         raise ValueError(
             f"data: expected the same {count} batches that the run was trained on, got others; use "
-            "an iterable that gives the same ones each time it is read in a new process. A "
+            "an iterable that returns the same ones each time it is read in a new process. A "
             "DataLoader does with shuffle=False, or with a generator of a fixed seed"
         )
 
@@ -309,7 +309,7 @@ def _check_batches(batches: Batches, count: int, expected: int) -> None:
 def _arrays(
     batches: Batches, layout: Layout, calls: list[Span], accumulate: int
 ) -> Iterator[tuple[Span, Any]]:
-    """Every call's steps and arrays: new ones from batches, else always the same."""
+    """The steps and arrays of every call: new ones for batches, otherwise always the same."""
     if not isinstance(batches, Repeated):
         return feed(batches, layout, calls, accumulate)
     data = batches.arrays
@@ -325,7 +325,7 @@ def _concatenate(parts: list[Report]) -> Report:
 
 
 def _finite(params: PyTree) -> bool:
-    """Weights that are not finite give such a loss at the next step."""
+    """Check the weights, since a weight that is not finite affects only the next loss."""
     return bool(_all_finite(params))
 
 

@@ -1,4 +1,4 @@
-"""The manifest of a checkpoint: its step, what was measured, and the checksum of every file."""
+"""The manifest of a checkpoint: its step, its figures, and the checksum of every file."""
 
 import hashlib
 import json
@@ -14,11 +14,11 @@ __all__ = ["damage", "read_manifest", "write_manifest"]
 
 MANIFEST = "manifest.json"
 MOST = 1 << 26
-"""Bytes of a manifest, at most."""
+"""Maximum bytes of a manifest."""
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of the checkpoint in folder ``path``; raises what ``read_json`` does."""
+    """The manifest of the checkpoint in folder ``path``; raises the errors of ``read_json``."""
     return read_json(path / MANIFEST, MOST)
 
 
@@ -53,7 +53,7 @@ def _sha256(path: Path, sync: bool = False) -> str:
 
 
 def damage(path: Path) -> str | None:
-    """What is wrong with the files of a checkpoint; None if nothing is."""
+    """The damage of the files of a checkpoint; None if they are complete."""
     if path.is_symlink():
         return "it is a symbolic link"
     try:
@@ -84,7 +84,7 @@ def damage(path: Path) -> str | None:
 
 
 def _is_manifest(manifest: dict[str, Any]) -> bool:
-    """Whether all entries are there and of their types."""
+    """Whether all entries exist and have their types."""
 
     def all_of(name: str, kinds: Any) -> bool:
         found = manifest.get(name)
@@ -101,7 +101,7 @@ def _is_manifest(manifest: dict[str, Any]) -> bool:
 
 
 def _inside(path: Path) -> list[Path]:
-    """All files in a folder, links included, sorted; no link is followed."""
+    """All files in a folder, including links, sorted; links are not followed."""
     found = []
     for folder, folders, files in os.walk(path):
         inside = [Path(folder, name) for name in (*files, *folders)]

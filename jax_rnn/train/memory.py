@@ -1,4 +1,4 @@
-"""How much memory a training needs at least, and how much is available."""
+"""Minimum memory of a training run, and available memory."""
 
 import os
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from flax import nnx
 __all__ = ["available_memory", "check_memory"]
 
 COPIES = 5
-"""Of the parameters: the model's, the one that is trained, its gradient, two moments of Adam."""
+"""Copies of the parameters: the model's, the trained one, its gradient, two moments of Adam."""
 
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def available_memory(device: Any = None) -> int | None:
-    """Bytes of memory of a device, by default JAX's; None where nothing reports them."""
+    """Bytes of memory of a device, by default JAX's; None if unknown."""
     if device is None:
         chosen = getattr(jax.config, "jax_default_device", None)
         device = chosen if hasattr(chosen, "memory_stats") else jax.local_devices()[0]
@@ -28,12 +28,12 @@ def available_memory(device: Any = None) -> int | None:
     if device.platform != "cpu":
         return None
     found = []
-    with suppress(AttributeError, ValueError, OSError):  # not on this system
+    with suppress(AttributeError, ValueError, OSError):  # not supported by this system
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     for limit in LIMITS:
         try:
             found.append(int(Path(limit).read_text()))
-        except (OSError, ValueError):  # "max", or no such file
+        except (OSError, ValueError):  # the value is "max", or the file does not exist
             continue
     return min(found, default=None)
 
@@ -42,11 +42,11 @@ def check_memory(build: Callable[[], nnx.Module], device: Any = None) -> None:
     """Refuse a model whose training needs more memory than is available, before it is built.
 
     Args:
-        build: makes the model; only its shapes are computed.
-        device: on which it is trained, by default JAX's.
+        build: builds the model; only its shapes are computed.
+        device: device of the training, by default JAX's.
 
     Raises:
-        ValueError: names the number of parameters, and both amounts of memory.
+        ValueError: the model does not fit into memory.
     """
     available = available_memory(device)
     try:
@@ -54,7 +54,7 @@ def check_memory(build: Callable[[], nnx.Module], device: Any = None) -> None:
         sizes = [(leaf.size, leaf.size * leaf.dtype.itemsize) for leaf in jax.tree.leaves(params)]
     except (OverflowError, MemoryError) as error:
         raise ValueError(
-            f"model: expected sizes that an array can have, got larger ones ({error})"
+            f"model: expected possible sizes of arrays, got larger ones ({error})"
         ) from error
     count, needed = sum(size for size, _ in sizes), COPIES * sum(size for _, size in sizes)
     if available is not None and needed > available:

@@ -1,4 +1,4 @@
-"""Placement of arrays while training: one device, or a mesh of devices and processes."""
+"""Placement of arrays in training: one device, or a mesh of devices and processes."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -31,22 +31,22 @@ __all__ = [
 
 AXIS = "data"
 PAGE = 1024
-"""Bytes; messages are rounded up to it, so that few programs are compiled to send them."""
+"""Messages are padded to a multiple of these bytes, so that few programs are compiled."""
 
 ParametersT = ParamSpec("ParametersT")
 ResultT = TypeVar("ResultT")
 
 
 class LostProcessError(OSError):
-    """The processes cannot go on together: usually one of them has ended."""
+    """The processes cannot continue together, usually because one of them has ended."""
 
 
 class MainProcessError(OSError):
-    """Work of the main process failed; the message is its own."""
+    """The main process failed; the message is that of its error."""
 
 
 def make_mesh(text: str | None, kind: str | None = None) -> Mesh | None:
-    """``"data=8"`` -> a mesh of 8 devices over which every batch is spread; None for no mesh.
+    """``"data=8"`` -> a mesh of 8 devices over which every batch is sharded; None for no mesh.
 
     Args:
         text: name of the axis, ``data``, and the number of devices along it.
@@ -54,7 +54,7 @@ def make_mesh(text: str | None, kind: str | None = None) -> Mesh | None:
 
     Raises:
         ValueError: another axis, no number, or more devices than JAX has; with several processes
-            also None, or fewer.
+            also None, or fewer devices.
     """
     if text is None:
         if jax.process_count() > 1:
@@ -65,26 +65,24 @@ def make_mesh(text: str | None, kind: str | None = None) -> Mesh | None:
         return None
     axis, _, number = text.partition("=")
     if axis != AXIS or not number.isdecimal() or int(number) < 1:
-        raise ValueError(
-            f"--mesh: expected {AXIS}=N, N devices to spread a batch over, got {text!r}"
-        )
+        raise ValueError(f"--mesh: expected {AXIS}=N, with N the number of devices, got {text!r}")
     devices = sorted(jax.devices(kind), key=lambda device: (device.process_index, device.id))
     count = int(number)
     if count > len(devices) or (jax.process_count() > 1 and count != len(devices)):
         exactly = "exactly" if jax.process_count() > 1 else "at most"
         raise ValueError(
             f"--mesh: expected {exactly} the {len(devices)} devices that JAX has, got {count}; "
-            "XLA_FLAGS=--xla_force_host_platform_device_count=N makes N devices of a CPU"
+            "XLA_FLAGS=--xla_force_host_platform_device_count=N divides a CPU into N devices"
         )
     return Mesh(np.array(devices[:count]), (AXIS,), axis_types=(AxisType.Auto,))
 
 
 def one_axis(mesh: Any) -> Mesh | None:
-    """The mesh as ``fit`` uses it: its one axis, of any name, left to the compiler.
+    """The mesh that ``fit`` uses, with one axis of any name and of type ``Auto``.
 
     Raises:
-        TypeError: no mesh of devices.
-        ValueError: another number of axes than one.
+        TypeError: not a mesh of devices.
+        ValueError: a number of axes other than one.
     """
     if mesh is None:
         return None
@@ -103,10 +101,10 @@ def one_axis(mesh: Any) -> Mesh | None:
 
 
 def in_mesh(function: Callable[ParametersT, ResultT]) -> Callable[ParametersT, ResultT]:
-    """A function with a keyword ``mesh``, which gets it as ``one_axis`` returns it.
+    """Decorate a function with a keyword ``mesh``, which is converted by ``one_axis``.
 
-    Where the caller has set a mesh with ``jax.set_mesh``, that one is set in its place meanwhile:
-    arrays of different kinds of axes do not mix.
+    If the caller has set a mesh with ``jax.set_mesh``, it is replaced by this one during the call,
+    since arrays with different types of axes cannot be combined.
     """
 
     @wraps(function)
@@ -121,12 +119,12 @@ def in_mesh(function: Callable[ParametersT, ResultT]) -> Callable[ParametersT, R
 
 
 class Layout(NamedTuple):
-    """Parameters are on every device, each batch and carry spread over the mesh by rows."""
+    """Parameters are replicated on every device, batches and carries are sharded by rows."""
 
     mesh: Mesh | None
 
     def check(self, size: int) -> None:
-        """ValueError: a batch of so many rows does not divide evenly over the devices."""
+        """Check that the rows of a batch divide evenly over the devices. ValueError otherwise."""
         if self.mesh is not None and size % self.mesh.size:
             raise ValueError(
                 f"batch size: expected a multiple of the {self.mesh.size} devices, got {size}"
@@ -142,7 +140,7 @@ class Layout(NamedTuple):
         return slice(first * share, (first + sum(here)) * share)
 
     def batches(self, arrays: Any, leading: int) -> Any:
-        """This process's rows, behind ``leading`` further axes, as arrays on the devices."""
+        """The rows of this process, after ``leading`` other axes, as arrays on the devices."""
         if self.mesh is None:
             return jax.device_put(arrays)
         sharding = self._spread(leading)
@@ -151,20 +149,20 @@ class Layout(NamedTuple):
         )
 
     def state(self, state: TrainState) -> TrainState:
-        """The state on the devices; equal on all processes before."""
+        """The state on the devices; it must be equal on all processes."""
         if self.mesh is None:
             return state
         return jax.tree.map(_place, state, self.shardings(state))
 
     def shardings(self, state: TrainState) -> Any:
-        """Of every leaf of the state; None without a mesh."""
+        """Shardings of all leaves of the state; None without a mesh."""
         if self.mesh is None:
             return None
         everywhere = jax.tree.map(lambda _: self.replicated, state._replace(carry=None))
         return everywhere._replace(carry=jax.tree.map(lambda _: self._spread(1), state.carry))
 
     def local(self, params: Any) -> Any:
-        """Parameters, which stand on every device, as arrays of this process alone."""
+        """The replicated parameters as arrays of this process."""
         if self.mesh is None:
             return params
         return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), params)
@@ -190,14 +188,14 @@ def is_main() -> bool:
 
 
 def any_process(flag: bool) -> bool:
-    """Whether the flag is up in any process; every process has to ask."""
+    """Whether the flag is set in any process; every process must call it."""
     if jax.process_count() == 1:
         return flag
     return bool(multihost_utils.process_allgather(np.asarray(flag)).any())
 
 
 def from_main(value: ResultT) -> ResultT:
-    """What the main process has, which JSON can hold, in every process; every one has to ask."""
+    """Send a JSON-serializable value of the main process to all; every process must call it."""
     if jax.process_count() == 1:
         return value
     data = np.frombuffer(json.dumps(value).encode() if is_main() else b"", np.uint8)
@@ -208,12 +206,12 @@ def from_main(value: ResultT) -> ResultT:
 
 
 def main_does(work: Callable[[], ResultT]) -> ResultT:
-    """``work()`` in the main process alone; all get what it returns, which JSON can hold.
+    """Run ``work()`` in the main process only; all get its JSON-serializable result.
 
-    The others wait for it, so this is a barrier too.
+    The others wait for it, so this is also a barrier.
 
     Raises:
-        MainProcessError: in the others, where ``work`` raised in the main process.
+        MainProcessError: in the other processes, if ``work`` failed in the main process.
     """
     if jax.process_count() == 1:
         return work()
@@ -234,10 +232,10 @@ def main_does(work: Callable[[], ResultT]) -> ResultT:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """What several processes do together; an error of JAX inside says what to do then.
+    """Context for work of several processes, which replaces errors of JAX.
 
     Raises:
-        LostProcessError: in place of that error, where there are several processes.
+        LostProcessError: instead of an error of JAX, if there are several processes.
     """
     try:
         yield
@@ -247,5 +245,5 @@ def together() -> Iterator[None]:
         raise LostProcessError(
             f"process {jax.process_index()} cannot go on with the others: "
             f"{str(error).splitlines()[0]}. One of them may have ended; start all of them again "
-            "with --resume, which goes on from the last checkpoint"
+            "with --resume, which continues from the last checkpoint"
         ) from error

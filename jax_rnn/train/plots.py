@@ -1,4 +1,4 @@
-"""The losses of a run as a plot."""
+"""Plot the losses of a run."""
 
 from collections.abc import Sequence
 from typing import IO, Any

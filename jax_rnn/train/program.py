@@ -1,4 +1,4 @@
-"""Many optimizer steps as one compiled program, and how many of them a call takes."""
+"""Many optimizer steps as one compiled program, and the number of steps per call."""
 
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -23,16 +23,16 @@ __all__ = [
 ]
 
 ONE_CALL_OPERATIONS = 1e9
-"""Up to about two seconds of work run as one call; longer runs report progress in between."""
+"""Work of up to about two seconds is one call; longer runs report progress between calls."""
 
 BUSY_CALL_OPERATIONS = 3e10
-"""With new batches at every step: about a second on a laptop, much less on an accelerator."""
+"""With a new batch per step: about a second on a laptop, much less on an accelerator."""
 
 MOST_STEPS_A_CALL = 100
 
 
 def scan_steps(step: Callable, state: TrainState, batch: Any, steps: int) -> tuple[TrainState, Any]:
-    """``steps`` optimizer steps on the same batch, and what each of them reported."""
+    """``steps`` optimizer steps on the same batch, and their reports."""
     return lax.scan(lambda state, _: step(state, batch), state, length=steps)
 
 
@@ -54,12 +54,12 @@ _same_jitted = lru_cache(maxsize=KEPT)(_jitted)
 
 
 class Program:
-    """The scan over steps, compiled once for every number of steps, and timed.
+    """The scan over steps, compiled once per number of steps, and timed.
 
     Args:
-        training: what to compile.
-        layout: where the arrays are.
-        streaming: whether every step has a batch of its own.
+        training: the training to compile.
+        layout: the placement of arrays.
+        streaming: whether every step has its own batch.
     """
 
     def __init__(self, training: Training, layout: Layout, streaming: bool):
@@ -76,14 +76,14 @@ class Program:
         arguments = (state, arrays) if self.streaming else (state, arrays, steps)
         start = perf_counter()
         if steps not in self.compiled:
-            self.run.lower(*arguments).compile()  # which the call below finds, and the next fit
+            self.run.lower(*arguments).compile()  # cached for the call below and for the next fit
             self.compiled.add(steps)
         self._called = perf_counter()
         self.compile_seconds += self._called - start
         return self.run(*arguments)
 
     def read(self, report: Report) -> Report:
-        """The report of the last call as NumPy arrays; waits for it."""
+        """Wait for the last call and return its report as NumPy arrays."""
         report = jax.tree.map(np.asarray, report)
         self.last_seconds = perf_counter() - self._called
         self.run_seconds += self.last_seconds
@@ -91,7 +91,7 @@ class Program:
 
 
 def training_operations(parameters: int, batches: Batches) -> int:
-    """Of a step: six a parameter and element, two forward and four backward."""
+    """Operations of a step: six per parameter and element, two forward and four backward."""
     return 6 * parameters * max(batches.tokens, 1)
 
 

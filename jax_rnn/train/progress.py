@@ -1,4 +1,4 @@
-"""A progress bar that appears only if the work takes long and somebody is watching."""
+"""A progress bar that appears only on a terminal and if the work takes long."""
 
 import threading
 import time
@@ -32,7 +32,7 @@ class Bar:
             self.show()
 
     def show(self) -> None:
-        """Show the bar, unless the work is done or nobody is watching."""
+        """Show the bar, unless the work is done or there is no terminal."""
         with self._lock:
             wanted = self._progress.console.is_terminal and not self._progress.finished
             if wanted and not self._closed:
@@ -41,7 +41,7 @@ class Bar:
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """Away while something else is printed."""
+        """Hide the bar while something else is printed."""
         with self._lock:
             if self._shown:
                 self._progress.stop()
@@ -60,7 +60,7 @@ class Bar:
 
 @contextmanager
 def progress_bar(description: str, total: int, console: Console | None = None) -> Iterator[Bar]:
-    """Yields a ``Bar``, which goes to standard error and leaves no trace."""
+    """Yield a ``Bar`` on standard error, which is erased at the end."""
     progress = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -75,7 +75,7 @@ def progress_bar(description: str, total: int, console: Console | None = None) -
         transient=True,
     )
     bar = Bar(progress, progress.add_task(description, total=total, note=""))
-    timer = threading.Timer(PATIENCE, bar.show)  # while the first program is compiled, say
+    timer = threading.Timer(PATIENCE, bar.show)  # for example while the first program is compiled
     timer.daemon = True
     if progress.console.is_terminal and PATIENCE > 0:
         timer.start()

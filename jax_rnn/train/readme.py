@@ -1,4 +1,4 @@
-"""The README of a run folder: what its files are, and what can be done with them."""
+"""The README of a run folder, which describes its files and their use."""
 
 import shlex
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ PAGE = """# {title}
 
 Made by `{command}` with {versions}.
 
-| file | what it is |
+| file | contents |
 | --- | --- |
-| `config.json` | everything the run was made of: model, vocabulary, data, hyperparameters |
+| `config.json` | configuration of the run: model, vocabulary, data, hyperparameters |
 | `metrics.jsonl`, `metrics.csv` | loss, held-out figures and speed, by step |
 | `loss.png` | the losses as a plot |
 | `checkpoints/` | the last two and the best: parameters, optimizer, carried state, step |
@@ -31,7 +31,7 @@ COMMANDS = """    jax-rnn sample {folder} --prompt ...
     jax-rnn eval {folder}
     jax-rnn export {folder} --to safetensors
 
-In Python: `model = jax_rnn.train.load({name!r})`. A run that was stopped goes on, bit for bit, with
+In Python: `model = jax_rnn.train.load({name!r})`. Resume a stopped run, bit for bit, with
 
     {go_on}"""
 
@@ -42,15 +42,15 @@ CALLS = """In Python, with the class of the model, here `{kind}`:
     model = load({name!r}, model={kind})  # the best checkpoint, in evaluation mode
     last = load({name!r}, "last", model={kind})
 
-`save_safetensors(model, "model.safetensors")` of `jax_rnn` writes its weights for other programs. A
-run that was stopped goes on, bit for bit, with the arguments that it was begun with:
+`jax_rnn.save_safetensors(model, "model.safetensors")` writes its weights for other programs. Resume
+a stopped run, bit for bit, with the arguments that it was started with:
 
     with Run({name!r}, config, resume=True) as run:
         fit(model, loss, data, ..., run=run)"""
 
 
 def explain(folder: Path, config: Mapping[str, Any], go_on: str) -> str:
-    """The README of the run of that configuration; ``go_on`` is the command that resumes it."""
+    """The README of the run of this configuration; ``go_on`` is the command that resumes it."""
     made = config.get("made", {})
     command = made.get("command", "jax_rnn.fit")
     if "train" in command.split() and "lesson" in config:

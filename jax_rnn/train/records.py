@@ -1,4 +1,4 @@
-"""What a run measures, one record a line: metrics.jsonl while it runs, metrics.csv, TensorBoard."""
+"""Records of a run: metrics.jsonl, one per line, metrics.csv and TensorBoard."""
 
 import csv
 import hashlib
@@ -20,15 +20,15 @@ __all__ = ["Records", "read_records", "recorded", "replace", "writing"]
 
 LINES, TABLE, EVENTS = "metrics.jsonl", "metrics.csv", "tensorboard"
 MOST = 1 << 30
-"""Bytes of metrics.jsonl, at most."""
+"""Maximum bytes of metrics.jsonl."""
 
 
 class Records:
     """The records of a run, in memory and on disk.
 
     Args:
-        folder: of the run.
-        rows: those to begin with, in place of what is on the disk.
+        folder: folder of the run.
+        rows: initial records, which replace those on the disk.
         tensorboard: whether to write events for TensorBoard as well.
     """
 
@@ -44,7 +44,7 @@ class Records:
         self._writer = _tensorboard(folder, self.rows) if tensorboard else None
 
     def add(self, row: dict[str, Any]) -> None:
-        """Append a record; it has a ``"step"``. What is not finite is kept as None.
+        """Append a record, which must have a ``"step"``. Values that are not finite become None.
 
         Raises:
             OSError: the disk is full or read-only, or the run folder was removed or replaced.
@@ -61,7 +61,7 @@ class Records:
             _add_scalars(self._writer, row, time.time())
 
     def sync(self) -> dict[str, Any]:
-        """Wait until all records are on the disk; how many there are, and their checksum."""
+        """Wait until all records are on the disk; return their number and checksum."""
         with writing(self.folder / LINES):
             os.fsync(self._file)
         if self._writer is not None:
@@ -80,11 +80,11 @@ class Records:
     def close(self) -> None:
         os.close(self._file)
         if self._writer is not None:
-            with suppress(OSError):  # its folder may be gone
+            with suppress(OSError):  # the folder may have been removed
                 self._writer.close()
 
     def _check_present(self) -> None:
-        """OSError: what is in the run folder is no longer this run."""
+        """Check the run folder. OSError: it is no longer the folder of this run."""
         ours = os.fstat(self._file)
         try:
             found = os.stat(self.folder / LINES, follow_symlinks=False)
@@ -100,11 +100,10 @@ class Records:
 def read_records(
     folder: Path, say: Callable[[str], None] = lambda text: None
 ) -> list[dict[str, Any]]:
-    """The records of a run without damaged lines, which are reported; an unfinished last line is
-    left out.
+    """The records of a run. Damaged lines are reported and skipped, as is an incomplete last line.
 
     Raises:
-        FileError: metrics.jsonl is a symbolic link, no regular file, or larger than 1 GiB.
+        FileError: metrics.jsonl is a symbolic link, not a regular file, or larger than 1 GiB.
     """
     rows = []
     for number, line in enumerate(_lines(folder), 1):
@@ -112,12 +111,12 @@ def read_records(
             row = json.loads(line.decode("utf-8", errors="replace"))
             rows.append(row | {"step": int(row["step"])})
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-            say(f"{folder / LINES}: line {number} is damaged and left out")
+            say(f"{folder / LINES}: line {number} is damaged and skipped")
     return rows
 
 
 def recorded(folder: Path, summary: Any) -> bool:
-    """Whether metrics.jsonl begins with the records of which ``Records.sync`` gave the summary."""
+    """Whether metrics.jsonl starts with the records that ``Records.sync`` summarized."""
     if not isinstance(summary, dict) or not isinstance(summary.get("rows"), int):
         return False
     lines = _lines(folder)[: summary["rows"]]
@@ -134,18 +133,18 @@ def _lines(folder: Path) -> list[bytes]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """An OSError inside comes out with the path, and with what to do."""
+    """Context in which an OSError is raised again with the path and the fix."""
     try:
         yield
     except OSError as error:
         raise OSError(
-            f"{path} could not be written: {error.strerror or error}; what was saved before is "
-            "untouched. Make room or the folder writable, then use --resume"
+            f"{path} could not be written: {error.strerror or error}; earlier files are not "
+            "affected. Free disk space or make the folder writable, then use --resume"
         ) from error
 
 
 def replace(path: Path, text: str) -> None:
-    """Write a file that is complete, the old one or the new, whenever the process is killed."""
+    """Replace a file so that it is complete, old or new, even if the process is killed."""
     with writing(path):
         write_text(path, text)
 
@@ -159,7 +158,7 @@ def _plain(value: Any) -> Any:
 
 
 def _tensorboard(folder: Path, rows: list[dict[str, Any]]) -> Any:
-    """A writer of events which has written all rows, in place of those of an earlier process."""
+    """A writer of events that has rewritten all rows, also those of an earlier process."""
     try:
         from tensorboardX import SummaryWriter
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""A run folder: everything a training run leaves behind, and what it needs to go on."""
+"""A run folder, which holds the results of a training run and the data to resume it."""
 
 import json
 import re
@@ -32,26 +32,26 @@ __all__ = ["Run"]
 LOCK, README, PLOT, CHECKPOINTS = ".lock", "README.md", "loss.png", "checkpoints"
 WRITTEN = (CONFIG, README, LINES, TABLE, PLOT)
 LEFT = re.compile(rf"\.({'|'.join(map(re.escape, WRITTEN))})\.[0-9a-f]{{8}}\.partial")
-"""What a process leaves that is killed while it writes one of them."""
+"""Temporary files of a process that was killed while writing one of them."""
 
 
 class Run:
     """A folder that holds a run, locked while open; use it with ``with``.
 
-    It comes to hold ``config.json`` (everything the run was made of), ``metrics.jsonl`` and
-    ``metrics.csv``, ``loss.png``, ``checkpoints/`` and a ``README.md`` that explains them. If the
-    ``with`` block fails before training begins, a new folder is removed again.
+    It holds ``config.json`` (the configuration), ``metrics.jsonl`` and ``metrics.csv``,
+    ``loss.png``, ``checkpoints/`` and a ``README.md`` that describes them. If the ``with`` block
+    fails before training starts, a new folder is removed again.
 
     Args:
         folder: path of the run folder, which is created if it does not exist.
-        config: what JSON can hold. ``"model"`` is ``{"class": "module:Name", "options": {...}}``,
-            from which ``load`` builds the model; ``"recipe"`` holds hyperparameters.
-        resume: go on with the run in the folder, or begin one if it has none.
+        config: JSON-serializable dict. ``"model"`` is ``{"class": "module:Name", "options":
+            {...}}``, from which ``load`` builds the model; ``"recipe"`` holds hyperparameters.
+        resume: resume the run in the folder, or start one if the folder has none.
         tensorboard: whether to write events for TensorBoard too.
         say: called with every message for the user; None prints them on standard error.
 
     Raises:
-        RunError: the folder has a run and ``resume`` is False; the run was made of something else;
+        RunError: the folder has a run and ``resume`` is False; the run has another configuration;
             another process is writing into it; its configuration is missing or damaged.
         FileError: a file of the run is a symbolic link.
         OSError: the folder cannot be created or written.
@@ -73,7 +73,9 @@ class Run:
         try:
             self.config = json.loads(json.dumps(config))
         except (TypeError, ValueError, RecursionError) as error:
-            raise TypeError(f"config: expected what JSON can hold, got another: {error}") from error
+            raise TypeError(
+                f"config: expected JSON-serializable values, got others: {error}"
+            ) from error
         self.say = notice if say is None else say
         self.checkpoints = Checkpoints(self.folder / CHECKPOINTS, say=self.say)
         self._resume, self._tensorboard = resume, tensorboard
@@ -117,7 +119,7 @@ class Run:
             self._lock.release()
 
     def resume_at(self) -> tuple[int, dict[str, Any]]:
-        """The step of the last complete checkpoint and its notes; 0 where none was ever saved.
+        """The step of the last complete checkpoint and its notes; 0 if none was ever saved.
 
         Raises:
             CheckpointError: all checkpoints are damaged.
@@ -126,11 +128,11 @@ class Run:
         return step, self.checkpoints.notes(step) if step else {}
 
     def begin(self, step: int, notes: Mapping[str, Any] | None = None) -> None:
-        """Go on after that step: what was recorded later is forgotten.
+        """Continue after this step; later records are removed.
 
         Args:
-            step: 0 for a new run.
-            notes: of the checkpoint of that step, with the checksum of the records.
+            step: the step; 0 for a new run.
+            notes: notes of the checkpoint of this step, with the checksum of the records.
         """
         main_does(lambda: self._begin(step, notes or {}))
 
@@ -138,7 +140,7 @@ class Run:
         if "records" in notes and not recorded(self.folder, notes["records"]):
             self.say(
                 f"{self.folder / LINES}: expected the records up to step {step} unchanged, got a "
-                "damaged file. Training goes on from the checkpoint as before; the curves may have "
+                "damaged file. Training continues from the checkpoint; the curves may have "
                 "gaps or wrong values"
             )
         rows = [row for row in read_records(self.folder, self.say) if row["step"] <= step]
@@ -153,7 +155,7 @@ class Run:
     def save(
         self, step: int, state: Any, figures: Mapping[str, float], notes: Mapping[str, Any]
     ) -> None:
-        """Write a checkpoint; every process has to call it. The records are on the disk before."""
+        """Write the records, then a checkpoint; every process must call it."""
         more = {} if self.records is None else {"records": self.records.sync()}
         self.checkpoints.save(step, state, figures, {**notes, **more, "config": seal(self.config)})
 
@@ -169,11 +171,11 @@ class Run:
             with writing(self.folder / PLOT), replacing(self.folder / PLOT) as file:
                 loss_plot(self.records.rows, file)
         except ModuleNotFoundError as error:
-            self.say(f"{PLOT} is not drawn: {error}")
+            self.say(f"{PLOT} is not written: {error}")
 
     @property
     def go_on(self) -> str:
-        """The command, or the Python call, that goes on with this run."""
+        """The command, or the Python call, that resumes this run."""
         words = shlex.split(self.config.get("made", {}).get("command", ""))
         if "train" not in words:
             return f"fit with Run({str(self.folder)!r}, ..., resume=True)"
@@ -182,7 +184,7 @@ class Run:
         return shlex.join([*words[: words.index("train") + 1], f"--resume={self.folder}"])
 
     def _undo(self) -> None:
-        """Remove the files of a run that never began, and the folders made for it."""
+        """Remove the files of a run that did not start, and the folders created for it."""
         if self._made is None or not is_main():
             return
         with suppress(OSError):
@@ -204,22 +206,21 @@ class Run:
                 self._lock.acquire(timeout=0)
             except Timeout as error:
                 raise RunError(
-                    f"{self.folder}: expected a folder of its own for each run, but another "
-                    "process is writing into this one; choose another --out, or wait until it "
-                    "has ended"
+                    f"{self.folder}: expected an unused folder, but another process is writing "
+                    "into this one; choose another --out, or wait until it has ended"
                 ) from error
 
     def _check_same(self) -> None:
         if not self._resume:
             raise RunError(
-                f"{self.folder}: expected a new folder, got one with a run; --resume goes on with "
-                "it, another --out begins a new one"
+                f"{self.folder}: expected a new folder, got one with a run; use --resume to resume "
+                "it, or another --out for a new run"
             )
         before, now = read_config(self.folder), self.config
         faults = _differences(before, now)
         if faults:
             raise RunError(
-                f"{self.folder}: expected to go on with the run as it was begun, got\n  "
+                f"{self.folder}: expected the configuration of the run, got\n  "
                 + "\n  ".join(faults)
                 + f"\nonly {', '.join(MAY_CHANGE)} may change"
             )

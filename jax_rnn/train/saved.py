@@ -1,4 +1,4 @@
-"""The trained model of a run folder, without running code that the folder names."""
+"""Load the trained model of a run folder, without running code that the folder names."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -26,22 +26,22 @@ def load(
     trust: bool = False,
     say: Callable[[str], None] = notice,
 ) -> Any:
-    """The trained model of a run, in evaluation mode.
+    """Load the trained model of a run, in evaluation mode.
 
     A folder of unknown origin runs no code: models of the lessons are imported, any other class
-    has to be passed as ``model``.
+    must be passed as ``model``.
 
     Args:
-        folder: of the run.
-        checkpoint: the one with the best held-out figure, or the last.
+        folder: folder of the run.
+        checkpoint: the checkpoint with the best held-out figure, or the last one.
         model: class of the model, called with the options in ``config.json`` and ``rngs``; None
-            takes the class that ``config.json`` names, if it is a lesson's.
-        trust: import whatever class ``config.json`` names, which runs the code of its module. Only
-            for folders that you made yourself.
-        say: called with a sentence where a damaged checkpoint is skipped.
+            uses the class in ``config.json``, if it is a lesson's.
+        trust: import any class in ``config.json``, which runs the code of its module. Only for
+            your own folders.
+        say: called with a message if a damaged checkpoint is skipped.
 
     Raises:
-        RunError: no run, no checkpoint, a class that is not trusted or no ``nnx.Module``, a
+        RunError: no run, no checkpoint, a class that is not trusted or not an ``nnx.Module``, a
             configuration that was changed after the checkpoint was saved.
         CheckpointError: the checkpoint does not fit the model.
     """
@@ -57,7 +57,7 @@ def load(
     if not (isinstance(kind, type) and issubclass(kind, nnx.Module)):
         raise RunError(f"model: expected a class that is an nnx.Module, got {kind!r}")
     check_seal(Path(folder), config, kept, step)
-    if model is None and not trust:  # sizes of unknown origin: compare before anything is allocated
+    if model is None and not trust:  # sizes of unknown origin: check before anything is allocated
         _check_depth(config, kept.count(step, "params"))
         abstract = nnx.eval_shape(lambda: nnx.state(_build(kind, config), nnx.Param))
         kept.check_part(step, "params", abstract)
@@ -68,25 +68,25 @@ def load(
 
 
 def _class(config: Mapping[str, Any], trust: bool) -> Any:
-    """The class that a configuration names."""
+    """The class in a configuration."""
     try:
         name = config["model"]["class"]
         if not trust and not LESSON.fullmatch(name):
             raise RunError(
                 f"model: expected a lesson's, got {name!r}, whose module loading would run; pass "
-                "the class, as load(folder, model=MyModel), or use trust=True for your own folder"
+                "the class, as load(folder, model=MyModel), or use trust=True for your own folders"
             )
         return resolve_name(name)
     except RunError:
         raise
     except (KeyError, TypeError, ValueError, ImportError, AttributeError) as error:
         raise RunError(
-            f"the configuration of this run names no model that can be imported: {error}"
+            f"the model in the configuration of this run cannot be imported: {error}"
         ) from error
 
 
 def _build(kind: Any, config: Mapping[str, Any]) -> Any:
-    """A model with weights that are to be replaced."""
+    """A model whose weights are replaced later."""
     described = config.get("model")
     options = described.get("options") if isinstance(described, dict) else None
     if not isinstance(options, dict):
@@ -100,12 +100,12 @@ def _build(kind: Any, config: Mapping[str, Any]) -> Any:
 
 
 def _check_depth(config: Mapping[str, Any], arrays: int) -> None:
-    """RunError: more layers than the checkpoint has arrays; building them could take forever."""
+    """Check the number of layers. RunError: more layers than arrays in the checkpoint."""
     described = config.get("model")
     options = described.get("options") if isinstance(described, dict) else None
     layers = options.get("num_layers", 1) if isinstance(options, dict) else 1
     if not isinstance(layers, int) or layers > arrays:
         raise RunError(
             f"num_layers: expected at most the {arrays} arrays of the checkpoint, got {layers!r}; "
-            "put back a copy of config.json"
+            "restore a copy of config.json"
         )

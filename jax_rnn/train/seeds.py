@@ -1,4 +1,4 @@
-"""The same training from many seeds at once: one compiled program under ``vmap``."""
+"""The same training with many seeds as one compiled program under ``vmap``."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -23,10 +23,10 @@ from jax_rnn.typing import PyTree
 __all__ = ["choose_seeds_per_call", "fit_seeds"]
 
 FEWEST_SEEDS, MOST_SEEDS = 1_000, 10_000
-"""A call takes between so many: XLA on CPU shares out among the cores only what is large."""
+"""Bounds of the seeds per call: XLA on CPU parallelizes only large operations."""
 
 MOST_PARAMETERS = 2**24
-"""Of all models in a call that takes more than the fewest: 64 MiB, and as much for every moment."""
+"""Maximum memory of all models in a call with more than the minimum: 64 MiB, and per moment."""
 
 
 def fit_seeds(
@@ -40,23 +40,23 @@ def fit_seeds(
     seeds_per_call: int | None = None,
     description: str = "sweeping",
 ) -> History:
-    """Build and train a model from every seed, seed k as ``fit(build(nnx.Rngs(k)), ...)`` does.
+    """Build and train a model per seed, for seed k as ``fit(build(nnx.Rngs(k)), ...)``.
 
     Args:
-        build: function ``build(rngs) -> model``. The same function again, with the same loss,
-            optimizer and steps, reuses its compiled program.
+        build: function ``build(rngs) -> model``. Another call with the same function, loss,
+            optimizer and steps reuses the compiled program.
         loss: as for ``fit``.
         batch: pytree of arrays, the same at every step and for all seeds.
-        seeds: sequence of ints, one training each.
-        steps: optimizer steps of each training.
+        seeds: sequence of ints, one per training.
+        steps: number of optimizer steps of each training.
         optimizer: any ``optax.GradientTransformation``.
-        seeds_per_call: trainings in one call of the compiled program; bounds the memory. None
-            (default) takes 1,000, and up to 10,000 of a small model whose training takes less than
-            a millisecond.
+        seeds_per_call: number of trainings in one call of the compiled program; bounds the memory.
+            None (default) uses 1,000, and up to 10,000 for a small model whose training takes less
+            than a millisecond.
         description: text of the progress bar.
 
     Returns:
-        The history, with a leading axis of seeds. Losses that are not finite stand as they are:
+        The history, with a leading axis of seeds. Losses that are not finite are not an error, so
         one bad seed does not end a sweep.
 
     Raises:
@@ -87,7 +87,7 @@ def fit_seeds(
 
 
 def _check_room(seeds: int, steps: int) -> None:
-    """ValueError: the losses of all seeds and steps do not fit into memory."""
+    """Check that the losses of all seeds and steps fit into memory. ValueError otherwise."""
     needed, available = 4 * seeds * steps, available_memory(jax.local_devices(backend="cpu")[0])
     if available is not None and needed > available:
         raise ValueError(
@@ -97,7 +97,7 @@ def _check_room(seeds: int, steps: int) -> None:
 
 
 def choose_seeds_per_call(parameters: int, batch: PyTree, steps: int) -> int:
-    """So many that a call is about a second of work on a laptop, and its memory stays small."""
+    """The number of seeds for which a call takes about a second on a laptop and little memory."""
     operations = max(training_operations(parameters, Repeated(batch)) * steps, 1)
     most = min(BUSY_CALL_OPERATIONS // operations, MOST_PARAMETERS // max(parameters, 1))
     return max(FEWEST_SEEDS, min(MOST_SEEDS, int(most)))
@@ -105,7 +105,7 @@ def choose_seeds_per_call(parameters: int, batch: PyTree, steps: int) -> int:
 
 @lru_cache(maxsize=KEPT)
 def _parameters(build: Callable[[nnx.Rngs], nnx.Module]) -> int:
-    """How many numbers are trained, found without computing any."""
+    """Number of trained parameters, found without computing any."""
     params = jax.eval_shape(lambda: nnx.state(build(nnx.Rngs(0)), nnx.Param))
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
@@ -117,7 +117,7 @@ def _program(
     optimizer: optax.GradientTransformation,
     steps: int,
 ) -> Any:
-    """The training of one seed, for many of them at once; cached."""
+    """The training of one seed, mapped over many seeds; cached."""
 
     def one(seed, batch):
         training = prepare(build(nnx.Rngs(jax.random.key(seed))), loss, optimizer)

@@ -21,11 +21,11 @@ called with ``rngs=``."""
 
 
 KEPT = 8
-"""Programs that stay for the next time; each holds its loss, and what that closes over."""
+"""Number of cached programs; each holds its loss and the objects that the loss closes over."""
 
 
 class TrainState(NamedTuple):
-    """Everything that an optimizer step changes; ``step`` counts those done."""
+    """The state of an optimizer step; ``step`` counts the completed steps."""
 
     params: Any
     opt_state: optax.OptState
@@ -34,14 +34,14 @@ class TrainState(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What one step reports."""
+    """The report of one step."""
 
     loss: Any
     metrics: Any
 
 
 class Training(NamedTuple):
-    """A model as pure functions for training, and the state that they start from."""
+    """A model as pure functions for training, and their initial state."""
 
     state: TrainState
     step: Callable[[TrainState, Any], tuple[TrainState, Report]]
@@ -61,17 +61,17 @@ def prepare(
 ) -> Training:
     """Split ``model`` once; return its state, a copy, and the pure optimizer step.
 
-    ``step(state, batch) -> (state, report)``, loss and metrics of the report being those of the
-    parameters before the step. For another model of the same kind, with an equal loss and
-    optimizer, it is the same function, so ``jax.jit`` does not compile it again.
+    In ``step(state, batch) -> (state, report)``, loss and metrics are those of the parameters
+    before the step. For another model of the same kind, with an equal loss and optimizer, it is the
+    same function, so ``jax.jit`` does not compile it again.
 
     Args:
         model, loss, optimizer: as for ``fit``.
-        carry: state before the first batch, handed from each batch to the next.
-        seed: of ``rngs``, which are new at every step and every batch of it.
-        accumulate: batches a step, stacked along a new leading axis of ``batch``; the step takes
-            the mean of their gradients, losses and metrics.
-        compute_dtype: what floating parameters are cast to before the model sees them.
+        carry: state before the first batch, carried from batch to batch.
+        seed: seed of ``rngs``, which are new for every step and every batch of it.
+        accumulate: number of batches per step, stacked along a new leading axis of ``batch``; the
+            step averages their gradients, losses and metrics.
+        compute_dtype: dtype to which floating parameters are cast for the model.
     """
     graphdef, params, rest = nnx.split(model, nnx.Param, ...)
     what = graphdef, loss, optimizer, seed, accumulate, compute_dtype
@@ -81,7 +81,7 @@ def prepare(
 
 
 class Functions(NamedTuple):
-    """What ``prepare`` makes of a model, its parameters left out."""
+    """The result of ``prepare`` without the parameters of the model."""
 
     begin: Callable[[Any, Any], TrainState]
     step: Callable[[TrainState, Any], tuple[TrainState, Report]]
@@ -144,16 +144,16 @@ def _functions(
 
 
 def _parts(result: Any, carry: PyTree) -> tuple[Any, Any, Any]:
-    """What a loss returned: the loss, its metrics, and the next carry like the one before.
+    """The result of a loss: the loss, its metrics, and the next carry in the form of the last.
 
     Raises:
-        TypeError: not what a loss returns.
-        ValueError: a loss that is no floating scalar; a carry of other shapes.
+        TypeError: not a valid result.
+        ValueError: a loss that is not a floating scalar; a carry of other shapes.
     """
     parts: Any = result if isinstance(result, tuple) else (result,)
     if carry is not None and len(parts) != 3:
         raise TypeError(
-            f"loss: expected (loss, metrics, carry), for fit was called with carry, got "
+            f"loss: expected (loss, metrics, carry), since fit was called with carry, got "
             f"{len(parts)} of them; return {{}} as metrics if there are none"
         )
     if carry is None and len(parts) == 3:
@@ -181,7 +181,7 @@ def _like(new: PyTree, old: PyTree) -> PyTree:
     shapes, expected = [jnp.shape(leaf) for leaf in leaves], [jnp.shape(leaf) for leaf in before]
     if shapes != expected:
         raise ValueError(
-            f"carry: expected that the loss returns arrays of the shapes it was given, {expected}, "
+            f"carry: expected the loss to return arrays of the shapes it was given, {expected}, "
             f"got {shapes}"
         )
     cast = [leaf.astype(other.dtype) for leaf, other in zip(leaves, before, strict=True)]
@@ -190,14 +190,14 @@ def _like(new: PyTree, old: PyTree) -> PyTree:
 
 @lru_cache(maxsize=KEPT)
 def _same_functions(*what: Any) -> Functions:
-    """Those of a model that has only parameters; cached."""
+    """The functions of a model that has only parameters; cached."""
     return _functions(nnx.State({}), *what)
 
 
 def _hashable(what: Any) -> bool:
     try:
         hash(what)
-    except TypeError:  # a loss that is an object with an equality of its own, say
+    except TypeError:  # for example a loss that is an object with its own equality
         return False
     return True
 

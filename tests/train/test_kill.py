@@ -50,7 +50,7 @@ def test_a_run_is_refused_to_a_second_process_and_interrupted_says_how_it_goes_o
     _, errors = process.communicate()
     assert process.returncode == 130, errors
     assert "again stops at once" in errors
-    _, _, command = errors.strip().splitlines()[-1].partition("; to go on: python -m jax_rnn ")
+    _, _, command = errors.strip().splitlines()[-1].partition("; to resume: python -m jax_rnn ")
     words = [*bench.program, *shlex.split(command)]
     again = subprocess.run(words, env=bench.environment, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr

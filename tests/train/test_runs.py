@@ -203,7 +203,7 @@ class TestGoingOn:
         assert json.loads((folder / "config.json").read_text())["recipe"]["steps"] == STEPS
 
     def test_with_fewer_steps_than_were_done_is_refused(self, stopped):
-        with pytest.raises(ValueError, match="expected at least the 8 that the run has done"):
+        with pytest.raises(ValueError, match="expected at least 8, the completed steps"):
             train(stopped, resume=True, steps=6)
 
     def test_when_all_is_done_does_nothing(self, standard, tmp_path):
@@ -292,7 +292,7 @@ class TestDamage:
         assert files(stopped / "checkpoints") == saved
 
     @pytest.mark.long
-    def test_leavings_of_a_killed_process_are_cleared_away(self, standard, stopped):
+    def test_unfinished_checkpoints_of_a_killed_process_are_removed(self, standard, stopped):
         for name in ("partial-00000012", "partial-00000012.orbax-checkpoint-tmp-1"):
             shutil.copytree(
                 stopped / "checkpoints" / "step-00000008", stopped / "checkpoints" / name
@@ -347,7 +347,7 @@ class TestDamage:
     def test_of_the_configuration(self, text, stopped):
         (stopped / "config.json").write_text(text)
         for attempt in (lambda: train(stopped, resume=True), lambda: load(stopped, model=Model)):
-            with pytest.raises(RunError, match=r"config.json: .*damaged file .*; put back a copy"):
+            with pytest.raises(RunError, match=r"config.json: .*damaged file .*; restore a copy"):
                 attempt()
 
     @pytest.mark.parametrize("resume", [True, False])
@@ -395,7 +395,9 @@ class TestFullDisk:
             if record["step"] == 6:
                 fill((folder / "metrics.jsonl").stat().st_size + 30)
 
-        refused = pytest.raises(OSError, match=r"metrics.jsonl could not be written.*Make room")
+        refused = pytest.raises(
+            OSError, match=r"metrics.jsonl could not be written.*Free disk space"
+        )
         with refused, full_disk() as fill:
             train(folder, on_record=on_record)
         assert not (folder / "metrics.jsonl").read_text().endswith("\n")
@@ -404,7 +406,9 @@ class TestFullDisk:
 
     def test_for_the_configuration_keeps_the_old_one(self, stopped):
         before = (stopped / "config.json").read_text()
-        refused = pytest.raises(OSError, match=r"config.json could not be written: .*Make room")
+        refused = pytest.raises(
+            OSError, match=r"config.json could not be written: .*Free disk space"
+        )
         with refused, full_disk() as fill:
             fill(20)
             Run(stopped, config(steps=20), resume=True).__enter__()
@@ -482,7 +486,7 @@ class TestSignals:
         assert several.endswith("train char_lm --out 'runs/a b' --coordinator host:1 --resume")
         assert go_on("x", made=False) == "fit with Run('runs/a b', ..., resume=True)"
         error = stop(tmp_path / "other", 4)
-        assert str(error).endswith(f"to go on: fit with Run('{tmp_path}/other', ..., resume=True)")
+        assert str(error).endswith(f"to resume: fit with Run('{tmp_path}/other', ..., resume=True)")
 
 
 class TestOneFolder:
@@ -503,7 +507,7 @@ class TestOneFolder:
 
     def test_that_was_refused_is_free(self, stopped):
         for _ in range(2):
-            with pytest.raises(RunError, match="--resume goes on with it, another --out begins"):
+            with pytest.raises(RunError, match="use --resume to resume it, or another --out"):
                 Run(stopped, config()).__enter__()
 
     def test_is_not_gone_on_with_by_another(self, stopped):
@@ -644,7 +648,7 @@ class TestRecords:
         path, said = tmp_path / "metrics.jsonl", []
         path.write_bytes(b'{"step": 1}\n' + line + b'{"step": 3}\n')
         assert [row["step"] for row in read_records(tmp_path, said.append)] == [1, 3]
-        assert said == [f"{path}: line 2 is damaged and left out"]
+        assert said == [f"{path}: line 2 is damaged and skipped"]
 
 
 class TestLoad:
@@ -668,11 +672,11 @@ class TestLoad:
         [
             ({"class": "builtins:dict", "options": {}}, "expected a class that is an nnx.Module"),
             ({"class": "os:system", "options": {}}, "expected a class that is an nnx.Module"),
-            ({"class": "no.such.module:Model", "options": {}}, "no model that can be imported"),
-            ({"class": f"{__name__}:Nothing", "options": {}}, "no model that can be imported"),
+            ({"class": "no.such.module:Model", "options": {}}, "cannot be imported"),
+            ({"class": f"{__name__}:Nothing", "options": {}}, "cannot be imported"),
             ({"class": f"{__name__}:Model"}, "expected the options of the model"),
             ({"class": f"{__name__}:Model", "options": {"width": 1}}, "takes the options"),
-            (None, "no model that can be imported"),
+            (None, "cannot be imported"),
         ],
     )
     def test_refuses_a_model_that_is_none(self, described, message, stopped):
@@ -799,6 +803,6 @@ class TestCommandLine:
 
 def test_what_is_compared_is_all_there(standard):
     found = contents(standard.folder)
-    assert found["leavings"] == []
+    assert found["unfinished"] == []
     kinds = {name.split(": ")[1].split("/")[0] for name in found if ": " in name}
     assert kinds == {"params", "opt_state", "carry", "step"}
