@@ -21,7 +21,7 @@ Size = Any
 if TYPE_CHECKING:
     State = Array | tuple[Array, ...]
 else:
-    State = Any  # what is none is refused in words
+    State = Any  # other types are refused with a message
 """The state of a layer: an array, or a tuple of arrays if the carry has several."""
 
 

@@ -357,7 +357,7 @@ _ZEROS = Scheme(
 
 
 def compared(structure: Structure) -> tuple[str, ...]:
-    """What can be told apart from rounding.
+    """What can be distinguished from rounding.
 
     A relu whose argument is about 0 is off or on as the last bit decides, and a gradient passes or
     does not: in few bits that happens often enough to be met. And a step of Adam, 0.01, is as small

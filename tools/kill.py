@@ -268,18 +268,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rng = random.Random(f"{asked.seed} {summary.runs}")
             count = min(rng.randint(1, 8), asked.times - summary.total)
             moments = [MOMENTS[(summary.total + k) % len(MOMENTS)] for k in range(count)]
-            name, told = f"run-{summary.runs}", []
+            name, kills = f"run-{summary.runs}", []
             summary.runs += 1
             try:
                 for moment, writing in attack(bench, name, moments, rng):
                     summary.kills[moment] += 1
                     summary.while_writing += writing
-                    told.append(f"{moment}{' (half a checkpoint was left)' if writing else ''}")
+                    kills.append(f"{moment}{' (half a checkpoint was left)' if writing else ''}")
                 outcome, style = "as if nothing had been", "green"
             except Exception as error:
                 summary.failures.append(f"{name}: {error}")
                 outcome, style = f"FAILED {error}", "red"
-            console.print(f"{name}: killed {', '.join(told) or 'never'}: {outcome}", style=style)
+            console.print(f"{name}: killed {', '.join(kills) or 'never'}: {outcome}", style=style)
     summary.minutes = round((time.monotonic() - began) / 60, 2)
     console.print(
         f"{summary.total} kills of {summary.runs} runs, {summary.while_writing} while a checkpoint "

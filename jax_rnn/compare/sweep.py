@@ -20,7 +20,7 @@ InitName = Literal["torch", "flax"]
 
 @dataclass(frozen=True)
 class Sweep:
-    """Many runs of one lesson. Epochs count from 1; None stands for "never".
+    """Many runs of one lesson. Epochs count from 1; None means "never".
 
     Attributes:
         lesson, variant, framework, init: the arguments of the sweep.

@@ -186,8 +186,8 @@ def _tangent(
     dparams = jax.tree.map(lambda d: d.astype(accumulator(d.dtype)), dparams)
     dcell = nnx.merge(run.graphdef, dparams, fixed[0])
     summed = [k for k, h in enumerate(kept.h) if h is None]
-    apart = [k for k, h in enumerate(kept.h) if h is not None]
-    order = summed + apart
+    separate = [k for k, h in enumerate(kept.h) if h is not None]
+    order = summed + separate
 
     def flat(x):
         """Merge to two axes: on CPU, the transpose of a product over more axes is not fused."""
@@ -205,7 +205,7 @@ def _tangent(
     dh = _biased(_weighed(flat(kept.carry.h.astype(cell.dtype)), weight), bias)
     if summed:
         dh = dh + _widened(x_map(summed), dh.shape[-1])
-    dx = x_map(apart) if apart else None
+    dx = x_map(separate) if separate else None
     dx, dh = jax.tree.map(lambda d: d.reshape(*xs.shape[:-1], d.shape[-1]), (dx, dh))
     weight_hh = _rows(cell, cell.weight_hh, order).astype(dtype)
 
@@ -215,7 +215,11 @@ def _tangent(
         dh = dh + _product(dcarry.h.astype(dtype), weight_hh)
         dx, dh = lax.optimization_barrier((dx, dh))  # its cotangent is computed once
         dh = dict(zip(order, jnp.split(dh, len(order), axis=-1), strict=True))
-        dx = dict(zip(apart, jnp.split(dx, len(apart), axis=-1), strict=True)) if apart else {}
+        dx = (
+            dict(zip(separate, jnp.split(dx, len(separate), axis=-1), strict=True))
+            if separate
+            else {}
+        )
         x = tuple(dx[k] if k in dx else dh[k] for k in range(len(order)))
         h = tuple(dh[k] if k in dx else None for k in range(len(order)))
         narrow = jax.tree.map(lambda d, p: d.astype(p.dtype), dparams, params)

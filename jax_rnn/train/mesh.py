@@ -243,7 +243,7 @@ def together() -> Iterator[None]:
         if jax.process_count() == 1:
             raise
         raise LostProcessError(
-            f"process {jax.process_index()} cannot go on with the others: "
+            f"process {jax.process_index()} cannot continue with the others: "
             f"{str(error).splitlines()[0]}. One of them may have ended; start all of them again "
             "with --resume, which continues from the last checkpoint"
         ) from error

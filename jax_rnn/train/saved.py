@@ -52,7 +52,7 @@ def load(
     step = kept.best() if checkpoint == "best" else kept.latest()
     kept.resume_at()
     if step is None:
-        raise RunError(f"{folder}: expected a checkpoint, got none; train it longer")
+        raise RunError(f"{folder}: expected a checkpoint, got none; train longer")
     kind = _class(config, trust) if model is None else model
     if not (isinstance(kind, type) and issubclass(kind, nnx.Module)):
         raise RunError(f"model: expected a class that is an nnx.Module, got {kind!r}")

@@ -81,7 +81,7 @@ def test_all_are_checked_and_timed_in_all_passes(raced):
     assert raced.refused == {}
     assert raced.parity.keys() == {"jax_rnn", "flax.nnx"}
     assert all(
-        difference < 1e-5 for apart in raced.parity.values() for difference in apart.values()
+        difference < 1e-5 for values in raced.parity.values() for difference in values.values()
     )
     assert tuple(raced.entries) == PASSES
     for entries in raced.entries.values():
@@ -132,7 +132,7 @@ def test_a_library_that_is_not_installed_is_named(monkeypatch):
 
 
 @pytest.mark.long
-def test_a_process_tells_the_memory_of_a_training_step():
+def test_a_process_reports_the_memory_of_a_training_step():
     (row,) = list(memory([7], {"B": 2, "I": 3, "H": 4}, variants=["auto"]))
     assert row["variant"] == "auto" and row["T"] == 7 and row["failure"] is None
     assert 0 < row["temporaries"] < 1e6 and row["peak"] > 0 and row["seconds"] > 0

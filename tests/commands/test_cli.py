@@ -71,7 +71,7 @@ def test_help_lists_the_commands(run):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_speaks_of_names_and_not_of_python(command, run):
+def test_help_has_names_of_options_and_no_python(command, run):
     assert "{None}" not in run(command, "--help").out
 
 
@@ -136,9 +136,7 @@ def test_a_device_that_is_not_there_exits_with_1_and_says_which_are(command, run
     [("compare", "--html")]
     + [(command, option) for command in ("compare", "sweep") for option in ("--json", "--plot")],
 )
-def test_a_folder_that_is_not_there_is_told_before_the_run(
-    command, option, run, tmp_path, too_late
-):
+def test_a_missing_folder_is_reported_before_the_run(command, option, run, tmp_path, too_late):
     """The run may take an hour: nobody should learn after it that its result has no place."""
     result = run(command, "softmax", option, tmp_path / "nowhere" / "file.png")
     assert result.code in (1, 2)
@@ -146,7 +144,7 @@ def test_a_folder_that_is_not_there_is_told_before_the_run(
 
 
 @pytest.mark.parametrize("command", ["compare", "sweep"])
-def test_a_figure_of_unknown_format_is_told_before_the_run(command, run, tmp_path, too_late):
+def test_a_figure_of_unknown_format_is_reported_before_the_run(command, run, tmp_path, too_late):
     result = run(command, "softmax", "--plot", tmp_path / "curves.foo")
     assert result.code == 2
     assert ".png" in result.err
@@ -238,18 +236,18 @@ def test_compare_writes_what_it_shows(run, tmp_path):
     result = run("compare", "ihello", *options)
     assert result.code == 0
     assert all(f"written: {path}\n" in result.out for path in (data, page, plot))
-    told = json.loads(data.read_text())
-    assert (told["lesson"], told["seed"], told["dtype"]) == ("ihello", 2, "float64")
-    assert told["max_abs_loss_difference"] < 1e-12
-    assert f"loss {told['max_abs_loss_difference']:.1e}" in flowing(result.out)
+    saved = json.loads(data.read_text())
+    assert (saved["lesson"], saved["seed"], saved["dtype"]) == ("ihello", 2, "float64")
+    assert saved["max_abs_loss_difference"] < 1e-12
+    assert f"loss {saved['max_abs_loss_difference']:.1e}" in flowing(result.out)
     assert "strings equal at 100 of 100 epochs; after the last, both match" in flowing(result.out)
     rows = re.findall(r"^ +(\d+) +(\d\.\d{6}) +(\d\.\d{6}) +\S+ +(\w+) +(\w+)", result.out, re.M)
     assert {1, 2, 10, 50, 100} <= {int(row[0]) for row in rows}
     for epoch, ours, theirs, *words in rows:
         k = int(epoch) - 1
-        assert float(ours) == pytest.approx(told["loss"]["jax"][k], abs=1e-6)
-        assert float(theirs) == pytest.approx(told["loss"]["torch"][k], abs=1e-6)
-        assert words == [told["predictions"][side][k] for side in ("jax", "torch")]
+        assert float(ours) == pytest.approx(saved["loss"]["jax"][k], abs=1e-6)
+        assert float(theirs) == pytest.approx(saved["loss"]["torch"][k], abs=1e-6)
+        assert words == [saved["predictions"][side][k] for side in ("jax", "torch")]
     assert page.read_text().lstrip().lower().startswith("<!doctype html")
     assert "ihello" in page.read_text()
     assert plot.read_bytes().startswith(b"\x89PNG")
@@ -261,7 +259,7 @@ def test_compare_of_several_seeds_is_a_table(run, tmp_path):
     path = tmp_path / "two.json"
     result = run("compare", "softmax", "--seed", 4, "--seeds", 2, "--json", path)
     assert result.code == 0
-    assert [told["seed"] for told in json.loads(path.read_text())] == [4, 5]
+    assert [row["seed"] for row in json.loads(path.read_text())] == [4, 5]
     assert len(re.findall(r"^softmax +[45] .* (?:9\d|100) of 100", result.out, re.M)) == 2
 
 
@@ -289,9 +287,9 @@ def test_sweep_of_one_framework_takes_its_options(run, tmp_path):
     options = ("--variant", "gru", "--init", "flax", "--seeds", 5, "--seeds-per-call", 2)
     result = run("sweep", "ihello", *options, "--json", path, "--device", "cpu")
     assert result.code == 0
-    told = json.loads(path.read_text())
-    assert (told["framework"], told["variant"], told["init"]) == ("jax", "gru", "flax")
-    assert (told["seeds"], told["epochs"]) == (5, load("ihello").epochs)
+    saved = json.loads(path.read_text())
+    assert (saved["framework"], saved["variant"], saved["init"]) == ("jax", "gru", "flax")
+    assert (saved["seeds"], saved["epochs"]) == (5, load("ihello").epochs)
 
 
 # In a process of its own

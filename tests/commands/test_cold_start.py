@@ -147,7 +147,7 @@ def test_a_folder_that_cannot_be_written_costs_one_line(tmp_path):
 # Where programs are kept
 
 
-def test_the_folder_is_the_users_unless_jax_is_told_another(settings, monkeypatch):
+def test_the_folder_is_the_users_unless_jax_has_another(settings, monkeypatch):
     assert compiled_folder() == str(settings / "compiled")
     monkeypatch.setenv(caches.FOLDER, "gs://bucket/folder")
     assert compiled_folder() == "gs://bucket/folder"

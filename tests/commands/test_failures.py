@@ -55,9 +55,9 @@ def test_a_mistyped_command_gets_a_suggestion(typed, meant, capsys):
     with pytest.raises(SystemExit) as left:
         main([typed, "ihello"])
     assert left.value.code == 2
-    told = capsys.readouterr().err
-    assert f"did you mean {meant!r}?" in told
-    assert all(name in told for name in COMMANDS)
+    printed = capsys.readouterr().err
+    assert f"did you mean {meant!r}?" in printed
+    assert all(name in printed for name in COMMANDS)
 
 
 INTERRUPTED = """

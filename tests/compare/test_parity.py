@@ -253,8 +253,8 @@ def test_every_epoch_is_reported_once_and_in_order():
     result = compare("softmax", seed=1, dtype="float64", on_epoch=pairs.append)
     assert [pair.epoch for pair in pairs] == list(range(1, 101))
     for kind, of_pair in (("loss", "loss"), ("predictions", "prediction")):
-        told = zip(*(getattr(pair, of_pair) for pair in pairs), strict=True)
-        assert dict(zip(SIDES, map(list, told), strict=True)) == getattr(result, kind)
+        reported = zip(*(getattr(pair, of_pair) for pair in pairs), strict=True)
+        assert dict(zip(SIDES, map(list, reported), strict=True)) == getattr(result, kind)
 
 
 @pytest.mark.long

@@ -336,7 +336,7 @@ def test_every_epoch_has_its_strings_and_losses(page):
     assert page.html.count('<tr class="right">') == 1
 
 
-def test_a_long_string_that_both_predict_stands_once():
+def test_a_long_string_that_both_predict_is_printed_once():
     text = "x" * 179
     same = {"jax": [text] * 4, "torch": [text] * 4}
     page = Page(render_html([trained(target=text, predictions=same, predictions_equal=4)]))
@@ -370,8 +370,10 @@ def test_the_ladder_shows_every_rung_and_what_was_seen_where_it_fails():
     ]
     console = Console(file=StringIO(), width=200)
     print_comparison(console, trained(rungs=rungs))
-    told = console.file.getvalue()
-    assert "parity ladder        fails at final carry: h parts first at (0, 2): 0.5 <b>\n" in told
+    printed = console.file.getvalue()
+    assert (
+        "parity ladder        fails at final carry: h parts first at (0, 2): 0.5 <b>\n" in printed
+    )
 
 
 @pytest.mark.parametrize("terminal", [True, False])

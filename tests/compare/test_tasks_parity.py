@@ -181,9 +181,9 @@ def test_the_likeliest_answer_is_the_same(name, prompt, x64):
     model = ours.build(recipe, data.vocabulary, rngs=nnx.Rngs(0))
     load_torch_state_dict(model, module.state_dict())
     model.eval()
-    told = {"temperature": 0, "length": 11}
-    answer = "".join(ours.respond(model, data.vocabulary, prompt, Sampling(**told)))
-    assert answer == "".join(theirs.respond(module, their_data.vocabulary, prompt, **told))
+    sampling = {"temperature": 0, "length": 11}
+    answer = "".join(ours.respond(model, data.vocabulary, prompt, Sampling(**sampling)))
+    assert answer == "".join(theirs.respond(module, their_data.vocabulary, prompt, **sampling))
     assert len(answer) >= 10
 
 
@@ -270,9 +270,9 @@ class OtherData:
     ],
 )
 def test_different_lessons_are_refused_and_what_differs_is_named(changes, message):
-    told = changes(reference_torch.load_task("char_lm"))
+    changed = changes(reference_torch.load_task("char_lm"))
     with pytest.raises(DifferentLessonsError) as caught:
-        checked("char_lm", **told)
+        checked("char_lm", **changed)
     assert str(caught.value).startswith("char_lm")
     assert re.search(message, str(caught.value))
 

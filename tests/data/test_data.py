@@ -131,7 +131,7 @@ def write(tmp_path):
     return put
 
 
-def told(read):
+def decoded(read):
     """The whole text again."""
     ids = np.concatenate([read.train, read.held_out])
     return Vocabulary(read.vocabulary["symbols"]).decode(ids)
@@ -144,7 +144,7 @@ SAMPLE = "Ünïcode, \r\nline\rends\n, 한국어 и \U0001f600! " * 5
 def test_text_comes_back_character_by_character(chunk, write, monkeypatch):
     monkeypatch.setattr(text, "CHUNK", chunk)
     read = read_text(write(SAMPLE))
-    assert told(read) == SAMPLE
+    assert decoded(read) == SAMPLE
     assert read.vocabulary == {"symbols": "".join(sorted(set(SAMPLE)))}
     assert json.loads(json.dumps(read.vocabulary)) == read.vocabulary
     assert len(read.train) == int(len(SAMPLE) * 0.9)
@@ -157,7 +157,7 @@ def test_ids_lie_in_the_cache_under_the_checksum_of_the_text(write, cache, monke
     assert [path.name for path in (cache / "texts").iterdir()] == [f"{first.sha256}.npy"]
     monkeypatch.setattr(text, "write_ids", None)
     again = read_text(write(b"\xef\xbb\xbf" + SAMPLE.encode(), "with_mark.txt"), held_out=0.5)
-    assert told(again) == SAMPLE and again.sha256 == first.sha256
+    assert decoded(again) == SAMPLE and again.sha256 == first.sha256
     assert len(again.held_out) == len(SAMPLE) // 2
 
 
@@ -181,7 +181,7 @@ def test_damaged_ids_in_the_cache_are_written_anew(damage, write, cache):
     path = write(SAMPLE)
     file = cache / "texts" / f"{read_text(path).sha256}.npy"
     file.write_bytes(damage(file.read_bytes()))
-    assert told(read_text(path)) == SAMPLE
+    assert decoded(read_text(path)) == SAMPLE
     assert len(list(file.parent.iterdir())) == 1
 
 
@@ -191,7 +191,7 @@ def test_a_flipped_bit_in_the_cache_is_found(write, cache):
     data = bytearray(file.read_bytes())
     data[-40] ^= 1
     file.write_bytes(data)
-    assert told(read_text(path)) == SAMPLE
+    assert decoded(read_text(path)) == SAMPLE
 
 
 def test_a_link_in_the_cache_is_not_followed(write, cache, tmp_path):
@@ -201,7 +201,7 @@ def test_a_link_in_the_cache_is_not_followed(write, cache, tmp_path):
     target.write_text("mine")
     file.symlink_to(target)
     with pytest.warns(UserWarning, match="got a symbolic link"):
-        assert told(read_text(path)) == SAMPLE
+        assert decoded(read_text(path)) == SAMPLE
     assert target.read_text() == "mine"
 
 
@@ -211,15 +211,15 @@ def test_a_link_in_the_cache_is_not_followed(write, cache, tmp_path):
 def test_ids_take_as_few_bytes_as_the_vocabulary_allows(size, kind, write):
     symbols = "".join(map(chr, [*range(0xD800), *range(0xE000, 0xE000 + size)]))[:size]
     read = read_text(write(symbols))
-    assert read.train.dtype == np.dtype(kind) and told(read) == symbols
+    assert read.train.dtype == np.dtype(kind) and decoded(read) == symbols
 
 
-def test_a_cache_that_cannot_be_written_is_told_and_done_without(write, cache):
+def test_a_cache_that_cannot_be_written_is_reported_and_not_used(write, cache):
     cache.parent.mkdir()
     cache.write_text("a file where the folder should be")
     with pytest.warns(UserWarning, match=r"held in memory.*cannot be written"):
         read = read_text(write(SAMPLE))
-    assert not isinstance(read.train, np.memmap) and told(read) == SAMPLE
+    assert not isinstance(read.train, np.memmap) and decoded(read) == SAMPLE
 
 
 def test_a_disk_that_fills_up_leaves_nothing_behind(write, cache, monkeypatch):
@@ -228,7 +228,7 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(write, cache, monkeypatch):
 
     monkeypatch.setattr(text.os, "fsync", full)
     with pytest.warns(UserWarning, match="No space left"):
-        assert told(read_text(write(SAMPLE))) == SAMPLE
+        assert decoded(read_text(write(SAMPLE))) == SAMPLE
     assert list((cache / "texts").iterdir()) == []
 
 
@@ -569,17 +569,17 @@ def test_a_file_is_downloaded_once(served, cache):
     assert len(served[1]) == 2
 
 
-def test_progress_is_told_to_the_end(served, monkeypatch):
-    told = []
+def test_progress_is_reported_to_the_end(served, monkeypatch):
+    reported = []
 
     class Bar(files.Bar):
         def close(self):
-            told.append((self.progress.tasks[0].completed, self.total))
+            reported.append((self.progress.tasks[0].completed, self.total))
             super().close()
 
     monkeypatch.setattr(files, "Bar", Bar)
     data.fetch("names/data.txt")
-    assert set(told) == {(len(CONTENT), len(CONTENT))}
+    assert set(reported) == {(len(CONTENT), len(CONTENT))}
 
 
 def test_a_download_with_another_checksum_is_refused_and_not_kept(served, cache):
@@ -594,7 +594,7 @@ def test_a_download_with_another_checksum_is_refused_and_not_kept(served, cache)
     assert [path for path in cache.rglob("*") if path.is_file()] == []
 
 
-def test_no_file_there_and_no_network_are_told(served, monkeypatch, cache):
+def test_a_missing_file_and_no_network_are_reported(served, monkeypatch, cache):
     (served[0] / "data.txt").unlink()
     refusal(lambda: data.fetch("names/data.txt"), ConnectionError, "404", "set JAX_RNN_DATA")
     monkeypatch.setattr(files, "URLS", {"names/data.txt": "http://127.0.0.1:9/data.txt"})
@@ -608,7 +608,7 @@ def test_no_file_there_and_no_network_are_told(served, monkeypatch, cache):
     assert [path for path in cache.rglob("*") if path.is_file()] == []
 
 
-def test_a_cache_that_cannot_be_written_is_told(served, cache):
+def test_a_cache_that_cannot_be_written_is_reported(served, cache):
     cache.parent.mkdir()
     cache.write_text("a file where the folder should be")
     refusal(

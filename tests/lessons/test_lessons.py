@@ -245,15 +245,15 @@ def test_windows_are_read_by_their_last_letters():
 
 
 @pytest.fixture(scope="module")
-def told():
+def transcripts():
     """ihello and softmax as the slide prints them, each with its trained model."""
     models = {name: model_of(name, seed=2) for name in ("ihello", "softmax")}
     return {name: (list(transcript(load(name), models[name])), models[name]) for name in models}
 
 
 @pytest.mark.parametrize("name", ["ihello", "softmax"])
-def test_the_transcript_is_the_slides(name, told):
-    lines, _ = told[name]
+def test_the_transcript_is_the_slides(name, transcripts):
+    lines, _ = transcripts[name]
     for k in range(100):
         assert re.fullmatch(rf"epoch: {k + 1}, loss: \d\.\d\d\d", lines[2 * k])
         assert re.fullmatch("Predicted string: [hielo]{6}", lines[2 * k + 1])
@@ -320,8 +320,8 @@ def test_softmax_comes_down_to_its_bound_and_never_passes_it(x64):
     np.testing.assert_allclose(answers, [[0, 0.5, 0.5, 0, 0], [0, 0, 0, 0.5, 0.5]], atol=0.02)
 
 
-def test_softmax_says_its_bound_and_what_it_has_learned(told):
-    lines, model = told["softmax"]
+def test_softmax_prints_its_bound_and_its_predictions(transcripts):
+    lines, model = transcripts["softmax"]
     text = "\n".join(lines[201:])
     lesson = load("softmax")
     logits = np.asarray(model(lesson.inputs)[0])[0]
@@ -356,7 +356,7 @@ def test_a_linear_layer_breaks_through_that_bound():
     assert load("rnn_linear").sweep(5).loss[:, -1].max() < 0.3
 
 
-def test_the_sentence_cannot_be_told_by_tanh_outputs():
+def test_the_sentence_cannot_be_learned_with_tanh_outputs():
     """25 logits in [-1, 1] keep the loss above log(1 + 24 e^-2)."""
     bound = log(1 + 24 * exp(-2))
     lesson = load("long_sentence")
@@ -412,14 +412,14 @@ def recited(model):
 
 
 @pytest.mark.long
-def test_the_sentence_is_told_exactly_with_the_true_letters_and_alone():
+def test_the_sentence_is_exact_with_true_letters_and_with_own_predictions():
     lesson, model = load("long_sentence"), model_of("long_sentence", seed=0)
     history = lesson.train(model)
     assert len(SENTENCE) == 180
     assert len(set(SENTENCE)) == 25
-    told = [lesson.text(ids) for ids in history.metrics["prediction"]]
-    assert told[-1] == SENTENCE[1:]
-    assert 10 < told.index(SENTENCE[1:]) + 1 <= 80
+    strings = [lesson.text(ids) for ids in history.metrics["prediction"]]
+    assert strings[-1] == SENTENCE[1:]
+    assert 10 < strings.index(SENTENCE[1:]) + 1 <= 80
     letters = long_sentence.recite(model)
     assert "".join(lesson.symbols[int(k)] for k in letters) == SENTENCE
     assert letters.tolist() == recited(model)
@@ -429,7 +429,7 @@ def test_the_sentence_is_told_exactly_with_the_true_letters_and_alone():
 
 
 def test_an_unfinished_recitation_follows_its_own_letters():
-    """Where the model errs, reciting and reading part; both are told as they are."""
+    """Where the model errs, reciting and reading part; both are printed."""
     lesson, model = load("long_sentence"), model_of("long_sentence", seed=1)
     lesson.train(model, epochs=30)
     letters = recited(model)
@@ -534,7 +534,7 @@ def test_what_is_said_of_the_programs_by_hand_is_true(name, bounds):
 
 
 def counts(lines):
-    """The number of seeds that each line tells."""
+    """The number of seeds in each line."""
     return [
         int(found[1]) for line in lines if (found := re.search(r" {2,}(\d+)(?: of 200|$)", line))
     ]

@@ -153,8 +153,8 @@ def test_how_it_is_cut_changes_nothing(respond):
 def test_greedy_text_is_what_the_whole_model_predicts(models):
     model, vocabulary = models["char_lm"], VOCABULARIES["char_lm"]
     prompt = "bad cafe"
-    told = Sampling(temperature=0, length=25)
-    text = "".join(char_lm.lesson.respond(model, vocabulary, prompt, told))
+    sampling = Sampling(temperature=0, length=25)
+    text = "".join(char_lm.lesson.respond(model, vocabulary, prompt, sampling))
     ids = np.array([[SYMBOLS.index(letter) for letter in prompt + text]])
     logits, _ = model(jnp.asarray(ids[:, :-1]))
     expected = np.asarray(logits.argmax(-1))[0, len(prompt) - 1 :]
@@ -174,7 +174,7 @@ def test_an_empty_prompt_is_the_start_of_a_line(models, respond):
 # Names
 
 
-def test_names_stand_in_lines_and_begin_as_told(respond):
+def test_names_are_on_lines_and_start_with_the_prompt(respond):
     for beginning in ("", "ha"):
         lines = respond("names_generate", f"Russian:{beginning}", length=12).split("\n")
         assert len(lines) == 11
@@ -189,10 +189,10 @@ def test_names_stand_in_lines_and_begin_as_told(respond):
 def test_names_end_where_the_model_says_so(models):
     model = nnx.clone(models["names_generate"])
     model.linear.bias[0] = 1e3
-    told = names_generate.lesson.respond(
+    names = names_generate.lesson.respond(
         model, VOCABULARIES["names_generate"], "Czech:abc", Sampling()
     )
-    assert list(told) == ["abc\n"] * 10
+    assert list(names) == ["abc\n"] * 10
 
 
 # Refusals

@@ -156,7 +156,7 @@ def test_a_name_is_judged_by_both_directions(of):
     assert all(np.abs(half).max() > 1e-3 for half in halves)
 
 
-def test_attention_is_the_equations_and_looks_at_no_padding(of, close):
+def test_attention_equals_the_equations_and_ignores_padding(of, close):
     _, _, data, model = of(seq2seq_attention)
     rows = data.held_out
     sources, lengths = rows["sources"], rows["lengths"]
@@ -285,14 +285,14 @@ def test_the_figures_of_translators_recomputed(module, of, monkeypatch):
     )
     rows["targets"] = np.where(np.arange(len(sources))[:, None] < 3, by_hand, rows["targets"])
     targets = rows["targets"]
-    there = targets != START
+    valid = targets != START
     logs = log_softmax(model(sources, lengths, targets))
     nats = -np.take_along_axis(logs, targets[..., None], -1)[..., 0]
     right = by_hand == targets
     figures = task.evaluate(model, replace(data, held_out=rows))
     assert figures == {
-        "loss": pytest.approx(nats[there].mean(), abs=1e-6),
-        "accuracy": pytest.approx(right[there].mean()),
+        "loss": pytest.approx(nats[valid].mean(), abs=1e-6),
+        "accuracy": pytest.approx(right[valid].mean()),
         "exact": pytest.approx(right.all(1).mean()),
     }
     assert figures["exact"] >= 3 / len(sources)
@@ -356,8 +356,8 @@ def test_three_likeliest_languages_of_a_name(of):
     assert [line.split()[0] for line in lines] == [
         data.vocabulary["languages"][k] for k in likeliest
     ]
-    told = [float(line.split()[1].rstrip("%")) for line in lines]
-    np.testing.assert_allclose(told, 100 * shares[likeliest], atol=0.051)
+    printed = [float(line.split()[1].rstrip("%")) for line in lines]
+    np.testing.assert_allclose(printed, 100 * shares[likeliest], atol=0.051)
     longer = list(task.respond(model, data.vocabulary, "abcdefabc", Sampling()))
     assert len(longer) == 3
 
@@ -397,7 +397,7 @@ def without_matplotlib(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", refuse)
 
 
-def test_the_report_of_names_tells_recalls_and_writes_the_confusion(of, tmp_path):
+def test_the_report_of_names_has_recalls_and_writes_the_confusion(of, tmp_path):
     pytest.importorskip("matplotlib")
     task, _, data, model = of(names)
     lines = list(task.report(model, data, tmp_path))

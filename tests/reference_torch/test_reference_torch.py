@@ -436,7 +436,7 @@ def test_help_lists_every_lesson(arguments, capsys):
         (["ihello", "--epochs", "0"], "at least 1 epoch, got 0"),
     ],
 )
-def test_a_wrong_word_is_answered(arguments, message, capsys):
+def test_a_wrong_name_is_reported_with_a_suggestion(arguments, message, capsys):
     with pytest.raises(SystemExit) as leaving:
         main(arguments)
     assert leaving.value.code == 2

@@ -35,7 +35,7 @@ def port():
         return server.getsockname()[1]
 
 
-def test_nobody_answers(port):
+def test_no_process_connects(port):
     began = time.monotonic()
     with pytest.raises(ClusterError, match=r"process 0 at localhost:\d+, and all .* 0.3 seconds"):
         join(f"localhost:{port}", 2, 1, 0.3)

@@ -137,8 +137,8 @@ def environment(folder: Path, devices: int) -> dict[str, str]:
 
 def arguments(recipe: Recipe) -> list[str]:
     """All hyperparameters, whatever the lesson's own are."""
-    told = {name: value for name, value in vars(recipe).items() if value is not None}
-    return [word for k, v in told.items() for word in (f"--{k.replace('_', '-')}", str(v))]
+    given = {name: value for name, value in vars(recipe).items() if value is not None}
+    return [word for k, v in given.items() for word in (f"--{k.replace('_', '-')}", str(v))]
 
 
 def alone(run: Path, text: Path, recipe: Recipe, **more) -> list[dict]:
@@ -222,7 +222,7 @@ def test_eight_devices_of_two_processes_give_the_losses_of_one_in_float64(eight,
         np.testing.assert_allclose(everything(eight[0])[name], array, rtol=0, atol=1e-12)
 
 
-def test_each_process_reads_its_own_rows_and_only_the_main_one_writes_and_speaks(eight):
+def test_each_process_reads_its_own_rows_and_only_the_main_one_writes_and_prints(eight):
     run, (main, other) = eight
     assert not list((run / "checkpoints").glob("partial*"))
     assert rows_read(main.errors) == {(0, 4)}
@@ -244,7 +244,7 @@ def test_when_one_is_killed_the_other_ends_and_both_go_on_bit_for_bit(eight, fol
     assert other.code == -signal.SIGKILL
     assert main.code != 0
     if main.code != -signal.SIGABRT:  # else JAX noticed before the library could, and ended it
-        assert "process 0 cannot go on with the others: " in main.errors
+        assert "process 0 cannot continue with the others: " in main.errors
         assert "start all of them again with --resume" in main.errors
     stopped = Checkpoints(run / "checkpoints").latest()
     assert stopped is not None and 8 <= stopped < IN_FLOAT64.steps
@@ -286,7 +286,7 @@ def test_what_one_process_saved_two_go_on_with(one, folder, text):
     agree(records(run), records(one), 1e-5)
 
 
-def test_several_processes_are_told_to_take_a_mesh_of_all_devices(monkeypatch):
+def test_several_processes_require_a_mesh_of_all_devices(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     with pytest.raises(ValueError, match="--mesh: expected data=8, all devices of the 2 processes"):
         make_mesh(None)

@@ -74,7 +74,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_misuse_is_answered_with_the_remedy(name, monkeypatch):
+def test_misuse_is_refused_with_the_fix(name, monkeypatch):
     options, kind, message = WRONG[name]
     monkeypatch.setattr(loop, "prepare", None)  # nothing is compiled
     arguments = {"model": Weight(nnx.Rngs(0)), "steps": 1, "optimizer": SGD, "data": batch()}
@@ -162,7 +162,7 @@ class TestData:
         with pytest.raises(ValueError, match="got none in an epoch"):
             as_batches(Empty())
 
-    def test_kinds_are_told_from_one_another(self):
+    def test_kinds_of_data_are_distinguished(self):
         assert isinstance(as_batches([batch(), batch()]), Stream)
         assert isinstance(as_batches(Dataset()), Stream)
         shuffled = Shuffled({"x": np.ones((5, 2))}, 2, 0)

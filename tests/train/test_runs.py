@@ -573,7 +573,7 @@ class TestPatience:
         assert rest.records == [] and equal(rest.model, last.model)
         assert next(losses) == 0.5
 
-    def test_counts_looks_without_a_better_loss(self):
+    def test_counts_evaluations_without_a_better_loss(self):
         for patience, looks in ((1, 2), (2, 5), (3, 6)):
             evaluations = Evaluations(patience)
             for step, value in enumerate((3.0, 3.0, 2.0, math.nan, 2.0, 2.0, 1.0)):
@@ -618,7 +618,7 @@ class TestFolder:
 
 
 class TestRecords:
-    def test_are_what_the_loop_told(self, standard):
+    def test_equal_the_records_of_the_loop(self, standard):
         rows = read_records(standard.folder)
         assert rows == standard.records
         assert [row["step"] for row in rows] == [*range(CALL, STEPS + 1, CALL)]
@@ -693,7 +693,7 @@ class TestLoad:
     def test_refuses_what_is_no_run(self, tmp_path):
         with pytest.raises(RunError, match="expected the folder of a run"):
             load(tmp_path)
-        with Run(tmp_path, config()), pytest.raises(RunError, match=r"got none; train it longer"):
+        with Run(tmp_path, config()), pytest.raises(RunError, match=r"got none; train longer"):
             load(tmp_path)
 
 

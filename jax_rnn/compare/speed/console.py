@@ -19,7 +19,7 @@ def print_row(console: Console, row: Row, ceiling: Mapping[str, float]) -> None:
     "1st call" includes compilation, "ratio" is the median divided by that of jax_rnn.
     """
     best = max(ceiling.values())
-    checked = {name: max(apart.values()) for name, apart in row.parity.items()}
+    checked = {name: max(values.values()) for name, values in row.parity.items()}
     others = [f"{name} {value:.0e}" for name, value in checked.items() if name not in row.refused]
     say = f"[bold]{row.setting.title}[/]"
     if others:

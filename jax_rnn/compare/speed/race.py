@@ -129,9 +129,9 @@ def _check(
         if name == reference or contender.note:
             continue
         expected = _expected(problem, builders[reference], found[reference], contender)
-        apart = found[name].apart(expected, problem.lengths)
-        row.parity[name] = apart
-        for what, difference in apart.items():
+        differences = found[name].differences(expected, problem.lengths)
+        row.parity[name] = differences
+        for what, difference in differences.items():
             if not difference <= tolerance:  # also NaN differs
                 row.refused[name] = (
                     f"its {what} differ from those of {reference} by {difference:.1e}, "
@@ -146,16 +146,16 @@ class _Values:
     output: np.ndarray
     gradients: dict[str, np.ndarray]
 
-    def apart(self, other: "_Values", lengths: np.ndarray | None) -> dict[str, float]:
+    def differences(self, other: "_Values", lengths: np.ndarray | None) -> dict[str, float]:
         counts = np.ones(self.output.shape[:2], bool)
         if lengths is not None:
             counts = np.arange(self.output.shape[1]) < lengths[:, None]
         if self.output.shape != other.output.shape:
             return {"outputs": float("inf")}
         names = other.gradients.keys()
-        gradients = [_apart(self.gradients[name], other.gradients[name]) for name in names]
+        gradients = [_difference(self.gradients[name], other.gradients[name]) for name in names]
         return {
-            "outputs": _apart(self.output[counts], other.output[counts]),
+            "outputs": _difference(self.output[counts], other.output[counts]),
             "gradients": float(np.max(gradients)),
         }
 
@@ -173,7 +173,7 @@ def _expected(problem: Problem, build: Build, values: _Values, contender: Conten
     return _Values(output, {name: np.asarray(grad) for name, grad in taken.items()})
 
 
-def _apart(found: np.ndarray, expected: np.ndarray) -> float:
+def _difference(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.max(np.abs(found - expected)) / max(float(np.max(np.abs(expected))), 1e-30))
 
 
