@@ -287,7 +287,7 @@ def work(folder: str, connection: Any) -> None:
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     os.environ.setdefault("XLA_FLAGS", QUICK_COMPILER)
     os.chdir(folder)
-    seq2seq = importlib.import_module("jax_rnn.lessons.seq2seq")
+    seq2seq: Any = importlib.import_module("jax_rnn.lessons.seq2seq")
     seq2seq.read_dates = partial(seq2seq.read_dates, 150)
     workplace = Workplace(Path(folder))
     if not all(run.exists() for run in workplace.runs):
