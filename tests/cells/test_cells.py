@@ -24,7 +24,7 @@ from jax_rnn import (
     RNNCell,
     unstack,
 )
-from tests.kit import normal
+from tests.kit import cases, normal
 
 torch = pytest.importorskip("torch")
 
@@ -198,7 +198,7 @@ def test_gates_are_those_of_the_docstring_in_its_order(cell_type, equations, x64
     close(tuple(new), expected)
 
 
-@pytest.mark.parametrize("batch", [(), (2,), (2, 6)])
+@cases("batch", [(), (2,), (2, 6)], short=2)
 @pytest.mark.parametrize("kind", ["tanh", "lstm", "gru"])
 def test_any_batch_axes_may_lead(kind, batch, x64, close):
     cell, _ = twins(kind)

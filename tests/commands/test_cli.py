@@ -13,6 +13,7 @@ import pytest
 from jax_rnn import cli
 from jax_rnn.extras import how_to_install
 from jax_rnn.lessons import NAMES, TASKS, load
+from tests.kit import cases
 
 COMMANDS = ("lessons", "train", "compare", "sweep", "doctor")
 WIDE = os.environ | {"COLUMNS": "200"}
@@ -78,7 +79,7 @@ def test_help_has_names_of_options_and_no_python(command, run):
 # Wrong usage: 2; what cannot be done here: 1
 
 
-@pytest.mark.parametrize(
+@cases(
     ("arguments", "message"),
     [
         (("train", "ihelo"), "did you mean 'ihello'?"),
@@ -93,6 +94,7 @@ def test_help_has_names_of_options_and_no_python(command, run):
         (("sweep", "cell"), "got cell, which only shows shapes"),
         (("train", "ihello", "--variant", "elman"), "expected one of: lstm, gru"),
     ],
+    short=4,
 )
 def test_wrong_usage_exits_with_2_and_says_why(arguments, message, run):
     result = run(*arguments)

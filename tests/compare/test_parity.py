@@ -323,7 +323,7 @@ FAULTS = [
 ]
 
 
-@cases(("rung", "name", "variant", "owner", "method", "fault"), FAULTS, short=1)
+@cases(("rung", "name", "variant", "owner", "method", "fault"), FAULTS, short=0)
 def test_a_fault_shows_on_the_rung_where_it_was_made(
     rung, name, variant, owner, method, fault, plant
 ):

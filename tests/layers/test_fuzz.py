@@ -330,7 +330,7 @@ def spoil(plant):
     fuzz.program.cache_clear()
 
 
-@kit.cases("fault", FAULTS, ids=str, short=1)
+@kit.cases("fault", FAULTS, ids=str, short=0)
 def test_a_wrong_library_is_caught(fault, spoil):
     case = first_case(fault.case)
     spoil(fault)

@@ -98,7 +98,7 @@ def torch_results(module, x, hx, lengths):
 # Against torch
 
 
-@cases(("kind", "bidirectional"), [("lstm", False), *((kind, True) for kind in LAYERS)], short=2)
+@cases(("kind", "bidirectional"), [("lstm", False), *((kind, True) for kind in LAYERS)], short=1)
 def test_lengths_are_torchs_packed_sequence(kind, bidirectional, x64, close):
     module = LAYERS[kind][1](I, H, 2, bidirectional=bidirectional, dtype=torch.float64)
     layer = build(kind, 2, bidirectional=bidirectional)
@@ -135,7 +135,7 @@ def test_one_sequence_without_a_batch_takes_one_length(close):
 # Length 0
 
 
-@pytest.mark.parametrize("kind", LAYERS)
+@cases("kind", LAYERS, short=1)
 def test_a_length_of_zero_leaves_the_state_as_it_was(kind, x64, close):
     layer = build(kind, 2, bidirectional=True)
     x, hx = jnp.asarray(normal(T, B, I)), initial_state(layer)

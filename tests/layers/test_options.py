@@ -179,7 +179,7 @@ def results(layer, x, hx, cotangents):
     return jax.tree.leaves(out), jax.tree.leaves(gradients[1:]), gradients[0]
 
 
-@cases("kind", ["tanh", "lstm", "proj", "gru"], short=2)
+@cases("kind", ["tanh", "lstm", "proj", "gru"], short=1)
 def test_both_directions_of_every_layer_are_torchs(kind, x64, close):
     module = LAYERS[kind][1](I, H, 2, bidirectional=True, dtype=torch.float64)
     layer = build(kind, 2, bidirectional=True)

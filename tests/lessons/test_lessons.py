@@ -170,7 +170,7 @@ def test_scaled_embedding_is_as_long_as_a_one_hot_letter(close):
     close(model(inputs)[0], model.linear(model.rnn(scaled)[0]), 1e-6)
 
 
-@pytest.mark.parametrize("name", ["ihello", "long_sentence"])
+@cases("name", ["ihello", "long_sentence"], short=1)
 @pytest.mark.parametrize("seed", [2, 2**32 - 1])
 def test_a_drawn_model_is_the_one_that_is_built(name, seed, close):
     drawn, built = load(name).draw(seed), model_of(name, seed=seed)
@@ -251,7 +251,7 @@ def transcripts():
     return {name: (list(transcript(load(name), models[name])), models[name]) for name in models}
 
 
-@pytest.mark.parametrize("name", ["ihello", "softmax"])
+@cases("name", ["ihello", "softmax"], short=1)
 def test_the_transcript_is_the_slides(name, transcripts):
     lines, _ = transcripts[name]
     for k in range(100):
@@ -428,6 +428,7 @@ def test_the_sentence_is_exact_with_true_letters_and_with_own_predictions():
     assert [line.strip() for line in lines[1::2]] == [SENTENCE, SENTENCE]
 
 
+@pytest.mark.long
 def test_an_unfinished_recitation_follows_its_own_letters():
     """Where the model errs, reciting and reading part; both are printed."""
     lesson, model = load("long_sentence"), model_of("long_sentence", seed=1)
@@ -513,13 +514,14 @@ def test_gru_by_hand_is_not_the_librarys_unless_nothing_is_reset(by_hand, close)
     assert jnp.abs(states - library).max() > 1e-3  # the reset gate had been at work
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "bounds"),
     [
         ("rnn_by_hand", [(0, 1e-6)]),
         ("lstm_by_hand", [(0, 1e-6)]),
         ("gru_by_hand", [(1e-3, 1), (0, 1e-6)]),
     ],
+    short=0,
 )
 def test_what_is_said_of_the_programs_by_hand_is_true(name, bounds):
     model = model_of(name, seed=3)

@@ -173,6 +173,7 @@ def test_every_public_name_resolves():
     assert {"RNN", "LSTM", "GRU", "Recurrent", "fit"} <= set(jax_rnn.__all__)
 
 
+@pytest.mark.long
 def test_package_needs_neither_torch_nor_matplotlib():
     found = run_python(
         """

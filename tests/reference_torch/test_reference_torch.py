@@ -295,6 +295,7 @@ def test_an_untrained_model_does_not_know_the_sentence():
     assert write(model, "i", 179) != SENTENCE
 
 
+@pytest.mark.long
 def test_windows_come_near_their_floor_and_never_below():
     lesson = dataclasses.replace(load("long_sentence_windows"), epochs=100)
     _, epochs = trained(lesson)

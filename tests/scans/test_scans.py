@@ -349,7 +349,7 @@ def test_where_inputs_are_projected_goes_by_size(kind, size, shape, forward, gra
     assert (place(keep=False), place(keep=True)) == (forward, gradient)
 
 
-@cases("name", GATED, short=2)
+@cases("name", GATED, short=1)
 def test_gated_scan_is_the_sequential_one(name, place):
     cell = GATED[name](I, H, rngs=nnx.Rngs(3))
     assert supports(cell)
@@ -515,7 +515,7 @@ def test_chunks_keep_less_and_give_the_same(close):
     assert chunks < all_of_it / 3
 
 
-@cases("platform", ["cpu", "cuda", "tpu"], short=1)
+@cases("platform", ["cpu", "cuda", "tpu"], short=0)
 def test_a_training_step_of_the_gated_scan_lowers_everywhere(platform):
     layer = GRU(I, H, 2, scan="gated", checkpoint_every=2, dtype=jnp.float32, rngs=nnx.Rngs(0))
     graphdef, params = nnx.split(layer)

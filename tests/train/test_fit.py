@@ -101,7 +101,7 @@ def alone(build, seed):
 
 
 class TestFit:
-    @pytest.mark.parametrize("optimizer", OPTIMIZERS)
+    @cases("optimizer", OPTIMIZERS, short=1)
     def test_is_the_loop_written_by_hand(self, optimizer, batch, close):
         model = network()
         history = fit(model, squares, batch, steps=STEPS, optimizer=OPTIMIZERS[optimizer])

@@ -2,11 +2,16 @@
 
 import random
 import shlex
+import shutil
 import signal
 import subprocess
+import sys
+import time
 
 import pytest
 
+from jax_rnn import cli
+from jax_rnn.train import Checkpoints
 from tools.kill import Bench, Lost, attack, compare
 
 
@@ -15,14 +20,26 @@ def bench(tmp_path_factory):
     return Bench(tmp_path_factory.mktemp("bench"))
 
 
-def test_a_run_killed_once_ends_as_if_it_had_not_been(bench):
-    """A kill can come too late, where the machine is busy: then another run is killed."""
-    kills = []
-    for attempt in range(8):
-        kills += attack(bench, f"killed-once-{attempt}", ["training"], random.Random(0))
-        if kills:
+def test_a_run_killed_once_ends_as_if_it_had_not_been(tmp_path):
+    """The process that is killed compiles as this one does; a kill that is too late is repeated."""
+    text = tmp_path / "text.txt"
+    text.write_text("if you want to build a ship do not drum up men. " * 40)
+    sizes = "--steps 40 --evaluate-every 5 --batch-size 4 --hidden-size 5 --window 9 --warmup 4"
+    words = ["train", "char_lm", "--text", str(text), *sizes.split(), "--dropout", "0.2", "--out"]
+    standard, out = tmp_path / "standard", tmp_path / "killed"
+    cli.main([*words, str(standard)])
+    for _ in range(4):
+        process = subprocess.Popen([sys.executable, "-m", "jax_rnn", *words, str(out)])
+        while process.poll() is None and not Checkpoints(out / "checkpoints").steps():
+            time.sleep(0.005)
+        process.kill()
+        if process.wait() == -signal.SIGKILL:
             break
-    assert kills
+        shutil.rmtree(out)
+    assert process.returncode == -signal.SIGKILL
+    assert Checkpoints(out / "checkpoints").latest() < 40
+    cli.main(["train", "--resume", str(out)])
+    compare(out, standard)
 
 
 @pytest.mark.long

@@ -178,6 +178,7 @@ def stopped(stopped_once, tmp_path):
 
 
 class TestGoingOn:
+    @pytest.mark.long
     def test_after_every_call_is_as_if_it_had_never_stopped(self, standard, tmp_path, monkeypatch):
         folder = tmp_path / "run"
         with monkeypatch.context() as patch:
@@ -190,6 +191,7 @@ class TestGoingOn:
         assert last.history.evaluations == standard.history.evaluations
         assert (last.history.loss == standard.history.loss[-CALL:]).all()
 
+    @pytest.mark.long
     def test_the_comparison_sees_a_difference(self, standard, stopped):
         train(stopped, resume=True, seed=4)
         with pytest.raises(Lost, match=r"metrics.jsonl.*step 12: params/linear/kernel"):
@@ -214,6 +216,7 @@ class TestGoingOn:
         assert equal(again.model, standard.model)
         compare(folder, standard.folder)
 
+    @pytest.mark.long
     def test_on_another_number_of_devices(self, standard, tmp_path, close):
         folder = tmp_path / "run"
         plain = {"evaluate": None, "checkpoint_every": EVERY}
@@ -221,6 +224,7 @@ class TestGoingOn:
         last = train(folder, mesh="data=2", resume=True, **plain)
         close(weights(last.model), weights(standard.model), 1e-5)
 
+    @pytest.mark.long
     def test_where_nothing_is_yet_begins(self, standard, tmp_path):
         folder = tmp_path / "deep" / "run"
         train(folder, resume=True)
@@ -343,7 +347,7 @@ class TestDamage:
         (stopped / "checkpoints" / "step-00000008 (copy)").mkdir()
         assert Checkpoints(stopped / "checkpoints").steps() == [4, 8]
 
-    @pytest.mark.parametrize("text", ["", "{", "[]", '"model"'])
+    @cases("text", ["", "{", "[]", '"model"'], short=1)
     def test_of_the_configuration(self, text, stopped):
         (stopped / "config.json").write_text(text)
         for attempt in (lambda: train(stopped, resume=True), lambda: load(stopped, model=Model)):
@@ -372,6 +376,7 @@ def full_disk():
 
 
 class TestFullDisk:
+    @pytest.mark.long
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
     def test_loses_nothing_and_the_run_goes_on(self, standard, tmp_path, capfd):
         folder = tmp_path / "run"
@@ -445,7 +450,7 @@ class TestFullDisk:
 
 
 class TestSignals:
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @cases("number", [signal.SIGINT, signal.SIGTERM], short=1)
     def test_the_first_saves_and_the_second_acts_at_once(self, number, tmp_path, capfd):
         acted = []
         before = signal.signal(number, lambda *_: acted.append(number))
@@ -490,6 +495,7 @@ class TestSignals:
 
 
 class TestOneFolder:
+    @pytest.mark.long
     def test_belongs_to_one_run_at_a_time(self, tmp_path):
         script = (
             "import sys; from jax_rnn.train import Run\n"
@@ -533,7 +539,7 @@ class TestOneFolder:
 
 
 class TestNotFinite:
-    @pytest.mark.parametrize(("spoilt", "named"), [(9, 10), (12, 13)], ids=["loss", "weights"])
+    @cases(("spoilt", "named"), [(9, 10), (12, 13)], ids=["loss", "weights"], short=1)
     def test_keeps_the_last_good_checkpoint(self, spoilt, named, standard, tmp_path):
         folder = tmp_path / "run"
         chain = optax.chain(
@@ -556,6 +562,7 @@ class TestNotFinite:
 class TestPatience:
     LOSSES = (3.0, 1.0, math.nan, 2.0, 1.0, 0.5)
 
+    @pytest.mark.long
     def test_ends_a_run_that_was_stopped_in_between_too(self, tmp_path):
         folder, losses = tmp_path / "run", iter(self.LOSSES)
         options = {
@@ -698,6 +705,7 @@ class TestLoad:
 
 
 class TestHowItComputes:
+    @pytest.mark.long
     def test_accumulation_is_one_large_batch(self, x64, close):
         class Large(NamedTuple):
             size: int = 2 * B
@@ -739,7 +747,7 @@ class TestHowItComputes:
         difference = abs(history.loss.astype(np.float32) - standard.history.loss).max()
         assert 0 < difference < 0.03
 
-    @cases(("precision", "tolerance"), [("float32", 1e-5), ("float64", 1e-12)], short=1)
+    @cases(("precision", "tolerance"), [("float32", 1e-5), ("float64", 1e-12)], short=0)
     def test_eight_devices_give_the_losses_of_one(self, precision, tolerance, tmp_path, close):
         text = tmp_path / "text.txt"
         text.write_text("if you want to build a ship, don't drum up people " * 9)
