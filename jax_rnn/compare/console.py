@@ -29,7 +29,7 @@ __all__ = [
 MILESTONES = (1, 2, 3, 4, 5, 6, 8, 10, 15)
 """Epochs that stay in the table; after them, one row per tenth of the run stays."""
 
-NUMBERS = {"epoch": 5, "loss JAX": 10, "loss PyTorch": 12, "difference": 10}
+NUMBERS = {"epoch": 5, "loss JAX": 8, "loss PyTorch": 12, "difference": 10}
 """Number columns of the table of epochs, and their widths."""
 
 GAP = 2
