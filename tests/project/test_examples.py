@@ -23,7 +23,7 @@ PRINTS = {
     "quickstart": r"epoch 100 +loss 0\.\d+ +ihello",
     "ragged_sequences": r"epoch 5 +accuracy 0\.9.*\nheld out +accuracy 0\.9",
     "torch_weights": r"JAX, same weights: +(\S+)",
-    "your_own_text": r"step 400  loss 0\.\d+.*\n(.*\n)*sample: \S+",
+    "your_own_text": r"step 400  loss 0\.\d+.*\n(.*\n)*sample: .*\S",
     "your_own_cell": r"epoch: 100, loss: 0\.000, predicted string: ihello",
 }
 
