@@ -267,7 +267,7 @@ FAULTS = [
         recurrent,
         "run",
         masked_after_the_cell,
-        RAGGED | {"padding": "nan"},
+        RAGGED | {"padding": "nan", "batch_first": False},  # batch first, the layer cleans too
         "gradient: ",
     ),
     Fault(
