@@ -6,6 +6,7 @@ from flax import nnx
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from jax_rnn.extras import how_to_install
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
 from jax_rnn.interop.tensors import torch_tensors
 from jax_rnn.storage import replacing
@@ -77,7 +78,7 @@ def save_torch(module: nnx.Module, path: str | Path) -> None:
         tensors = torch_tensors(module)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            'expected torch to be installed to write its format: pip install "jax-rnn[torch]"',
+            f"expected torch to be installed to write its format: {how_to_install('torch')}",
             name="torch",
         ) from error
     with replacing(check_target(path)) as file:
