@@ -20,7 +20,7 @@ NEEDS := pyproject.toml requirements.lock tools/install.py
 demo: $(VENV)/.demo
 	@$(VENV)/bin/jax-rnn compare ihello
 	@echo
-	@echo "More: source $(VENV)/bin/activate, then jax-rnn lessons, or jax-rnn --help"
+	@echo "More: source $(VENV)/bin/activate, then jax-rnn --help"
 
 setup: $(VENV)/.demo
 

@@ -1,8 +1,8 @@
 """How the tests run: on the CPU as eight devices, every shape in a signature checked.
 
 XLA compiles without optimization, three times as fast; JAX_RNN_TEST_XLA=default compiles as users
-do. Processes that tests start as a user would always compile so. Compiled programs are kept in
-pytest's cache folder, where the other worker, the other tier and later runs find them.
+do. Compiled programs are kept in pytest's cache folder, where the other worker, processes that
+tests start, the other tier and later runs find them.
 """
 
 import os
@@ -73,7 +73,7 @@ WEEK = 7 * 24 * 60 * 60
 
 
 def pytest_sessionstart(session):
-    """Programs that no run of the last week asked for are those of older code."""
+    """Remove programs that no run of the last week has used."""
     if not hasattr(session.config, "workerinput"):
         for path in _COMPILED.glob("*"):
             if path.stat().st_atime < time.time() - WEEK:
@@ -113,7 +113,7 @@ def plant(monkeypatch):
 
 @pytest.fixture
 def unchecked():
-    """Signatures are not checked, so that the library's own refusals speak."""
+    """Signatures are not checked, so that the library's own checks are tested."""
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)

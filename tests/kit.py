@@ -1,5 +1,6 @@
 """What several tests share: random arrays, and marks for the two tiers."""
 
+import os
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-__all__ = ["cases", "long", "normal"]
+__all__ = ["cases", "environment", "long", "normal"]
 
 long = pytest.mark.long
 """In the long tier only."""
@@ -17,6 +18,15 @@ long = pytest.mark.long
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
     """Standard normal numbers, float64; the same for the same shape and seed."""
     return np.random.default_rng([seed, *shape]).normal(size=shape)
+
+
+def environment(devices: int | None = None, **variables: str) -> dict[str, str]:
+    """Variables for a process that a test starts: quick compilation, shared compiled programs."""
+    count = "--xla_force_host_platform_device_count="
+    flags = [flag for flag in os.environ["XLA_FLAGS"].split() if not flag.startswith(count)]
+    if devices is not None:
+        flags.append(f"{count}{devices}")
+    return {**os.environ, "XLA_FLAGS": " ".join(flags), **variables}
 
 
 def cases(

@@ -1,10 +1,10 @@
-"""Parity by drawing: random layers, random data, the same numbers as torch.nn.
+"""Compare random layers on random data with torch.nn.
 
 A case is drawn from a seed. It is run in JAX as one compiled program and in torch step by step, and
-everything that comes out is compared: outputs and final states, gradients with respect to input,
-weights and hx, and five steps of Adam. Seeds in a row share a structure (layer, options, sizes), so
-that one compilation serves ``CASES_PER_STRUCTURE`` cases; data, weights, lengths and padding are
-new in every case.
+all results are compared: outputs and final states, gradients with respect to input, weights and hx,
+and five steps of Adam. Consecutive seeds share a structure (layer, options, sizes), so that
+``CASES_PER_STRUCTURE`` cases need one compilation; data, weights, lengths and padding are new in
+every case.
 
     python -m tools.fuzz --cases 10000 --processes 2
     python -m tools.fuzz --only 1234
@@ -111,13 +111,13 @@ class Structure:
 
 @dataclass(frozen=True)
 class Case:
-    """A structure, and what is drawn anew for every seed.
+    """A structure, and what is drawn for every seed.
 
     Attributes:
         lengths: none; mixed: unsorted, from 1 to T, with both where there is room; equal; full: all
             T; zero: mixed with some 0; beyond: some above T or below 0, which compiled code reads
             as T and 0.
-        padding: what stands behind the ends of sequences.
+        padding: values after the ends of sequences.
         gain: weights are uniform within gain / sqrt(H); torch starts with 1.
         eager: the layer is also called outside jit, where lengths are known.
     """
@@ -131,7 +131,7 @@ class Case:
 
 
 class Mismatch(AssertionError):
-    """JAX and torch differ in a case; ``errors`` by quantity as far as they are known."""
+    """JAX and torch differ in a case; ``errors`` has the known differences by quantity."""
 
     def __init__(self, case: Case, what: str, errors: dict[str, float]):
         super().__init__(f"{describe(case)}: {what}\n  {command(case.seed)}")
@@ -139,7 +139,7 @@ class Mismatch(AssertionError):
 
 
 def draw(seed: int) -> Case:
-    """The case of that number."""
+    """The case with that number."""
     structure = _structure(seed // CASES_PER_STRUCTURE)
     rng = np.random.default_rng([1, seed])
     # In few bits a recurrence that magnifies would show nothing but magnified rounding.

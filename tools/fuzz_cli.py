@@ -301,7 +301,7 @@ def work(folder: str, connection: Any) -> None:
 
 
 def outcomes(numbers: Sequence[int], limit: float = LIMIT) -> Iterator[Outcome]:
-    """Every draw's outcome; a process that hangs is killed, and another goes on."""
+    """Every draw's outcome; a process that hangs is killed, and another continues."""
     context = multiprocessing.get_context("spawn")
     process: Any = None
     with tempfile.TemporaryDirectory(prefix="fuzz-cli-") as folder:

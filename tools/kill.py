@@ -1,12 +1,12 @@
-"""Never lose a run: trainings that are killed again and again end as one that nobody touched.
+"""Check that a training that is killed again and again ends like an uninterrupted one.
 
-``jax-rnn train char_lm`` runs on a small text to its end; that is the standard. Then the same
-command is started in other folders, killed with SIGKILL, started with ``--resume``, killed again,
-until it finishes. What it leaves has to be what the standard left, bit for bit: parameters,
-optimizer, carried state and step, which checkpoints there are, and all that it recorded but times.
+``jax-rnn train char_lm`` runs on a small text to its end; this run is the standard. Then the same
+command is started in other folders, killed with SIGKILL, started with ``--resume`` and killed
+again, until it finishes. Its folder must equal the standard's bit for bit: parameters, optimizer,
+carried state and step, the list of checkpoints, and all records except times.
 
-A kill comes at a random moment: of the whole life of the process, imports included; of its
-training; or as soon as a checkpoint is being written.
+A kill comes at a random moment: of the whole process, imports included; of its training; or as
+soon as a checkpoint is being written.
 
     python -m tools.kill --times 50
     python -m tools.kill --times 50 --seed 3 --json summary.json
@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,21 +51,21 @@ OPTIONS = {
     "schedule": "cosine",
     "warmup": 20,
 }
-"""All that a run could lose count of: dropout, carried state, accumulation, a schedule."""
+"""Every kind of state that a run has: dropout, carried state, accumulation, a schedule."""
 
 MOMENTS = ("any", "training", "writing")
 TIMES = {"seconds", "tokens_per_second"}
 PATIENCE = 600.0
-"""Seconds after which a process is stuck."""
+"""Seconds after which a process counts as hanging."""
 
 
 class Lost(AssertionError):
-    """A run that was killed did not end as the one that was not."""
+    """A run that was killed did not end like the standard."""
 
 
 @dataclass
 class Summary:
-    """How often it was tried, and how that went; a kill that came too late is none."""
+    """The number of kills, and their outcome; a kill that came too late is not counted."""
 
     kills: Counter = field(default_factory=Counter)
     while_writing: int = 0
@@ -79,17 +79,18 @@ class Summary:
 
 
 class Bench:
-    """A place to train in: the text, a cache of compiled programs, the run that is the standard."""
+    """A folder to train in, with the text, a cache of compiled programs and the standard run."""
 
     program = (sys.executable, "-m", "jax_rnn")
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None):
+        """``environment`` of the processes; None compiles as users do."""
         self.folder = folder
         self.text = folder / "text.txt"
         words = ("if", "you", "want", "to", "build", "a", "ship", "do", "not", "drum", "up")
         rng = random.Random(0)
         self.text.write_text(" ".join(rng.choice(words) for _ in range(3000)))
-        self.environment = os.environ | {
+        self.environment = environment or os.environ | {
             "JAX_PLATFORMS": "cpu",
             "XLA_FLAGS": "",
             "JAX_COMPILATION_CACHE_DIR": str(folder / "programs"),
@@ -122,7 +123,7 @@ class Bench:
         )
 
     def finish(self, out: Path, resume: bool) -> str:
-        """Run to the end; what it said on standard error."""
+        """Run to the end, and return its standard error."""
         process = self.start(out, resume)
         _, errors = process.communicate(timeout=PATIENCE)
         if process.returncode:
@@ -130,7 +131,7 @@ class Bench:
         return errors
 
     def kill(self, out: Path, resume: bool, moment: str, rng: random.Random) -> bool:
-        """Start and kill; False if the process had come to its end before."""
+        """Start and kill; False if the process had ended before."""
         since = time.time_ns()
         done = (Checkpoints(out / "checkpoints").latest() or 0) // EVERY
         process = self.start(out, resume)
@@ -153,16 +154,16 @@ class Bench:
         return killed and process.returncode == -signal.SIGKILL
 
     def wait_for_training(self, process: subprocess.Popen[str], out: Path) -> None:
-        """Until it has saved something and is not at its end."""
+        """Wait until it has saved a checkpoint, or has ended."""
         self._until(process, lambda: bool(Checkpoints(out / "checkpoints").steps()))
 
     def _until(self, process: subprocess.Popen[str], ready: Callable[[], bool]) -> float:
-        """When it was ready, or the process at its end."""
+        """The time when it was ready, or when the process had ended."""
         stuck = time.monotonic() + PATIENCE
         while process.poll() is None and not ready():
             if time.monotonic() > stuck:
                 process.kill()
-                raise Lost(f"a process did not get on in {PATIENCE:.0f} seconds")
+                raise Lost(f"a process made no progress in {PATIENCE:.0f} seconds")
             time.sleep(0.0005)
         return time.monotonic()
 
@@ -176,12 +177,12 @@ def _begun(out: Path, since: int) -> bool:
 
 
 def _recorded(out: Path) -> int:
-    """How many rows the process has recorded, those that it goes on from included."""
+    """The number of rows recorded, including those before it was resumed."""
     return (out / "metrics.jsonl").read_bytes().count(b"\n")
 
 
 def _partial(out: Path) -> set[tuple[str, int]]:
-    """Checkpoints that are, or were, being written: their names and when they were begun."""
+    """Names and start times of unfinished checkpoints."""
     found = set()
     for path in (out / "checkpoints").glob("partial-*"):
         with suppress(FileNotFoundError):
@@ -195,10 +196,9 @@ def _sleep(process: subprocess.Popen[str], seconds: float) -> None:
 
 
 def contents(out: Path, last_only: bool = False) -> dict[str, Any]:
-    """All of a finished run that has to be the same again.
+    """Everything in a finished run that must be reproduced.
 
-    ``last_only``: of its checkpoints the last. A person who stops a run leaves one that is not at
-    the usual distance.
+    ``last_only``: only the last checkpoint, since a run stopped by hand has an additional one.
     """
     checkpoints = Checkpoints(out / "checkpoints")
     steps = checkpoints.steps()[-1 if last_only else 0 :]
@@ -228,18 +228,18 @@ def _without_times(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def compare(out: Path, standard: Path, last_only: bool = False) -> None:
-    """Raises ``Lost`` where the run in ``out`` is not as the other."""
+    """Raises ``Lost`` if the run in ``out`` differs from the standard."""
     ours, theirs = contents(out, last_only), contents(standard, last_only)
     wrong = [name for name in {**theirs, **ours} if ours.get(name) != theirs.get(name)]
     if wrong:
-        raise Lost(f"{out} differs from the run that nobody killed in {', '.join(wrong)}")
+        raise Lost(f"{out} differs from the uninterrupted run in {', '.join(wrong)}")
 
 
 def attack(
     bench: Bench, name: str, moments: Sequence[str], rng: random.Random
 ) -> Iterator[tuple[str, bool]]:
     """Train in a folder of that name, killed at each of the moments; yields every kill, and whether
-    it left a checkpoint half written. Raises ``Lost`` if the run is not as the standard."""
+    it left an unfinished checkpoint. Raises ``Lost`` if the run differs from the standard."""
     out, resume = bench.folder / name, False
     for moment in moments:
         before = _partial(out)
@@ -274,8 +274,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 for moment, writing in attack(bench, name, moments, rng):
                     summary.kills[moment] += 1
                     summary.while_writing += writing
-                    kills.append(f"{moment}{' (half a checkpoint was left)' if writing else ''}")
-                outcome, style = "as if nothing had been", "green"
+                    kills.append(
+                        f"{moment}{' (an unfinished checkpoint was left)' if writing else ''}"
+                    )
+                outcome, style = "equal to the standard", "green"
             except Exception as error:
                 summary.failures.append(f"{name}: {error}")
                 outcome, style = f"FAILED {error}", "red"

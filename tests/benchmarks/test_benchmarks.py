@@ -149,7 +149,7 @@ def test_both_places_of_projection_are_timed_and_the_choice_is_named():
         assert row["ratio"] == row["before"] / row["in_loop"] > 0
 
 
-# What is said of it
+# What is reported
 
 
 def test_summary_counts_losses_and_leaves_out_other_equations():

@@ -1,4 +1,4 @@
-"""One time step: torch's numbers, the docstrings' equations, and what a cell refuses."""
+"""One time step: torch's values, the equations of the docstrings, and refused input."""
 
 import inspect
 import re

@@ -36,7 +36,7 @@ def run(capsys):
 
 @pytest.fixture
 def too_late(monkeypatch):
-    """Neither comparison nor sweep may begin."""
+    """Neither a comparison nor a sweep may begin."""
 
     def begin(*arguments, **options):
         pytest.fail("the run began")
@@ -139,7 +139,7 @@ def test_a_device_that_is_not_there_exits_with_1_and_says_which_are(command, run
     + [(command, option) for command in ("compare", "sweep") for option in ("--json", "--plot")],
 )
 def test_a_missing_folder_is_reported_before_the_run(command, option, run, tmp_path, too_late):
-    """The run may take an hour: nobody should learn after it that its result has no place."""
+    """A run may take an hour, so a path that cannot be written is refused before it."""
     result = run(command, "softmax", option, tmp_path / "nowhere" / "file.png")
     assert result.code in (1, 2)
     assert "nowhere" in result.err

@@ -69,7 +69,7 @@ def first(user):
 def settings(monkeypatch, tmp_path):
     """None of JAX's variables, and the user's cache folder in ``tmp_path``."""
     for name in VARIABLES:
-        monkeypatch.setenv(name, "")  # so that what is set in between is undone
+        monkeypatch.setenv(name, "")  # so that changes in between are undone
         monkeypatch.delenv(name)
     monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / name)
     return tmp_path / "jax_rnn"

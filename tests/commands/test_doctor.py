@@ -1,4 +1,4 @@
-"""What the doctor says of machines that are not this one."""
+"""What the doctor reports of other machines."""
 
 import jax
 import pytest

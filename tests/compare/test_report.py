@@ -1,4 +1,4 @@
-"""Figures and the page: what is in the data is in the picture, once, escaped and complete."""
+"""Figures and the page show all of the data, once and escaped."""
 
 import re
 import sys
@@ -110,7 +110,7 @@ def sweep(framework, **changes) -> Sweep:
 
 
 class Page(HTMLParser):
-    """A page taken apart; every element has to be closed in order."""
+    """A parsed page; every element must be closed in order."""
 
     def __init__(self, html: str):
         super().__init__()
@@ -378,7 +378,7 @@ def test_the_ladder_shows_every_rung_and_what_was_seen_where_it_fails():
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_the_table_of_epochs_ends_its_last_line(terminal):
-    """What follows stands on a line of its own, on a terminal and in a file."""
+    """The text after it starts on a new line, on a terminal and in a file."""
     console = Console(file=StringIO(), width=200, force_terminal=terminal)
     with EpochTable(console, epochs=1, target="ihello") as table:
         table(EpochPair(1, (1.5, 1.5), ("ihello", "ihello")))

@@ -42,7 +42,7 @@ def swept(name, variant=None, init: InitName = "torch"):
 
 
 def p_value(count, seeds, other, other_seeds):
-    """Fisher's exact test: how likely are two counts as far apart as these, if the rates are one?
+    """Fisher's exact test: how likely are counts that differ this much, if the rates are equal?
 
     At p > 0.001 and with some twenty counts in this file, one in fifty honest libraries would
     fail once; the runs are seeded, so a library that passes keeps passing.

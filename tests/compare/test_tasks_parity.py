@@ -79,7 +79,7 @@ def compiled_once(tmp_path_factory):
 
 @cache
 def told_and_compared(name):
-    """What was said of every step, and the comparison."""
+    """What was reported of every step, and the comparison."""
     pairs = []
     result = compare_task(
         name, seed=3, steps=STEPS, dtype="float64", recipe=RECIPES[name], on_step=pairs.append
@@ -145,7 +145,7 @@ def test_the_first_50_steps_and_the_figures_after_them_are_equal(name):
         assert value == pytest.approx(result.figures["torch"][key], abs=TOLERANCE), key
     assert "loss" in result.figures["jax"]
     assert result.max_abs_weight_difference <= 10 * TOLERANCE
-    # what is said of the numbers is true of them
+    # the reported differences are those of the reported numbers
     assert result.max_abs_loss_difference == np.abs(ours - theirs).max()
     assert result.max_abs_figure_difference <= TOLERANCE
     assert result.rungs[-1].passed
@@ -296,7 +296,7 @@ def test_what_cannot_be_compared_is_refused(arguments, message):
         compare_task("names", **arguments)
 
 
-# Faults have to show: torch's side is made wrong, JAX's stays
+# Faults are detected: torch's side is made wrong, JAX's stays
 
 
 def apart(name):

@@ -1,4 +1,4 @@
-"""Data: files found or downloaded, text and names and dates as ids, batches by number."""
+"""Data: files found or downloaded; text, names and dates as ids; batches by number."""
 
 import functools
 import hashlib
@@ -41,7 +41,7 @@ real = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """The user's cache folder, empty and not there yet."""
+    """The user's cache folder, which does not exist yet."""
     folder = tmp_path / "cache" / "jax_rnn"
     monkeypatch.setattr("platformdirs.user_cache_path", folder.with_name)
     return folder
@@ -537,7 +537,7 @@ def no_folder(monkeypatch):
 
 @pytest.fixture
 def served(tmp_path, monkeypatch, no_folder):
-    """``data.txt`` at a server of this machine; gives its folder and the paths asked for."""
+    """``data.txt`` on a local server; yields its folder and the requested paths."""
     folder, asked = tmp_path / "served", []
     folder.mkdir()
     (folder / "data.txt").write_bytes(CONTENT)

@@ -62,7 +62,7 @@ def test_a_forward_pass_lowers_for_every_platform_and_runs_on_this_one(name, clo
 
 @cases("name", TRAINED, short=1)
 def test_training_on_eight_devices_gives_the_history_of_one(name):
-    """State and batch stand whole on every device, so every device does what one alone does."""
+    """State and batch are replicated, so every device computes what a single one computes."""
     devices = jax.devices()
     if len(devices) < 8:
         pytest.skip(
@@ -81,7 +81,7 @@ def test_training_on_eight_devices_gives_the_history_of_one(name):
 
 @pytest.mark.long
 def test_windows_split_over_eight_devices_give_the_loss_of_one():
-    """The batch of 168 windows in eight parts: the mean over all of them stays the mean."""
+    """The batch of 168 windows is split in eight; the mean over all of them is unchanged."""
     if len(jax.devices()) < 8:
         pytest.skip(
             "needs 8 devices; XLA_FLAGS=--xla_force_host_platform_device_count=8 makes them"

@@ -1,4 +1,4 @@
-"""Weights to torch and back: the same names, shapes and numbers, or an error that tells all."""
+"""Weights to torch and back: the same names, shapes and numbers, or an error with the remedy."""
 
 from functools import partial
 
@@ -27,7 +27,7 @@ I, H, B, T, V = 3, 4, 2, 5, 7  # noqa: E741
 
 
 class Model(nnx.Module):
-    """One of everything, and a list of more."""
+    """A model with one module of each kind, and a list of modules."""
 
     def __init__(self, rngs):
         self.embedding = Embedding(V, I, rngs=rngs)
@@ -110,7 +110,7 @@ def test_here_to_torch_and_back(name):
 
 @pytest.fixture
 def twins(x64):
-    """The model here and in torch, float64, the same weights."""
+    """The model in JAX and in torch, in float64 with the same weights."""
     ours, theirs = pair("model")
     load_torch_state_dict(ours, theirs.double().state_dict())
     return ours, theirs

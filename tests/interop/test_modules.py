@@ -99,7 +99,7 @@ def test_converted_embeddings_and_linears_compute_what_torch_computes():
 
 
 class OwnLSTM(nn.LSTM):
-    """Looks like torch's, and may compute anything."""
+    """A class with the name of torch's that computes something else."""
 
 
 @pytest.mark.parametrize(

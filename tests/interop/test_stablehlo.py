@@ -149,7 +149,7 @@ def test_a_layer_of_symbolic_batch_and_length_is_exported(name, of, dtype, close
 
 
 def test_the_place_of_the_projection_is_that_of_the_platform_lowered_for():
-    """A CPU projects large inputs in the loop, other devices before it, wherever one lowers."""
+    """A CPU projects large inputs in the loop, other platforms before it, also when exported."""
     layer = nnx.eval_shape(lambda: GRU(512, 512, rngs=nnx.Rngs(0)))
     graphdef, state = nnx.split(layer)
     x = jax.ShapeDtypeStruct((256, 64, 512), jnp.float32)

@@ -1,4 +1,4 @@
-"""What JAX and Flax can switch on, layers take part in: meshes, checks, abstract modules."""
+"""Layers work with what JAX and Flax offer: meshes, stricter checks, abstract modules."""
 
 from functools import partial
 

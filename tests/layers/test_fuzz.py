@@ -57,7 +57,7 @@ def structures_of(layer: str) -> list[int]:
 
 
 @kit.cases("layer", OPTIONS["layer"], short=0)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(place=st.integers(0, 59), seeds=SEEDS_OF_A_STRUCTURE)
 def test_drawn_cases_agree_with_torch(layer, place, seeds):
     number = structures_of(layer)[place]
@@ -127,7 +127,7 @@ def test_padding_holds_what_its_name_says_and_nothing_else_does():
 
 @dataclass(frozen=True)
 class Fault:
-    """A mistake in the library, a case where it shows, and where it shows first."""
+    """A fault in the library, a case that detects it, and the first quantity that differs."""
 
     name: str
     target: Any
@@ -320,7 +320,7 @@ def first_case(wanted: dict[str, Any]) -> Case:
 
 @pytest.fixture
 def spoil(plant):
-    """``spoil(fault)``: the library has it until the test ends."""
+    """``spoil(fault)`` puts the fault into the library until the test ends."""
 
     def put(fault: Fault) -> None:
         plant(fault.target, fault.attribute, fault.wrong(getattr(fault.target, fault.attribute)))

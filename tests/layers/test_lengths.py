@@ -1,4 +1,4 @@
-"""Sequences of different lengths: torch's packed sequences, padding that reaches nothing, jit."""
+"""Sequences of different lengths: torch's packed sequences, padding without effect, jit."""
 
 from functools import partial
 
@@ -194,7 +194,7 @@ def test_padding_reaches_no_value_and_no_gradient(kind, close):
 
 
 def test_what_a_masked_loss_sees_past_the_end_reaches_no_gradient(close):
-    """0 * NaN is NaN: a target of NaN in the padding makes a cotangent of NaN there."""
+    """0 * NaN is NaN: a target of NaN in the padding gives a cotangent of NaN."""
     layer = build("gru", 2, bidirectional=True)
     lengths = np.array([3, 5, 0, 1])
     x = padded_with(np.nan, normal(T, B, I).astype(np.float32), lengths)
@@ -361,7 +361,7 @@ def test_padding_back_takes_torchs_packed_sequence(batch_first, total_length, fi
 
 
 def test_output_of_torchs_layer_can_be_padded_back(close):
-    """It asks for gradients, which NumPy refuses to read."""
+    """A tensor that requires a gradient, which NumPy cannot read."""
     packed = rnn.pack_padded_sequence(torch.randn(T, B, I), [5, 4, 4, 1])
     output, _ = torch.nn.GRU(I, H)(packed)
     expected = rnn.pad_packed_sequence(output)[0].detach().numpy()

@@ -457,7 +457,7 @@ def test_a_long_memory_in_bfloat16_is_nearer_to_the_truth_than_torchs(kind, cell
     theirs = jax.tree.leaves(module(torch.tensor(np.array(x.astype(jnp.float32))).bfloat16()))[-1]
     ours = np.abs(memory(call(half, x)) - truth)
     others = [memory(call(carried, x)), theirs.detach().float().numpy()]
-    # What a step adds is less than bfloat16 can add to the state, and lost if that is carried.
+    # A step adds less than bfloat16 can represent, which is lost if the carry is bfloat16.
     for other in others:
         assert ours.mean() < np.abs(other - truth).mean() / 2
     # One rounding of the result, 2**-9 of it, and as much again for the h that the products read.
@@ -466,7 +466,7 @@ def test_a_long_memory_in_bfloat16_is_nearer_to_the_truth_than_torchs(kind, cell
 
 @cases("kind", ["tanh", "lstm", "gru"], short=1)
 def test_gradients_in_bfloat16_of_a_long_sequence_are_those_in_float32(kind):
-    """Summed over time in bfloat16 they would stand still at 256 times a step's share."""
+    """Summed over time in bfloat16 they would stop growing at 256 times one step's part."""
     steps = 2000
     half, full = (build(kind, dtype=dtype) for dtype in ("bfloat16", "float32"))
     load_torch_state_dict(full, torch_state_dict(half))

@@ -53,7 +53,7 @@ def rngs():
 
 @pytest.fixture(scope="module")
 def built():
-    """What the refused calls are made on, built once."""
+    """The objects that the refused calls use, built once."""
     cell = SimpleNamespace(
         gru=GRUCell(I, H, rngs=rngs()),
         upper=GRUCell(H, H, rngs=rngs()),
@@ -89,7 +89,7 @@ def built():
 
 @pytest.fixture
 def compiled(built):
-    """The programs that a test compiles, one entry each; nothing is there from before."""
+    """The programs that a test compiles, one entry each; the list starts empty."""
     found = []
 
     def listen(event, duration, **_):
@@ -121,7 +121,7 @@ class Call(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Somebody does something: ``do(built)``."""
+    """A call: ``do(built)``."""
 
     do: Callable[[Any], Any]
     error: type[Exception]
@@ -916,7 +916,7 @@ def test_there_are_many():
 
 
 def refused(refusal, do):
-    """The message of the error, which is of the right kind."""
+    """The message of the error, after a check of its type."""
     with pytest.raises(refusal.error) as caught, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of dropout where there is one layer
         do()
@@ -968,7 +968,7 @@ def test_a_state_that_is_data_inside_jit_is_refused_with_the_same_words(name, bu
     assert len(compiled) == 0
 
 
-# What stands at the border and is accepted
+# Limits that are accepted
 
 
 def test_an_empty_batch_is_accepted(built):

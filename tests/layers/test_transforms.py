@@ -42,7 +42,7 @@ def loss(layer, x, hx):
 
 @pytest.fixture
 def gradient(layer, call):
-    """Of ``loss`` with respect to the parameters, by the plainest way."""
+    """The gradients of ``loss`` with respect to the parameters, without any transformation."""
     graphdef, params = nnx.split(layer)
     return jax.jit(jax.grad(lambda params: loss(nnx.merge(graphdef, params), *call)))(params)
 

@@ -1,4 +1,4 @@
-"""The lessons in JAX: the lecture's data, what it prints, and the bounds that it runs into."""
+"""The lessons in JAX: the lecture's data, what it prints, and the limits that it reaches."""
 
 import re
 from collections import Counter, defaultdict
@@ -378,7 +378,7 @@ def test_the_sentence_cannot_be_learned_with_tanh_outputs():
 
 @pytest.mark.long
 def test_windows_come_down_to_their_floor_and_never_pass_it():
-    """Trained for longer, and more gently, than the lesson does."""
+    """Trained longer and with a smaller learning rate than in the lesson."""
     floor, ceiling = window_limits()
     assert (round(floor, 5), round(ceiling, 4)) == (0.22849, 0.8965)
     assert long_sentence_windows.limits() == pytest.approx((floor, ceiling), abs=1e-12)
@@ -430,7 +430,7 @@ def test_the_sentence_is_exact_with_true_letters_and_with_own_predictions():
 
 @pytest.mark.long
 def test_an_unfinished_recitation_follows_its_own_letters():
-    """Where the model errs, reciting and reading part; both are printed."""
+    """Where the model is wrong, generated and teacher-forced text differ; both are printed."""
     lesson, model = load("long_sentence"), model_of("long_sentence", seed=1)
     lesson.train(model, epochs=30)
     letters = recited(model)
@@ -490,7 +490,7 @@ def test_rnn_by_hand_is_the_librarys_without_biases(by_hand, close):
         carry, _ = model.cell(carry, inputs[:, t])
         close(jnp.tanh(carry.h), states[:, t])
         if t:
-            assert jnp.abs(carry.h - states[:, t]).max() > 1e-3  # h itself is another thing
+            assert jnp.abs(carry.h - states[:, t]).max() > 1e-3  # not h itself
 
 
 def test_lstm_by_hand_is_the_librarys(by_hand, close):
@@ -511,7 +511,7 @@ def test_gru_by_hand_is_not_the_librarys_unless_nothing_is_reset(by_hand, close)
     open_gate = gru_by_hand.never_reset(model)
     states, _ = open_gate.states(inputs)
     close(states, gru_by_hand.as_library(open_gate)(inputs)[0])
-    assert jnp.abs(states - library).max() > 1e-3  # the reset gate had been at work
+    assert jnp.abs(states - library).max() > 1e-3  # the reset gate had an effect
 
 
 @cases(

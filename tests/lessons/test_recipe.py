@@ -1,4 +1,4 @@
-"""Hyperparameters that make no sense are refused where they are stated."""
+"""Invalid hyperparameters are refused when the recipe is made."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""names, seq2seq, seq2seq_attention: what padding does, what figures mean, where writing ends."""
+"""names, seq2seq, seq2seq_attention: padding, figures, and the end of a generated text."""
 
 import builtins
 import csv
@@ -112,7 +112,7 @@ def test_equal_batches_hold_every_row_once_and_have_one_shape(rows, size):
 
 
 def padded(ids, width, symbols):
-    """Zeros after each row, and in place of all zeros whatever symbols."""
+    """Zeros after each row, and then other symbols in place of the zeros."""
     rng = np.random.default_rng(5)
     more = np.concatenate([ids, np.zeros((len(ids), width), ids.dtype)], axis=1)
     noise = rng.integers(0, symbols + 1, more.shape).astype(ids.dtype)
@@ -141,7 +141,7 @@ def test_padding_of_sources_changes_nothing(module, of, close):
 
 
 def test_a_name_is_judged_by_both_directions(of):
-    """The first letter alone reaches the forward half last, and the last letter the backward."""
+    """The forward state depends least on the first letter, and the backward state on the last."""
     _, _, data, model = of(names)
     inputs, lengths = data.held_out["inputs"][:1], data.held_out["lengths"][:1]
     size = model.rnn.hidden_size
@@ -254,7 +254,7 @@ def test_the_loss_of_translators_counts_no_padding(module, of):
 
 
 def written_by_hand(model, source, length, longest):
-    """Greedy decoding of one source: after each symbol all that is written is read anew."""
+    """Greedy decoding of one source; after each symbol the whole output is read again."""
     written = np.zeros((1, longest), np.int32)
     call = forward(model)
     for t in range(longest):

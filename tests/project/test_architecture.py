@@ -1,4 +1,4 @@
-"""Who may import whom, and what importing the library brings along."""
+"""The allowed imports, and what importing the library loads."""
 
 import ast
 import json

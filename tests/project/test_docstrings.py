@@ -1,4 +1,4 @@
-"""What the documentation says holds: shapes, order of the gates, equations, code blocks."""
+"""The documentation is correct: shapes, order of the gates, equations, code blocks."""
 
 import inspect
 import re
@@ -250,7 +250,7 @@ def symbol(cell, name):
     letter, place = re.fullmatch(r"([Wb])_\{(\w+)\}", name).groups()
     kind = {"W": "weight", "b": "bias"}[letter]
     parameter = getattr(cell, f"{kind}_{place}", None)
-    if parameter is not None:  # the whole of it
+    if parameter is not None:  # all gates
         return np.asarray(parameter[...])
     rows = np.asarray(getattr(cell, f"{kind}_{place[0]}h")[...])
     return np.split(rows, len(cell.gates))[cell.gates.index(place[1:])]
@@ -267,7 +267,7 @@ def follow(equations, cell, carry, x):
 
 @pytest.fixture(scope="module")
 def in_float64():
-    """Every cell with a carry, an input, and what a step makes of them."""
+    """Every cell with a carry, an input, and the result of a step."""
     random = np.random.default_rng(0).normal
     found = {}
     with jax.enable_x64(True):

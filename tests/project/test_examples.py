@@ -1,6 +1,5 @@
-"""What the documents show runs, as it stands there."""
+"""The code in the documents runs as it is shown."""
 
-import os
 import re
 import subprocess
 import sys
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import cases
+from tests.kit import cases, environment
 
 pytest.importorskip("torch")
 
@@ -30,9 +29,8 @@ PRINTS = {
 
 def run(*arguments: str, folder: Path) -> str:
     """Python in a folder of its own, on one device, as a user has it."""
-    environment = {**os.environ, "XLA_FLAGS": ""}
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True
+        [sys.executable, *arguments], cwd=folder, env=environment(), capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -1,6 +1,5 @@
 """The wheel works outside the repository, command line included."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -8,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit import environment
+
 ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments: str, folder: Path, path: Path) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(path), "XLA_FLAGS": ""}
     command = [sys.executable, "-P", "-m", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=folder, env=environment(PYTHONPATH=str(path)), capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -53,7 +55,7 @@ def test_the_command_line_of_the_wheel_compares_and_writes_a_page(unpacked, tmp_
     found = subprocess.run(
         [sys.executable, "-P", "-c", where],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(unpacked)},
+        env=environment(PYTHONPATH=str(unpacked)),
         capture_output=True,
         text=True,
     ).stdout.split()

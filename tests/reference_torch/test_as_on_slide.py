@@ -1,4 +1,4 @@
-"""Every fault of the slides fails as its docstring says, and what is right does not."""
+"""Every fault of the slides fails as its docstring says, and the corrected code does not."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The lessons in PyTorch: the lecture's numbers, and what each lesson says is true."""
+"""The lessons in PyTorch: the lecture's numbers, and the statements of each lesson."""
 
 import ast
 import dataclasses

@@ -1,4 +1,4 @@
-"""How a cell is run over time, against one step after another."""
+"""Every scan against a Python loop over the steps."""
 
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -236,7 +236,7 @@ def test_a_carry_may_have_more_axes_than_the_mask_or_fewer_than_the_input():
 
 
 class MixedCell(GatedCell[HiddenCarry]):
-    """Reads its maps apart and together, a weight of the maps again, and two parameters more."""
+    """Reads its maps separately and summed, a weight of the maps again, and two more parameters."""
 
     gates = ("a", "b")
 
@@ -253,7 +253,7 @@ class MixedCell(GatedCell[HiddenCarry]):
 
 
 class OneSumCell(GatedCell[HiddenCarry]):
-    """Reads nothing of its maps but their sum."""
+    """Reads only the sum of its maps."""
 
     gates = ("a", "b")
 
@@ -264,7 +264,7 @@ class OneSumCell(GatedCell[HiddenCarry]):
 
 
 class SumOfGatesCell(GatedCell[HiddenCarry]):
-    """Adds its maps gate by gate, and does not look at one of them."""
+    """Adds its maps gate by gate, and ignores one of them."""
 
     gates = ("a", "b", "unused")
 
@@ -275,7 +275,7 @@ class SumOfGatesCell(GatedCell[HiddenCarry]):
 
 
 class OtherSumCell(GatedCell[HiddenCarry]):
-    """Adds to its map of the input something else than that of the state."""
+    """Adds something other than the map of the state to the map of the input."""
 
     gates = ("a",)
 
@@ -286,7 +286,7 @@ class OtherSumCell(GatedCell[HiddenCarry]):
 
 
 class CrossedCell(GatedCell[HiddenCarry]):
-    """Adds its maps too, but not each gate to its own."""
+    """Adds its maps, but not each gate to the same gate."""
 
     gates = ("a", "b")
 
@@ -297,7 +297,7 @@ class CrossedCell(GatedCell[HiddenCarry]):
 
 
 class SummedApartCell(GatedCell[HiddenCarry]):
-    """Adds its maps of the first gate and the last; those between it reads apart, or not at all."""
+    """Adds its maps of the first and the last gate; of those between it reads one map or none."""
 
     gates = ("a", "b", "unused", "c")
 
@@ -383,7 +383,7 @@ SUMMED = {
     "SummedApartCell": (True, False, True, True),
     "OtherSumCell": (False,),
 }
-"""By gate, whether the cell reads nothing of its two maps but their sum."""
+"""For each gate, whether the cell reads only the sum of its two maps."""
 
 
 @pytest.mark.parametrize("name", GATED)

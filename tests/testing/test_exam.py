@@ -1,4 +1,4 @@
-"""The exam of cells: good cells pass it, and each mistake is caught by the right question."""
+"""The checks of cells: good cells pass, and each mistake is caught by the right check."""
 
 import itertools
 from functools import partial
@@ -29,7 +29,7 @@ NAMES = [question.name for question in QUESTIONS]
 
 @pytest.fixture
 def unchecked():
-    """Signatures are not checked: the exam has to see by itself."""
+    """Signatures are not checked, so that the checks of the cell are tested."""
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
@@ -117,7 +117,7 @@ def test_every_cell_of_the_library_sits_the_exam():
 
 
 class CountsItsTraces(GatedCell[HiddenCarry]):
-    """An update that is another function whenever it is traced."""
+    """An update that is a different function each time it is traced."""
 
     gates = ("a",)
     traces = itertools.count(1)
@@ -132,7 +132,7 @@ class CountsItsTraces(GatedCell[HiddenCarry]):
 
 
 class Tanh(Cell[HiddenCarry]):
-    """A cell without fault, to be broken."""
+    """A correct cell, from which the mistakes are made."""
 
     def __init__(self):
         self.input_size, self.hidden_size = I, H

@@ -1,4 +1,4 @@
-"""The ladder of parity holds where it should, and names what is wrong where it should not."""
+"""The ladder passes for equal models, and names what differs in others."""
 
 import numpy as np
 import pytest
@@ -134,7 +134,7 @@ def test_the_earliest_time_step_that_parts_is_named():
 
 
 def wrong_update(self, x, h, carry):
-    """Reset and update gate change places."""
+    """Reset and update gate are swapped."""
     (xz, xr, xn), (hz, hr, hn) = unstack(x), unstack(h)
     r, z = sigmoid(xr + hr), sigmoid(xz + hz)
     n = jnp.tanh(xn + r * hn)

@@ -1,4 +1,4 @@
-"""Processes that do not find each other say so in time."""
+"""Processes that do not find each other end with a message in time."""
 
 import socket
 import time
@@ -30,7 +30,7 @@ def test_what_does_not_fit_is_refused(arguments, message):
 
 @pytest.fixture
 def port():
-    """One that nobody uses."""
+    """A port that no process uses."""
     with socket.create_server(("localhost", 0)) as server:
         return server.getsockname()[1]
 
@@ -84,7 +84,7 @@ def test_all_find_each_other_in_any_order(port):
 
 
 def stray(port):
-    """Connects and says something else."""
+    """Connects, and sends something else."""
     with suppress(OSError), socket.create_connection(("localhost", port), timeout=0.5) as peer:
         peer.sendall(b"GET /")
 

@@ -1,7 +1,6 @@
-"""Two processes on this machine train as one, are killed, and go on; JAX connects them by gloo."""
+"""Two processes on one machine train together, are killed and resume; JAX connects them by gloo."""
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -28,6 +27,7 @@ from jax_rnn.lessons.training import open_run, precision, train_task
 from jax_rnn.train import load, make_mesh
 from jax_rnn.train.checkpoints import Checkpoints, _arrays
 from jax_rnn.train.mesh import Layout
+from tests.kit import environment
 
 pytestmark = pytest.mark.long
 
@@ -69,7 +69,7 @@ TextBatches.__call__ = read
 sys.addaudithook(note)
 main()
 """
-"""``jax-rnn`` that tells which rows it reads and which files it writes, and is less patient."""
+"""``jax-rnn`` that prints which rows it reads and which files it writes, with a short timeout."""
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Ended:
 class Pair:
     """Two processes that run the same command.
 
-    They do not inherit what the tests are run with: each has ``devices`` of its own.
+    Each has ``devices`` of its own.
     """
 
     def __init__(self, run: Path, text: Path, recipe: Recipe, *more: str, devices: int):
@@ -99,7 +99,7 @@ class Pair:
                 self.processes.append(
                     subprocess.Popen(
                         [sys.executable, "-c", WATCHED, *words],
-                        env=environment(text.parent, devices),
+                        env=environment(devices, XDG_CACHE_HOME=str(text.parent / "cache")),
                         stdout=out,
                         stderr=err,
                     )
@@ -122,17 +122,6 @@ class Pair:
         for process in ended:
             assert process.code == 0, process.errors[-3000:]
         return ended
-
-
-def environment(folder: Path, devices: int) -> dict[str, str]:
-    return {
-        **os.environ,
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
-        "XDG_CACHE_HOME": str(folder / "cache"),
-        "JAX_COMPILATION_CACHE_DIR": str(folder / "programs"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
 
 
 def arguments(recipe: Recipe) -> list[str]:
@@ -243,7 +232,7 @@ def test_when_one_is_killed_the_other_ends_and_both_go_on_bit_for_bit(eight, fol
     main, other = pair.wait()
     assert other.code == -signal.SIGKILL
     assert main.code != 0
-    if main.code != -signal.SIGABRT:  # else JAX noticed before the library could, and ended it
+    if main.code != -signal.SIGABRT:  # otherwise JAX detected it first and ended the process
         assert "process 0 cannot continue with the others: " in main.errors
         assert "start all of them again with --resume" in main.errors
     stopped = Checkpoints(run / "checkpoints").latest()

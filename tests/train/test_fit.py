@@ -1,4 +1,4 @@
-"""Training: the compiled loop against one written by hand, seeds at once, and what goes wrong."""
+"""Training: the compiled loop against one written by hand, many seeds, and failures."""
 
 import io
 import time
@@ -58,7 +58,7 @@ def network(seed=0):
 
 
 def line(seed=0):
-    """The smallest model, where it does not matter which."""
+    """The smallest model, for tests that need any model."""
     return Linear(I, 2, rngs=nnx.Rngs(seed))
 
 
@@ -73,7 +73,7 @@ ADAM = OPTIMIZERS["adam"]
 
 @cache
 def by_hand(build=network, optimizer="adam"):
-    """Losses, metrics and final parameters of a loop without any of the library's."""
+    """Losses, metrics and final parameters of a plain loop."""
     optimizer, batch = OPTIMIZERS[optimizer], data()
     graphdef, params = nnx.split(build())
     state, losses, metrics = optimizer.init(params), [], []
@@ -253,7 +253,7 @@ class TestFit:
 
 
 class Root(nnx.Module):
-    """A number; ``root`` walks it down by one a step with ``optax.sgd(1)``, to below zero."""
+    """A number; ``root`` lowers it by one in each step with ``optax.sgd(1)``, to below zero."""
 
     def __init__(self, start):
         self.value = nnx.Param(jnp.asarray(start))

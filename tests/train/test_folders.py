@@ -1,4 +1,4 @@
-"""Run folders of any name and any origin: what is refused, and that nothing else is touched."""
+"""Run folders of any name and origin: what is refused, and that no other file is changed."""
 
 import importlib
 import json

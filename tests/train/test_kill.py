@@ -1,4 +1,4 @@
-"""Runs in processes of their own, killed and interrupted; ``python -m tools.kill`` does it more."""
+"""Runs in separate processes, killed and interrupted; ``python -m tools.kill`` repeats it."""
 
 import random
 import shlex
@@ -12,16 +12,18 @@ import pytest
 
 from jax_rnn import cli
 from jax_rnn.train import Checkpoints
+from tests.kit import environment
 from tools.kill import Bench, Lost, attack, compare
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    return Bench(tmp_path_factory.mktemp("bench"))
+    folder = tmp_path_factory.mktemp("bench")
+    return Bench(folder, environment(XDG_CACHE_HOME=str(folder / "cache")))
 
 
 def test_a_run_killed_once_ends_as_if_it_had_not_been(tmp_path):
-    """The process that is killed compiles as this one does; a kill that is too late is repeated."""
+    """A kill that comes too late, after the end of the run, is repeated."""
     text = tmp_path / "text.txt"
     text.write_text("if you want to build a ship do not drum up men. " * 40)
     sizes = "--steps 40 --evaluate-every 5 --batch-size 4 --hidden-size 5 --window 9 --warmup 4"
@@ -44,7 +46,7 @@ def test_a_run_killed_once_ends_as_if_it_had_not_been(tmp_path):
 
 @pytest.mark.long
 def test_a_run_killed_three_times_ends_as_if_it_had_not_been(bench):
-    """A kill can come too late, where the machine is busy: then another run is killed."""
+    """On a busy machine a kill can come too late; then another run is killed."""
     moments, rng, kills = ["training", "writing", "any"], random.Random(0), []
     for attempt in range(8):
         kills += attack(bench, f"killed-{attempt}", moments, rng)

@@ -1,4 +1,4 @@
-"""Run folders: what is saved, what is found again, and that no fault of disk or person loses it."""
+"""Run folders: what is saved and restored, and that no failure loses it."""
 
 import errno
 import json
@@ -96,7 +96,7 @@ def config(steps=STEPS, **changes):
 def train(
     folder, *, resume=False, stop_at=None, steps=STEPS, mesh=None, tensorboard=False, **changes
 ):
-    """A run with all that it could lose count of; ``stop_at``: Ctrl-C, so that it ends there."""
+    """A run with every kind of state; ``stop_at`` sends Ctrl-C at that step."""
     said, records = [], []
 
     def on_record(record):
@@ -124,7 +124,7 @@ def train(
 
 
 class StopAtOnce(Interrupt):
-    """Somebody wants every run to stop after its first call."""
+    """Every run is asked to stop after its first call."""
 
     def __init__(self):
         super().__init__()
@@ -156,7 +156,7 @@ def files(folder):
 
 @pytest.fixture(scope="module")
 def standard(tmp_path_factory):
-    """A run that nothing happened to."""
+    """A run that was not interrupted."""
     folder = tmp_path_factory.mktemp("runs") / "standard"
     return SimpleNamespace(folder=folder, **vars(train(folder)))
 
@@ -763,7 +763,7 @@ class TestHowItComputes:
                 model,
                 task.loss,
                 task.batches(recipe, data),
-                steps=12,  # the text is read once and begun anew
+                steps=12,  # the text is read once, then from its start
                 optimizer=recipe.optimizer(),
                 carry=task.carry(model, recipe.batch_size),
                 mesh=make_mesh(mesh),
