@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import asdict, replace
 from functools import cache
+from importlib.metadata import version
 
 import jax
 import jax.numpy as jnp
@@ -370,7 +371,7 @@ def test_json_is_complete(tmp_path):
     )
     assert data["recipe"]["hidden_size"] == 7
     assert data["seconds"]["jax"]["compile"] > 0
-    assert data["environment"]["torch"] == torch.__version__
+    assert data["environment"]["torch"] == version("torch")
 
 
 def test_every_step_is_reported_once_and_in_order():
