@@ -300,7 +300,8 @@ def test_a_key_as_argument_of_jit_draws_anew_in_every_call():
     once, again, other = (call(layer, POSITIVE, rngs=jax.random.key(seed))[0] for seed in (1, 1, 2))
     assert (once == again).all()
     assert (once != other).any()
-    assert (once == layer(POSITIVE, rngs=jax.random.key(1))[0]).all()  # and outside jit
+    eager = layer(POSITIVE, rngs=jax.random.key(1))[0]
+    np.testing.assert_allclose(once, eager, rtol=1e-6)  # and outside jit
 
 
 @cache
