@@ -58,11 +58,12 @@ def measure(variant: str, sizes: tuple[int, int, int, int]) -> dict[str, Any]:
     from jax_rnn.compare.speed.ours import build_layer, ours
     from jax_rnn.compare.speed.problem import Problem, Setting
     from jax_rnn.compare.timing import timed
+    from jax_rnn.scans import Checkpointed
 
     baseline = _peak()
     options: dict[str, Any] = {
         "auto": {},
-        "checkpoint": {"checkpoint_every": math.isqrt(sizes[1])},
+        "checkpoint": {"scan": Checkpointed(every=math.isqrt(sizes[1]))},
         "sequential": {"scan": "sequential"},
     }[variant]
     problem = Problem.draw(Setting("LSTM", *sizes))

@@ -6,21 +6,18 @@ The sizes at which the gated scan switches (constants of jax_rnn/scans/gated.py)
 table.
 """
 
-import importlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import Any
-from unittest import mock
 
 import jax
 
 from jax_rnn.compare.speed.ours import build_layer, ours
 from jax_rnn.compare.speed.problem import Kind, Pass, Problem, Setting
 from jax_rnn.compare.timing import interleave
+from jax_rnn.scans.gated import Gated, projects_inside
 
 __all__ = ["SHAPES", "projection"]
-
-gated: Any = importlib.import_module("jax_rnn.scans.gated")
 
 SHAPES = (
     (1, 1000, 64, 64),
@@ -72,11 +69,9 @@ def projection(
 
 def _call(problem: Problem, name: Pass, place: str) -> Callable[[], Any]:
     """The pass, compiled with the projection before or in the loop."""
-    with mock.patch.object(gated, "_project_in_loop", lambda *_: place == "in_loop"):
-        jax.clear_caches()
-        contender = ours(problem)
-        program = contender.compiled(name)
-    jax.clear_caches()
+    project = "inside" if place == "in_loop" else "before"
+    contender = ours(problem, build_layer(problem, scan=Gated(unroll=1, project=project)))
+    program = contender.compiled(name)
     x, cotangent, lengths = contender.inputs
     arguments = (x, lengths) if name == "forward" else (x, cotangent, lengths)
     return lambda: jax.block_until_ready(program(contender.params, *arguments))
@@ -85,5 +80,5 @@ def _call(problem: Problem, name: Pass, place: str) -> Callable[[], Any]:
 def _chosen(problem: Problem, name: Pass) -> str:
     setting = problem.setting
     shape = setting.T, setting.B, setting.I
-    late = gated._project_in_loop(build_layer(problem).cells[0], shape, name != "forward")
-    return "in_loop" if late else "before"
+    cell: Any = build_layer(problem).cells[0]
+    return "in_loop" if projects_inside(cell, shape, name != "forward") else "before"

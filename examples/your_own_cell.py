@@ -13,18 +13,18 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.nn import sigmoid
 
-from jax_rnn import GatedCell, HiddenCarry, Linear, Recurrent, unstack
+from jax_rnn import GatedCell, HiddenCarry, Linear, Recurrent
 from jax_rnn.lessons import load
 from jax_rnn.testing import check_cell
 
 
 class MGUCell(GatedCell[HiddenCarry]):
     gates = ("f", "n")
+    separate = ("n",)
 
-    def update(self, x, h, carry):
-        (xf, xn), (hf, hn) = unstack(x), unstack(h)
-        f = sigmoid(xf + hf)
-        n = jnp.tanh(xn + f * hn)
+    def update(self, gates, carry):
+        f = sigmoid(gates.f)
+        n = jnp.tanh(gates.n.x + f * gates.n.h)
         h = (1 - f) * carry.h + f * n
         return HiddenCarry(h), h
 

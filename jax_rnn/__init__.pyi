@@ -1,17 +1,27 @@
-from . import data, testing, train
-from .cells.base import AffineCell, Cell, GatedCell, HiddenCarry, unstack
+from . import data, scans, testing, train
+from .cells.affine import AffineCell
+from .cells.base import Cell, HiddenCarry, Noise
+from .cells.dropout import RecurrentDropout, VariationalDropout
+from .cells.gated import GatedCell
 from .cells.gru import GRUCell
+from .cells.learned_initial_state import LearnedInitialState
+from .cells.linear import LinearCell
+from .cells.lru import LRUCarry, LRUCell
 from .cells.lstm import LSTMCarry, LSTMCell
+from .cells.min_gru import MinGRUCell
 from .cells.original_gru import OriginalGRUCell
 from .cells.projected_lstm import ProjectedLSTMCell
+from .cells.residual import Residual
 from .cells.rnn import RNNCell
+from .cells.wrapper import Wrapper
+from .cells.zoneout import Zoneout
 from .feedforward import Embedding, Linear
 from .interop.files import load_safetensors, save_safetensors
 from .interop.flax_cells import from_flax, to_flax
 from .interop.modules import from_torch, to_torch
 from .interop.state_dict import load_torch_state_dict, torch_state_dict
 from .layers import GRU, LSTM, RNN
-from .recurrent import Recurrent
+from .recurrent import LayerState, Recurrent
 from .sequences import (
     PackedSequence,
     lengths_to_mask,
@@ -33,15 +43,27 @@ __all__ = [
     "GatedCell",
     "HiddenCarry",
     "History",
+    "LRUCarry",
+    "LRUCell",
     "LSTMCarry",
     "LSTMCell",
+    "LayerState",
+    "LearnedInitialState",
     "Linear",
+    "LinearCell",
+    "MinGRUCell",
+    "Noise",
     "NonFiniteLossError",
     "OriginalGRUCell",
     "PackedSequence",
     "ProjectedLSTMCell",
     "RNNCell",
     "Recurrent",
+    "RecurrentDropout",
+    "Residual",
+    "VariationalDropout",
+    "Wrapper",
+    "Zoneout",
     "data",
     "fit",
     "from_flax",
@@ -52,10 +74,10 @@ __all__ = [
     "pack_padded_sequence",
     "pad_packed_sequence",
     "save_safetensors",
+    "scans",
     "testing",
     "to_flax",
     "to_torch",
     "torch_state_dict",
     "train",
-    "unstack",
 ]

@@ -16,7 +16,8 @@ from jax_rnn.cells.projected_lstm import ProjectedLSTMCell
 from jax_rnn.cells.rnn import RNNCell
 from jax_rnn.initializers import Init
 from jax_rnn.recurrent import Recurrent
-from jax_rnn.scans.choice import Scan, check_scan
+from jax_rnn.scans.base import Scan
+from jax_rnn.scans.choice import check_scan
 from jax_rnn.typing import DTypeLike
 
 __all__ = ["GRU", "LSTM", "RNN"]
@@ -28,14 +29,16 @@ class RNN(Recurrent):
     Equations, parameters and their shapes: those of ``RNNCell``, whose I is the input of a layer,
     H or 2H above the first.
 
-    Call: ``output, h_n = layer(input, hx=None, *, lengths=None, rngs=None)``.
+    Call: ``output, h_n = layer(input, hx=None, *, lengths=None, resets=None, rngs=None)``.
     More on shapes and errors: see ``Recurrent``.
 
         input: (T, B, I), (B, T, I) with ``batch_first``, or (T, I) without a batch.
         hx: the state before the first step, zeros by default: an array (L, B, H), L being
             layers times directions.
         lengths: (B,) integers, number of valid steps of each sequence; None (default) is all.
+        resets: (T, B) booleans, steps before which the state goes back to the initial one.
         rngs: ``nnx.Rngs(dropout=seed)`` or a key; needed while training with dropout.
+        return_states: bool, whether to return the states after every step too.
         output: (T, B, O), in the layout of the input; O is H, twice that in two directions.
         h_n: the state after the last step, in the layout of ``hx``.
 
@@ -52,10 +55,10 @@ class RNN(Recurrent):
         proj_size: int, only 0, as in torch; the projection is that of LSTM.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
         dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
-        unroll: int, steps per iteration of the compiled loop; 1 by default.
-        scan: ``"auto"`` (default), ``"gated"`` or ``"sequential"``: how cells run over time.
-        checkpoint_every: int, steps between the carries kept for the gradient; None (default) keeps
-            everything.
+        heads: int, number of blocks of the hidden maps, see ``AffineCell``; 1 (default) is dense,
+            as in torch, H is diagonal.
+        scan: how cells run over time, a ``jax_rnn.scans.Scan`` or a name; ``"auto"`` by default,
+            see ``Recurrent``.
         rngs: ``nnx.Rngs``, source of the initial values.
     """
 
@@ -73,9 +76,8 @@ class RNN(Recurrent):
         proj_size: int = 0,
         init: Init = "torch",
         dtype: DTypeLike | None = None,
-        unroll: int = 1,
-        scan: Scan = "auto",
-        checkpoint_every: int | None = None,
+        heads: int = 1,
+        scan: Scan | str = "auto",
         rngs: nnx.Rngs,
     ):
         _refuse_projection(proj_size)
@@ -84,21 +86,13 @@ class RNN(Recurrent):
             hidden_size=hidden_size,
             bias=bias,
             nonlinearity=nonlinearity,
+            heads=heads,
             init=init,
             dtype=dtype,
             rngs=rngs,
         )
-        check_count("unroll", unroll)
-        check_scan(scan, checkpoint_every, RNNCell)
-        layers = _stack(cell, input_size, num_layers, bidirectional, dropout)
-        super().__init__(
-            *layers,
-            batch_first=batch_first,
-            dropout=dropout,
-            unroll=unroll,
-            scan=scan,
-            checkpoint_every=checkpoint_every,
-        )
+        layers = _stack(cell, scan, input_size, num_layers, bidirectional, dropout)
+        super().__init__(*layers, batch_first=batch_first, dropout=dropout, scan=scan)
         self.nonlinearity = nonlinearity
         self.bias = bias
 
@@ -109,14 +103,16 @@ class LSTM(Recurrent):
     Equations, parameters and their shapes: those of the cell, whose I is the input of a layer, all
     that the one below returns.
 
-    Call: ``output, h_n = layer(input, hx=None, *, lengths=None, rngs=None)``.
+    Call: ``output, h_n = layer(input, hx=None, *, lengths=None, resets=None, rngs=None)``.
     More on shapes and errors: see ``Recurrent``.
 
         input: (T, B, I), (B, T, I) with ``batch_first``, or (T, I) without a batch.
         hx: the state before the first step, zeros by default: a tuple (h_0, c_0)
             of arrays (L, B, P or H) and (L, B, H), L being layers times directions.
         lengths: (B,) integers, number of valid steps of each sequence; None (default) is all.
+        resets: (T, B) booleans, steps before which the state goes back to the initial one.
         rngs: ``nnx.Rngs(dropout=seed)`` or a key; needed while training with dropout.
+        return_states: bool, whether to return the states after every step too.
         output: (T, B, O), in the layout of the input; O is P or H, twice that in two directions.
         h_n: the state after the last step, in the layout of ``hx``.
 
@@ -132,10 +128,10 @@ class LSTM(Recurrent):
         proj_size: int, P, features of the projected h, 0 < P < H; 0 (default) is H.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
         dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
-        unroll: int, steps per iteration of the compiled loop; 1 by default.
-        scan: ``"auto"`` (default), ``"gated"`` or ``"sequential"``: how cells run over time.
-        checkpoint_every: int, steps between the carries kept for the gradient; None (default) keeps
-            everything.
+        heads: int, number of blocks of the hidden maps, see ``AffineCell``; 1 (default) is dense,
+            as in torch, H is diagonal.
+        scan: how cells run over time, a ``jax_rnn.scans.Scan`` or a name; ``"auto"`` by default,
+            see ``Recurrent``.
         rngs: ``nnx.Rngs``, source of the initial values.
     """
 
@@ -152,26 +148,24 @@ class LSTM(Recurrent):
         *,
         init: Init = "torch",
         dtype: DTypeLike | None = None,
-        unroll: int = 1,
-        scan: Scan = "auto",
-        checkpoint_every: int | None = None,
+        heads: int = 1,
+        scan: Scan | str = "auto",
         rngs: nnx.Rngs,
     ):
         kind = partial(ProjectedLSTMCell, proj_size=proj_size)
         if type(proj_size) is int and proj_size == 0:
             kind = LSTMCell
-        cell = partial(kind, hidden_size=hidden_size, bias=bias, init=init, dtype=dtype, rngs=rngs)
-        check_count("unroll", unroll)
-        check_scan(scan, checkpoint_every, LSTMCell)
-        layers = _stack(cell, input_size, num_layers, bidirectional, dropout)
-        super().__init__(
-            *layers,
-            batch_first=batch_first,
-            dropout=dropout,
-            unroll=unroll,
-            scan=scan,
-            checkpoint_every=checkpoint_every,
+        cell = partial(
+            kind,
+            hidden_size=hidden_size,
+            bias=bias,
+            heads=heads,
+            init=init,
+            dtype=dtype,
+            rngs=rngs,
         )
+        layers = _stack(cell, scan, input_size, num_layers, bidirectional, dropout)
+        super().__init__(*layers, batch_first=batch_first, dropout=dropout, scan=scan)
         self.bias = bias
         self.proj_size = proj_size
 
@@ -182,14 +176,16 @@ class GRU(Recurrent):
     Equations, parameters and their shapes: those of ``GRUCell``, whose I is the input of a layer,
     H or 2H above the first.
 
-    Call: ``output, h_n = layer(input, hx=None, *, lengths=None, rngs=None)``.
+    Call: ``output, h_n = layer(input, hx=None, *, lengths=None, resets=None, rngs=None)``.
     More on shapes and errors: see ``Recurrent``.
 
         input: (T, B, I), (B, T, I) with ``batch_first``, or (T, I) without a batch.
         hx: the state before the first step, zeros by default: an array (L, B, H), L being
             layers times directions.
         lengths: (B,) integers, number of valid steps of each sequence; None (default) is all.
+        resets: (T, B) booleans, steps before which the state goes back to the initial one.
         rngs: ``nnx.Rngs(dropout=seed)`` or a key; needed while training with dropout.
+        return_states: bool, whether to return the states after every step too.
         output: (T, B, O), in the layout of the input; O is H, twice that in two directions.
         h_n: the state after the last step, in the layout of ``hx``.
 
@@ -207,10 +203,10 @@ class GRU(Recurrent):
         proj_size: int, only 0, as in torch; the projection is that of LSTM.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
         dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
-        unroll: int, steps per iteration of the compiled loop; 1 by default.
-        scan: ``"auto"`` (default), ``"gated"`` or ``"sequential"``: how cells run over time.
-        checkpoint_every: int, steps between the carries kept for the gradient; None (default) keeps
-            everything.
+        heads: int, number of blocks of the hidden maps, see ``AffineCell``; 1 (default) is dense,
+            as in torch, H is diagonal.
+        scan: how cells run over time, a ``jax_rnn.scans.Scan`` or a name; ``"auto"`` by default,
+            see ``Recurrent``.
         rngs: ``nnx.Rngs``, source of the initial values.
     """
 
@@ -228,9 +224,8 @@ class GRU(Recurrent):
         proj_size: int = 0,
         init: Init = "torch",
         dtype: DTypeLike | None = None,
-        unroll: int = 1,
-        scan: Scan = "auto",
-        checkpoint_every: int | None = None,
+        heads: int = 1,
+        scan: Scan | str = "auto",
         rngs: nnx.Rngs,
     ):
         _refuse_projection(proj_size)
@@ -238,21 +233,13 @@ class GRU(Recurrent):
             GRUCell if reset_after else OriginalGRUCell,
             hidden_size=hidden_size,
             bias=bias,
+            heads=heads,
             init=init,
             dtype=dtype,
             rngs=rngs,
         )
-        check_count("unroll", unroll)
-        check_scan(scan, checkpoint_every, GRUCell if reset_after else OriginalGRUCell)
-        layers = _stack(cell, input_size, num_layers, bidirectional, dropout)
-        super().__init__(
-            *layers,
-            batch_first=batch_first,
-            dropout=dropout,
-            unroll=unroll,
-            scan=scan,
-            checkpoint_every=checkpoint_every,
-        )
+        layers = _stack(cell, scan, input_size, num_layers, bidirectional, dropout)
+        super().__init__(*layers, batch_first=batch_first, dropout=dropout, scan=scan)
         self.bias = bias
         self.reset_after = reset_after
 
@@ -266,13 +253,17 @@ def _refuse_projection(proj_size: int) -> None:
 
 def _stack(
     build: Callable[..., Cell],
+    scan: Scan | str,
     input_size: int,
     num_layers: int,
     bidirectional: bool,
     dropout: float,
 ) -> list[Cell | tuple[Cell, Cell]]:
     """Layers of equal cells; the first reads the input, each other one the layer below."""
+    check_scan(scan, ())
     check_count("num_layers", num_layers)
+    if scan != "auto":  # before parameters are drawn
+        check_scan(scan, [nnx.eval_shape(lambda: build(input_size=input_size, rngs=nnx.Rngs(0)))])
     check_rate("dropout", dropout)
     if num_layers == 1 and dropout:
         warnings.warn(

@@ -1,23 +1,37 @@
 """``Recurrent``: stacked cells that run over time in one or two directions."""
 
-import math
 from collections.abc import Iterator
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jax_rnn.arguments import ConstructorSignature, check_count, check_rate
-from jax_rnn.cells.base import Cell, state_parts
-from jax_rnn.scans.choice import Scan, check_scan, chosen, run
+from jax_rnn.arguments import ConstructorSignature, check_rate
+from jax_rnn.cells.base import Cell
+from jax_rnn.cells.wrapper import Recorded, Recorder
+from jax_rnn.scans.base import Constants, Inputs, Scan, advance
+from jax_rnn.scans.choice import check_scan, chosen, run
 from jax_rnn.scans.masking import clean
-from jax_rnn.sequences import check_lengths, lengths_to_mask
+from jax_rnn.scans.noise import draw_step, is_random
+from jax_rnn.sequences import check_lengths, check_resets, lengths_to_mask
+from jax_rnn.stack import check_stack
+from jax_rnn.states import final_state, initial_carries, narrow
 from jax_rnn.typing import Array, Float, Size, State, describe
 
-__all__ = ["Recurrent"]
+__all__ = ["LayerState", "Recurrent"]
+
+
+class LayerState(NamedTuple):
+    """The state of a layer between two calls of ``step``."""
+
+    carries: tuple[Any, ...]
+    """The carry of every cell."""
+    time: Array
+    """Number of steps so far; random numbers depend on it."""
+    key: Any
+    """Key of the random numbers; None in evaluation mode."""
 
 
 class Recurrent(nnx.Module):
@@ -25,29 +39,39 @@ class Recurrent(nnx.Module):
 
     ``Recurrent(cell)`` is one layer; ``Recurrent(first, second)`` feeds the outputs of ``first``
     to ``second``. A pair ``(forward, backward)`` instead of a cell makes a bidirectional layer:
-    the backward cell reads from the end, and the outputs of the two are concatenated. Every call
+    the backward cell reads from the end, and the outputs of the two are concatenated. Cells may
+    differ in kind and width, if each reads as many features as the layer below returns. Every call
     is pure, so a layer works inside ``jax.jit``, ``jax.grad``, ``jax.vmap`` and their ``nnx``
     counterparts.
 
-    Call: ``output, h_n = layer(input, hx=None, *, lengths=None, rngs=None)``, shapes as in
-        torch.nn:
+    Call: ``output, h_n = layer(input, hx=None, *, lengths=None, resets=None, rngs=None)``, shapes
+        as in torch.nn:
 
         input: (T, B, I); (B, T, I) with ``batch_first``; (T, I) without a batch. There may be
-            several batch axes in place of B.
-        hx: the state before the first step, zeros if absent. An array (L, B, H) if the cell's carry
-            is one array, else a tuple of them in the order of the carry's fields, ``(h_0, c_0)``
-            for LSTM; (L, H) without a batch. L is layers times directions, the two directions of a
-            layer next to each other. ``batch_first`` does not change it. The carry's own type and
-            ``nnx.Param`` instead of an array are supported too.
+            several batch axes in place of B. A cell with several feature axes, e.g. a convolution,
+            reads them in place of I.
+        hx: the state before the first step, that of ``initialize_carry`` (zeros) if absent. An
+            array (L, B, H) if the cell's carry is one array, else a tuple of them in the order of
+            the carry's fields, ``(h_0, c_0)`` for LSTM; (L, H) without a batch. L is layers times
+            directions, the two directions of a layer next to each other. ``batch_first`` does not
+            change it. The carry's own type and ``nnx.Param`` instead of an array are supported too.
+            If the carries of the cells differ: a tuple with one carry for each cell.
         lengths: (B,) integers from 0 to T, the number of valid steps of each sequence. It replaces
             torch's PackedSequence: later outputs are zero, the final state is the one after the
             last valid step (the initial state for length 0), the backward direction starts at that
             step, and values in the padding, including NaN, affect neither outputs nor gradients.
             Inside ``jax.jit``, where values are unknown, lengths are clipped to 0..T.
-        rngs: ``nnx.Rngs(dropout=seed)`` or a key of ``jax.random.key``; required for dropout in
-            training mode.
+        resets: booleans in the layout of the input without its features, (T, B). Before a step that
+            is True the state goes back to that of ``initialize_carry``, in every layer, so the
+            result is that of separate calls for the pieces in between. The backward direction
+            starts anew at the end of each piece. No gradient passes a reset.
+        rngs: ``nnx.Rngs(dropout=seed)`` or a key of ``jax.random.key``; required in training mode
+            for dropout and for cells that draw random numbers.
+        return_states: bool, whether to return the states after every step too; False by default.
         output: outputs of the last layer, in the layout of the input, with O features.
         h_n: the state after the last step, in the layout of ``hx``.
+        states: with ``return_states``, a tuple with a carry for each cell, whose arrays have the
+            layout of the input; zero in the padding.
 
     Args:
         layers: cells or pairs of cells, the first reads the input.
@@ -56,21 +80,20 @@ class Recurrent(nnx.Module):
         dropout: float from 0 to 1, 0 by default, dropout rate of the outputs of every layer except
             the last, in training mode; ``layer.eval()`` and ``layer.train()`` switch the mode, as
             in torch.
-        unroll: int, steps per iteration of the compiled loop; 1 by default.
-        scan: the scan over time: ``"gated"``, fast, for every ``GatedCell``; ``"sequential"``, the
-            definition, for any cell; ``"auto"`` (default), the former if it supports the cell and
-            a step is not tiny. ``chosen_scans(input_shape)`` returns the choice. Values and
-            derivatives are the same.
-        checkpoint_every: int, for long sequences: store one carry every this many steps, and
-            recompute the steps between in the backward pass; None (default) stores everything that
-            the gradient needs.
+        scan: how cells run over time, a ``jax_rnn.scans.Scan`` or the name of one: ``"gated"``,
+            fast, for every ``GatedCell``; ``"associative"``, for every ``LinearCell``;
+            ``"sequential"``, the definition, for any cell; ``"auto"`` (default), the first of them
+            that suits the cell, the size and the platform. ``chosen_scans(input_shape)`` returns
+            the choice. Values and derivatives are the same.
+            ``Checkpointed(every=100)`` saves memory for long sequences, ``Sequential(unroll=4)``
+            and ``Gated(unroll=4)`` compute several steps in an iteration of the compiled loop.
 
     Raises:
         TypeError: an argument that is not a ``Cell``; an ``hx`` of a wrong type; lengths that are
-            not integers; a dropout that is not a number.
-        ValueError: cells whose sizes do not match; inputs, states or lengths of a wrong rank, size,
-            dtype or value; a sequence without steps; a dropout outside [0, 1]; dropout without
-            ``rngs``; an unknown scan, or ``"gated"`` for a cell that it does not support. All are
+            not integers; resets that are not booleans; a dropout that is not a number.
+        ValueError: cells whose sizes do not match; inputs, states, lengths or resets of a wrong
+            rank, size, dtype or value; a sequence without steps; a dropout outside [0, 1]; random
+            numbers without ``rngs``; an unknown scan, or one that does not support a cell. All are
             raised before compilation.
     """
 
@@ -81,22 +104,17 @@ class Recurrent(nnx.Module):
         *layers: Cell | tuple[Cell, Cell],
         batch_first: bool = False,
         dropout: float = 0.0,
-        unroll: int = 1,
-        scan: Scan = "auto",
-        checkpoint_every: int | None = None,
+        scan: Scan | str = "auto",
     ):
         pairs = [layer if isinstance(layer, tuple) else (layer,) for layer in layers]
         check_rate("dropout", dropout)
-        check_count("unroll", unroll)
-        _check_stack(pairs)
-        check_scan(scan, checkpoint_every, *(type(cell) for pair in pairs for cell in pair))
+        check_stack(pairs)
+        check_scan(scan, [cell for pair in pairs for cell in pair])
         self.cells = nnx.List([pair[0] for pair in pairs])
         self.reverse_cells = nnx.List([pair[1] for pair in pairs if len(pair) == 2])
         self.batch_first = batch_first
         self.dropout = nnx.Dropout(float(dropout))
-        self.unroll = unroll
-        self.scan: Scan = scan
-        self.checkpoint_every = checkpoint_every
+        self.scan = scan
 
     @property
     def num_layers(self) -> int:
@@ -121,97 +139,215 @@ class Recurrent(nnx.Module):
 
     def __call__(
         self,
-        input: Float[Array, "*time_batch I"],
+        input: Float[Array, "..."],
         hx: State | None = None,
         *,
         lengths: Any = None,
+        resets: Any = None,
         rngs: nnx.Rngs | Array | None = None,
-    ) -> tuple[Float[Array, "*time_batch O"], State]:
+        return_states: bool = False,
+    ) -> Any:
+        name, features = type(self).__name__, self.cells[0].num_feature_axes
         self._check_input(input)
-        *axes, _ = input.shape
-        steps = axes.pop(-1 if self.batch_first else 0)
-        batch = tuple(axes)
+        outer = input.ndim - features
+        at = outer - 1 if self.batch_first else 0
+        steps, batch = input.shape[at], input.shape[:at] + input.shape[at + 1 : outer]
         if lengths is not None:
-            lengths = check_lengths(lengths, batch, steps, type(self).__name__)
-        self._check_rngs(rngs)
-        carries = iter(self._initial_carries(batch, hx))
+            lengths = check_lengths(lengths, batch, steps, name)
+        if resets is not None:
+            resets = jnp.moveaxis(check_resets(resets, input.shape[:outer], name), at, 0)
+        key = self._key(rngs)
+        carries = self._initial_carries((*batch, *input.shape[outer:-1]), hx)
         mask = None if lengths is None else lengths_to_mask(lengths, steps)
         xs = input
         if self.batch_first:
             if mask is not None:  # under jax.debug_nans even moving a NaN is an error
-                xs = clean(xs, jnp.moveaxis(mask, 0, -1))
-            xs = jnp.moveaxis(xs, -2, 0)
+                xs = clean(xs, jnp.moveaxis(mask, 0, at))
+            xs = jnp.moveaxis(xs, at, 0)
 
-        last = []
+        last, states = [], []
         for k, directions in enumerate(self._directions()):
             if k > 0:
-                xs = self.dropout(xs, rngs=rngs)
+                xs = self._drop(xs, key, k)
             outputs = []
             for cell, reverse in zip(directions, (False, True), strict=False):
                 carry, ys = run(
-                    cell,
-                    next(carries),
+                    Recorder(cell) if return_states else cell,
+                    carries[len(last)],
                     xs,
                     mask=mask,
+                    resets=resets,
+                    key=_key_of_cell(cell, key, len(last)),
                     reverse=reverse,
-                    unroll=self.unroll,
                     scan=self.scan,
-                    checkpoint_every=self.checkpoint_every,
                 )
+                if isinstance(ys, Recorded):
+                    states.append(jax.tree.map(self._as_input(at), ys.carry))
+                    ys = ys.y
                 last.append(carry)
                 outputs.append(ys)
             xs = outputs[0] if len(outputs) == 1 else jnp.concatenate(outputs, axis=-1)
 
-        h_n = jax.tree.map(lambda *states: jnp.stack(states).astype(self.dtype), *last)
-        output = jnp.moveaxis(xs, 0, -2) if self.batch_first else xs
-        return output, h_n[0] if len(h_n) == 1 else h_n
+        output = jnp.moveaxis(xs, 0, at) if self.batch_first else xs
+        h_n = final_state(last, self.dtype)
+        return (output, h_n, tuple(states)) if return_states else (output, h_n)
 
-    def chosen_scans(self, input_shape: tuple[Size, ...]) -> tuple[str, ...]:
-        """The scan of every cell, layer by layer, for inputs of this shape."""
-        *batch, _, _ = input_shape if self.batch_first else (*input_shape[1:-1], 0, 0)
-        rows = math.prod(batch)
+    def initial_state(
+        self,
+        batch: int | tuple[Size, ...] = (),
+        *,
+        inner: tuple[Size, ...] = (),
+        rngs: nnx.Rngs | Array | None = None,
+    ) -> LayerState:
+        """The state before the first ``step``.
+
+        Args:
+            batch: int or tuple of ints, the batch axes of the inputs; () (default) is no batch.
+            inner: the feature axes before the last one, for cells that have several.
+            rngs: as in a call; the same key draws the same numbers as a call on all steps.
+        """
+        batch = (batch,) if isinstance(batch, int) else tuple(batch)
+        carries = self._initial_carries((*batch, *inner), None)
+        return LayerState(tuple(carries), jnp.zeros((), jnp.int32), self._key(rngs))
+
+    def step(
+        self,
+        x: Float[Array, "..."],
+        state: LayerState,
+        *,
+        reset: Any = None,
+    ) -> tuple[Float[Array, "..."], LayerState]:
+        """One time step, for data that arrive one by one; equal to a call on all steps.
+
+        Args:
+            x: inputs of one step, (B, I), or (I,) without a batch.
+            state: result of ``initial_state`` or of the step before.
+            reset: (B,) booleans, sequences whose state goes back to the initial one first.
+
+        Returns:
+            The outputs (B, O), and the next state.
+
+        Raises:
+            ValueError: a bidirectional layer, which needs the whole sequence.
+        """
+        name = type(self).__name__
+        if self.bidirectional:
+            raise ValueError(
+                f"{name}.step: expected a layer of one direction, got a bidirectional one, whose "
+                "backward direction starts at the end of the sequence; call it on all steps"
+            )
+        if not isinstance(state, LayerState):
+            raise TypeError(
+                f"{name}.step: expected a LayerState, got {describe(state)}; start with "
+                "layer.initial_state(batch)"
+            )
+        self._check_features(x)
+        batch = x.shape[: x.ndim - self.cells[0].num_feature_axes]
+        if reset is not None:
+            reset = check_resets(reset, batch, f"{name}.step")
+        carries = []
+        for k, (cell, carry) in enumerate(zip(self.cells, state.carries, strict=True)):
+            if k > 0:
+                x = self._drop(x[None], state.key, k, state.time)[0]
+            noise = draw_step(cell, _key_of_cell(cell, state.key, k), state.time, batch)
+            initial = None if reset is None else cell.initialize_carry(x.shape)
+            inputs = Inputs(x, None, reset, noise[0])
+            carry, x = advance(cell, carry, inputs, Constants(initial, noise[1]))
+            carries.append(carry)
+        return x, LayerState(tuple(carries), state.time + 1, state.key)
+
+    def chosen_scans(
+        self, input_shape: tuple[Size, ...], platform: str | None = None
+    ) -> tuple[Scan, ...]:
+        """The scan of every cell, layer by layer, for inputs of this shape.
+
+        ``platform`` is ``"cpu"``, ``"cuda"``, ``"rocm"`` or ``"tpu"``; None is the default backend.
+        """
+        platform = platform or jax.default_backend().replace("gpu", "cuda")
+        outer = len(input_shape) - self.cells[0].num_feature_axes
+        at = outer - 1 if self.batch_first else 0
+        shape = (input_shape[at], *input_shape[:at], *input_shape[at + 1 :])
         return tuple(
-            chosen(cell, rows, self.scan) for cells in self._directions() for cell in cells
+            chosen(cell, shape, self.scan, platform)
+            for cells in self._directions()
+            for cell in cells
         )
 
     def _directions(self) -> Iterator[tuple[Cell, ...]]:
         for k, cell in enumerate(self.cells):
             yield (cell, self.reverse_cells[k]) if self.bidirectional else (cell,)
 
-    def _check_rngs(self, rngs: Any) -> None:
-        if self.dropout.rate == 0 or self.dropout.deterministic or self.num_layers == 1:
-            return
-        key = isinstance(rngs, Array) and jnp.issubdtype(rngs.dtype, jax.dtypes.prng_key)
-        key = key and rngs.ndim == 0
-        stream = isinstance(rngs, nnx.Rngs) and ("dropout" in rngs or "default" in rngs)
-        if not key and not stream:
-            raise (ValueError if rngs is None or isinstance(rngs, nnx.Rngs) else TypeError)(
-                f"{type(self).__name__}: expected rngs while training with dropout "
-                f"{self.dropout.rate}, got {_rngs_name(rngs)}; pass rngs=nnx.Rngs(dropout=seed) or "
-                "a key of jax.random.key, or switch to evaluation with .eval()"
-            )
+    def _cells(self) -> list[Cell]:
+        return [cell for directions in self._directions() for cell in directions]
+
+    def _as_input(self, at: int) -> Any:
+        def lay_out(leaf: Array) -> Array:
+            return jnp.moveaxis(narrow(leaf, self.dtype), 0, at)
+
+        return lay_out
+
+    def _drops(self) -> bool:
+        rate, off = self.dropout.rate, self.dropout.deterministic
+        return rate > 0 and not off and self.num_layers > 1
+
+    def _drop(self, xs: Array, key: Any, layer: int, first: Any = 0) -> Array:
+        """Dropout of the outputs of a layer, with numbers of each time step."""
+        if not self._drops():
+            return xs
+        kept = 1 - self.dropout.rate
+        if kept == 0:
+            return jnp.zeros_like(xs)
+        key = jax.random.fold_in(jax.random.fold_in(key, 1), layer)
+
+        def mask(t):
+            return jax.random.bernoulli(jax.random.fold_in(key, t), kept, xs.shape[1:])
+
+        masks = jax.vmap(mask)(first + jnp.arange(xs.shape[0]))
+        return jnp.where(masks, xs / jnp.asarray(kept, xs.dtype), jnp.zeros_like(xs))
+
+    def _key(self, rngs: Any) -> Any:
+        """The key of a call; None if nothing is random."""
+        dropout, random = self._drops(), any(map(is_random, self._cells()))
+        if self.dropout.deterministic or not (dropout or random):
+            return None
+        is_key = isinstance(rngs, Array) and jnp.issubdtype(rngs.dtype, jax.dtypes.prng_key)
+        if is_key and rngs.ndim == 0:
+            return rngs
+        if isinstance(rngs, nnx.Rngs) and ("dropout" in rngs or "default" in rngs):
+            return rngs.dropout()
+        what = f"dropout {self.dropout.rate}" if dropout else "a cell that draws random numbers"
+        raise (ValueError if rngs is None or isinstance(rngs, nnx.Rngs) else TypeError)(
+            f"{type(self).__name__}: expected rngs while training with {what}, got "
+            f"{_rngs_name(rngs)}; pass rngs=nnx.Rngs(dropout=seed) or a key of jax.random.key, or "
+            "switch to evaluation with .eval()"
+        )
 
     def _check_input(self, input: Array) -> None:
-        name = type(self).__name__
+        name, axes = type(self).__name__, self.cells[0].num_feature_axes
         if not isinstance(input, Array | np.ndarray):
             raise TypeError(
                 f"{name}: expected the input to be an array, got {describe(input)}; "
                 "use jnp.asarray, and lengths= for sequences of different lengths"
             )
-        if input.ndim < 2:
-            layout = "(B, T, I)" if self.batch_first else "(T, B, I)"
+        if input.ndim < axes + 1:
+            features = ", ".join(["_"] * (axes - 1) + ["I"])
+            layout = f"(B, T, {features})" if self.batch_first else f"(T, B, {features})"
             raise ValueError(
-                f"{name}: expected an input of shape {layout}, or (T, I) without a batch, "
+                f"{name}: expected an input of shape {layout}, or (T, {features}) without a batch, "
                 f"got {input.shape}"
             )
+        self._check_features(input)
+        if input.shape[input.ndim - axes - 1 if self.batch_first else 0] == 0:
+            raise ValueError(
+                f"{name}: expected at least one time step, got none in shape {input.shape}"
+            )
+
+    def _check_features(self, input: Array) -> None:
+        name = type(self).__name__
         if input.shape[-1] != self.input_size:
             raise ValueError(
                 f"{name}: expected {self.input_size} input features, got {input.shape[-1]}; the "
                 "last axis of the input holds the features"
-            )
-        if input.shape[-2 if self.batch_first else 0] == 0:
-            raise ValueError(
-                f"{name}: expected at least one time step, got none in shape {input.shape}"
             )
         if input.dtype != self.dtype:
             raise ValueError(
@@ -220,121 +356,14 @@ class Recurrent(nnx.Module):
             )
 
     def _initial_carries(self, batch: tuple[Size, ...], hx: Any) -> list[Any]:
-        """Check ``hx``, and return the initial carry of every cell."""
-        cells = [cell for directions in self._directions() for cell in directions]
-        initialize = [partial(cell.initialize_carry, (*batch, cell.input_size)) for cell in cells]
-        if hx is None:
-            return [carry() for carry in initialize]
-        name, wanted = type(self).__name__, jax.eval_shape(initialize[0])
-        parts = state_parts(hx, wanted._fields)
-        if parts is None and len(wanted) == 1:
-            parts = (hx,)
-        if parts is None:
-            raise TypeError(
-                f"{name}: expected hx to be a tuple ({', '.join(wanted._fields)}), "
-                f"got {describe(hx)}"
-            )
-        for field, value, leaf in zip(wanted._fields, parts, wanted, strict=True):
-            shape = (len(cells), *leaf.shape)
-            if not isinstance(value, Array | np.ndarray):
-                raise TypeError(
-                    f"{name}: expected {field} of hx to be an array of shape {shape}, "
-                    f"got {describe(value)}"
-                )
-            if value.shape != shape or value.dtype != self.dtype:
-                raise ValueError(
-                    f"{name}: expected {field} of hx to be a {self.dtype} array of shape {shape}, "
-                    f"(layers * directions, {'batch, ' if batch else ''}features) for any "
-                    f"batch_first, got {describe(value)}"
-                )
-        return [
-            type(wanted)(
-                *(part[k].astype(leaf.dtype) for part, leaf in zip(parts, wanted, strict=True))
-            )
-            for k in range(len(cells))
-        ]
+        return initial_carries(type(self).__name__, self._cells(), batch, hx, self.dtype)
 
 
-def _check_stack(layers: list[tuple[Cell, ...]]) -> None:
-    """Check that all layers have the same directions and matching sizes."""
-    if not layers:
-        raise ValueError("Recurrent: expected at least one cell, got none")
-    for cell in (cell for layer in layers for cell in layer):
-        _check_cell(cell)
-    directions = sorted({len(layer) for layer in layers})
-    if directions not in ([1], [2]):
-        raise ValueError(
-            f"Recurrent: expected one or two directions, the same in all layers, got {directions}"
-        )
-    features = layers[0][0].input_size
-    for layer in layers:
-        for cell in layer:
-            if cell.input_size != features:
-                raise ValueError(
-                    f"Recurrent: expected a cell with input_size {features} in this layer, "
-                    f"got {type(cell).__name__} with input_size {cell.input_size}"
-                )
-        features = sum(cell.output_size for cell in layer)
-    cells = [cell for layer in layers for cell in layer]
-    if len(cells) > 1:
-        _check_same_carry(cells)
-
-
-def _check_cell(cell: Any) -> None:
-    """Check that a scan can run the cell: pure, with one feature axis of the input."""
-    kind = type(cell).__name__
-    if isinstance(cell, type):
-        raise TypeError(
-            f"Recurrent: expected a cell, got the class {cell.__name__}; build one with "
-            f"{cell.__name__}(input_size, hidden_size, rngs=nnx.Rngs(0))"
-        )
-    if not isinstance(cell, Cell):
-        got = kind
-        if isinstance(cell, nnx.RNNCellBase):
-            got = f"nnx.{kind}; convert it with jax_rnn.from_flax(cell), or use nnx.RNN(cell)"
-        raise TypeError(
-            f"Recurrent: expected cells, or pairs (forward, backward) of them, got {got}"
-        )
-    if cell.num_feature_axes != 1:
-        raise ValueError(
-            f"Recurrent: expected a cell whose input has one axis of features, got {kind} with "
-            f"num_feature_axes {cell.num_feature_axes}; use nnx.RNN(cell)"
-        )
-    if jax.tree.leaves(nnx.state(cell, nnx.RngState)):
-        raise TypeError(
-            f"Recurrent: expected a cell without random state, got {kind}, which holds nnx.Rngs; "
-            "step must be pure: draw the noise before the loop and pass it as features of the "
-            "input, or use Recurrent(..., dropout=rate) between layers"
-        )
-    carry: Any = jax.eval_shape(partial(cell.initialize_carry, (cell.input_size,)))
-    if not hasattr(carry, "_fields"):
-        raise TypeError(
-            f"Recurrent: expected initialize_carry of {kind} to return a NamedTuple of arrays, "
-            f"got {describe(carry)}; define one, class Carry(NamedTuple)"
-        )
-    for field, leaf in carry._asdict().items():
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            raise TypeError(
-                f"Recurrent: expected a carry of numbers, got a PRNG key as {field} in the carry "
-                f"of {kind}; draw the noise before the loop and pass it as features of the input"
-            )
-
-
-def _check_same_carry(cells: list[Cell]) -> None:
-    """Check that all layers have equal states, which are stacked in one array."""
-    carries = [_carry_name(cell) for cell in cells]
-    for cell, carry in zip(cells, carries, strict=True):
-        if carry != carries[0]:
-            raise ValueError(
-                f"Recurrent: expected every cell to carry {carries[0]}, got "
-                f"{type(cell).__name__} with {carry}; use a separate Recurrent for each"
-            )
-
-
-def _carry_name(cell: Cell) -> str:
-    carry = jax.eval_shape(partial(cell.initialize_carry, (cell.input_size,)))
-    sizes = ", ".join(f"{field}: {leaf.shape}" for field, leaf in carry._asdict().items())
-    return f"{type(carry).__name__}({sizes}) of {cell.dtype}"
+def _key_of_cell(cell: Cell, key: Array | None, number: int) -> Array | None:
+    """The key of a cell of the layer; None if it draws nothing."""
+    if key is None or not is_random(cell):
+        return None
+    return jax.random.fold_in(jax.random.fold_in(key, 0), number)
 
 
 def _rngs_name(rngs: Any) -> str:

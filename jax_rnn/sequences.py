@@ -16,6 +16,7 @@ from jax_rnn.typing import Array, Bool, Integer, Size, as_numpy
 __all__ = [
     "PackedSequence",
     "check_lengths",
+    "check_resets",
     "lengths_to_mask",
     "pack_padded_sequence",
     "pad_packed_sequence",
@@ -165,3 +166,18 @@ def pad_packed_sequence(
         back = as_numpy(sequence.unsorted_indices)
         padded, lengths = padded[:, back], lengths[back]
     return jnp.asarray(np.swapaxes(padded, 0, 1) if batch_first else padded), lengths
+
+
+def check_resets(resets: Any, shape: tuple[Size, ...], name: str) -> Array:
+    """``resets`` as a boolean array of this shape."""
+    resets = resets if isinstance(resets, Array) else np.asarray(resets)
+    if resets.dtype != bool:
+        raise TypeError(
+            f"{name}: expected resets to be booleans, got {resets.dtype}; use resets.astype(bool)"
+        )
+    if resets.shape != shape:
+        raise ValueError(
+            f"{name}: expected resets of shape {shape}, the input without its features, got shape "
+            f"{resets.shape}"
+        )
+    return jnp.asarray(resets)

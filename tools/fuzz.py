@@ -40,6 +40,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from jax_rnn import GRU, LSTM, RNN, load_torch_state_dict, torch_state_dict
 from jax_rnn.initializers import Scheme
+from jax_rnn.scans import Checkpointed, Gated, Scan, Sequential
 
 __all__ = ["OPTIONS", "Case", "Mismatch", "Structure", "draw", "options", "program", "run"]
 
@@ -272,6 +273,13 @@ class Program(NamedTuple):
     named: Callable[[nnx.State], dict[str, np.ndarray]]
 
 
+def _scan(s: Structure) -> Scan | str:
+    scan: Scan | str = s.scan
+    if scan != "auto":
+        scan = (Gated if scan == "gated" else Sequential)(unroll=s.unroll)
+    return scan if s.checkpoint_every is None else Checkpointed(s.checkpoint_every, scan)
+
+
 @lru_cache(maxsize=4)
 def program(structure: Structure) -> Program:
     """The JAX side of a structure; compiled once for all its cases."""
@@ -281,9 +289,7 @@ def program(structure: Structure) -> Program:
         **_arguments(s),
         init=_ZEROS,
         dtype=jnp.dtype(s.dtype),
-        unroll=s.unroll,
-        scan=s.scan,
-        checkpoint_every=s.checkpoint_every,
+        scan=_scan(s),
         rngs=nnx.Rngs(0),
     )
     layer.eval()

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.nn import sigmoid
 
-from jax_rnn.cells.base import GatedCell, unstack
+from jax_rnn.cells.gated import GatedCell
 from jax_rnn.cells.lstm import LSTMCarry
 from jax_rnn.compare.speed.contender import JaxContender, Weights
 from jax_rnn.compare.speed.modules import functional
@@ -22,12 +22,10 @@ class TextbookLSTMCell(GatedCell[LSTMCarry]):
     """The equations of the textbook."""
 
     gates = ("i", "f", "g", "o")
-    carry_type = LSTMCarry
 
-    def update(self, x: Any, h: Any, carry: LSTMCarry) -> tuple[LSTMCarry, Any]:
-        (xi, xf, xg, xo), (hi, hf, hg, ho) = unstack(x), unstack(h)
-        i, f, o = sigmoid(xi + hi), sigmoid(xf + hf), sigmoid(xo + ho)
-        c = f * carry.c + i * jnp.tanh(xg + hg)
+    def update(self, gates: Any, carry: LSTMCarry) -> tuple[LSTMCarry, Any]:
+        i, f, o = sigmoid(gates.i), sigmoid(gates.f), sigmoid(gates.o)
+        c = f * carry.c + i * jnp.tanh(gates.g)
         h = o * jnp.tanh(c)
         return LSTMCarry(h, c), h
 

@@ -1,37 +1,17 @@
-"""The contract of a cell, and cells made of two affine maps."""
+"""The contract of a cell: one time step."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Generic, NamedTuple, cast
+from typing import Any, ClassVar, Generic, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax import lax
 
-from jax_rnn.arguments import ConstructorSignature, check_count, check_rngs, parameter_dtype
-from jax_rnn.initializers import Init, resolve
-from jax_rnn.typing import (
-    Array,
-    CarryT,
-    DTypeLike,
-    Float,
-    Size,
-    accumulator,
-    default_float,
-    describe,
-)
+from jax_rnn.arguments import ConstructorSignature
+from jax_rnn.typing import Array, CarryT, Float, Size, default_float, describe
 
-__all__ = [
-    "AffineCell",
-    "Cell",
-    "GatedCell",
-    "HiddenCarry",
-    "added",
-    "check_output",
-    "state_parts",
-    "unstack",
-]
+__all__ = ["Cell", "HiddenCarry", "Noise", "check_output", "state_parts"]
 
 
 class HiddenCarry(NamedTuple):
@@ -40,21 +20,44 @@ class HiddenCarry(NamedTuple):
     h: Float[Array, "*batch H"]
 
 
+class Noise(NamedTuple):
+    """Random numbers for one step of a cell; a field is None if the cell does not use it."""
+
+    step: Any = None
+    """Drawn for this step."""
+    sequence: Any = None
+    """Drawn once for all steps of the sequence."""
+
+
 class Cell(nnx.Module, Generic[CarryT]):
     """One time step: ``(carry, x) -> (carry, y)``.
 
-    A subclass sets ``input_size`` and ``hidden_size`` and implements the methods below; it then
-    runs under every scan and layer of this library, and inside ``flax.nnx.RNN``. The carry is a
-    NamedTuple of arrays, each ``(*batch, features)``.
+    A subclass names the type of its carry, ``class MyCell(Cell[MyCarry])``, sets ``input_size`` and
+    ``hidden_size`` and implements ``initialize_carry`` and ``step``; it then runs under every scan
+    and layer of this library, and inside ``flax.nnx.RNN``. The carry is a NamedTuple of arrays,
+    each ``(*batch, *features)``.
 
     ``step`` must be pure: it reads parameters and does not change them, so that it works under
     ``jax.jit``, ``jax.grad``, ``jax.vmap`` and ``lax.scan``. The rows of a batch are independent.
+
+    A cell that needs random numbers implements ``noise``, ``sequence_noise`` or both, and takes a
+    third argument in ``step``, a ``Noise``, or None in evaluation mode. Layers and scans draw the
+    numbers before the loop, so that they are the same under every scan.
     """
 
     __signature__ = ConstructorSignature()
 
     input_size: int
     hidden_size: int
+    carry_type: ClassVar[type]
+    """Type of the carry, taken from the type parameter of the class."""
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        for base in cls.__dict__.get("__orig_bases__", ()):
+            for argument in get_args(base):
+                if isinstance(argument, type) and hasattr(argument, "_fields"):
+                    cls.carry_type = argument
 
     @property
     def output_size(self) -> int:
@@ -86,15 +89,22 @@ class Cell(nnx.Module, Generic[CarryT]):
         return x
 
     @abstractmethod
-    def step(self, carry: CarryT, x: Any) -> tuple[CarryT, Float[Array, "*batch O"]]:
+    def step(self, carry: CarryT, x: Any) -> tuple[CarryT, Float[Array, "..."]]:
         """The rest of the step, given the result of ``project`` for one time step."""
 
-    def __call__(
-        self, carry: CarryT, x: Float[Array, "*batch I"]
-    ) -> tuple[CarryT, Float[Array, "*batch O"]]:
+    def noise(self, key: Array, batch: tuple[Size, ...]) -> Any:
+        """Random numbers for one step, arrays (*batch, ...); None (default) if there are none."""
+        return None
+
+    def sequence_noise(self, key: Array, batch: tuple[Size, ...]) -> Any:
+        """Random numbers for all steps of a sequence; None (default) if there are none."""
+        return None
+
+    def __call__(self, carry: CarryT, x: Float[Array, "..."]) -> tuple[CarryT, Float[Array, "..."]]:
+        """A step in evaluation mode."""
         carry = self._check_call(carry, x)
         new_carry, y = self.step(carry, self.project(x))
-        check_output(self, y, x.shape[:-1])
+        check_output(self, y, x.shape[: x.ndim - self.num_feature_axes])
         return new_carry, y
 
     def _check_call(self, carry: Any, x: Any) -> CarryT:
@@ -104,9 +114,11 @@ class Cell(nnx.Module, Generic[CarryT]):
             raise TypeError(
                 f"{name}: expected the input to be an array, got {describe(x)}; use jnp.asarray"
             )
-        if x.ndim < 1 or x.shape[-1] != self.input_size:
+        axes = self.num_feature_axes
+        if x.ndim < axes or x.shape[-1] != self.input_size:
+            features = ", ".join(["_"] * (axes - 1) + [str(self.input_size)])
             raise ValueError(
-                f"{name}: expected an input of shape (*batch, {self.input_size}), "
+                f"{name}: expected an input of shape (*batch, {features}), "
                 f"got {x.shape}; the last axis holds the features"
             )
         if x.dtype != self.dtype:
@@ -140,146 +152,6 @@ class Cell(nnx.Module, Generic[CarryT]):
         return type(wanted)(*parts)
 
 
-class AffineCell(Cell[CarryT]):
-    r"""A cell with torch's parameters: an affine map of the input and one of the hidden state.
-
-    Subclasses define ``gates`` and implement ``step``. In half precision (bfloat16, float16)
-    products are summed in float32, and the carry is kept in float32; outputs have the cell's dtype.
-
-    Parameters, with the names and the layout of ``torch.nn`` (gates stacked along the first axis):
-        ``weight_ih``: (G*H, I), ``weight_hh``: (G*H, H), ``bias_ih`` and ``bias_hh``: (G*H,),
-        absent with ``bias=False``.
-
-    Args:
-        input_size: I, features of the input.
-        hidden_size: H, features of the hidden state.
-        bias: whether both maps have a bias.
-        output_size: features of h, if not H; then ``weight_hh`` is (G*H, output_size).
-        init: initial distribution, ``"torch"``, ``"flax"`` or an ``initializers.Scheme``.
-        dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
-        rngs: source of the initial values.
-
-    Raises:
-        TypeError: a size that is not an int. ValueError: a size below 1, an unknown ``init``.
-    """
-
-    gates: ClassVar[tuple[str, ...]]
-    carry_type: ClassVar[type] = HiddenCarry
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        *,
-        output_size: int | None = None,
-        init: Init = "torch",
-        dtype: DTypeLike | None = None,
-        rngs: nnx.Rngs,
-    ):
-        check_count("input_size", input_size)
-        check_count("hidden_size", hidden_size)
-        check_rngs(rngs)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self._output_size = hidden_size if output_size is None else output_size
-        self.bias = bias
-        scheme = resolve(init)
-        dtype = parameter_dtype(dtype)
-        gates = len(self.gates)
-
-        def parameter(draw, fan_in):
-            drawn = draw(rngs.params(), gates, hidden_size, fan_in, accumulator(dtype))
-            return nnx.Param(drawn.astype(dtype))
-
-        self.weight_ih = parameter(scheme.weight_ih, input_size)
-        self.weight_hh = parameter(scheme.weight_hh, self._output_size)
-        self.bias_ih = parameter(scheme.bias, input_size) if bias else None
-        self.bias_hh = parameter(scheme.bias, self._output_size) if bias else None
-
-    @property
-    def output_size(self) -> int:
-        return self._output_size
-
-    @property
-    def dtype(self) -> jnp.dtype:
-        return jnp.dtype(self.weight_hh.dtype)
-
-    def initialize_carry(
-        self, input_shape: tuple[Size, ...], rngs: Any = None, carry_init: Any = None
-    ) -> CarryT:
-        """Zeros: ``h`` has ``output_size`` features, every other field ``hidden_size``."""
-        batch, dtype = input_shape[:-1], accumulator(self.dtype)
-        fields = cast(Any, self.carry_type)._fields
-        sizes = (self.output_size if name == "h" else self.hidden_size for name in fields)
-        return self.carry_type(*(jnp.zeros((*batch, size), dtype) for size in sizes))
-
-    def project(self, x: Float[Array, "*batch I"]) -> Float[Array, "*batch G H"]:
-        return self.by_gate(affine(x, self.weight_ih, self.bias_ih))
-
-    def recur(self, h: Float[Array, "*batch O"]) -> Float[Array, "*batch G H"]:
-        """The affine map of the hidden state."""
-        return self.by_gate(affine(h.astype(self.dtype), self.weight_hh, self.bias_hh))
-
-    def by_gate(self, x: Float[Array, "*batch GH"]) -> Float[Array, "*batch G H"]:
-        return x.reshape(*x.shape[:-1], len(self.gates), self.hidden_size)
-
-
-class GatedCell(AffineCell[CarryT]):
-    r"""An affine map of the input, one of the hidden state, and an update of the two.
-
-    .. math::
-        X_t = W_{ih} x_t + b_{ih} \qquad
-        H_t = W_{hh} h_{t-1} + b_{hh} \qquad
-        (carry_t, y_t) = update(X_t, H_t, carry_{t-1})
-
-    A subclass defines the gates and ``update``::
-
-        class PlainCell(GatedCell[HiddenCarry]):
-            gates = ("hidden",)
-
-            def update(self, x, h, carry):
-                (x,), (h,) = unstack(x), unstack(h)
-                h = jnp.tanh(x + h)
-                return HiddenCarry(h), h
-
-    ``update`` gets ``x`` and ``h`` of shape ``(*batch, G, H)``, one row per gate in the order of
-    ``gates``, and must be pure. If the carry has more fields than ``h``, set ``carry_type`` to its
-    type; the field that the hidden map reads is always called ``h``.
-
-    Parameters: those of ``AffineCell``.
-
-    Args:
-        input_size: int, I, features of the input.
-        hidden_size: int, H, features of the hidden state.
-        bias: bool, whether both maps have a bias; True by default.
-        output_size: int, features of h; None (default) is H.
-        init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
-        dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
-        rngs: ``nnx.Rngs``, source of the initial values.
-
-    Raises:
-        TypeError: a size that is not an int. ValueError: a size below 1, an unknown init or dtype.
-    """
-
-    @abstractmethod
-    def update(
-        self, x: Float[Array, "*batch G H"], h: Float[Array, "*batch G H"], carry: CarryT
-    ) -> tuple[CarryT, Float[Array, "*batch O"]]:
-        """The equations of the cell."""
-
-    def step(
-        self, carry: CarryT, x: Float[Array, "*batch G H"]
-    ) -> tuple[CarryT, Float[Array, "*batch O"]]:
-        new_carry, y = self.update(x, self.recur(cast(Any, carry).h), carry)
-        return new_carry, y.astype(self.dtype)
-
-
-def unstack(x: Float[Array, "*batch G H"]) -> tuple[Float[Array, "*batch H"], ...]:
-    """The gates of ``x``, one array each."""
-    return jnp.unstack(x, axis=-2)
-
-
 def state_parts(value: Any, fields: tuple[str, ...]) -> tuple[Any, ...] | None:
     """The arrays of a state, one per field; None if it is not a state with these fields.
 
@@ -303,28 +175,14 @@ def check_output(cell: Cell, y: Any, batch: tuple[Size, ...]) -> None:
 
     Only shapes are compared, so the check costs nothing in a compiled program.
     """
-    shape = (*batch, cell.output_size)
-    if getattr(y, "shape", None) != shape:
-        method = "update" if getattr(type(cell), "step", None) is GatedCell.step else "step"
+    axes = cell.num_feature_axes
+    shape = getattr(y, "shape", None)
+    inner = ("_",) * (axes - 1) if shape is None else tuple(shape[len(batch) : -1])
+    if len(inner) != axes - 1 or shape != (*batch, *inner, cell.output_size):
+        method = "update" if hasattr(cell, "update") else "step"
+        expected = ", ".join(map(str, (*batch, *("_",) * (axes - 1), cell.output_size)))
         raise ValueError(
             f"{type(cell).__name__}: expected {method} to return (carry, y) with y of shape "
-            f"{shape}, (*batch, output_size), got {describe(y)}; override output_size if y has "
-            "other features"
+            f"({expected}), (*batch, output_size), got {describe(y)}; override output_size if y "
+            "has other features"
         )
-
-
-def affine(
-    x: Float[Array, "*batch I"],
-    weight: Float[Array, "O I"] | nnx.Param,
-    bias: Float[Array, " O"] | nnx.Param | None = None,
-) -> Float[Array, "*batch O"]:
-    """``x W^T + b``, summed in float32 if the operands are in half precision."""
-    dtype = accumulator(weight.dtype)
-    contract = (((x.ndim - 1,), (1,)), ((), ()))
-    y = lax.dot_general(x, weight[...], contract, preferred_element_type=dtype)
-    return y if bias is None else added(y, bias[...].astype(dtype))
-
-
-def added(x: Float[Array, "*batch O"], bias: Float[Array, "*fewer O"]) -> Float[Array, "*batch O"]:
-    """The sum, with equal ranks as required by ``jax.numpy_rank_promotion("raise")``."""
-    return x + lax.expand_dims(bias, range(x.ndim - bias.ndim))

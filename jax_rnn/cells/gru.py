@@ -1,9 +1,12 @@
 """The gated recurrent unit."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from jax.nn import sigmoid
 
-from jax_rnn.cells.base import GatedCell, HiddenCarry, unstack
+from jax_rnn.cells.base import HiddenCarry
+from jax_rnn.cells.gated import GatedCell
 from jax_rnn.typing import Array, Float
 
 __all__ = ["GRUCell"]
@@ -27,6 +30,7 @@ class GRUCell(GatedCell[HiddenCarry]):
         hidden_size: int, H, features of the hidden state.
         bias: bool, whether both maps have a bias; True by default.
         output_size: int, for subclasses whose ``update`` projects h; None (default) is H.
+        heads: int, number of blocks of the hidden map; 1 (default) is dense, H is diagonal.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
         dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         rngs: ``nnx.Rngs``, source of the initial values.
@@ -40,12 +44,12 @@ class GRUCell(GatedCell[HiddenCarry]):
     """
 
     gates = ("r", "z", "n")
+    separate = ("n",)
 
     def update(
-        self, x: Float[Array, "*batch 3 H"], h: Float[Array, "*batch 3 H"], carry: HiddenCarry
+        self, gates: Any, carry: HiddenCarry
     ) -> tuple[HiddenCarry, Float[Array, "*batch H"]]:
-        (xr, xz, xn), (hr, hz, hn) = unstack(x), unstack(h)
-        r, z = sigmoid(xr + hr), sigmoid(xz + hz)
-        n = jnp.tanh(xn + r * hn)
+        r, z = sigmoid(gates.r), sigmoid(gates.z)
+        n = jnp.tanh(gates.n.x + r * gates.n.h)
         h = (1 - z) * n + z * carry.h
         return HiddenCarry(h), h

@@ -1,11 +1,11 @@
 """The long short-term memory cell."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax.nn import sigmoid
 
-from jax_rnn.cells.base import GatedCell, unstack
+from jax_rnn.cells.gated import GatedCell
 from jax_rnn.typing import Array, Float
 
 __all__ = ["LSTMCarry", "LSTMCell"]
@@ -37,6 +37,7 @@ class LSTMCell(GatedCell[LSTMCarry]):
         hidden_size: int, H, features of the hidden state.
         bias: bool, whether both maps have a bias; True by default.
         output_size: int, for subclasses whose ``update`` projects h; None (default) is H.
+        heads: int, number of blocks of the hidden map; 1 (default) is dense, H is diagonal.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
         dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         rngs: ``nnx.Rngs``, source of the initial values.
@@ -50,12 +51,8 @@ class LSTMCell(GatedCell[LSTMCarry]):
     """
 
     gates = ("i", "f", "g", "o")
-    carry_type = LSTMCarry
 
-    def update(
-        self, x: Float[Array, "*batch 4 H"], h: Float[Array, "*batch 4 H"], carry: LSTMCarry
-    ) -> tuple[LSTMCarry, Float[Array, "*batch H"]]:
-        i, f, g, o = unstack(x + h)
-        c = sigmoid(f) * carry.c + sigmoid(i) * jnp.tanh(g)
-        h = sigmoid(o) * jnp.tanh(c)
+    def update(self, gates: Any, carry: LSTMCarry) -> tuple[LSTMCarry, Float[Array, "*batch H"]]:
+        c = sigmoid(gates.f) * carry.c + sigmoid(gates.i) * jnp.tanh(gates.g)
+        h = sigmoid(gates.o) * jnp.tanh(c)
         return LSTMCarry(h, c), h

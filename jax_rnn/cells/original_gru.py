@@ -3,7 +3,8 @@
 import jax.numpy as jnp
 from jax.nn import sigmoid
 
-from jax_rnn.cells.base import AffineCell, HiddenCarry, affine, unstack
+from jax_rnn.cells.affine import AffineCell
+from jax_rnn.cells.base import HiddenCarry
 from jax_rnn.typing import Array, Float
 
 __all__ = ["OriginalGRUCell"]
@@ -30,6 +31,7 @@ class OriginalGRUCell(AffineCell[HiddenCarry]):
         hidden_size: int, H, features of the hidden state.
         bias: bool, whether both maps have a bias; True by default.
         output_size: int, for subclasses whose ``step`` projects h; None (default) is H.
+        heads: int, number of blocks of the hidden map; 1 (default) is dense, H is diagonal.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
         dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         rngs: ``nnx.Rngs``, source of the initial values.
@@ -44,16 +46,12 @@ class OriginalGRUCell(AffineCell[HiddenCarry]):
     gates = ("r", "z", "n")
 
     def step(
-        self, carry: HiddenCarry, x: Float[Array, "*batch 3 H"]
+        self, carry: HiddenCarry, x: tuple[Float[Array, "*batch H"], ...]
     ) -> tuple[HiddenCarry, Float[Array, "*batch H"]]:
-        size = 2 * self.hidden_size
-        x_r, x_z, x_n = unstack(x)
-        h_r, h_z = jnp.split(self._hidden_map(carry.h, slice(None, size)), 2, axis=-1)
+        x_r, x_z, x_n = x
+        h_r, h_z = self.recur(carry.h, ("r", "z"))
         r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
-        n = jnp.tanh(x_n + self._hidden_map(r * carry.h, slice(size, None)))
+        (h_n,) = self.recur(r * carry.h, ("n",))
+        n = jnp.tanh(x_n + h_n)
         h = (1 - z) * n + z * carry.h
         return HiddenCarry(h), h.astype(self.dtype)
-
-    def _hidden_map(self, h: Array, rows: slice) -> Array:
-        bias = None if self.bias_hh is None else self.bias_hh[rows]
-        return affine(h.astype(self.dtype), self.weight_hh[rows], bias)

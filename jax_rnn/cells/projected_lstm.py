@@ -1,11 +1,14 @@
 """The LSTM cell whose hidden state is a projection."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from flax import nnx
 from jax.nn import sigmoid
 
 from jax_rnn.arguments import check_count
-from jax_rnn.cells.base import GatedCell, affine, unstack
+from jax_rnn.cells.affine import affine
+from jax_rnn.cells.gated import GatedCell
 from jax_rnn.cells.lstm import LSTMCarry
 from jax_rnn.initializers import Init, resolve
 from jax_rnn.typing import Array, DTypeLike, Float, accumulator
@@ -33,6 +36,7 @@ class ProjectedLSTMCell(GatedCell[LSTMCarry]):
         hidden_size: int, H, features of the hidden state.
         proj_size: int, P, features of the output; 0 < P < H.
         bias: bool, whether both maps have a bias; True by default.
+        heads: int, number of blocks of the hidden map, a divisor of H and P; 1 by default.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
         dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         rngs: ``nnx.Rngs``, source of the initial values.
@@ -46,7 +50,6 @@ class ProjectedLSTMCell(GatedCell[LSTMCarry]):
     """
 
     gates = ("i", "f", "g", "o")
-    carry_type = LSTMCarry
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class ProjectedLSTMCell(GatedCell[LSTMCarry]):
         proj_size: int,
         bias: bool = True,
         *,
+        heads: int = 1,
         init: Init = "torch",
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
@@ -71,6 +75,7 @@ class ProjectedLSTMCell(GatedCell[LSTMCarry]):
             hidden_size,
             bias,
             output_size=proj_size,
+            heads=heads,
             init=init,
             dtype=dtype,
             rngs=rngs,
@@ -79,10 +84,7 @@ class ProjectedLSTMCell(GatedCell[LSTMCarry]):
         drawn = weight_hr(rngs.params(), hidden_size, proj_size, accumulator(self.dtype))
         self.weight_hr = nnx.Param(drawn.astype(self.dtype))
 
-    def update(
-        self, x: Float[Array, "*batch 4 H"], h: Float[Array, "*batch 4 H"], carry: LSTMCarry
-    ) -> tuple[LSTMCarry, Float[Array, "*batch P"]]:
-        i, f, g, o = unstack(x + h)
-        c = sigmoid(f) * carry.c + sigmoid(i) * jnp.tanh(g)
-        h = affine((sigmoid(o) * jnp.tanh(c)).astype(self.dtype), self.weight_hr)
+    def update(self, gates: Any, carry: LSTMCarry) -> tuple[LSTMCarry, Float[Array, "*batch P"]]:
+        c = sigmoid(gates.f) * carry.c + sigmoid(gates.i) * jnp.tanh(gates.g)
+        h = affine((sigmoid(gates.o) * jnp.tanh(c)).astype(self.dtype), self.weight_hr)
         return LSTMCarry(h, c), h

@@ -1,12 +1,13 @@
 """Elman's recurrent cell."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jax_rnn.cells.base import GatedCell, HiddenCarry, unstack
+from jax_rnn.cells.base import HiddenCarry
+from jax_rnn.cells.gated import GatedCell
 from jax_rnn.initializers import Init
 from jax_rnn.typing import Array, DTypeLike, Float
 
@@ -29,6 +30,7 @@ class RNNCell(GatedCell[HiddenCarry]):
         hidden_size: int, H, features of the hidden state.
         bias: bool, whether both maps have a bias; True by default.
         nonlinearity: ``"tanh"`` (default) or ``"relu"``.
+        heads: int, number of blocks of the hidden map; 1 (default) is dense, H is diagonal.
         init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
         dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         rngs: ``nnx.Rngs``, source of the initial values.
@@ -49,6 +51,7 @@ class RNNCell(GatedCell[HiddenCarry]):
         bias: bool = True,
         nonlinearity: Literal["tanh", "relu"] = "tanh",
         *,
+        heads: int = 1,
         init: Init = "torch",
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
@@ -57,12 +60,13 @@ class RNNCell(GatedCell[HiddenCarry]):
             raise ValueError(
                 f"nonlinearity: expected one of {sorted(_NONLINEARITIES)}, got {nonlinearity!r}"
             )
-        super().__init__(input_size, hidden_size, bias, init=init, dtype=dtype, rngs=rngs)
+        super().__init__(
+            input_size, hidden_size, bias, heads=heads, init=init, dtype=dtype, rngs=rngs
+        )
         self.nonlinearity = nonlinearity
 
     def update(
-        self, x: Float[Array, "*batch 1 H"], h: Float[Array, "*batch 1 H"], carry: HiddenCarry
+        self, gates: Any, carry: HiddenCarry
     ) -> tuple[HiddenCarry, Float[Array, "*batch H"]]:
-        (h,) = unstack(x + h)
-        h = _NONLINEARITIES[self.nonlinearity](h)
+        h = _NONLINEARITIES[self.nonlinearity](gates.hidden)
         return HiddenCarry(h), h

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jax_rnn.cells.base import AffineCell
+from jax_rnn.cells.affine import AffineCell
 from jax_rnn.cells.gru import GRUCell
 from jax_rnn.cells.lstm import LSTMCell
 from jax_rnn.cells.rnn import RNNCell
@@ -90,7 +90,8 @@ def to_flax(cell: AffineCell, *, optimized: bool = True) -> Any:
 
     Raises:
         TypeError: any other module.
-        ValueError: a ``GRUCell`` whose b_hn is not zero, since Flax's cell has no such bias.
+        ValueError: a ``GRUCell`` whose b_hn is not zero, since Flax's cell has no such bias; a cell
+            with several heads.
     """
     kinds = {
         LSTMCell: nnx.OptimizedLSTMCell if optimized else nnx.LSTMCell,
@@ -100,6 +101,11 @@ def to_flax(cell: AffineCell, *, optimized: bool = True) -> Any:
     if type(cell) not in kinds:
         names = ", ".join(kind.__name__ for kind in kinds)
         raise TypeError(f"to_flax: expected one of {names}, got {describe(cell)}")
+    if cell.heads != 1:
+        raise ValueError(
+            f"to_flax: expected a cell with heads=1, got heads={cell.heads}; Flax's cells have "
+            "dense hidden maps"
+        )
     ours: Any = cell
     options: dict[str, Any] = {"dtype": cell.dtype, "param_dtype": cell.dtype}
     if type(cell) is RNNCell:

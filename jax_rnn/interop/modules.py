@@ -87,7 +87,7 @@ def to_torch(module: nnx.Module) -> "torch.nn.Module":
     Raises:
         TypeError: a module that torch does not have, e.g. a layer of custom cells or
             ``GRU(reset_after=False)``.
-        ValueError: a parameter in two places.
+        ValueError: a parameter in two places; several heads, which torch does not have.
     """
     import torch
 
@@ -132,6 +132,7 @@ def _to_torch(module: Any, nn: Any) -> Any:
         return nn.ModuleDict({name: _to_torch(module[name], nn) for name in module})
     for name, (ours, options) in TABLE.items():
         if type(module) is ours and not (ours is GRU and not module.reset_after):
+            _refuse_heads(module)
             theirs = getattr(nn, name)(**{option: _option(module, option) for option in options})
             return theirs.train(
                 not (isinstance(module, Recurrent) and module.dropout.deterministic)
@@ -141,6 +142,16 @@ def _to_torch(module: Any, nn: Any) -> Any:
         f"of them, got {_origin(module)}.{type(module).__name__}; build the same model in torch "
         "and use load_state_dict with torch_state_dict(module)"
     )
+
+
+def _refuse_heads(module: Any) -> None:
+    cells = module.cells if isinstance(module, Recurrent) else [module]
+    heads = {getattr(cell, "heads", 1) for cell in cells}
+    if heads != {1}:
+        raise ValueError(
+            f"to_torch: expected {type(module).__name__} with heads=1, got heads={max(heads)}; "
+            "torch's hidden maps are dense"
+        )
 
 
 def _origin(module: Any) -> str:

@@ -33,6 +33,7 @@ class _Entry(NamedTuple):
     name: str
     param: nnx.Param
     transposed: bool
+    heads: int = 1
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -84,7 +85,10 @@ def load_torch_state_dict(
     for name in shared:
         expected, array = entries[name].shape, arrays[name]
         if array.shape != expected:
-            faults.append(f"wrong shape: {name}, expected {expected}, got {array.shape}")
+            why = ""
+            if entries[name].heads != 1:
+                why = f"; of {entries[name].heads} heads, while torch's hidden maps are dense"
+            faults.append(f"wrong shape: {name}, expected {expected}, got {array.shape}{why}")
         elif not jnp.issubdtype(array.dtype, jnp.floating):
             faults.append(f"not floating: {name}, got {array.dtype}")
     if faults:
@@ -141,4 +145,5 @@ def _entry(module: nnx.Module, prefix: str, name: str, param: nnx.Param) -> _Ent
         return _Entry(f"{prefix}weight", param, transposed=True)
     if isinstance(module, nnx.Embed) and name == "embedding":
         return _Entry(f"{prefix}weight", param, transposed=False)
-    return _Entry(f"{prefix}{name}", param, transposed=False)
+    heads = getattr(module, "heads", 1) if name == "weight_hh" else 1
+    return _Entry(f"{prefix}{name}", param, transposed=False, heads=heads)

@@ -24,7 +24,7 @@ from jax_rnn.initializers import Init
 from jax_rnn.lessons import ihello
 from jax_rnn.lessons.lesson import Lesson
 from jax_rnn.recurrent import Recurrent
-from jax_rnn.scans.sequential import sequential
+from jax_rnn.scans.choice import run
 
 
 class GRUByHandCell(Cell[HiddenCarry]):
@@ -62,7 +62,7 @@ class Model(nnx.Module):
     def states(self, inputs, hidden=None):
         xs = jnp.swapaxes(inputs, 0, 1)
         hidden = self.cell.initialize_carry(xs.shape[1:]) if hidden is None else hidden
-        hidden, states = sequential(self.cell, hidden, xs)
+        hidden, states = run(self.cell, hidden, xs, scan="sequential")
         return jnp.swapaxes(states, 0, 1), hidden
 
     def __call__(self, inputs, hidden=None):

@@ -30,7 +30,7 @@ class Model(nnx.Module):
         self, layer: Callable[..., Recurrent] = RNN, *, init: Init = "torch", rngs: nnx.Rngs
     ):
         # Unrolling is faster than a loop for six tiny steps.
-        self.rnn = layer(5, 5, batch_first=True, unroll=INPUTS.size, init=init, rngs=rngs)
+        self.rnn = layer(5, 5, batch_first=True, init=init, rngs=rngs)
 
     def __call__(self, inputs, hidden=None):
         return self.rnn(inputs, hidden)

@@ -1,92 +1,120 @@
-"""The choice of the scan."""
+"""The choice of the scan, for the platform that a program is lowered for."""
 
-import math
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any
 
 import jax
+import jax.numpy as jnp
+from jax import lax
 
-from jax_rnn.arguments import check_count
 from jax_rnn.cells.base import Cell
-from jax_rnn.scans.chunks import in_chunks
-from jax_rnn.scans.gated import gated, supports, supports_kind
+from jax_rnn.scans.associative import Associative
+from jax_rnn.scans.base import Constants, Inputs, Scan
+from jax_rnn.scans.gated import Gated
+from jax_rnn.scans.masking import clean
+from jax_rnn.scans.noise import draw
 from jax_rnn.scans.placement import placed
-from jax_rnn.scans.sequential import sequential
-from jax_rnn.typing import Array, Bool, CarryT, Float, Size, is_symbolic
+from jax_rnn.scans.sequential import Sequential
+from jax_rnn.typing import Array, Bool, CarryT, Float, Size
 
-__all__ = ["Scan", "check_scan", "chosen", "run"]
+__all__ = ["AUTO", "check_scan", "chosen", "run"]
 
-Scan = Literal["auto", "gated", "sequential"]
+AUTO: tuple[Scan, ...] = (Associative(), Gated(), Sequential())
+"""``scan="auto"`` is the first of these that supports the cell, the shape and the platform."""
+
+NAMES: dict[str, Scan] = {
+    "associative": Associative(),
+    "gated": Gated(),
+    "sequential": Sequential(),
+}
+
+PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 
-TINY = 64
-"""Number of hidden units times batch size below which the gated scan is slower.
-
-XLA on CPU runs small programs in the calling thread, which is four times faster than in another
-thread. It counts a product outside a loop fully, but one inside the loop only once. A symbolic
-size, in a program exported for any batch, is not tiny.
-"""
-
-
-def chosen(cell: Cell, rows: Size, scan: Scan = "auto") -> Literal["gated", "sequential"]:
-    """The name of the scan for the cell and this number of rows.
-
-    ``"auto"`` is ``"gated"`` if it supports the cell and a step is not tiny.
-    """
-    fast = scan == "gated"
+def chosen(cell: Cell, shape: tuple[Size, ...], scan: Scan | str, platform: str) -> Scan:
+    """The scan for the cell on inputs of shape (T, *batch, I), with every option resolved."""
     if scan == "auto":
-        fast = not _tiny(cell, rows) and supports(cell)
-    return "gated" if fast else "sequential"
+        scan = next(value for value in AUTO if value.suits(cell, shape, platform))
+    scan = NAMES[scan] if isinstance(scan, str) else scan
+    inner = scan.inner()
+    if inner is not None:
+        return scan.with_inner(chosen(cell, shape, inner, platform))
+    return scan.tuned(cell, shape, platform)
 
 
-def _tiny(cell: Cell, rows: Size) -> bool:
-    size = rows * cell.hidden_size
-    return not is_symbolic(size) and size < TINY
-
-
-def check_scan(scan: Any, checkpoint_every: Any, *kinds: type[Cell]) -> None:
-    """Check the options of ``run`` for cells of these classes."""
-    if scan not in get_args(Scan):
+def check_scan(scan: Any, cells: Any) -> None:
+    """Check that ``scan`` is a scan or a name, and that it supports the cells."""
+    if not isinstance(scan, Scan) and not (isinstance(scan, str) and scan in ("auto", *NAMES)):
         raise ValueError(
-            f"scan: expected 'auto', 'gated' or 'sequential', got {scan!r}; 'auto' uses the fast "
-            "one if it supports the cell"
+            f"scan: expected 'auto', {', '.join(map(repr, NAMES))} or a jax_rnn.scans.Scan, "
+            f"got {scan!r}; 'auto' chooses by cell, size and platform"
         )
-    if checkpoint_every is not None:
-        check_count("checkpoint_every", checkpoint_every)
-    for kind in kinds:
-        if scan == "gated" and not supports_kind(kind):
+    if scan == "auto":
+        return
+    value = NAMES[scan] if isinstance(scan, str) else scan
+    if value.inner() is not None:
+        check_scan(value.inner(), cells)
+    for cell in cells:
+        if not value.supports(cell):
             raise ValueError(
-                "scan='gated': expected a GatedCell that writes update and leaves project, recur, "
-                f"by_gate and step as they are, got {kind.__name__}; scan='auto' runs it step by "
-                "step"
+                f"scan={scan!r}: expected {value.requires}, got {type(cell).__name__}; "
+                "scan='auto' chooses one that supports it"
             )
 
 
-@partial(jax.jit, static_argnames=("reverse", "unroll", "scan", "checkpoint_every"))
+@partial(jax.jit, static_argnames=("reverse", "scan"))
 def run(
     cell: Cell[CarryT],
     carry: CarryT,
-    xs: Float[Array, "T *batch I"],
+    xs: Float[Array, "T *batch_I"],
     *,
     mask: Bool[Array, "T *batch"] | None = None,
+    resets: Bool[Array, "T *batch"] | None = None,
+    key: Array | None = None,
     reverse: bool = False,
-    unroll: int = 1,
-    scan: Scan = "auto",
-    checkpoint_every: int | None = None,
-) -> tuple[CarryT, Float[Array, "T *batch O"]]:
-    """Run the cell over all steps with the scan of ``chosen``; see also ``sequential``.
+    scan: Scan | str = "auto",
+) -> tuple[CarryT, Any]:
+    """Run the cell over all steps.
 
-    ``checkpoint_every`` is the number of steps between the carries stored for the gradient; a
-    sequence of symbolic length is neither divided nor unrolled.
+    Args:
+        cell: any ``Cell``.
+        carry: the carry before the first step.
+        xs: inputs, time-major.
+        mask: True for valid steps. In other steps the carry does not change, the output is zero,
+            and the input, even NaN, affects neither outputs nor gradients.
+        resets: True for steps before which the carry goes back to that of ``initialize_carry``.
+            From the end, it goes back after them, so that the same pieces are run.
+        key: of ``jax.random``, for cells that draw random numbers; None is evaluation mode.
+        reverse: run from the last step to the first; outputs keep their positions.
+        scan: a scan, or its name.
+
+    Returns:
+        The last carry, and the outputs of all steps.
     """
-    cell, carry, xs, mask = placed(cell, carry, xs, mask)
-    steps, *batch, _ = xs.shape
-    rows = math.prod(batch)
-    unroll = 1 if is_symbolic(steps) else unroll
-    if chosen(cell, rows, scan) == "gated":
-        function = partial(gated, unroll=unroll)
-    else:
-        function = partial(sequential, unroll=unroll, project_first=not _tiny(cell, rows))
-    if checkpoint_every is None or is_symbolic(steps) or checkpoint_every >= steps:
-        return function(cell, carry, xs, mask=mask, reverse=reverse)
-    return in_chunks(function, checkpoint_every, cell, carry, xs, mask, reverse)
+    (cell, carry), (xs, mask, resets) = placed((cell, carry), (xs, mask, resets))
+    shape, axes = xs.shape, cell.num_feature_axes
+    batch = shape[1 : len(shape) - axes]
+    noise, shared = draw(cell, key, shape[0], batch)
+    initial = None
+    if resets is not None:
+        resets = resets if mask is None else resets & mask
+        if reverse:
+            resets = jnp.concatenate([resets[1:], jnp.zeros_like(resets[:1])])
+        initial = jax.tree.map(
+            lambda leaf, own: leaf.astype(own.dtype), cell.initialize_carry(shape[1:]), carry
+        )
+    inputs, constants = Inputs(clean(xs, mask), mask, resets, noise), Constants(initial, shared)
+
+    def call(scan: Scan) -> Any:
+        def run(cell, carry, inputs, constants):
+            return scan(cell, carry, inputs, constants, reverse=reverse)
+
+        return run
+
+    scans = {platform: chosen(cell, shape, scan, platform) for platform in PLATFORMS}
+    default = scans.pop("cuda")
+    others = {name: call(value) for name, value in scans.items() if value != default}
+    arguments = (cell, carry, inputs, constants)
+    if others:
+        return lax.platform_dependent(*arguments, **others, default=call(default))
+    return call(default)(*arguments)

@@ -7,8 +7,9 @@ large products after it. Forward mode and higher derivatives follow from the sam
 """
 
 import math
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,15 +17,34 @@ from flax import nnx
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from jax_rnn.cells.base import AffineCell, Cell, GatedCell, added, check_output
-from jax_rnn.scans.masking import clean, only
+from jax_rnn.cells.affine import added, hidden_product
+from jax_rnn.cells.base import Cell, check_output
+from jax_rnn.cells.gated import GatedCell, Maps, is_gated
+from jax_rnn.cells.wrapper import before, core_of, main, map_main
+from jax_rnn.scans.base import Constants, Inputs, Scan, check_options, finished, noise_of
+from jax_rnn.scans.masking import only
 from jax_rnn.scans.placement import is_explicit, like
-from jax_rnn.typing import Array, Bool, CarryT, Float, Size, accumulator, is_symbolic
+from jax_rnn.scans.sizes import is_tiny
+from jax_rnn.typing import Array, CarryT, Size, accumulator, is_symbolic
 
-__all__ = ["gated", "supports", "supports_kind"]
+__all__ = ["Gated", "projects_inside"]
 
 Gates = tuple[Array | None, ...]
 """A map, one (*batch, H) per gate, or its bias, (H,)."""
+
+UNROLL = {"cuda": 4, "rocm": 4}
+"""Steps per iteration of the loop on a platform, for sequences of at least ``LONG`` steps; else 1.
+
+A GPU launches a kernel for every operation of an iteration. Kernels and copies a step of LSTM and
+GRU of size (32, 128, 256, 256), compiled for an H100, and seconds of CPU for the compilation:
+
+    steps per iteration       1     4     8
+    forward                   4   2.5  2.25
+    forward and backward     15   7.5  6.25
+    compilation             1.3   2.3   3.8
+"""
+
+LONG = 16
 
 IN_LOOP_BYTES = 2**25
 """On CPU, inputs whose projection is larger are projected step by step in the loop.
@@ -39,43 +59,70 @@ weight has this size, about that of a core's cache, and batches of at least some
 SOME_ROWS = 4
 
 
-def supports(cell: Cell) -> bool:
-    """Whether ``gated`` supports the cell: two affine maps and an ``update``, all real."""
-    if not supports_kind(type(cell)):
-        return False
-    carry = jax.eval_shape(lambda: cell.initialize_carry((cell.input_size,)))
-    leaves = jax.tree.leaves((carry, nnx.state(cell, nnx.Param)))
-    return all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
+@dataclass(frozen=True)
+class Gated(Scan):
+    """The fast scan of a ``GatedCell``, also in wrappers; values and derivatives of ``Sequential``.
 
+    For the gradient, a step stores the arguments of ``update``: the carry and the gates. ``update``
+    is recomputed.
 
-def supports_kind(kind: type[Cell]) -> bool:
-    """Whether ``gated`` supports cells of this class, if parameters and carries are real."""
-    if not issubclass(kind, GatedCell):
-        return False
-    own = (kind.project, kind.recur, kind.by_gate, kind.step)
-    return own == (AffineCell.project, AffineCell.recur, AffineCell.by_gate, GatedCell.step)
-
-
-@partial(jax.jit, static_argnames=("reverse", "unroll"))
-def gated(
-    cell: GatedCell[CarryT],
-    carry: CarryT,
-    xs: Float[Array, "T *batch I"],
-    *,
-    mask: Bool[Array, "T *batch"] | None = None,
-    reverse: bool = False,
-    unroll: int = 1,
-) -> tuple[CarryT, Float[Array, "T *batch O"]]:
-    """Run ``cell`` over the leading axis of ``xs``: values and derivatives of ``sequential``.
-
-    For the gradient, a step stores the arguments of ``update``: the carry and both affine maps, or
-    only their sum for every gate of which ``update`` reads nothing else. ``update`` is recomputed.
-
-    Args and results: as for ``sequential``; the cell must be supported, see ``supports``.
+    Args:
+        unroll: int, steps per iteration of the loop; None (default) is chosen by platform.
+        project: where the inputs are projected: ``"before"`` the loop, for all steps at once, or
+            ``"inside"``, step by step, which needs less memory; ``"auto"`` (default) chooses by
+            platform and size.
     """
-    graphdef, params, fixed = nnx.split(cell, _is_float, ...)
-    run = _Run(graphdef, reverse, unroll)
-    return _scan(run, params, carry, clean(xs, mask), (fixed, mask))
+
+    unroll: int | None = None
+    project: str = "auto"
+
+    requires: ClassVar[str] = (
+        "a GatedCell that writes update and leaves project, recur and step as they are"
+    )
+
+    def __post_init__(self):
+        check_options(self)
+
+    def supports(self, cell: Cell) -> bool:
+        if not is_gated(core_of(cell)):
+            return False
+        carry = jax.eval_shape(lambda: cell.initialize_carry((cell.input_size,)))
+        leaves = jax.tree.leaves((carry, nnx.state(cell, nnx.Param)))
+        return all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
+
+    def suits(self, cell: Cell, shape: tuple[Size, ...], platform: str) -> bool:
+        return not is_tiny(cell, shape) and self.supports(cell)
+
+    def tuned(self, cell: Cell, shape: tuple[Size, ...], platform: str) -> "Gated":
+        steps, unroll, project = shape[0], self.unroll, self.project
+        if is_symbolic(steps):
+            unroll = 1
+        elif unroll is None:
+            unroll = UNROLL.get(platform, 1) if steps >= LONG else 1
+        if project == "auto":
+            project = "by size" if platform == "cpu" else "before"
+            core: Any = core_of(cell)
+            if project == "by size" and not any(
+                projects_inside(core, shape, keep) for keep in (False, True)
+            ):
+                project = "before"
+        return replace(self, unroll=unroll, project=project)
+
+    def __call__(
+        self,
+        cell: Cell[CarryT],
+        carry: CarryT,
+        inputs: Inputs,
+        constants: Constants,
+        *,
+        reverse: bool = False,
+    ) -> tuple[CarryT, Any]:
+        graphdef, params, fixed = nnx.split(cell, _is_float, ...)
+        run = _Run(graphdef, reverse, self.unroll or 1, self.project)
+        x = before(cell, inputs.x, constants.noise)
+        rest = (fixed, inputs._replace(x=None), constants.noise)
+        carry, ys = _scan(run, params, (carry, constants.initial), x, rest)
+        return carry, finished(cell, ys, inputs)
 
 
 def _is_float(path: Any, leaf: Any) -> bool:
@@ -88,6 +135,7 @@ class _Run(NamedTuple):
     graphdef: Any
     reverse: bool
     unroll: int
+    project: str
 
 
 class _Kept(NamedTuple):
@@ -97,70 +145,68 @@ class _Kept(NamedTuple):
     """
 
     x: Gates
-    """The input's map, or the sum of both maps if ``update`` reads only the sum."""
+    """The sum of both maps, or the input's map for a separate gate."""
     h: Gates
-    """The hidden map; None where x is the sum."""
+    """The hidden map of a separate gate, otherwise None."""
     carry: Any
+    """The carry before the step, after a reset."""
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _scan(run: _Run, params: Any, carry: Any, xs: Any, fixed: Any) -> Any:
-    return _forward(run, params, carry, xs, fixed, keep=False)[0]
+def _scan(run: _Run, params: Any, carries: Any, xs: Any, fixed: Any) -> Any:
+    return _forward(run, params, carries, xs, fixed, keep=False)[0]
 
 
 @partial(_scan.defjvp, symbolic_zeros=True)
 def _scan_jvp(run: _Run, primals: Any, tangents: Any) -> Any:
-    params, carry, xs, fixed = primals
-    out, kept = _forward(run, params, carry, xs, fixed, keep=True)
-    return out, _tangent(run, params, xs, fixed, carry, kept, *tangents[:3])
+    params, carries, xs, fixed = primals
+    out, kept = _forward(run, params, carries, xs, fixed, keep=True)
+    return out, _tangent(run, params, xs, fixed, carries, kept, *tangents[:3])
 
 
 def _forward(
-    run: _Run, params: Any, carry: Any, xs: Array, fixed: Any, *, keep: bool
+    run: _Run, params: Any, carries: Any, xs: Array, fixed: Any, *, keep: bool
 ) -> tuple[Any, Any]:
     """The last carry and all outputs; with ``keep``, also the arrays for the tangent."""
-    cell = nnx.merge(run.graphdef, params, fixed[0])
-    steps = partial(_steps, run, _traits(cell, carry, xs), keep)
-    if not _project_in_loop(cell, xs.shape, keep):
-        return steps(False, params, carry, xs, fixed)
-    late, early = partial(steps, True), partial(steps, False)
-    return lax.platform_dependent(params, carry, xs, fixed, cpu=late, default=early)
-
-
-def _steps(
-    run: _Run,
-    traits: "_Traits",
-    keep: bool,
-    late: bool,
-    params: Any,
-    carry: Any,
-    xs: Any,
-    fixed: Any,
-) -> tuple[Any, Any]:
-    """``_forward`` with the inputs projected in the loop (``late``) or before it."""
-    cell = nnx.merge(run.graphdef, params, fixed[0])
-    h_is_output = traits.returns_h and fixed[1] is None and carry.h.dtype == cell.dtype
-    x_weight, h_weight = _columns(cell.weight_ih), _columns(cell.weight_hh)
-    x_bias, h_bias = _joined(
-        traits.summed, _biases(cell, cell.bias_ih), _biases(cell, cell.bias_hh)
+    (carry, initial), (rest, inputs, shared) = carries, fixed
+    cell = nnx.merge(run.graphdef, params, rest)
+    core: Any = core_of(cell)
+    inside = run.project == "inside" or (
+        run.project == "by size" and projects_inside(core, xs.shape, keep)
     )
+    stores_h = not (
+        inputs.mask is None and carry.h.dtype == core.dtype and _returns_h(cell, carry, fixed)
+    )
+    separate = [name in core.separate for name in core.gates]
+    x_weight = _columns(core.weight_ih)
+    x_bias, h_bias = _joined(separate, _biases(core, core.bias_ih), _biases(core, core.bias_hh))
+    hidden = _hidden_map(core)
 
-    def body(carry, inputs):
-        x, live = inputs
-        x = _gates(cell, _matmul(x, x_weight)) if late else x
-        h = _gates(cell, _matmul(carry.h.astype(cell.dtype), h_weight))
-        x, h = _joined(traits.summed, x, h)
+    def body(carry, step):
+        x, inputs = step
+        before = carry if inputs.resets is None else only(inputs.resets, initial, carry)
+        noise = noise_of(inputs.noise, shared)
+        x = _gates(core, _matmul(x, x_weight)) if inside else x
+        h = _gates(core, hidden(cell.read(before, noise).astype(core.dtype)))
+        x, h = _joined(separate, x, h)
         x, h = _plus(x, x_bias), _plus(h, h_bias)
-        new, y = _update(cell, x, h, carry)
-        new, y = only(live, (like(new, carry), y), (carry, jnp.zeros_like(y)))
-        before = carry._replace(h=None) if h_is_output else carry
-        return new, (y, _Kept(x, h, before) if keep else None)
+        new, y = _update(cell, x, h, before, noise)
+        if run.unroll > 1:  # otherwise XLA on GPU computes steps again to store their outputs
+            new, y = lax.optimization_barrier((new, y))
+        zero = jax.tree.map(jnp.zeros_like, y)
+        new, y = only(inputs.mask, (like(new, carry), y), (carry, zero))
+        if not keep:
+            return new, (y, None)
+        return new, (y, _Kept(x, h, before if stores_h else before._replace(h=None)))
 
-    inputs: Any = xs if late else tuple(_matmul(xs, w) for w in _gates(cell, x_weight)), fixed[1]
-    last, (ys, kept) = lax.scan(body, carry, inputs, reverse=run.reverse, unroll=run.unroll)
-    if kept is not None and h_is_output:
-        h = [ys[1:], carry.h[None]] if run.reverse else [carry.h[None], ys[:-1]]
-        kept = kept._replace(carry=kept.carry._replace(h=jnp.concatenate(h)))
+    steps: Any = xs if inside else tuple(_matmul(xs, w) for w in _gates(core, x_weight)), inputs
+    last, (ys, kept) = lax.scan(body, carry, steps, reverse=run.reverse, unroll=run.unroll)
+    if kept is not None and not stores_h:
+        y = main(ys)
+        h = jnp.concatenate([y[1:], carry.h[None]] if run.reverse else [carry.h[None], y[:-1]])
+        if inputs.resets is not None:
+            h = only(inputs.resets, jnp.broadcast_to(initial.h, h.shape), h)
+        kept = kept._replace(carry=kept.carry._replace(h=h))
     return (last, ys), kept
 
 
@@ -169,22 +215,25 @@ def _tangent(
     params: Any,
     xs: Array,
     fixed: Any,
-    carry: Any,
+    carries: Any,
     kept: _Kept,
     dparams: Any,
-    dcarry: Any,
+    dcarries: Any,
     dxs: Any,
 ) -> Any:
     """Tangents of the last carry and the outputs, linear in the tangents of the inputs.
 
-    A gate of which ``update`` reads only the sum of both maps has one tangent, that of the sum.
-    These gates come first, so that their part of the tangent of the hidden map is contiguous.
+    A gate that reads the sum of both maps has one tangent, that of the sum. These gates come first,
+    so that their part of the tangent of the hidden map is contiguous.
     """
-    cell = nnx.merge(run.graphdef, params, fixed[0])
-    dtype = accumulator(cell.dtype)
-    dparams, dcarry = _instantiate(dparams, params), _instantiate(dcarry, carry)
+    rest, inputs, shared = fixed
+    cell = nnx.merge(run.graphdef, params, rest)
+    core: Any = core_of(cell)
+    dtype = accumulator(core.dtype)
+    dparams, dcarries = _instantiate(dparams, params), _instantiate(dcarries, carries)
     dparams = jax.tree.map(lambda d: d.astype(accumulator(d.dtype)), dparams)
-    dcell = nnx.merge(run.graphdef, dparams, fixed[0])
+    dcore: Any = core_of(nnx.merge(run.graphdef, dparams, rest))
+    dcarry, dinitial = dcarries
     summed = [k for k, h in enumerate(kept.h) if h is None]
     separate = [k for k, h in enumerate(kept.h) if h is not None]
     order = summed + separate
@@ -195,24 +244,32 @@ def _tangent(
         return x if is_explicit() else x.reshape(-1, x.shape[-1])
 
     def x_map(gates):
-        weight, bias = (_rows(cell, p, gates) for p in (dcell.weight_ih, dcell.bias_ih))
+        weight, bias = (_rows(core, p, gates) for p in (dcore.weight_ih, dcore.bias_ih))
         dx = _biased(_weighed(flat(xs), weight), bias)
         if isinstance(dxs, SymbolicZero):
             return dx
-        return dx + _product(flat(dxs), _rows(cell, cell.weight_ih, gates).astype(dtype))
+        return dx + _product(flat(dxs), _rows(core, core.weight_ih, gates).astype(dtype))
 
-    weight, bias = (_rows(cell, p, order) for p in (dcell.weight_hh, dcell.bias_hh))
-    dh = _biased(_weighed(flat(kept.carry.h.astype(cell.dtype)), weight), bias)
+    weight, bias = (_rows(core, p, order) for p in (dcore.weight_hh, dcore.bias_hh))
+    read = flat(cell.read(kept.carry, noise_of(inputs.noise, shared)).astype(core.dtype))
+    if core.heads == 1:
+        dh = _weighed(read, weight)
+    else:
+        dh = hidden_product(read, weight, core.hidden_size, core.heads)
+    dh = _biased(dh, bias)
     if summed:
         dh = dh + _widened(x_map(summed), dh.shape[-1])
     dx = x_map(separate) if separate else None
     dx, dh = jax.tree.map(lambda d: d.reshape(*xs.shape[:-1], d.shape[-1]), (dx, dh))
-    weight_hh = _rows(cell, cell.weight_hh, order).astype(dtype)
+    weight_hh = _rows(core, core.weight_hh, order).astype(dtype)
 
     @partial(jax.checkpoint, prevent_cse=False)
-    def body(dcarry, inputs):
-        dx, dh, kept, live = inputs
-        dh = dh + _product(dcarry.h.astype(dtype), weight_hh)
+    def body(dcarry, step):
+        dx, dh, kept, inputs = step
+        noise = noise_of(inputs.noise, shared)
+        dbefore = dcarry if inputs.resets is None else only(inputs.resets, dinitial, dcarry)
+        _, dread = jax.jvp(lambda carry: cell.read(carry, noise), (kept.carry,), (dbefore,))
+        dh = dh + hidden_product(dread.astype(dtype), weight_hh, core.hidden_size, core.heads)
         dx, dh = lax.optimization_barrier((dx, dh))  # its cotangent is computed once
         dh = dict(zip(order, jnp.split(dh, len(order), axis=-1), strict=True))
         dx = (
@@ -225,74 +282,63 @@ def _tangent(
         narrow = jax.tree.map(lambda d, p: d.astype(p.dtype), dparams, params)
 
         def update(params, x, h, carry):
-            return _update(nnx.merge(run.graphdef, params, fixed[0]), x, h, carry)
+            return _update(nnx.merge(run.graphdef, params, rest), x, h, carry, noise)
 
-        _, (dnew, dy) = jax.jvp(update, (params, *kept), (narrow, x, h, dcarry))
-        return only(live, (like(dnew, dcarry), dy), (dcarry, jnp.zeros_like(dy)))
+        _, (dnew, dy) = jax.jvp(update, (params, *kept), (narrow, x, h, dbefore))
+        zero = jax.tree.map(jnp.zeros_like, dy)
+        return only(inputs.mask, (like(dnew, dcarry), dy), (dcarry, zero))
 
-    return lax.scan(body, dcarry, (dx, dh, kept, fixed[1]), reverse=run.reverse, unroll=run.unroll)
-
-
-def _update(cell: GatedCell, x: Any, h: Any, carry: Any) -> Any:
-    h = tuple(jnp.zeros_like(a) if b is None else b for a, b in zip(x, h, strict=True))
-    new, y = cell.update(jnp.stack(x, axis=-2), jnp.stack(h, axis=-2), carry)
-    check_output(cell, y, x[0].shape[:-1])
-    return new, y.astype(cell.dtype)
+    steps = (dx, dh, kept, inputs)
+    return lax.scan(body, dcarry, steps, reverse=run.reverse, unroll=run.unroll)
 
 
-class _Traits(NamedTuple):
-    """Properties of an ``update``, found in its jaxpr."""
-
-    summed: tuple[bool, ...]
-    """Per gate, whether only the sum of the two maps is used."""
-    returns_h: bool
-    """Whether its output is the new hidden state."""
-
-
-def _traits(cell: GatedCell, carry: Any, xs: Array) -> _Traits:
-    gates = (*xs.shape[1:-1], len(cell.gates), cell.hidden_size)
-    maps = jax.ShapeDtypeStruct(gates, accumulator(cell.dtype))
-    jaxpr = jax.make_jaxpr(cell.update)(maps, maps, carry).jaxpr
-    *state, y = jaxpr.outvars
-    return _Traits(_summed(jaxpr, len(cell.gates)), state[type(carry)._fields.index("h")] is y)
+def _update(cell: Any, x: Gates, h: Gates, carry: Any, noise: Any) -> Any:
+    """The update of gates whose maps are summed in ``x``, where ``h`` is None."""
+    pairs: Any = zip(x, h, strict=True)
+    gates = tuple(a if b is None else Maps(a, b) for a, b in pairs)
+    new, y = cell.updated(gates, carry, noise)
+    check_output(cell, main(y), x[0].shape[:-1])  # pyright: ignore[reportOptionalMemberAccess]
+    return new, map_main(lambda y: y.astype(cell.dtype), y)
 
 
-def _summed(jaxpr: Any, gates: int) -> tuple[bool, ...]:
-    """Both maps may be added as a whole, or gate by gate."""
-    x, h = jaxpr.invars[:2]
-    params = {"axis": x.aval.ndim - 2}
-    readers = _readers(jaxpr, x, h)
-    seen = any(v in jaxpr.outvars for v in (x, h))
-    if (
-        not seen
-        and [eqn.primitive.name for eqn in readers] == ["unstack", "unstack"]
-        and all(eqn.params == params for eqn in readers)
-    ):
-        pairs = zip(*(eqn.outvars for eqn in readers), strict=True)
-        return tuple(_only_summed(jaxpr, *pair) for pair in pairs)
-    return (_only_summed(jaxpr, x, h),) * gates
+def _returns_h(cell: Any, carry: Any, fixed: Any) -> bool:
+    """Whether the output is the same array as the new hidden state."""
+    core: Any = core_of(cell)
+    _, inputs, shared = fixed
+    noise = jax.tree.map(lambda leaf: leaf[0], inputs.noise)
+    shape = (*carry.h.shape[:-1], core.hidden_size)
+    gate: Any = jax.ShapeDtypeStruct(shape, accumulator(core.dtype))
+    gates = tuple(Maps(gate, gate) if n in core.separate else gate for n in core.gates)
+    found = []
+
+    def look(gates, carry):
+        new, y = cell.updated(gates, carry, noise_of(noise, shared))
+        found.append(main(y) is new.h)
+        return y
+
+    jax.eval_shape(look, gates, carry)
+    return found[0]
 
 
-def _only_summed(jaxpr: Any, x: Any, h: Any) -> bool:
-    """Whether two variables are used only in their sum."""
-    readers = _readers(jaxpr, x, h)
-    adds = (eqn.primitive.name == "add" and eqn.invars in ([x, h], [h, x]) for eqn in readers)
-    return all(adds) and not any(v in jaxpr.outvars for v in (x, h))
+def _hidden_map(core: GatedCell) -> Any:
+    """The product with the hidden weight, whose dense form is transposed once."""
+    if core.heads == 1:
+        columns = _columns(core.weight_hh)
+        return lambda h: _matmul(h, columns)
+    weight = core.weight_hh[...]
+    return lambda h: hidden_product(h, weight, core.hidden_size, core.heads)
 
 
-def _readers(jaxpr: Any, *variables: Any) -> list[Any]:
-    return [eqn for eqn in jaxpr.eqns if any(v in eqn.invars for v in variables)]
-
-
-def _project_in_loop(cell: GatedCell, shape: tuple[Size, ...], keep: bool) -> bool:
-    """Whether inputs are projected in the loop on a CPU; other devices project before it."""
+def projects_inside(cell: GatedCell, shape: tuple[Size, ...], keep: bool) -> bool:
+    """Whether inputs are projected in the loop on a CPU."""
     steps, *batch, _ = shape
     rows, width = math.prod(batch), len(cell.gates) * cell.hidden_size
     size = steps * rows * width * accumulator(cell.dtype).itemsize
     if is_symbolic(size) or size > IN_LOOP_BYTES:
         return True
     least, most = IN_LOOP_WEIGHT_BYTES
-    fits = least <= cell.weight_ih[...].nbytes <= most
+    weight = cell.weight_ih
+    fits = least <= math.prod(weight.shape) * weight.dtype.itemsize <= most
     return keep and fits and len(cell.gates) > 1 and rows >= SOME_ROWS
 
 
@@ -343,10 +389,10 @@ def _biases(cell: GatedCell, bias: nnx.Param | None) -> Gates:
     return _gates(cell, bias[...].astype(accumulator(cell.dtype)))
 
 
-def _joined(summed: tuple[bool, ...], x: Gates, h: Gates) -> tuple[Gates, Gates]:
-    """Replace x by the sum of both maps and h by None, for gates that read only the sum."""
-    joined = tuple(_sum(a, b) if s else a for a, b, s in zip(x, h, summed, strict=True))
-    return joined, tuple(None if s else b for b, s in zip(h, summed, strict=True))
+def _joined(separate: list[bool], x: Gates, h: Gates) -> tuple[Gates, Gates]:
+    """Replace x by the sum of both maps and h by None, unless the gate is separate."""
+    joined = tuple(a if s else _sum(a, b) for a, b, s in zip(x, h, separate, strict=True))
+    return joined, tuple(b if s else None for b, s in zip(h, separate, strict=True))
 
 
 def _plus(a: Gates, b: Gates) -> Gates:

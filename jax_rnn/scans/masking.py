@@ -11,10 +11,10 @@ __all__ = ["clean", "only"]
 
 
 def clean(
-    xs: Float[Array, "T *batch I"], mask: Bool[Array, "T *batch"] | None
-) -> Float[Array, "T *batch I"]:
+    xs: Float[Array, "T *batch_I"], mask: Bool[Array, "T *batch"] | None
+) -> Float[Array, "T *batch_I"]:
     """Replace inputs of invalid steps by zeros, since 0 * NaN in a gradient is NaN."""
-    return xs if mask is None else jnp.where(mask[..., None], xs, 0)
+    return only(mask, xs, jnp.zeros((), xs.dtype)) if mask is not None else xs
 
 
 def only(live: Bool[Array, "*batch"] | None, new: Any, old: Any) -> Any:

@@ -16,23 +16,28 @@ from jax_rnn.typing import Array
 __all__ = ["is_explicit", "like", "placed"]
 
 
-def placed(cell: Any, carry: Any, xs: Array, mask: Array | None) -> tuple[Any, Any, Any, Any]:
-    """The same values with a common type, varying over all axes that any of them varies over."""
+def placed(carried: Any, inputs: Any) -> tuple[Any, Any]:
+    """The same values with a common type, varying over all axes that any of them varies over.
+
+    ``carried`` is (cell, carry), ``inputs`` starts with the inputs of all steps, (T, *batch, I).
+    """
     mesh = jax.sharding.get_abstract_mesh()
+    xs = inputs[0]
     if mesh.empty or mesh.are_all_axes_auto or xs.size == 0:
-        return cell, carry, xs, mask
+        return carried, inputs
     if mesh.manual_axes:
         never = jnp.zeros((), bool)
-        for leaf in jax.tree.leaves((cell, carry, xs, mask)):
+        for leaf in jax.tree.leaves((carried, inputs)):
             never |= _never(leaf[(0,) * leaf.ndim])
-        return jax.tree.map(lambda leaf: lax.select(never, leaf, leaf), (cell, carry, xs, mask))
+        return jax.tree.map(lambda leaf: lax.select(never, leaf, leaf), (carried, inputs))
     batch = jax.typeof(xs).sharding.spec[1:-1]
 
     def with_batch(leaf: Array) -> Array:
         own = jax.typeof(leaf).sharding.spec[len(batch) :]
         return jax.sharding.reshard(leaf, PartitionSpec(*batch, *own))
 
-    return cell, jax.tree.map(with_batch, carry), xs, mask
+    cell, carry = carried
+    return (cell, jax.tree.map(with_batch, carry)), inputs
 
 
 def like(new: Any, old: Any) -> Any:

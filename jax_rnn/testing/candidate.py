@@ -11,12 +11,16 @@ from flax import nnx
 from jax import lax
 
 from jax_rnn.cells.base import Cell
-from jax_rnn.scans.sequential import sequential
+from jax_rnn.scans.choice import run as run_scan
+from jax_rnn.scans.sequential import Sequential
 from jax_rnn.typing import Array, PyTree
 
 __all__ = ["Candidate", "Wrong", "agree", "named", "outcome", "snapshot"]
 
 TOLERANCE = 1e-9
+
+SCAN = Sequential(project="before")
+"""The definition of a scan, with inputs projected at once as for larger sizes."""
 
 Outcome = dict[str, Array]
 """Arrays by name: ``y``, the fields of the carry, and possibly a loss and its gradients."""
@@ -94,6 +98,11 @@ class Candidate:
         return self.normal(*self.xs.shape, seed=1)
 
     @cached_property
+    def resets(self) -> Array:
+        """A reset in every row, at different steps."""
+        return jnp.arange(self.steps)[:, None] == 1 + jnp.arange(self.batch) % (self.steps - 1)
+
+    @cached_property
     def initial(self) -> Any:
         return self.cell.initialize_carry((self.batch, self.cell.input_size))
 
@@ -147,7 +156,7 @@ class Candidate:
     def _run(self) -> Callable[..., Any]:
         def run(graphdef, state, carry, xs):
             self.traced.append(xs.shape)
-            return sequential(nnx.merge(graphdef, state), carry, xs)
+            return run_scan(nnx.merge(graphdef, state), carry, xs, scan=SCAN)
 
         return jax.jit(run, static_argnums=0)
 

@@ -50,7 +50,11 @@ def check_cell(
     | rows | rows of the batch are independent, for any number of batch axes |
     | compile | a second run with the same shapes does not compile |
     | gradients | equal finite differences, for weights, carry and inputs |
-    | fast_scan | the gated scan, if it supports the cell, equals the sequential one |
+    | scans | every scan that supports the cell equals the sequential one |
+    | resets | a reset in mid-sequence equals a run from the initial carry |
+    | streaming | steps one by one, and the recorded states, equal a run |
+    | noise | the same key gives the same random numbers under every scan and step by step |
+    | symbolic | a program for any batch size and length can be exported |
     | padding | masked steps that contain NaN affect no value and no gradient |
     | transforms | vmap and grad of single rows equal the batch |
     | checkpoint | ``jax.checkpoint`` of the step does not change values and gradients |

@@ -8,14 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax import lax
+from jax import export, lax
 
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
 from jax_rnn.recurrent import Recurrent
-from jax_rnn.scans.gated import gated, supports
-from jax_rnn.scans.sequential import sequential
+from jax_rnn.scans.base import noise_of
+from jax_rnn.scans.checkpointed import Checkpointed
+from jax_rnn.scans.choice import AUTO, run
+from jax_rnn.scans.noise import draw_step, is_random
+from jax_rnn.scans.sequential import Sequential
 from jax_rnn.sequences import lengths_to_mask
-from jax_rnn.testing.candidate import Candidate, Wrong, agree, named, outcome, snapshot
+from jax_rnn.testing.candidate import SCAN, Candidate, Wrong, agree, named, outcome, snapshot
 from jax_rnn.testing.contract import contract, dtypes
 
 __all__ = ["QUESTIONS", "Question"]
@@ -38,6 +41,8 @@ class Question(NamedTuple):
     fix: str
     needed: bool = False
 
+
+_sequential = partial(run, scan=SCAN)
 
 _PURE = "do not write to the cell in step; keep its state in the carry"
 
@@ -138,7 +143,7 @@ def _resume(c: Candidate) -> None:
 
 
 def _reverse(c: Candidate) -> None:
-    backward = jax.jit(lambda carry, xs: sequential(c.cell, carry, xs, reverse=True))
+    backward = jax.jit(lambda carry, xs: _sequential(c.cell, carry, xs, reverse=True))
     flipped = c.run(c.carry, c.xs[::-1])
     agree(
         outcome(*backward(c.carry, c.xs)),
@@ -226,19 +231,99 @@ def _gradients(c: Candidate) -> None:
             )
 
 
-def _fast_scan(c: Candidate) -> None:
-    if not supports(c.cell):
+def _scans(c: Candidate) -> None:
+    """All options in one run: those of a plain run are the definition's, see ``scan``."""
+    scans = [scan for scan in AUTO if not isinstance(scan, Sequential) and scan.supports(c.cell)]
+    if not scans:
         return
     lengths = np.resize([c.steps // 2, c.steps, 0], c.batch)
-    for how in ({}, {"mask": lengths_to_mask(lengths, c.steps), "reverse": True}):
-        fast, plain = (
-            jax.jit(c.graded(partial(scan, **how)))(c.variables, c.counters, c.cotangent)
-            for scan in (gated, sequential)
-        )
-        where = "from the fast scan" + (", masked, from the end" if how else "")
-        values = {k: leaf for k, leaf in plain.items() if not k.startswith("gradient")}
-        agree(fast, values, where, _UPDATE, 1e-12)
-        agree(fast, plain, where, _UPDATE, 1e-10)
+    masked = {"mask": lengths_to_mask(lengths, c.steps), "reverse": True, "resets": c.resets}
+    for how in ({}, masked):
+        plain = jax.jit(c.graded(partial(_sequential, **how)))
+        expected = plain(c.variables, c.counters, c.cotangent)
+        values = {k: leaf for k, leaf in expected.items() if not k.startswith("gradient")}
+        for scan in scans:
+            fast = jax.jit(c.graded(partial(run, scan=scan, **how)))
+            got = fast(c.variables, c.counters, c.cotangent)
+            where = f"from {type(scan).__name__}" + (", masked, reset, from the end" if how else "")
+            agree(got, values, where, _UPDATE, 1e-12)
+            agree(got, expected, where, _UPDATE, 1e-10)
+
+
+def _resets(c: Candidate) -> None:
+    at = c.steps // 2
+    resets = jnp.zeros((c.steps, c.batch), bool).at[at].set(True)
+    cut = jax.jit(lambda carry, xs: _sequential(c.cell, carry, xs, resets=resets))
+    got = outcome(*cut(c.carry, c.xs))
+    before = c.run(c.carry, c.xs)["y"][:at]
+    after = c.run(c.initial, np.roll(c.xs, -at, axis=0))["y"][: c.steps - at]
+    agree(
+        {"y": got["y"]},
+        {"y": np.concatenate([before, after])},
+        f"with a reset before step {at}",
+        "use the same shapes and dtypes in initialize_carry as in step",
+    )
+
+
+def _streaming(c: Candidate) -> None:
+    layer = Recurrent(nnx.clone(c.cell))
+    layer.eval()
+    (recorded,) = layer(c.xs, return_states=True)[2]
+    step = jax.jit(lambda x, state: layer.step(x, state))
+    state, outputs, states = layer.initial_state(c.batch), [], []
+    for x in c.xs:
+        y, state = step(x, state)
+        outputs.append(y)
+        states.append(state.carries[0])
+    expected = c.run(c.initial, c.xs)
+    got = {"y": np.stack(outputs)} | {f"carry.{k}": v for k, v in states[-1]._asdict().items()}
+    agree(got, expected, "step by step", _PURE)
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
+    agree(
+        recorded._asdict(),
+        stacked._asdict(),
+        "recorded at every step",
+        "return the new carry from step",
+    )
+
+
+def _noise(c: Candidate) -> None:
+    if not is_random(c.cell):
+        return
+    key, scans = jax.random.key(c.seed), [Sequential(), Checkpointed(2, Sequential())]
+    scans += [scan for scan in AUTO if scan.supports(c.cell)]
+    plain, *others = (outcome(*run(c.cell, c.initial, c.xs, key=key, scan=scan)) for scan in scans)
+    for scan, other in zip(scans[1:], others, strict=True):
+        agree(other, plain, f"with the same key from {type(scan).__name__}", _NOISE, 1e-12)
+    state, outputs = c.initial, []
+    for t, x in enumerate(c.xs):
+        step, sequence = draw_step(c.cell, key, t, (c.batch,))
+        cell: Any = c.cell
+        state, y = cell.step(state, cell.project(x), noise_of(step, sequence))
+        outputs.append(y)
+    stacked = {"y": np.stack(outputs)}
+    agree(stacked, {"y": plain["y"]}, "with the same key step by step", _NOISE)
+    if np.array_equal(plain["y"], run(c.cell, c.initial, c.xs)[1]):
+        raise Wrong("the same outputs with a key and without", _NOISE)
+
+
+_NOISE = (
+    "take all random numbers from the third argument of step or update, a Noise with those of the "
+    "step and those of the sequence, and draw them in noise and sequence_noise"
+)
+
+
+def _symbolic(c: Candidate) -> None:
+    """A program for any batch and length is exported; its values are those of other checks."""
+    steps, batch = export.symbolic_shape("T, B")
+    xs = jax.ShapeDtypeStruct((steps, batch, c.cell.input_size), c.xs.dtype)
+    graphdef, state = nnx.split(c.cell)
+
+    def program(state, xs):
+        cell = nnx.merge(graphdef, state)
+        return run(cell, cell.initialize_carry(xs.shape[1:]), xs)[1]
+
+    export.export(jax.jit(program), platforms=["cpu"])(state, xs)
 
 
 _UPDATE = (
@@ -251,7 +336,7 @@ def _padding(c: Candidate) -> None:
     lengths = np.resize([c.steps // 2, 0, c.steps], c.batch)
     mask = lengths_to_mask(lengths, c.steps)
     padded = jnp.asarray(np.where(mask[..., None], c.xs, np.nan))
-    scan = jax.jit(c.graded(lambda *args: sequential(*args, mask=mask)))
+    scan = jax.jit(c.graded(lambda *args: _sequential(*args, mask=mask)))
     masked = scan(c.variables | {"x": padded}, c.counters, c.cotangent)
     for name, leaf in masked.items():
         if not np.isfinite(leaf).all():
@@ -263,22 +348,24 @@ def _padding(c: Candidate) -> None:
     expected = c.definition(lengths)
     agree(masked, expected, "with masked steps", _LAST_AXIS)
 
-    states = [leaf[None].astype(c.cell.dtype) for leaf in c.carry]
+    states = [leaf[None] for leaf in c.carry]
     hx = states[0] if len(states) == 1 else tuple(states)
-    output, last = Recurrent(nnx.clone(c.cell))(padded, hx, lengths=lengths)
+    layer = Recurrent(nnx.clone(c.cell))
+    layer.eval()
+    output, last = layer(padded, hx, lengths=lengths)
     fields = [last[0]] if len(states) == 1 else [leaf[0] for leaf in last]
     agree(
         outcome(type(c.carry)(*fields), output),
         {name: leaf for name, leaf in expected.items() if name == "y" or name[:6] == "carry."},
         "from Recurrent(cell) with lengths",
-        "use real numbers in every field of the carry: states of a layer have its dtype",
+        "use the dtype of the parameters for every floating-point field of the carry",
     )
 
 
 def _transforms(c: Candidate) -> None:
     rows = {name: 1 if name == "y" else 0 for name in c.cotangent}
     variables = {"params": None, "carry": 0, "x": 1}
-    batched = jax.jit(jax.vmap(c.graded(sequential), in_axes=(variables, 0, rows)))
+    batched = jax.jit(jax.vmap(c.graded(_sequential), in_axes=(variables, 0, rows)))
     out = batched(c.variables, c.counters, c.cotangent)
     for name in out:
         if name in ("y", "gradient of x"):
@@ -384,10 +471,34 @@ QUESTIONS = (
         "of iterations, no while_loop",
     ),
     Question(
-        "fast_scan",
-        "the gated scan, if it supports the cell, to equal the sequential one, also in gradients",
-        _fast_scan,
+        "scans",
+        "every scan that supports the cell to equal the sequential one, also in gradients",
+        _scans,
         _UPDATE,
+    ),
+    Question(
+        "resets",
+        "a reset in mid-sequence to equal a run from the initial carry",
+        _resets,
+        _PURE,
+    ),
+    Question(
+        "streaming",
+        "steps one by one, and the recorded states, to equal a run",
+        _streaming,
+        _PURE,
+    ),
+    Question(
+        "noise",
+        "the same key to give the same random numbers under every scan and step by step",
+        _noise,
+        _NOISE,
+    ),
+    Question(
+        "symbolic",
+        "a program for any batch size and length to be exported",
+        _symbolic,
+        "compute with x.shape only as sizes of new arrays, and do not compare them with numbers",
     ),
     Question(
         "padding",

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as benchmarks
+from benchmarks.heads import heads
 from benchmarks.memory import memory
 from benchmarks.peers import PEERS, builders
 from benchmarks.projection import projection
@@ -139,6 +140,13 @@ def test_a_process_reports_the_memory_of_a_training_step():
 
 
 @pytest.mark.long
+def test_heads_are_timed_and_their_parameters_counted():
+    rows = list(heads(0.01, (2, 4, 3, 6), (1, 3), ["GRU"]))
+    assert [row["heads"] for row in rows] == [1, 3]
+    assert rows[0]["parameters"] - rows[1]["parameters"] == 3 * 6 * (6 - 2)
+    assert all(row["backward"] > 0 and row["temporaries"] > 0 for row in rows)
+
+
 def test_both_places_of_projection_are_timed_and_the_choice_is_named():
     rows = list(projection(0.01, [(2, 4, 3, 5)], ["GRU"]))
     assert [(row["pass"], row["chosen"]) for row in rows] == [
@@ -206,6 +214,7 @@ def test_a_small_run_writes_tables_json_and_a_plot(tmp_path, monkeypatch, capsys
         "rows",
         "ceiling",
         "projection",
+        "heads",
         "lecture",
         "memory",
         "summary",

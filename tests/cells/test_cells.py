@@ -22,7 +22,6 @@ from jax_rnn import (
     LSTMCell,
     Recurrent,
     RNNCell,
-    unstack,
 )
 from tests.kit import cases, normal
 
@@ -215,11 +214,11 @@ class MinimalCell(GatedCell[HiddenCarry]):
     """Minimal gated unit, as a user would write it."""
 
     gates = ("forget", "candidate")
+    separate = ("candidate",)
 
-    def update(self, x, h, carry):
-        (xf, xc), (hf, hc) = unstack(x), unstack(h)
-        f = jax.nn.sigmoid(xf + hf)
-        h = (1 - f) * carry.h + f * jnp.tanh(xc + f * hc)
+    def update(self, gates, carry):
+        f = jax.nn.sigmoid(gates.forget)
+        h = (1 - f) * carry.h + f * jnp.tanh(gates.candidate.x + f * gates.candidate.h)
         return HiddenCarry(h), h
 
 
@@ -294,7 +293,7 @@ def test_a_cell_without_gates_runs_in_a_layer(x64, close):
 def test_shapes_in_signatures_are_checked_while_testing():
     cell = GRUCell(I, H, rngs=nnx.Rngs(0))
     with pytest.raises(TypeCheckError):
-        cell.update(jnp.zeros((B, 2, H)), jnp.zeros((B, 3, H)), HiddenCarry(jnp.zeros((B, H))))
+        cell.project(jnp.zeros((B, I), int))
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -21,6 +21,7 @@ torch = pytest.importorskip("torch")
 
 import reference_torch  # noqa: E402
 from jax_rnn import LSTM, load_torch_state_dict  # noqa: E402
+from jax_rnn.cells.gated import Maps  # noqa: E402
 from jax_rnn.cells.gru import GRUCell  # noqa: E402
 from jax_rnn.cells.lstm import LSTMCell  # noqa: E402
 from jax_rnn.cells.rnn import RNNCell  # noqa: E402
@@ -276,14 +277,21 @@ def test_seeds_differ():
 
 def gates_in_order(*order):
     def fault(update):
-        return lambda cell, x, h, carry: update(cell, x[..., order, :], h[..., order, :], carry)
+        return lambda cell, gates, carry: update(
+            cell, type(gates)(*(gates[k] for k in order)), carry
+        )
 
     return fault
 
 
 def without_hidden_bias(update):
-    def faulty(cell, x, h, carry):
-        return update(cell, x, h - cell.bias_hh[...].reshape(h.shape[-2:]), carry)
+    def faulty(cell, gates, carry):
+        biases = jnp.split(cell.bias_hh[...], len(gates))
+        without = (
+            gate._replace(h=gate.h - b) if isinstance(gate, Maps) else gate - b
+            for gate, b in zip(gates, biases, strict=True)
+        )
+        return update(cell, type(gates)(*without), carry)
 
     return faulty
 

@@ -15,6 +15,7 @@ from jax_rnn import GRU, LSTM, LSTMCell, Recurrent, save_safetensors
 from jax_rnn.interop.files import check_target, save_torch
 from jax_rnn.interop.stablehlo import check_platforms, save_stablehlo
 from jax_rnn.lessons import char_lm, names, seq2seq, seq2seq_attention
+from jax_rnn.scans import Checkpointed, Sequential
 
 I, T, B = 3, 5, 2  # noqa: E741
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -112,7 +113,7 @@ LAYERS = {
     "two directions": lambda: LSTM(I, 4, 2, bidirectional=True, rngs=nnx.Rngs(0)),
     "batch first, not tiny": lambda: GRU(I, 64, batch_first=True, rngs=nnx.Rngs(0)),
     "in chunks, unrolled": lambda: Recurrent(
-        LSTMCell(I, 4, rngs=nnx.Rngs(0)), checkpoint_every=2, unroll=3
+        LSTMCell(I, 4, rngs=nnx.Rngs(0)), scan=Checkpointed(2, Sequential(unroll=3))
     ),
     "reset before": lambda: GRU(I, 4, reset_after=False, rngs=nnx.Rngs(0)),
 }

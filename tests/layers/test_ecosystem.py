@@ -10,6 +10,7 @@ from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jax_rnn import GRU, LSTM, RNN, Linear
+from jax_rnn.scans import Checkpointed, Gated, Sequential
 
 I, H, B, T = 2, 16, 4, 3  # noqa: E741
 
@@ -20,7 +21,7 @@ LAYERS = {
 } | {
     "reset before": partial(GRU, I, H, reset_after=False),
     "projected, batch first": partial(LSTM, I, H, proj_size=3, batch_first=True),
-    "two directions, in chunks": partial(LSTM, I, H, 2, bidirectional=True, checkpoint_every=2),
+    "two directions, in chunks": partial(LSTM, I, H, 2, bidirectional=True, scan=Checkpointed(2)),
 }
 QUICK = ("GRU, gated",)
 every_layer = pytest.mark.parametrize(
@@ -135,8 +136,8 @@ def test_an_initial_state_that_is_learnt():
 def test_a_layer_without_values_knows_its_dtype_and_scans():
     layer = nnx.eval_shape(lambda: GRU(I, H, dtype="bfloat16", rngs=nnx.Rngs(0)))
     assert layer.dtype == jnp.bfloat16
-    assert layer.chosen_scans((T, B, I)) == ("gated",)
-    assert layer.chosen_scans((T, 1, I)) == ("sequential",)
+    assert layer.chosen_scans((T, B, I)) == (Gated(unroll=1, project="before"),)
+    assert layer.chosen_scans((T, 1, I)) == (Sequential(1, "inside", T),)
 
 
 @pytest.mark.parametrize("name", ["two directions, in chunks"])

@@ -142,16 +142,17 @@ class Fault:
 
 def gates_in_order(*order: int):
     def wrong(update):
-        return lambda cell, x, h, carry: update(
-            cell, x[..., jnp.array(order), :], h[..., jnp.array(order), :], carry
+        return lambda cell, gates, carry: update(
+            cell, type(gates)(*(gates[k] for k in order)), carry
         )
 
     return wrong
 
 
 def without_reset_bias(update):
-    def wrong(cell, x, h, carry):
-        return update(cell, x, h.at[..., 2, :].add(-cell.bias_hh[2 * cell.hidden_size :]), carry)
+    def wrong(cell, gates, carry):
+        n = gates.n._replace(h=gates.n.h - cell.bias_hh[2 * cell.hidden_size :])
+        return update(cell, gates._replace(n=n), carry)
 
     return wrong
 

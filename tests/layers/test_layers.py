@@ -19,6 +19,7 @@ from jax_rnn import (
     load_torch_state_dict,
     torch_state_dict,
 )
+from jax_rnn.scans import Gated
 from tests.kit import cases, normal
 
 torch = pytest.importorskip("torch")
@@ -155,7 +156,9 @@ def test_batch_of_three_with_one_layer_takes_one_state_a_sequence(kind, unchecke
 
 
 def test_unrolled_layer_gives_the_same(x64, close):
-    plain, unrolled = (LSTM(I, H, 2, unroll=unroll, rngs=nnx.Rngs(0)) for unroll in (1, 3))
+    plain, unrolled = (
+        LSTM(I, H, 2, scan=scan, rngs=nnx.Rngs(0)) for scan in ("auto", Gated(unroll=3))
+    )
     x = jnp.asarray(normal(T, B, I))
     close(unrolled(x), plain(x))
 

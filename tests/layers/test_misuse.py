@@ -19,7 +19,6 @@ from jax_rnn import (
     LSTMCarry,
     LSTMCell,
     Recurrent,
-    unstack,
 )
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
@@ -73,27 +72,26 @@ class Narrow(GatedCell[HiddenCarry]):
 
     gates = ("a",)
 
-    def update(self, x, h, carry):
-        (x,), (h,) = unstack(x), unstack(h)
-        h = jnp.tanh(x + h)
+    def update(self, gates, carry):
+        h = jnp.tanh(gates.a)
         return HiddenCarry(h), h[..., :1]
 
 
 CONSTRUCTORS = {
-    "a cell of two feature axes": (
-        lambda: Recurrent(TwoAxes()),
+    "cells with one and two feature axes": (
+        lambda: Recurrent(Plain(), TwoAxes()),
         ValueError,
-        ("one axis of features, got TwoAxes with num_feature_axes 2", "use nnx.RNN(cell)"),
+        ("the same number of feature axes, got [1, 2]",),
     ),
     "nnx.Rngs inside a cell": (
         lambda: Recurrent(Noisy(nnx.Rngs(0))),
         TypeError,
-        ("got Noisy, which holds nnx.Rngs", "draw the noise before", "dropout=rate"),
+        ("got Noisy, which holds nnx.Rngs", "implement noise", "RecurrentDropout"),
     ),
     "a key in the carry": (
         lambda: Recurrent(Keyed()),
         TypeError,
-        ("got a PRNG key as key in the carry of Keyed", "draw the noise before the loop"),
+        ("got a PRNG key as key in the carry of Keyed", "implement noise"),
     ),
     "a carry that is no NamedTuple": (
         lambda: Recurrent(Bare()),

@@ -107,9 +107,8 @@ def test_what_torch_does_not_have_is_given_by_keyword(layer):
     assert {
         "init": "torch",
         "dtype": None,
-        "unroll": 1,
+        "heads": 1,
         "scan": "auto",
-        "checkpoint_every": None,
         "rngs": inspect.Parameter.empty,
     }.items() <= (extra.items())
 

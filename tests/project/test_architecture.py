@@ -31,6 +31,8 @@ RANKS = {
     "scans": 3,
     "sequences": 3,
     "storage": 0,
+    "stack": 3,
+    "states": 3,
     "recurrent": 4,
     "layers": 5,
     "interop": 6,

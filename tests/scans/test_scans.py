@@ -11,6 +11,7 @@ import pytest
 from flax import nnx
 from hypothesis import given, strategies
 from hypothesis.extra.numpy import arrays
+from jax.nn import sigmoid
 
 from jax_rnn import (
     GRU,
@@ -18,17 +19,15 @@ from jax_rnn import (
     GatedCell,
     GRUCell,
     HiddenCarry,
+    LSTMCarry,
     LSTMCell,
     OriginalGRUCell,
     ProjectedLSTMCell,
     Recurrent,
     RNNCell,
-    unstack,
 )
-from jax_rnn.scans import gated as gated_scan
-from jax_rnn.scans.choice import run
-from jax_rnn.scans.gated import gated, supports
-from jax_rnn.scans.sequential import sequential
+from jax_rnn.scans import Checkpointed, Gated, Sequential, run
+from jax_rnn.scans.gated import projects_inside
 from tests import kit
 from tests.kit import cases
 
@@ -36,11 +35,12 @@ I, H, B, T = 3, 4, 2, 5  # noqa: E741
 
 pytestmark = pytest.mark.usefixtures("x64")
 every_cell = pytest.mark.parametrize("cell_type", [RNNCell, LSTMCell, GRUCell])
+sequential, gated = partial(run, scan="sequential"), partial(run, scan="gated")
 SCANS = {
     "sequential": sequential,
     "gated": gated,
-    "sequential in chunks": partial(run, scan="sequential", checkpoint_every=2),
-    "gated in chunks": partial(run, scan="gated", checkpoint_every=2),
+    "sequential in chunks": partial(run, scan=Checkpointed(2, "sequential")),
+    "gated in chunks": partial(run, scan=Checkpointed(2, Gated(unroll=2))),
 }
 every_scan = cases("scan", SCANS.values(), ids=SCANS, short=2)
 every_cell_some_way = cases(
@@ -118,9 +118,11 @@ def test_reverse_is_the_flipped_sequence(scan, close):
 
 
 @cases("unroll", [2, 2 * T], short=1)
-@cases("scan", [sequential, gated], short=1)
-def test_unrolled_scan_gives_the_same(scan, unroll, close):
-    plain, unrolled = with_gradients(scan), with_gradients(partial(scan, unroll=unroll))
+@cases("kind", [Sequential, Gated], short=1)
+def test_unrolled_scan_gives_the_same(kind, unroll, close):
+    plain, unrolled = (
+        with_gradients(partial(run, scan=scan)) for scan in (kind(), kind(unroll=unroll))
+    )
     close(unrolled(*example(GRUCell, B)), plain(*example(GRUCell, B)))
 
 
@@ -236,75 +238,60 @@ def test_a_carry_may_have_more_axes_than_the_mask_or_fewer_than_the_input():
 
 
 class MixedCell(GatedCell[HiddenCarry]):
-    """Reads its maps separately and summed, a weight of the maps again, and two more parameters."""
+    """Reads both maps of its gates, a weight of the maps again, and two more parameters."""
 
     gates = ("a", "b")
+    separate = ("a", "b")
 
     def __init__(self, input_size, hidden_size, *, rngs):
         super().__init__(input_size, hidden_size, rngs=rngs)
         self.scale = nnx.Param(jnp.asarray(0.7))
         self.norm = nnx.LayerNorm(H, rngs=rngs)
 
-    def update(self, x, h, carry):
-        (xa, xb), (ha, hb) = unstack(x), unstack(h)
-        a = jnp.tanh(xa * ha + self.weight_ih[:H, 0])
-        h = self.norm(a + xb) * self.scale + hb + 0.3 * carry.h
+    def update(self, gates, carry):
+        a = jnp.tanh(gates.a.x * gates.a.h + self.weight_ih[:H, 0])
+        h = self.norm(a + gates.b.x) * self.scale + gates.b.h + 0.3 * carry.h
         return HiddenCarry(h), jnp.sin(h)
 
 
-class OneSumCell(GatedCell[HiddenCarry]):
-    """Reads only the sum of its maps."""
+class UnpackedCell(GatedCell[HiddenCarry]):
+    """Unpacks its gates, and ignores one of them."""
 
-    gates = ("a", "b")
+    gates = ("a", "b", "unused")
 
-    def update(self, x, h, carry):
-        a, b = unstack(x + h)
+    def update(self, gates, carry):
+        a, b, _ = gates
         h = jnp.tanh(a) * b + 0.5 * carry.h
         return HiddenCarry(h), h
 
 
-class SumOfGatesCell(GatedCell[HiddenCarry]):
-    """Adds its maps gate by gate, and ignores one of them."""
+class CrossedCell(GatedCell[HiddenCarry]):
+    """Adds its maps, but not each gate to the same gate; the first gate reads only its sum."""
 
-    gates = ("a", "b", "unused")
+    gates = ("first", "a", "unused", "b")
+    separate = ("a", "unused", "b")
 
-    def update(self, x, h, carry):
-        (xa, xb, _), (ha, hb, _) = unstack(x), unstack(h)
-        h = jnp.tanh(ha + xa) * (xb + hb) + 0.5 * carry.h
+    def update(self, gates, carry):
+        h = jnp.tanh(gates.a.x + gates.b.h) * (gates.b.x + gates.a.h)
+        h = h + gates.first * (1.0 - carry.h)
         return HiddenCarry(h), h
 
 
-class OtherSumCell(GatedCell[HiddenCarry]):
-    """Adds something other than the map of the state to the map of the input."""
+class WideCell(GatedCell[HiddenCarry]):
+    """Its output has more features than its state."""
 
     gates = ("a",)
 
-    def update(self, x, h, carry):
-        (a,) = unstack(x + carry.h[..., None, :])
-        h = jnp.tanh(a)
-        return HiddenCarry(h), h
+    @property
+    def output_size(self):
+        return 2 * self.hidden_size
 
+    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
+        return HiddenCarry(jnp.zeros((*input_shape[:-1], self.hidden_size), self.dtype))
 
-class CrossedCell(GatedCell[HiddenCarry]):
-    """Adds its maps, but not each gate to the same gate."""
-
-    gates = ("a", "b")
-
-    def update(self, x, h, carry):
-        (xa, xb), (ha, hb) = unstack(x), unstack(h)
-        h = jnp.tanh(xa + hb) * (xb + ha)
-        return HiddenCarry(h), h
-
-
-class SummedApartCell(GatedCell[HiddenCarry]):
-    """Adds its maps of the first and the last gate; of those between it reads one map or none."""
-
-    gates = ("a", "b", "unused", "c")
-
-    def update(self, x, h, carry):
-        (xa, xb, _, xc), (ha, hb, _, hc) = unstack(x), unstack(h)
-        h = jnp.tanh(xa + ha + 1) * (xb * hb) + jnp.tanh(hc + xc) * (1.0 - carry.h)
-        return HiddenCarry(h), h
+    def update(self, gates, carry):
+        h = jnp.tanh(gates.a)
+        return HiddenCarry(h), jnp.concatenate([h, carry.h], -1)
 
 
 GATED = {
@@ -314,22 +301,13 @@ GATED = {
     "ProjectedLSTMCell": partial(ProjectedLSTMCell, proj_size=3),
     "GRUCell without biases": partial(GRUCell, bias=False),
     "MixedCell": MixedCell,
-    "OneSumCell": OneSumCell,
-    "SumOfGatesCell": SumOfGatesCell,
+    "UnpackedCell": UnpackedCell,
     "CrossedCell": CrossedCell,
-    "SummedApartCell": SummedApartCell,
-    "OtherSumCell": OtherSumCell,
+    "WideCell": WideCell,
+    "LSTMCell, 2 heads": partial(LSTMCell, heads=2),
+    "GRUCell, diagonal": partial(GRUCell, heads=H),
+    "ProjectedLSTMCell, 2 heads": partial(ProjectedLSTMCell, proj_size=2, heads=2),
 }
-
-
-@pytest.fixture(params=["projected before", "projected in the loop"])
-def place(request, monkeypatch):
-    """Where inputs are projected, which is by size."""
-    if request.param == "projected in the loop":
-        monkeypatch.setattr(gated_scan, "IN_LOOP_BYTES", 0)
-    jax.clear_caches()
-    yield
-    jax.clear_caches()
 
 
 @pytest.mark.parametrize(
@@ -345,19 +323,21 @@ def place(request, monkeypatch):
 )
 def test_where_inputs_are_projected_goes_by_size(kind, size, shape, forward, gradient):
     cell = kind(shape[-1], size, dtype="float32", rngs=nnx.Rngs(0))
-    place = partial(gated_scan._project_in_loop, cell, shape)
+    place = partial(projects_inside, cell, shape)
     assert (place(keep=False), place(keep=True)) == (forward, gradient)
 
 
-@cases("name", GATED, short=1)
-def test_gated_scan_is_the_sequential_one(name, place):
+@cases("name", GATED, short=2)
+@cases("project", ["inside", "before"], short=2)
+def test_gated_scan_is_the_sequential_one(name, project):
     cell = GATED[name](I, H, rngs=nnx.Rngs(3))
-    assert supports(cell)
+    fast_scan = partial(run, scan=Gated(project=project))
+    assert Gated().supports(cell)
     carry = jax.tree.map(lambda leaf: normal(*leaf.shape), cell.initialize_carry((B, I)))
     for options in ({}, {"reverse": True}, {"mask": up_to(T, 2), "reverse": True}):
         (fast, *fast_grads), (plain, *grads) = (
             with_gradients(partial(scan, **options))(cell, carry, normal(T, B, I))
-            for scan in (gated, sequential)
+            for scan in (fast_scan, sequential)
         )
         assert_near(fast, plain, 1e-12)
         assert_near(fast_grads, grads, 1e-10)
@@ -370,27 +350,55 @@ def assert_near(actual, expected, tolerance):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
 
 
-SUMMED = {
-    "RNNCell": (True,),
-    "LSTMCell": (True,) * 4,
-    "ProjectedLSTMCell": (True,) * 4,
-    "GRUCell": (True, True, False),
-    "GRUCell without biases": (True, True, False),
-    "MixedCell": (False, False),
-    "OneSumCell": (True, True),
-    "SumOfGatesCell": (True, True, True),
-    "CrossedCell": (False, False),
-    "SummedApartCell": (True, False, True, True),
-    "OtherSumCell": (False,),
-}
-"""For each gate, whether the cell reads only the sum of its two maps."""
+class UnpackedLSTMCell(LSTMCell):
+    def update(self, gates, carry):
+        i, f, g, o = gates
+        c = sigmoid(f) * carry.c + sigmoid(i) * jnp.tanh(g)
+        h = sigmoid(o) * jnp.tanh(c)
+        return LSTMCarry(h, c), h
 
 
-@pytest.mark.parametrize("name", GATED)
-def test_what_an_update_does_is_seen(name):
-    cell = GATED[name](I, H, rngs=nnx.Rngs(0))
-    traits = gated_scan._traits(cell, cell.initialize_carry((B, I)), normal(T, B, I))
-    assert traits == (SUMMED[name], name != "MixedCell")
+class HelpedLSTMCell(LSTMCell):
+    def update(self, gates, carry):
+        def opened(name):
+            return sigmoid(getattr(gates, name))
+
+        c = opened("f") * carry.c + opened("i") * jnp.tanh(gates.g)
+        return LSTMCarry(opened("o") * jnp.tanh(c), c), opened("o") * jnp.tanh(c)
+
+
+class ScaledLSTMCell(LSTMCell):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.scale = nnx.Param(jnp.ones((), self.dtype))
+
+    def update(self, gates, carry):
+        c = sigmoid(gates.f) * carry.c + sigmoid(gates.i) * jnp.tanh(gates.g) * self.scale[...]
+        h = sigmoid(gates.o) * jnp.tanh(c)
+        return LSTMCarry(h, c), h
+
+
+@pytest.mark.long
+def test_the_spelling_of_an_update_does_not_change_the_memory():
+    """Temporaries of a gradient: the gates used in place, unpacked, in a helper, scaled."""
+
+    def temporaries(kind):
+        graphdef, params = nnx.split(kind(32, 32, dtype="float32", rngs=nnx.Rngs(0)))
+        xs = jax.ShapeDtypeStruct((20, 16, 32), jnp.float32)
+
+        def loss(params, xs):
+            cell = nnx.merge(graphdef, params)
+            return gated(cell, cell.initialize_carry((16, 32)), xs)[1].sum()
+
+        compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
+        analysis: Any = compiled.memory_analysis()
+        return analysis.temp_size_in_bytes
+
+    own = temporaries(LSTMCell)
+    for kind in (UnpackedLSTMCell, ScaledLSTMCell):
+        assert temporaries(kind) <= 1.02 * own, kind
+    step = 20 * 16 * 32 * 4  # its output is not the array of its state, so both are stored
+    assert temporaries(HelpedLSTMCell) <= 1.02 * own + step
 
 
 def squares(scan, cell, carry, xs):
@@ -470,7 +478,7 @@ def test_gradients_of_half_precision_are_summed_in_float32(every):
 
         return nnx.to_pure_dict(nnx.state(jax.grad(loss)(cell)))
 
-    ours = gradients(cell, xs, scan="gated", checkpoint_every=every)
+    ours = gradients(cell, xs, scan="gated" if every is None else Checkpointed(every, "gated"))
     exact = gradients(wide, xs.astype(jnp.float32), scan="sequential")
     for name, leaf in exact.items():
         assert ours[name].dtype == jnp.bfloat16
@@ -487,22 +495,29 @@ class Counted(RNNCell):
 
 def test_the_scan_is_chosen_and_can_be_seen():
     rngs = nnx.Rngs(0)
+    fast, plain = Gated(1, "before"), Sequential(1, "before", 1)
+    tiny = Sequential(1, "inside", 1)
     wide = GRU(I, 32, 2, bidirectional=True, rngs=rngs)
-    assert wide.chosen_scans((T, B, I)) == ("gated",) * 4
-    assert wide.chosen_scans((T, I)) == ("sequential",) * 4  # tiny
-    assert GRU(I, 8, batch_first=True, rngs=rngs).chosen_scans((9, T, I)) == ("gated",)
-    assert GRU(I, 8, batch_first=True, rngs=rngs).chosen_scans((T, 9, I)) == ("sequential",)
-    assert GRU(I, H, scan="gated", rngs=rngs).chosen_scans((T, I)) == ("gated",)
-    assert GRU(I, 32, scan="sequential", rngs=rngs).chosen_scans((T, 9, I)) == ("sequential",)
-    assert Recurrent(OriginalGRUCell(I, 32, rngs=rngs)).chosen_scans((T, 9, I)) == ("sequential",)
+    assert wide.chosen_scans((T, B, I)) == (fast,) * 4
+    assert wide.chosen_scans((T, I)) == (Sequential(1, "inside", T),) * 4  # few tiny steps
+    assert wide.chosen_scans((20, I)) == (tiny,) * 4
+    assert GRU(I, 8, batch_first=True, rngs=rngs).chosen_scans((9, 20, I)) == (fast,)
+    assert GRU(I, 8, batch_first=True, rngs=rngs).chosen_scans((5, 20, I)) == (tiny,)
+    assert GRU(I, H, scan="gated", rngs=rngs).chosen_scans((T, I)) == (fast,)
+    assert GRU(I, 32, scan="sequential", rngs=rngs).chosen_scans((T, 9, I)) == (plain,)
+    assert Recurrent(OriginalGRUCell(I, 32, rngs=rngs)).chosen_scans((T, 9, I)) == (plain,)
+    on_gpu = wide.chosen_scans((128, 32, I), "cuda")
+    assert on_gpu == (Gated(4, "before"),) * 4
+    assert wide.chosen_scans((128, 32, I), "tpu") == (fast,) * 4
     assert "scan='auto'" in repr(wide)
     for cell in (Counted(I, H, rngs=rngs), Counting()):
-        assert not supports(cell)
+        assert not Gated().supports(cell)
 
 
 def test_chunks_keep_less_and_give_the_same(close):
     def gradient(every):
-        layer = GRU(I, H, scan="gated", checkpoint_every=every, rngs=nnx.Rngs(0))
+        scan = "gated" if every is None else Checkpointed(every, "gated")
+        layer = GRU(I, H, scan=scan, rngs=nnx.Rngs(0))
         graphdef, params = nnx.split(layer)
         xs = normal(1000, B, I)
         grad = jax.jit(jax.grad(lambda p: (nnx.merge(graphdef, p)(xs)[0] ** 2).sum()))
@@ -517,7 +532,8 @@ def test_chunks_keep_less_and_give_the_same(close):
 
 @cases("platform", ["cpu", "cuda", "tpu"], short=0)
 def test_a_training_step_of_the_gated_scan_lowers_everywhere(platform):
-    layer = GRU(I, H, 2, scan="gated", checkpoint_every=2, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    scan = Checkpointed(2, "gated")
+    layer = GRU(I, H, 2, scan=scan, dtype=jnp.float32, rngs=nnx.Rngs(0))
     graphdef, params = nnx.split(layer)
     xs = normal(T, B, I).astype(jnp.float32)
 

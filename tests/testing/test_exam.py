@@ -14,7 +14,7 @@ from jax import lax
 from jax.core import Tracer
 
 import jax_rnn
-from jax_rnn import Cell, GatedCell, HiddenCarry, unstack
+from jax_rnn import Cell, GatedCell, HiddenCarry
 from jax_rnn.lessons.gru_by_hand import GRUByHandCell
 from jax_rnn.lessons.lstm_by_hand import LSTMByHandCell
 from jax_rnn.lessons.rnn_by_hand import RNNByHandCell
@@ -93,6 +93,9 @@ GOOD = {
     "GRUCell no bias": lambda: jax_rnn.GRUCell(I, H, bias=False, rngs=rngs()),
     "OriginalGRUCell": lambda: jax_rnn.OriginalGRUCell(I, H, rngs=rngs()),
     "ProjectedLSTMCell": lambda: jax_rnn.ProjectedLSTMCell(I, 6, H, rngs=rngs()),
+    "MinGRUCell": lambda: jax_rnn.MinGRUCell(I, H, rngs=rngs()),
+    "LRUCell": lambda: jax_rnn.LRUCell(I, H, 3, rngs=rngs()),
+    "LSTMCell 5 heads": lambda: jax_rnn.LSTMCell(I, H, heads=5, rngs=rngs()),
     "RNNByHandCell": lambda: RNNByHandCell(5, rngs=rngs()),
     "GRUByHandCell": lambda: GRUByHandCell(5, rngs=rngs()),
     "LSTMByHandCell": lambda: LSTMByHandCell(5, rngs=rngs()),
@@ -113,7 +116,12 @@ def test_good_cells_pass_and_stay_as_they_are(name):
 
 def test_every_cell_of_the_library_sits_the_exam():
     cells = {name for name in jax_rnn.__all__ if name.endswith("Cell")}
-    assert cells - {name.split()[0] for name in GOOD} == {"Cell", "AffineCell", "GatedCell"}
+    assert cells - {name.split()[0] for name in GOOD} == {
+        "Cell",
+        "AffineCell",
+        "GatedCell",
+        "LinearCell",
+    }
 
 
 class CountsItsTraces(GatedCell[HiddenCarry]):
@@ -125,9 +133,8 @@ class CountsItsTraces(GatedCell[HiddenCarry]):
     def __init__(self):
         super().__init__(I, H, rngs=rngs())
 
-    def update(self, x, h, carry):
-        (a,) = unstack(x + h)
-        h = jnp.tanh(a / next(self.traces))
+    def update(self, gates, carry):
+        h = jnp.tanh(gates.a / next(self.traces))
         return HiddenCarry(h), h
 
 
@@ -301,6 +308,37 @@ class ProjectsOverTime(Tanh):
         return jnp.cumsum(x, 0) if x.ndim == 3 else x
 
 
+class StartsElsewhere(Tanh):
+    starts = itertools.count(1)
+
+    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
+        zeros = super().initialize_carry(input_shape)
+        return HiddenCarry(zeros.h + next(self.starts))
+
+
+class DrawsByItself(Tanh):
+    draws = itertools.count(1)
+
+    def noise(self, key, batch):
+        return jnp.full((*batch, H), next(self.draws), self.dtype)
+
+    def step(self, carry, x, noise=None):
+        return super().step(carry, x if noise is None else x + noise.step)
+
+
+class DrawsInVain(Tanh):
+    def noise(self, key, batch):
+        return jax.random.normal(key, (*batch, H))
+
+    def step(self, carry, x, noise=None):
+        return super().step(carry, x)
+
+
+class ComparesSizes(Tanh):
+    def project(self, x):
+        return super().project(x) * (2 if x.shape[0] > 1 else 1)
+
+
 class CallsOtherwise(Tanh):
     def __call__(self, carry, x):
         carry, y = super().__call__(carry, x)
@@ -442,7 +480,12 @@ def test_each_mistake_is_caught_by_its_question(cell, question, words):
         (ProjectsOverTime, "reverse"),
         (PeeksAtOtherRows, "transforms"),
         (CountsOutside, "checkpoint"),
-        (CountsItsTraces, "fast_scan"),
+        (CountsItsTraces, "scans"),
+        (StartsElsewhere, "resets"),
+        (ProjectsOverTime, "streaming"),
+        (DrawsByItself, "noise"),
+        (DrawsInVain, "noise"),
+        (ComparesSizes, "symbolic"),
     ],
     short=1,
 )
@@ -453,7 +496,11 @@ def test_later_questions_see_what_earlier_ones_see(cell, question):
 
 def test_every_question_can_be_failed():
     assert {question for _, question, _ in BAD} | {
-        "fast_scan",
+        "scans",
+        "resets",
+        "streaming",
+        "noise",
+        "symbolic",
         "resume",
         "reverse",
         "transforms",

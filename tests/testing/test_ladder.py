@@ -9,7 +9,7 @@ import jax.numpy as jnp  # noqa: E402
 from flax import nnx  # noqa: E402
 from jax.nn import sigmoid  # noqa: E402
 
-from jax_rnn import GRU, LSTM, Embedding, Linear, unstack  # noqa: E402
+from jax_rnn import GRU, LSTM, Embedding, Linear  # noqa: E402
 from jax_rnn.cells.base import HiddenCarry  # noqa: E402
 from jax_rnn.cells.gru import GRUCell  # noqa: E402
 from jax_rnn.testing import ParityError, check_parity, climb  # noqa: E402
@@ -133,11 +133,10 @@ def test_the_earliest_time_step_that_parts_is_named():
     assert "2 of 40 numbers" in str(error)
 
 
-def wrong_update(self, x, h, carry):
+def wrong_update(self, gates, carry):
     """Reset and update gate are swapped."""
-    (xz, xr, xn), (hz, hr, hn) = unstack(x), unstack(h)
-    r, z = sigmoid(xr + hr), sigmoid(xz + hz)
-    n = jnp.tanh(xn + r * hn)
+    r, z = sigmoid(gates.z), sigmoid(gates.r)
+    n = jnp.tanh(gates.n.x + r * gates.n.h)
     h = (1 - z) * n + z * carry.h
     return HiddenCarry(h), h
 
@@ -162,8 +161,9 @@ def test_a_stopped_gradient_fails_weight_gradients_and_names_the_weight(plant):
 
     right = GRUCell.update
 
-    def stopped(self, x, h, carry):
-        return right(self, x, lax.stop_gradient(h), carry)
+    def stopped(self, gates, carry):
+        n = gates.n._replace(h=lax.stop_gradient(gates.n.h))
+        return right(self, gates._replace(n=n), carry)
 
     plant(GRUCell, "update", stopped)
     error = failure(ours(), theirs(), INPUTS)

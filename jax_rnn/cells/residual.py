@@ -1,0 +1,36 @@
+"""A cell whose output is added to its input."""
+
+from jax_rnn.cells.base import Cell
+from jax_rnn.cells.wrapper import Wrapper
+from jax_rnn.typing import Array, CarryT
+
+__all__ = ["Residual"]
+
+
+class Residual(Wrapper[CarryT]):
+    r"""The cell with a connection around it.
+
+    .. math::
+        y_t = x_t + \tilde y_t
+
+    where :math:`\tilde y_t` is the output of the cell; the carry is that of the cell.
+
+    Args:
+        cell: a cell whose output has as many features as its input.
+
+    Raises:
+        TypeError: not a cell. ValueError: other sizes.
+
+    Source: Y. Wu et al., "Google's neural machine translation system", 2016, section 3.1.
+    """
+
+    def __init__(self, cell: Cell[CarryT]):
+        super().__init__(cell)
+        if cell.output_size != cell.input_size:
+            raise ValueError(
+                "Residual: expected a cell with as many output as input features, got "
+                f"{cell.input_size} and {cell.output_size}"
+            )
+
+    def after(self, y: Array, x: Array) -> Array:
+        return y + x

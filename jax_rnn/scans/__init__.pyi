@@ -1,0 +1,19 @@
+from .associative import Associative
+from .base import Constants, Inputs, Scan, advance
+from .checkpointed import Checkpointed
+from .choice import AUTO, run
+from .gated import Gated
+from .sequential import Sequential
+
+__all__ = [
+    "AUTO",
+    "Associative",
+    "Checkpointed",
+    "Constants",
+    "Gated",
+    "Inputs",
+    "Scan",
+    "Sequential",
+    "advance",
+    "run",
+]

@@ -1,0 +1,184 @@
+"""Named gates, the type of the carry, and hidden maps of several heads."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jax_rnn import (
+    GRU,
+    LSTM,
+    RNN,
+    GatedCell,
+    GRUCell,
+    HiddenCarry,
+    LSTMCarry,
+    LSTMCell,
+    OriginalGRUCell,
+    ProjectedLSTMCell,
+    RNNCell,
+    load_torch_state_dict,
+    to_flax,
+    to_torch,
+    torch_state_dict,
+)
+from jax_rnn.scans import run
+from tests import kit
+from tests.kit import cases
+
+I, H, B, T = 3, 6, 2, 4  # noqa: E741
+
+
+def rngs():
+    return nnx.Rngs(0)
+
+
+class Untyped(GatedCell):
+    gates = ("a",)
+
+    def update(self, gates, carry):
+        return HiddenCarry(gates.a), gates.a
+
+
+class Nameless(GatedCell[HiddenCarry]):
+    def update(self, gates, carry):
+        return carry, carry.h
+
+
+class Forgetful(GatedCell[HiddenCarry]):
+    """Uses the maps of a gate that is not separate."""
+
+    gates = ("r", "n")
+
+    def update(self, gates, carry):
+        h = jnp.tanh(gates.n.x + gates.r * gates.n.h)
+        return HiddenCarry(h), h
+
+
+@pytest.mark.parametrize(
+    ("do", "error", "words"),
+    [
+        (
+            lambda: Untyped(I, H, rngs=rngs()),
+            TypeError,
+            r"class Untyped\(GatedCell\[HiddenCarry\]\)",
+        ),
+        (lambda: Nameless(I, H, rngs=rngs()), TypeError, "expected gates to be a tuple of names"),
+        (
+            lambda: run(Forgetful(I, H, rngs=rngs()), HiddenCarry(jnp.zeros(H)), jnp.ones((T, I))),
+            AttributeError,
+            r"Forgetful: expected separate to list every gate.*got \.x of a gate",
+        ),
+        (
+            lambda: GRUCell(I, H, heads=4, rngs=rngs()),
+            ValueError,
+            "a divisor of hidden_size 6, got 4",
+        ),
+        (
+            lambda: LSTM(I, H, proj_size=2, heads=3, rngs=rngs()),
+            ValueError,
+            "and of the 2 features",
+        ),
+        (lambda: GRU(I, H, heads=0, rngs=rngs()), ValueError, "heads: expected at least 1, got 0"),
+    ],
+)
+def test_what_an_author_forgot_is_named(do, error, words):
+    with pytest.raises(error, match=words):
+        do()
+
+
+def test_the_type_of_the_carry_follows_from_the_type_parameter():
+    class Child(LSTMCell):
+        pass
+
+    assert LSTMCell.carry_type is Child.carry_type is LSTMCarry
+    assert GRUCell.carry_type is HiddenCarry
+
+
+def test_gates_can_be_unpacked_and_accessed_by_name():
+    seen = {}
+
+    class Spy(GRUCell):
+        def update(self, gates, carry):
+            r, z, n = gates
+            seen.update(fields=gates._fields, same=gates.r is r and gates.z is z, n=n)
+            return super().update(gates, carry)
+
+    Spy(I, H, rngs=rngs())(HiddenCarry(jnp.ones(H)), jnp.ones(I))
+    assert seen["fields"] == ("r", "z", "n") and seen["same"]
+    assert seen["n"].x.shape == seen["n"].h.shape == (H,)
+
+
+CELLS = {
+    "RNNCell": RNNCell,
+    "LSTMCell": LSTMCell,
+    "GRUCell": GRUCell,
+    "OriginalGRUCell": OriginalGRUCell,
+    "ProjectedLSTMCell": lambda *sizes, **options: ProjectedLSTMCell(*sizes, 3, **options),
+}
+
+
+def dense(weight, heads, size):
+    """A weight (G*H, O / heads) as a dense one, (G*H, O), with zeros outside the blocks."""
+    rows, columns = weight.shape
+    wide = jnp.zeros((rows, columns * heads), weight.dtype)
+    for row in range(rows):
+        head = row % size // (size // heads)
+        wide = wide.at[row, head * columns : (head + 1) * columns].set(weight[row])
+    return wide
+
+
+@cases("name", CELLS, short=2)
+@cases("heads", [3, 6], short=1)
+@cases("scan", ["auto", "sequential"], short=1)
+def test_blocks_are_a_dense_map_with_zeros_outside(name, heads, scan, x64, close):
+    if name == "ProjectedLSTMCell" and heads == 6:
+        heads = 1
+    blocks, whole = (CELLS[name](I, H, heads=n, rngs=rngs()) for n in (heads, 1))
+    for k, (_, parameter) in enumerate(nnx.state(blocks).flat_state()):
+        parameter[...] = jnp.asarray(kit.normal(*parameter.shape, seed=k))
+    for field in ("weight_ih", "bias_ih", "bias_hh"):
+        getattr(whole, field)[...] = getattr(blocks, field)[...]
+    if name == "ProjectedLSTMCell":
+        whole.weight_hr[...] = blocks.weight_hr[...]
+    xs = jnp.asarray(kit.normal(T, 20, I))
+    zeros = blocks.initialize_carry((20, I))
+    carry = jax.tree.map(lambda leaf: jnp.asarray(kit.normal(*leaf.shape)), zeros)
+
+    def graded(cell, weight):
+        def loss(weight, xs, carry):
+            graphdef, params = nnx.split(cell)
+            params["weight_hh"] = nnx.Param(weight)
+            last, ys = run(nnx.merge(graphdef, params), carry, xs, scan=scan)
+            return (ys**2).sum() + sum((leaf**2).sum() for leaf in last), ys
+
+        return jax.value_and_grad(loss, (0, 1, 2), has_aux=True)(weight, xs, carry)
+
+    weight = blocks.weight_hh[...]
+    (value, ys), (dweight, *rest) = graded(blocks, weight)
+    (expected, ys_), (dwide, *rest_) = graded(whole, dense(weight, heads, H))
+    close((value, ys, rest), (expected, ys_, rest_))
+    mask = dense(jnp.ones_like(weight), heads, H)
+    close(dense(dweight, heads, H), dwide * mask)
+
+
+@pytest.mark.parametrize("kind", [RNN, LSTM, GRU])
+def test_layers_of_several_heads_stack_and_have_fewer_parameters(kind):
+    layer = kind(I, H, 2, heads=3, bidirectional=True, rngs=rngs())
+    gates = len(layer.cells[0].gates)
+    assert layer.cells[1].weight_hh.shape == (gates * H, 2)
+    assert layer(jnp.ones((T, B, I)))[0].shape == (T, B, 2 * H)
+
+
+def test_other_libraries_have_dense_maps():
+    pytest.importorskip("torch")
+    layer, cell = GRU(I, H, heads=2, rngs=rngs()), GRUCell(I, H, heads=2, rngs=rngs())
+    for convert, module in ((to_torch, layer), (to_torch, cell), (to_flax, cell)):
+        with pytest.raises(ValueError, match="heads=1, got heads=2"):
+            convert(module)
+    with pytest.raises(ValueError, match="of 2 heads, while torch's hidden maps are dense"):
+        load_torch_state_dict(layer, torch_state_dict(GRU(I, H, rngs=rngs())))
+    copy = GRU(I, H, heads=2, rngs=nnx.Rngs(1))
+    load_torch_state_dict(copy, torch_state_dict(layer))
+    np.testing.assert_array_equal(copy.cells[0].weight_hh, layer.cells[0].weight_hh)

@@ -1,0 +1,226 @@
+"""Zoneout, dropout inside cells, residual connections, learned initial states, and compositions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax.sharding import NamedSharding, PartitionSpec
+
+from jax_rnn import (
+    GRUCell,
+    LearnedInitialState,
+    LSTMCell,
+    MinGRUCell,
+    Noise,
+    OriginalGRUCell,
+    Recurrent,
+    RecurrentDropout,
+    Residual,
+    RNNCell,
+    VariationalDropout,
+    Zoneout,
+)
+from jax_rnn.scans import Checkpointed, Gated
+from jax_rnn.testing import check_cell
+from tests import kit
+from tests.kit import cases
+
+I, H, B, T = 3, 4, 2, 5  # noqa: E741
+
+
+def rngs():
+    return nnx.Rngs(0)
+
+
+def composed(cell):
+    return Residual(Zoneout(VariationalDropout(LearnedInitialState(cell), input=0.3), h=0.4))
+
+
+CELLS = {
+    "Zoneout": lambda: Zoneout(LSTMCell(I, H, rngs=rngs()), h=0.3, c=0.6),
+    "RecurrentDropout": lambda: RecurrentDropout(GRUCell(I, H, rngs=rngs()), 0.4),
+    "VariationalDropout": lambda: VariationalDropout(
+        LSTMCell(I, H, rngs=rngs()), input=0.3, hidden=0.5
+    ),
+    "Residual": lambda: Residual(GRUCell(H, H, rngs=rngs())),
+    "LearnedInitialState": lambda: LearnedInitialState(LSTMCell(I, H, rngs=rngs())),
+    "composed": lambda: composed(LSTMCell(H, H, rngs=rngs())),
+    "another order": lambda: VariationalDropout(
+        Zoneout(Residual(RecurrentDropout(RNNCell(H, H, rngs=rngs()), 0.2)), h=0.5), hidden=0.3
+    ),
+    "of a cell without gates": lambda: Zoneout(Residual(OriginalGRUCell(H, H, rngs=rngs())), h=0.5),
+}
+GATED = [name for name in CELLS if name != "of a cell without gates"]
+LENGTHS = np.array([T, 3])
+
+
+def inputs(cell):
+    return jnp.asarray(kit.normal(T, B, cell.input_size))
+
+
+def training(scan, cell, x, **options):
+    """Outputs, states and gradients with a fixed key."""
+    graphdef, params, rest = nnx.split(cell, nnx.Param, ...)
+
+    @jax.jit
+    def graded(params, x):
+        def loss(params, x):
+            layer = Recurrent(nnx.merge(graphdef, params, rest), scan=scan)
+            result = layer(x, rngs=jax.random.key(3), **options)
+            return sum((leaf**2).sum() for leaf in jax.tree.leaves(result)), result
+
+        return jax.value_and_grad(loss, (0, 1), has_aux=True)(params, x)
+
+    return jax.tree.leaves(graded(params, x))
+
+
+@cases("name", CELLS, short=1)
+def test_the_checks_of_cells_pass(name):
+    check_cell(CELLS[name]())
+
+
+@cases("name", CELLS, short=2)
+@cases(
+    "options",
+    [{}, {"lengths": LENGTHS, "resets": np.arange(T * B).reshape(T, B) % 3 == 2}],
+    short=1,
+)
+def test_every_scan_draws_the_same_numbers(name, options, x64, close):
+    cell = CELLS[name]()
+    expected = training("sequential", cell, inputs(cell), **options)
+    scans = [Checkpointed(2, "sequential")]
+    if name in GATED:
+        scans += ["gated", Checkpointed(2, "gated"), Gated(unroll=3, project="inside")]
+    for scan in scans:
+        close(training(scan, cell, inputs(cell), **options), expected, 1e-10)
+
+
+@pytest.mark.parametrize("name", GATED)
+def test_a_wrapped_gated_cell_keeps_the_fast_scan(name):
+    assert Gated().supports(CELLS[name]())
+
+
+@cases("name", CELLS, short=2)
+def test_steps_one_by_one_draw_the_same_numbers(name, x64, close):
+    layer = Recurrent(CELLS[name]())
+    x, key = inputs(layer), jax.random.key(3)
+    output, h_n = layer(x, rngs=key)
+    state, outputs = layer.initial_state(B, rngs=key), []
+    for x_t in x:
+        y, state = layer.step(x_t, state)
+        outputs.append(y)
+    close(jnp.stack(outputs), output)
+    close(jax.tree.leaves(state.carries), [leaf[0] for leaf in jax.tree.leaves(h_n)])
+
+
+@pytest.mark.skipif(len(jax.devices()) < 2, reason="needs two devices")
+@pytest.mark.long
+def test_a_mesh_draws_the_same_numbers(x64, close):
+    layer = Recurrent(CELLS["composed"](), scan="gated")
+    x = inputs(layer)
+    graphdef, state = nnx.split(layer)
+    call = jax.jit(lambda state, x: nnx.merge(graphdef, state)(x, rngs=jax.random.key(1)))
+    mesh = jax.make_mesh((2,), ("data",))
+    spread = jax.device_put(x, NamedSharding(mesh, PartitionSpec(None, "data")))
+    close(jax.tree.leaves(call(state, spread)), jax.tree.leaves(call(state, x)))
+
+
+def test_zoneout_keeps_old_values_at_its_rate_and_uses_the_expectation_in_evaluation(x64, close):
+    rates = {"h": 0.2, "c": 0.7}
+    bare = LSTMCell(I, H, rngs=rngs())
+    cell = Zoneout(bare, **rates)
+    carry = type(bare.initialize_carry((I,)))(*(jnp.asarray(kit.normal(H, seed=k)) for k in (1, 2)))
+    x = jnp.asarray(kit.normal(I))
+    new, _ = bare(carry, x)
+    rows = 4000
+    many = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (rows, *leaf.shape)), (carry, x))
+    noise = cell.noise(jax.random.key(0), (rows,))
+    drawn, y = cell.step(many[0], cell.project(many[1]), Noise(noise))
+    for name, rate in rates.items():
+        old, now, got = (getattr(c, name) for c in (carry, new, drawn))
+        kept = got == old
+        assert (kept | (abs(got - now) < 1e-12)).all()
+        assert abs(kept.mean() - rate) < 5 * np.sqrt(rate * (1 - rate) / kept.size)
+    np.testing.assert_array_equal(y, drawn.h)
+    expected, _ = cell(carry, x)
+    for name, rate in rates.items():
+        close(
+            getattr(expected, name), rate * getattr(carry, name) + (1 - rate) * getattr(new, name)
+        )
+
+
+def test_masks_of_dropout_are_scaled_and_new_in_every_step_or_the_same(x64):
+    identity = nnx.Rngs(0)
+    per_step = RecurrentDropout(GRUCell(I, 400, rngs=identity), 0.25)
+    per_sequence = VariationalDropout(GRUCell(I, 400, rngs=identity), hidden=0.25)
+    key = jax.random.key(0)
+    masks = [per_step.noise(jax.random.fold_in(key, t), (B,))[0] for t in range(3)]
+    assert {*np.unique(masks[0])} == {0, np.float64(1 / 0.75)}
+    assert not np.array_equal(masks[0], masks[1])
+    assert abs(np.mean(masks) - 1) < 0.05
+    assert per_sequence.noise(key, (B,)) is None
+    (_, hidden), _ = per_sequence.sequence_noise(key, (B,))
+    assert hidden.shape == (B, 400)
+    assert not np.array_equal(hidden[0], hidden[1])
+
+
+def test_training_without_rngs_is_refused_and_evaluation_needs_none():
+    layer = Recurrent(CELLS["Zoneout"]())
+    with pytest.raises(
+        ValueError, match="training with a cell that draws random numbers, got none"
+    ):
+        layer(jnp.zeros((T, B, I)))
+    layer.eval()
+    assert layer(jnp.zeros((T, B, I)))[0].shape == (T, B, H)
+
+
+def test_a_learned_initial_state_is_the_state_before_the_first_step_and_gets_a_gradient(close):
+    cell = LearnedInitialState(LSTMCell(I, H, rngs=rngs()))
+    cell.initial["c"][...] = jnp.arange(4.0)
+    carry = cell.initialize_carry((B, I))
+    close(carry.c, np.broadcast_to(np.arange(4.0), (B, H)))
+    layer = Recurrent(cell)
+    gradient = nnx.grad(lambda layer: layer(jnp.ones((T, B, I)))[0].sum())(layer)
+    assert (gradient["cells"][0]["initial"]["c"][...] != 0).all()
+
+
+@pytest.mark.parametrize(
+    ("do", "error", "words"),
+    [
+        (lambda: Zoneout(GRUCell), TypeError, "Zoneout: expected a cell, got <class"),
+        (
+            lambda: Zoneout(GRUCell(I, H, rngs=rngs()), c=0.1),
+            ValueError,
+            "fields of the carry, h, got c",
+        ),
+        (
+            lambda: Zoneout(GRUCell(I, H, rngs=rngs()), h=1.5),
+            ValueError,
+            "h: expected a number from 0",
+        ),
+        (lambda: RecurrentDropout(GRUCell(I, H, rngs=rngs()), 1), ValueError, "from 0 to below 1"),
+        (
+            lambda: RecurrentDropout(MinGRUCell(I, H, rngs=rngs()), 0.1),
+            TypeError,
+            "expected a GatedCell, whose hidden map reads the state, got MinGRUCell",
+        ),
+        (lambda: Residual(GRUCell(I, H, rngs=rngs())), ValueError, "features, got 3 and 4"),
+    ],
+)
+def test_misuse_is_refused(do, error, words, unchecked):
+    with pytest.raises(error, match=words):
+        do()
+
+
+@pytest.mark.long
+def test_wrappers_of_linear_cells(x64, close):
+    def cell():
+        return MinGRUCell(H, H, rngs=rngs())
+
+    layer = Recurrent(Residual(cell()))
+    assert "Associative" in str(layer.chosen_scans((T, B, H)))
+    x = jnp.asarray(kit.normal(T, B, H))
+    close(layer(x)[0], Recurrent(cell())(x)[0] + x)
+    zoned = Recurrent(Zoneout(cell(), h=0.5))
+    assert "Sequential" in str(zoned.chosen_scans((T, B, H)))
