@@ -21,7 +21,7 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 
-SECTIONS = ("layers", "projection", "lecture", "memory")
+SECTIONS = ("layers", "projection", "heads", "lecture", "memory")
 KINDS = ("RNN", "LSTM", "GRU")
 PASSES = ("forward", "backward", "step", "loop")
 PEERS = ("torch", "flax.nnx", "flax.linen", "haiku", "equinox", "keras")
@@ -52,6 +52,7 @@ def run(options: argparse.Namespace, device: Any, errors: Any) -> dict[str, Any]
     import jax
 
     from benchmarks.environment import environment
+    from benchmarks.heads import heads
     from benchmarks.lecture import lecture
     from benchmarks.memory import memory
     from benchmarks.peers import builders
@@ -73,6 +74,7 @@ def run(options: argparse.Namespace, device: Any, errors: Any) -> dict[str, Any]
         "rows": [],
         "ceiling": {},
         "projection": [],
+        "heads": [],
         "lecture": [],
         "memory": [],
     }
@@ -101,6 +103,9 @@ def run(options: argparse.Namespace, device: Any, errors: Any) -> dict[str, Any]
     if "projection" in sections:
         say("where inputs are projected")
         result["projection"] = list(projection(options.seconds))
+    if "heads" in sections:
+        say("block-diagonal hidden maps")
+        result["heads"] = list(heads(options.seconds))
     if "lecture" in sections:
         say("the lecture")
         result["lecture"] = list(

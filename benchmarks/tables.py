@@ -55,6 +55,8 @@ def tables(result: dict[str, Any]) -> dict[str, Cells]:
         ]
     if result.get("projection"):
         found["Where inputs are projected"] = _projection(result["projection"])
+    if result.get("heads"):
+        found["Block-diagonal hidden maps"] = _heads(result["heads"])
     if result.get("memory"):
         found["Memory of a training step"] = _memory(result["memory"])
     return {title: cells for title, cells in found.items() if len(cells) > 1}
@@ -116,6 +118,21 @@ def _summary(summary: dict[str, Any]) -> Cells:
             ]
         )
     return cells
+
+
+def _heads(rows: list[dict[str, Any]]) -> Cells:
+    cells = [["", "heads", "parameters", "forward", "forward + backward", "temporaries"]]
+    return cells + [
+        [
+            row["layer"],
+            str(row["heads"]),
+            f"{row['parameters']:,}",
+            duration(row["forward"]),
+            duration(row["backward"]),
+            f"{row['temporaries'] / 2**20:.1f} MiB",
+        ]
+        for row in rows
+    ]
 
 
 def _projection(rows: list[dict[str, Any]]) -> Cells:
