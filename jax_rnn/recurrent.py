@@ -1,7 +1,7 @@
 """``Recurrent``: stacked cells that run over time in one or two directions."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import jax
 import jax.numpy as jnp
@@ -136,6 +136,30 @@ class Recurrent(nnx.Module):
     def dtype(self) -> jnp.dtype:
         """Dtype of inputs, outputs, states and parameters."""
         return self.cells[0].dtype
+
+    @overload
+    def __call__(
+        self,
+        input: Float[Array, "..."],
+        hx: State | None = None,
+        *,
+        lengths: Any = None,
+        resets: Any = None,
+        rngs: nnx.Rngs | Array | None = None,
+        return_states: Literal[False] = False,
+    ) -> tuple[Float[Array, "..."], State]: ...
+
+    @overload
+    def __call__(
+        self,
+        input: Float[Array, "..."],
+        hx: State | None = None,
+        *,
+        lengths: Any = None,
+        resets: Any = None,
+        rngs: nnx.Rngs | Array | None = None,
+        return_states: Literal[True],
+    ) -> tuple[Float[Array, "..."], State, tuple[Any, ...]]: ...
 
     def __call__(
         self,

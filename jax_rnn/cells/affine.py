@@ -140,6 +140,12 @@ def check_class(kind: type[AffineCell]) -> None:
             f"{kind.__name__}: expected gates to be a tuple of names, got {gates!r}; write e.g. "
             'gates = ("r", "z", "n") in the class'
         )
+    unknown = set(getattr(kind, "separate", ())) - set(gates)
+    if unknown:
+        raise TypeError(
+            f"{kind.__name__}: expected separate to list some of the gates {gates}, got "
+            f"{kind.separate!r}"  # pyright: ignore[reportAttributeAccessIssue]
+        )
     if not hasattr(kind, "carry_type"):
         raise TypeError(
             f"{kind.__name__}: expected the type of its carry as a type parameter, got none; write "

@@ -46,6 +46,10 @@ class Nameless(GatedCell[HiddenCarry]):
         return carry, carry.h
 
 
+class Misspelt(GRUCell):
+    separate = ("m",)
+
+
 class Forgetful(GatedCell[HiddenCarry]):
     """Uses the maps of a gate that is not separate."""
 
@@ -63,6 +67,11 @@ class Forgetful(GatedCell[HiddenCarry]):
             lambda: Untyped(I, H, rngs=rngs()),
             TypeError,
             r"class Untyped\(GatedCell\[HiddenCarry\]\)",
+        ),
+        (
+            lambda: Misspelt(I, H, rngs=rngs()),
+            TypeError,
+            "expected separate to list some of the gates",
         ),
         (lambda: Nameless(I, H, rngs=rngs()), TypeError, "expected gates to be a tuple of names"),
         (
