@@ -15,7 +15,7 @@ from jax_rnn import GRU, LSTM, LSTMCell, Recurrent, save_safetensors
 from jax_rnn.interop.files import check_target, save_torch
 from jax_rnn.interop.stablehlo import check_platforms, save_stablehlo
 from jax_rnn.lessons import char_lm, names, seq2seq, seq2seq_attention
-from jax_rnn.scans import Checkpointed, Sequential
+from jax_rnn.scans import Checkpointed, Gated, Sequential
 
 I, T, B = 3, 5, 2  # noqa: E741
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -151,7 +151,7 @@ def test_a_layer_of_symbolic_batch_and_length_is_exported(name, of, dtype, close
 
 def test_the_place_of_the_projection_is_that_of_the_platform_lowered_for():
     """A CPU projects large inputs in the loop, other platforms before it, also when exported."""
-    layer = nnx.eval_shape(lambda: GRU(512, 512, rngs=nnx.Rngs(0)))
+    layer = nnx.eval_shape(lambda: GRU(512, 512, scan=Gated(unroll=1), rngs=nnx.Rngs(0)))
     graphdef, state = nnx.split(layer)
     x = jax.ShapeDtypeStruct((256, 64, 512), jnp.float32)
     run = jax.jit(lambda state, x: nnx.merge(graphdef, state)(x)[0])
