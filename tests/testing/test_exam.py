@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 from flax import nnx
@@ -25,14 +24,6 @@ from tests.kit import cases
 
 I, H = 2, 5  # noqa: E741
 NAMES = [question.name for question in QUESTIONS]
-
-
-@pytest.fixture
-def unchecked():
-    """Signatures are not checked, so that the checks of the cell are tested."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def rngs():
