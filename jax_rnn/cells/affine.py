@@ -1,5 +1,8 @@
 """Cells made of an affine map of the input and one of the hidden state."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
@@ -11,7 +14,7 @@ from jax_rnn.cells.base import Cell
 from jax_rnn.initializers import Init, resolve
 from jax_rnn.typing import Array, CarryT, DTypeLike, Float, Size, accumulator
 
-__all__ = ["AffineCell", "added", "affine", "hidden_product"]
+__all__ = ["AffineCell", "added", "affine", "hidden_product", "transposed_weights"]
 
 
 class AffineCell(Cell[CarryT]):
@@ -159,10 +162,8 @@ def affine(
     bias: Float[Array, " O"] | nnx.Param | None = None,
 ) -> Float[Array, "*batch O"]:
     """``x W^T + b``, summed in float32 if the operands are in half precision."""
-    dtype = accumulator(weight.dtype)
-    contract = (((x.ndim - 1,), (1,)), ((), ()))
-    y = lax.dot_general(x, weight[...], contract, preferred_element_type=dtype)
-    return y if bias is None else added(y, bias[...].astype(dtype))
+    y = _dense(x, weight[...])
+    return y if bias is None else added(y, bias[...].astype(y.dtype))
 
 
 def hidden_product(
@@ -171,8 +172,7 @@ def hidden_product(
     """``h W^T``, where W is dense, or block-diagonal for every gate if there are several heads."""
     dtype = accumulator(weight.dtype)
     if heads == 1:
-        contract = (((h.ndim - 1,), (1,)), ((), ()))
-        return lax.dot_general(h, weight, contract, preferred_element_type=dtype)
+        return _dense(h, weight)
     batch, (rows, size), gates = h.shape[:-1], weight.shape, weight.shape[0] // hidden_size
     if size == 1 and heads == hidden_size:
         weight = lax.expand_dims(weight.reshape(gates, heads).astype(dtype), range(len(batch)))
@@ -184,6 +184,32 @@ def hidden_product(
         h, weight, over, preferred_element_type=dtype
     )  # (heads, *batch, G, H/heads)
     return jnp.moveaxis(y, 0, -2).reshape(*batch, rows)
+
+
+_TRANSPOSES = ContextVar("transposes", default=False)
+
+
+@contextmanager
+def transposed_weights() -> Iterator[None]:
+    """Within this context, dense products are traced as ``x @ W.T``, with an explicit transpose.
+
+    The values are the same. XLA on CPU needs fewer operations for a row times a tiny weight then,
+    but in a loop it would transpose the weight again in every step.
+    """
+    token = _TRANSPOSES.set(True)
+    try:
+        yield
+    finally:
+        _TRANSPOSES.reset(token)
+
+
+def _dense(x: Array, weight: Array) -> Array:
+    """``x W^T``."""
+    dtype = accumulator(weight.dtype)
+    if _TRANSPOSES.get():
+        return jnp.matmul(x, weight.T, preferred_element_type=dtype)
+    contract = (((x.ndim - 1,), (1,)), ((), ()))
+    return lax.dot_general(x, weight, contract, preferred_element_type=dtype)
 
 
 def added(x: Float[Array, "*batch O"], bias: Float[Array, "*fewer O"]) -> Float[Array, "*batch O"]:

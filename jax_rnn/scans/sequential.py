@@ -8,6 +8,7 @@ import jax
 from jax import lax
 
 from jax_rnn.cells.base import Cell
+from jax_rnn.cells.affine import transposed_weights
 from jax_rnn.scans.base import (
     Constants,
     Inputs,
@@ -79,7 +80,8 @@ class Sequential(Scan):
 
         @run.defjvp
         def tangent(primals, tangents):
-            return jax.jvp(partial(self._run, self.unroll_gradient, reverse), primals, tangents)
+            with transposed_weights():
+                return jax.jvp(partial(self._run, self.unroll_gradient, reverse), primals, tangents)
 
         return run(*arguments)
 
