@@ -19,8 +19,8 @@ __all__ = ["Candidate", "Wrong", "agree", "named", "outcome", "snapshot"]
 
 TOLERANCE = 1e-9
 
-SCAN = Sequential(project="before")
-"""The definition of a scan, with inputs projected at once as for larger sizes."""
+SCAN = Sequential(project="before", unroll_gradient=1)
+"""The definition of a scan, compiled as for larger sizes: inputs projected at once, one loop."""
 
 Outcome = dict[str, Array]
 """Arrays by name: ``y``, the fields of the carry, and possibly a loss and its gradients."""

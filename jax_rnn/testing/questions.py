@@ -232,7 +232,7 @@ def _gradients(c: Candidate) -> None:
 
 
 def _scans(c: Candidate) -> None:
-    """All options in one run: those of a plain run are the definition's, see ``scan``."""
+    """A plain run, compared with the definition, and one with all options at once."""
     scans = [scan for scan in AUTO if not isinstance(scan, Sequential) and scan.supports(c.cell)]
     if not scans:
         return
@@ -240,7 +240,7 @@ def _scans(c: Candidate) -> None:
     masked = {"mask": lengths_to_mask(lengths, c.steps), "reverse": True, "resets": c.resets}
     for how in ({}, masked):
         plain = jax.jit(c.graded(partial(_sequential, **how)))
-        expected = plain(c.variables, c.counters, c.cotangent)
+        expected = plain(c.variables, c.counters, c.cotangent) if how else c.definition()
         values = {k: leaf for k, leaf in expected.items() if not k.startswith("gradient")}
         for scan in scans:
             fast = jax.jit(c.graded(partial(run, scan=scan, **how)))
@@ -252,11 +252,11 @@ def _scans(c: Candidate) -> None:
 
 def _resets(c: Candidate) -> None:
     at = c.steps // 2
-    resets = jnp.zeros((c.steps, c.batch), bool).at[at].set(True)
+    resets = np.broadcast_to(np.arange(c.steps)[:, None] == at, (c.steps, c.batch))
     cut = jax.jit(lambda carry, xs: _sequential(c.cell, carry, xs, resets=resets))
     got = outcome(*cut(c.carry, c.xs))
-    before = c.run(c.carry, c.xs)["y"][:at]
-    after = c.run(c.initial, np.roll(c.xs, -at, axis=0))["y"][: c.steps - at]
+    before = np.asarray(c.run(c.carry, c.xs)["y"])[:at]
+    after = np.asarray(c.run(c.initial, np.roll(c.xs, -at, axis=0))["y"])[: c.steps - at]
     agree(
         {"y": got["y"]},
         {"y": np.concatenate([before, after])},

@@ -199,20 +199,20 @@ def one(folder, text):
 
 
 @pytest.fixture(scope="module")
-def eight(folder, text):
-    """Two processes of four devices, float64."""
-    run = folder / "eight"
-    return run, Pair(run, text, IN_FLOAT64, devices=4).finish()
+def four(folder, text):
+    """Two processes of two devices, float64."""
+    run = folder / "four"
+    return run, Pair(run, text, IN_FLOAT64, devices=2).finish()
 
 
-def test_eight_devices_of_two_processes_give_the_losses_of_one_in_float64(eight, folder, text):
-    agree(records(eight[0]), alone(folder / "one64", text, IN_FLOAT64), 1e-12)
+def test_four_devices_of_two_processes_give_the_losses_of_one_in_float64(four, folder, text):
+    agree(records(four[0]), alone(folder / "one64", text, IN_FLOAT64), 1e-12)
     for name, array in everything(folder / "one64").items():
-        np.testing.assert_allclose(everything(eight[0])[name], array, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(everything(four[0])[name], array, rtol=0, atol=1e-12)
 
 
-def test_each_process_reads_its_own_rows_and_only_the_main_one_writes_and_prints(eight):
-    run, (main, other) = eight
+def test_each_process_reads_its_own_rows_and_only_the_main_one_writes_and_prints(four):
+    run, (main, other) = four
     assert not list((run / "checkpoints").glob("partial*"))
     assert rows_read(main.errors) == {(0, 4)}
     assert rows_read(other.errors) == {(4, 8)}
@@ -223,9 +223,9 @@ def test_each_process_reads_its_own_rows_and_only_the_main_one_writes_and_prints
     assert printed and not printed & {*other.output.splitlines()}
 
 
-def test_when_one_is_killed_the_other_ends_and_both_go_on_bit_for_bit(eight, folder, text):
+def test_when_one_is_killed_the_other_ends_and_both_go_on_bit_for_bit(four, folder, text):
     run = folder / "killed"
-    pair = Pair(run, text, IN_FLOAT64, devices=4)
+    pair = Pair(run, text, IN_FLOAT64, devices=2)
     end = time.monotonic() + PATIENCE
     while not (run / "checkpoints" / "step-00000008").exists() and time.monotonic() < end:
         time.sleep(0.01)
@@ -239,16 +239,16 @@ def test_when_one_is_killed_the_other_ends_and_both_go_on_bit_for_bit(eight, fol
     stopped = Checkpoints(run / "checkpoints").latest()
     assert stopped is not None and 8 <= stopped < IN_FLOAT64.steps
 
-    Pair(run, text, IN_FLOAT64, "--resume", devices=4).finish()
-    expected, actual = everything(eight[0]), everything(run)
+    Pair(run, text, IN_FLOAT64, "--resume", devices=2).finish()
+    expected, actual = everything(four[0]), everything(run)
     assert expected.keys() == actual.keys()
     for name, array in expected.items():
         np.testing.assert_array_equal(actual[name], array, err_msg=name)
-    agree(records(run), records(eight[0]), 0)
+    agree(records(run), records(four[0]), 0)
 
 
-def test_a_folder_in_use_is_refused_by_both(eight, text):
-    run, _ = eight
+def test_a_folder_in_use_is_refused_by_both(four, text):
+    run, _ = four
     before = everything(run)
     for process in Pair(run, text, IN_FLOAT64, devices=1).wait():
         assert process.code in (1, 2)
