@@ -31,11 +31,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import orbax.checkpoint as ocp
 from rich.console import Console
 
 from jax_rnn.train.checkpoints import Checkpoints
+from jax_rnn.train.shards import saved_arrays
 
 STEPS, EVERY = 160, 10
 OPTIONS = {
@@ -215,11 +214,10 @@ def contents(out: Path, last_only: bool = False) -> dict[str, Any]:
         ),
     }
     for step in steps:
-        with ocp.StandardCheckpointer() as checkpointer:
-            arrays = checkpointer.restore(checkpoints.path(step))
-        for name, array in arrays.items():
-            value = np.asarray(array)
-            found[f"step {step}: {name}"] = (value.dtype.str, value.shape, value.tobytes())
+        with saved_arrays(checkpoints.path(step)) as arrays:
+            for name, array in arrays.items():
+                value = array.dtype.name, array.shape, array.read().tobytes()
+                found[f"step {step}: {name}"] = value
     return found
 
 

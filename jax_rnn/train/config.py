@@ -79,7 +79,7 @@ def _damaged(path: Path, reason: str) -> str:
 
 def made_by() -> dict[str, Any]:
     """The command line and the versions, for ``config["made"]``."""
-    packages = ("jax-rnn", "jax", "flax", "optax", "orbax-checkpoint")
+    packages = ("jax-rnn", "jax", "flax", "optax", "safetensors")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
     program = Path(sys.argv[0]).name
     words = ["python", "-m", "jax_rnn"] if program == "__main__.py" else [program]

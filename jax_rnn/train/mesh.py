@@ -19,6 +19,7 @@ __all__ = [
     "Layout",
     "LostProcessError",
     "MainProcessError",
+    "all_do",
     "any_process",
     "from_main",
     "in_mesh",
@@ -228,6 +229,21 @@ def main_does(work: Callable[[], ResultT]) -> ResultT:
     if message is not None:
         raise MainProcessError(f"process 0: {message}")
     return result
+
+
+def all_do(work: Callable[[], None]) -> None:
+    """Run ``work()`` in every process; if it fails in one of them, it fails in all.
+
+    Raises:
+        OSError: in the processes where ``work`` did not fail.
+    """
+    fault: Exception | None = None
+    try:
+        work()
+    except Exception as error:
+        fault = error
+    if any_process(fault is not None):
+        raise fault or OSError("another process failed")
 
 
 @contextmanager

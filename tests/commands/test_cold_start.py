@@ -22,7 +22,7 @@ finally:
     print(json.dumps(sorted(sys.modules)))
 """
 VARIABLES = (caches.FOLDER, caches.SWITCH, caches.SHORTEST)
-UNUSED = {"matplotlib", "jinja2", "orbax", "tensorboardX", "safetensors", "torch", "pooch"}
+UNUSED = {"matplotlib", "jinja2", "tensorboardX", "safetensors", "torch", "pooch"}
 PROGRAMS = {"jit_drawn", "jit_begin", "jit_scan_steps"}
 """All that ``jax-rnn train ihello --variant gru`` compiles; the lesson itself explains more."""
 

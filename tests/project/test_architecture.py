@@ -132,7 +132,7 @@ def test_torch_is_imported_where_it_is_needed_and_when_called(path):
 @every_file
 def test_what_is_heavy_is_imported_when_called(path):
     for module, deferred in imports(path):
-        if under(module, "orbax", "tensorboardX", "filelock"):
+        if under(module, "tensorboardX", "filelock"):
             assert deferred and unit(path) == "train", f"{module} in {path}"
         if under(module, "pooch", "requests"):
             assert deferred and unit(path) == "data", f"{module} in {path}"

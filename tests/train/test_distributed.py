@@ -15,7 +15,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
 
 from jax_rnn import GRU
@@ -25,8 +24,9 @@ from jax_rnn.lessons.recipe import Recipe
 from jax_rnn.lessons.task import Sampling
 from jax_rnn.lessons.training import open_run, precision, train_task
 from jax_rnn.train import load, make_mesh
-from jax_rnn.train.checkpoints import Checkpoints, _arrays
+from jax_rnn.train.checkpoints import Checkpoints
 from jax_rnn.train.mesh import Layout
+from jax_rnn.train.shards import saved_arrays
 from tests.kit import environment
 
 pytestmark = pytest.mark.long
@@ -154,13 +154,8 @@ def everything(run: Path) -> dict[str, np.ndarray]:
     kept = Checkpoints(run / "checkpoints")
     step = kept.latest()
     assert step is not None
-    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    with jax.enable_x64(True), ocp.StandardCheckpointer() as checkpointer:
-        there = _arrays(checkpointer, kept.path(step))
-        target = {
-            k: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=here) for k, v in there.items()
-        }
-        return jax.tree.map(np.asarray, checkpointer.restore(kept.path(step), target))
+    with saved_arrays(kept.path(step)) as arrays:
+        return {name: array.read() for name, array in arrays.items()}
 
 
 def rows_read(errors: str) -> set[tuple[int, int]]:

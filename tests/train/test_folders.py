@@ -315,7 +315,7 @@ class TestCheckpointFolders:
     def test_whose_arrays_make_no_sense_are_refused(self, folder):
         kept = Checkpoints(folder / "checkpoints")
         path, notes = kept.path(2), kept.notes(2)
-        (path / "_METADATA").write_text("{}")
+        (path / "arrays-00000-of-00001.safetensors").write_text("{}")
         write_manifest_again(path, 2, {}, notes)
         assert damage(path) is None
         with pytest.raises(CheckpointError, match=r"cannot be read|does not fit"):
