@@ -1,7 +1,7 @@
 """Many optimizer steps as one compiled program, and the number of steps per call."""
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 from jax import lax
 
 from jax_rnn.train.batches import Batches
+from jax_rnn.train.cache import cached
 from jax_rnn.train.mesh import Layout
-from jax_rnn.train.step import KEPT, Report, Training, TrainState
+from jax_rnn.train.step import Report, Training, TrainState
 from jax_rnn.typing import PyTree
 
 __all__ = [
@@ -41,16 +42,15 @@ def scan_batches(step: Callable, state: TrainState, batches: Any) -> tuple[Train
     return lax.scan(step, state, batches)
 
 
-def _jitted(step: Callable, streaming: bool, shardings: Any = None) -> Any:
+def _jitted(step: Callable, streaming: bool, layout: Layout, structure: Any) -> Any:
+    """The program for states of this tree structure."""
+    state = jax.tree.unflatten(structure, range(structure.num_leaves))
     return jax.jit(
         partial(scan_batches if streaming else scan_steps, step),
         static_argnums=() if streaming else 2,
         donate_argnums=0,
-        out_shardings=shardings,
+        out_shardings=(layout.shardings(state), layout.replicated),
     )
-
-
-_same_jitted = lru_cache(maxsize=KEPT)(_jitted)
 
 
 class Program:
@@ -64,11 +64,8 @@ class Program:
 
     def __init__(self, training: Training, layout: Layout, streaming: bool):
         self.streaming = streaming
-        if layout.mesh is None:
-            self.run = _same_jitted(training.step, streaming)
-        else:
-            shardings = layout.shardings(training.state), layout.replicated
-            self.run = _jitted(training.step, streaming, shardings)
+        structure = jax.tree.structure(training.state)
+        self.run = cached(_jitted, training.step, streaming, layout, structure)
         self.compiled: set[int] = set()
         self.compile_seconds = self.run_seconds = self.last_seconds = self._called = 0.0
 

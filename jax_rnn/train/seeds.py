@@ -1,7 +1,6 @@
 """The same training with many seeds as one compiled program under ``vmap``."""
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from math import ceil
 from time import perf_counter
 from typing import Any
@@ -13,11 +12,12 @@ import optax
 from flax import nnx
 
 from jax_rnn.train.batches import Repeated
+from jax_rnn.train.cache import cached
 from jax_rnn.train.history import History
 from jax_rnn.train.memory import available_memory
 from jax_rnn.train.program import BUSY_CALL_OPERATIONS, scan_steps, training_operations
 from jax_rnn.train.progress import progress_bar
-from jax_rnn.train.step import KEPT, Loss, prepare
+from jax_rnn.train.step import Loss, prepare
 from jax_rnn.typing import PyTree
 
 __all__ = ["choose_seeds_per_call", "fit_seeds"]
@@ -69,8 +69,8 @@ def fit_seeds(
         )
     _check_room(len(seeds), steps)
     if seeds_per_call is None:
-        seeds_per_call = choose_seeds_per_call(_parameters(build), batch, steps)
-    run = _program(build, loss, optimizer, steps)
+        seeds_per_call = choose_seeds_per_call(cached(_parameters, build), batch, steps)
+    run = cached(_program, build, loss, optimizer, steps)
     size = ceil(len(seeds) / ceil(len(seeds) / seeds_per_call))
     began = perf_counter()
     run.lower(jnp.zeros(size, jnp.int32), batch).compile()
@@ -103,21 +103,19 @@ def choose_seeds_per_call(parameters: int, batch: PyTree, steps: int) -> int:
     return max(FEWEST_SEEDS, min(MOST_SEEDS, int(most)))
 
 
-@lru_cache(maxsize=KEPT)
 def _parameters(build: Callable[[nnx.Rngs], nnx.Module]) -> int:
     """Number of trained parameters, found without computing any."""
     params = jax.eval_shape(lambda: nnx.state(build(nnx.Rngs(0)), nnx.Param))
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
-@lru_cache(maxsize=KEPT)
 def _program(
     build: Callable[[nnx.Rngs], nnx.Module],
     loss: Loss,
     optimizer: optax.GradientTransformation,
     steps: int,
 ) -> Any:
-    """The training of one seed, mapped over many seeds; cached."""
+    """The training of one seed, mapped over many seeds."""
 
     def one(seed, batch):
         training = prepare(build(nnx.Rngs(jax.random.key(seed))), loss, optimizer)

@@ -1,7 +1,6 @@
 """One optimizer step as a pure function, and the state that it changes."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +9,7 @@ import optax
 from flax import nnx
 from jax import lax
 
+from jax_rnn.train.cache import cached
 from jax_rnn.typing import DTypeLike, PyTree
 
 __all__ = ["Loss", "Report", "TrainState", "Training", "prepare"]
@@ -18,10 +18,6 @@ Loss = Callable[..., Any]
 """``loss(model, batch) -> (loss, metrics)``, the metrics any pytree of arrays, or the loss alone;
 with a carry ``loss(model, batch, carry=carry) -> (loss, metrics, carry)``; with a seed it is
 called with ``rngs=``."""
-
-
-KEPT = 8
-"""Number of cached programs; each holds its loss and the objects that the loss closes over."""
 
 
 class TrainState(NamedTuple):
@@ -75,8 +71,7 @@ def prepare(
     """
     graphdef, params, rest = nnx.split(model, nnx.Param, ...)
     what = graphdef, loss, optimizer, seed, accumulate, compute_dtype
-    known = not jax.tree.leaves(rest) and _hashable(what)
-    functions = _same_functions(*what) if known else _functions(rest, *what)
+    functions = _functions(*what, rest) if jax.tree.leaves(rest) else cached(_functions, *what)
     return Training(functions.begin(params, carry), functions.step, functions.rebuild)
 
 
@@ -89,16 +84,16 @@ class Functions(NamedTuple):
 
 
 def _functions(
-    rest: Any,
     graphdef: Any,
     loss: Loss,
     optimizer: optax.GradientTransformation,
     seed: int | None,
     accumulate: int,
     compute_dtype: DTypeLike | None,
+    *rest: Any,
 ) -> Functions:
     def evaluate(params, batch, carry, key):
-        model = nnx.merge(graphdef, _cast(params, compute_dtype), rest)
+        model = nnx.merge(graphdef, _cast(params, compute_dtype), *rest)
         more = {} if carry is None else {"carry": carry}
         if key is not None:
             more["rngs"] = nnx.Rngs(dropout=key)
@@ -136,7 +131,7 @@ def _functions(
         return TrainState(params, opt_state, carry, state.step + 1), report
 
     def rebuild(params):
-        model = nnx.merge(graphdef, params, rest)
+        model = nnx.merge(graphdef, params, *rest)
         model.eval()
         return model
 
@@ -186,20 +181,6 @@ def _like(new: PyTree, old: PyTree) -> PyTree:
         )
     cast = [leaf.astype(other.dtype) for leaf, other in zip(leaves, before, strict=True)]
     return jax.tree.unflatten(jax.tree.structure(old), cast)
-
-
-@lru_cache(maxsize=KEPT)
-def _same_functions(*what: Any) -> Functions:
-    """The functions of a model that has only parameters; cached."""
-    return _functions(nnx.State({}), *what)
-
-
-def _hashable(what: Any) -> bool:
-    try:
-        hash(what)
-    except TypeError:  # for example a loss that is an object with its own equality
-        return False
-    return True
 
 
 def _cast(tree: PyTree, dtype: DTypeLike | None) -> PyTree:

@@ -186,6 +186,20 @@ class TestFit:
         close(train(network())[:2], alone(network, 0))
         assert len(traces) > before
 
+    @pytest.mark.long
+    def test_nor_does_the_same_mesh(self):
+        traces, compiled = [], []
+
+        def counted(model, batch):
+            traces.append(None)
+            return (model(batch) ** 2).mean()
+
+        for _ in range(2):
+            mesh = Mesh(np.array(jax.devices()[:2]), ("data",))
+            fit(line(), counted, np.ones((4, I)), steps=2, optimizer=ADAM, mesh=mesh)
+            compiled.append(len(traces))
+        assert compiled[0] == compiled[1] > 0
+
     def test_a_loss_may_be_an_object_that_has_no_hash(self, batch, close):
         class Squares(dict):
             def __call__(self, model, batch):
@@ -328,15 +342,9 @@ class TestSeeds:
             traces.append(None)
             return Network(rngs) if build is network else Linear(I, 2, rngs=rngs)
 
-        history = fit_seeds(
-            counted,
-            squares,
-            batch,
-            seeds=seeds,
-            steps=STEPS,
-            optimizer=ADAM,
-            seeds_per_call=seeds_per_call,
-        )
+        options = {"steps": STEPS, "optimizer": ADAM, "seeds_per_call": seeds_per_call}
+        history = fit_seeds(counted, squares, batch, seeds=seeds, **options)
+        fit_seeds(counted, squares, batch, seeds=seeds[::-1], **options)
         assert len(traces) == 1
         assert history.loss.shape == (len(seeds), STEPS)
         assert type(history.loss) is np.ndarray
