@@ -9,10 +9,22 @@ from flax import nnx
 
 from jax_rnn.train.batches import Batches, Repeated, Stream, as_array
 
-__all__ = ["as_batches", "check_counts", "check_model", "check_optimizer", "count_steps"]
+__all__ = ["as_batches", "check_arguments", "check_counts", "count_steps"]
 
 
-def check_model(model: Any) -> None:
+def check_arguments(
+    model: Any, loss: Any, optimizer: Any, evaluate: Any, patience: int | None
+) -> None:
+    """Check the parts of a training. TypeError, ValueError: one of another kind, or missing."""
+    _check_model(model)
+    _check_optimizer(optimizer)
+    if not callable(loss):
+        raise TypeError(f"loss: expected a function, got {type(loss).__name__}")
+    if evaluate is None and patience is not None:
+        raise ValueError("patience: expected evaluate=, which returns the figures, got None")
+
+
+def _check_model(model: Any) -> None:
     """Check the model. TypeError, ValueError: not an NNX module, or one without parameters."""
     if isinstance(model, type):
         raise TypeError(
@@ -30,7 +42,7 @@ def check_model(model: Any) -> None:
         )
 
 
-def check_optimizer(optimizer: Any) -> None:
+def _check_optimizer(optimizer: Any) -> None:
     """Check the optimizer. TypeError: not an optax transformation."""
     if isinstance(optimizer, optax.GradientTransformation):
         return
@@ -97,8 +109,10 @@ def count_steps(steps: int | None, epochs: int | None, batches: Any, accumulate:
 
     Raises:
         TypeError: both or none is given.
-        ValueError: data without ``per_epoch``; fewer than one step.
+        ValueError: data without ``per_epoch``; fewer than one step; no batches to accumulate.
     """
+    if accumulate > 1 and isinstance(batches, Repeated):
+        raise ValueError("accumulate: expected batches to take several from, got the same arrays")
     if (steps is None) == (epochs is None):
         raise TypeError("expected steps or epochs, got " + ("neither" if steps is None else "both"))
     if steps is not None:

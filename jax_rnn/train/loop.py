@@ -1,36 +1,24 @@
 """The training loop: calls of a compiled program of many steps, with progress and metrics."""
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
-from time import perf_counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import nnx
 from jax.sharding import Mesh
 
-from jax_rnn.train.batches import Batches, Repeated, Stream
-from jax_rnn.train.checkpoints import CheckpointError
-from jax_rnn.train.checks import (
-    as_batches,
-    check_counts,
-    check_model,
-    check_optimizer,
-    count_steps,
-)
+from jax_rnn.train.batches import Batches
+from jax_rnn.train.checks import as_batches, check_arguments, check_counts, count_steps
 from jax_rnn.train.evaluations import Evaluations
-from jax_rnn.train.feed import Span, feed, spans
-from jax_rnn.train.history import DivergedError, History, InterruptedRunError, NonFiniteLossError
-from jax_rnn.train.interrupt import Interrupt
-from jax_rnn.train.mesh import Layout, any_process, from_main, in_mesh, main_does
-from jax_rnn.train.program import Program, choose_steps_per_call
+from jax_rnn.train.feed import Feed
+from jax_rnn.train.history import History
+from jax_rnn.train.mesh import Layout, in_mesh
+from jax_rnn.train.program import choose_steps_per_call
 from jax_rnn.train.progress import progress_bar
 from jax_rnn.train.run import Run
-from jax_rnn.train.step import Loss, Report, TrainState, prepare
+from jax_rnn.train.schedule import Schedule
+from jax_rnn.train.session import Session
+from jax_rnn.train.step import Loss, prepare
 from jax_rnn.typing import DTypeLike, PyTree
 
 __all__ = ["fit"]
@@ -137,19 +125,10 @@ def fit(
         checkpoint_every=checkpoint_every,
         patience=patience,
     )
-    check_model(model)
-    check_optimizer(optimizer)
-    if not callable(loss):
-        raise TypeError(f"loss: expected a function, got {type(loss).__name__}")
-    if evaluate is None and patience is not None:
-        raise ValueError("patience: expected evaluate=, which returns the figures, got None")
+    check_arguments(model, loss, optimizer, evaluate, patience)
     evaluations = Evaluations(patience, monitor, mode)
-    batches = as_batches(data)
-    streaming = not isinstance(batches, Repeated)
-    if accumulate > 1 and not streaming:
-        raise ValueError("accumulate: expected batches to take several from, got the same arrays")
+    batches, layout = as_batches(data), Layout(mesh)
     steps = count_steps(steps, epochs, batches, accumulate)
-    layout = Layout(mesh)
     layout.check(batches.size)
     training = prepare(
         model,
@@ -160,175 +139,21 @@ def fit(
         accumulate=accumulate,
         compute_dtype=compute_dtype,
     )
-    program = Program(training, layout, streaming)
-    state = layout.state(training.state)
-    start, before = 0, 0.0
-    if run is not None:
-        start, before, state = _restore(run, state, evaluations, batches, accumulate)
-    if start > steps:
-        raise ValueError(
-            f"steps: expected at least {start}, the completed steps of the run, got {steps}"
-        )
+    feed = Feed(batches, layout, accumulate)
     size = steps_per_call or choose_steps_per_call(
-        training.state.params, batches, steps, streaming, evaluate_every
+        training.state.params, batches, steps, feed.streaming, evaluate_every
     )
-    evaluates_at = evaluate_every or steps
-    saves_at = steps if run is None else checkpoint_every or evaluates_at
-    calls = (
-        [] if evaluations.exhausted else list(spans(start, steps, (size, evaluates_at, saves_at)))
-    )
-    source = _arrays(batches, layout, calls, accumulate)
-
-    parts: list[Report] = []
-    interrupt = Interrupt()
-    began = perf_counter()
-
-    def history() -> History:
-        loss, metrics = _concatenate(parts)
-        seconds = program.compile_seconds, program.run_seconds
-        return History(loss, metrics, *seconds, tuple(evaluations.rows))
-
-    def save(done: int, record: Mapping[str, Any]) -> None:
-        assert run is not None
-        if not _finite(state.params):
-            raise fail(done + 1, math.nan)
-        notes = {
-            "seconds": record["seconds"],
-            "evaluations": evaluations.plain(),
-            "monitor": [monitor, mode],
-            "batches": _checksum(batches, done * accumulate),
-        }
-        run.save(done, state, evaluations.at(done), notes)
-
-    def fail(step: int, value: float) -> NonFiniteLossError:
-        last = None if run is None else main_does(run.checkpoints.latest)
-        stays = "" if run is None else ", no checkpoint was saved before"
-        if run is not None and last is not None:
-            stays = f", the last good checkpoint stays in {run.folder}"
-        kept = f"the model keeps its initial weights{stays}"
-        return NonFiniteLossError(step, value, history(), kept)
-
-    with progress_bar(description, steps) as bar, nullcontext() if run is None else interrupt:
-        bar(start, "compiling")
-        upcoming = next(source, None)
-        while upcoming is not None:
-            span, arrays = upcoming
-            state, report = program(state, arrays, len(span))
-            upcoming = next(source, None)  # read while the device computes
-            parts.append(program.read(report))
-            done, losses = span.stop, parts[-1].loss
-            bad = np.flatnonzero(~np.isfinite(losses))
-            if bad.size:
-                parts[-1] = jax.tree.map(lambda leaf, n=bad[0] + 1: leaf[:n], parts[-1])
-                raise fail(span.start + int(bad[0]) + 1, float(losses[bad[0]]))
-            speed = batches.tokens * accumulate * len(span) / program.last_seconds
-            record: dict[str, Any] = {
-                "step": done,
-                "loss": float(losses.mean()),
-                "tokens_per_second": round(speed, 1),
-                "seconds": round(before + perf_counter() - began, 3),
-            }
-            if evaluate is not None and (done % evaluates_at == 0 or done == steps):
-                try:
-                    figures = evaluate(training.rebuild(layout.local(state.params)))
-                    figures = from_main({name: float(value) for name, value in figures.items()})
-                    record |= evaluations.add(done, figures)
-                except Exception as error:
-                    if run is not None:
-                        run.record(record)
-                        save(done, record)
-                    if isinstance(error, ArithmeticError):
-                        raise DivergedError(done, error) from error
-                    raise
-            finished = done == steps or evaluations.exhausted
-            stopping = run is not None and any_process(interrupt.requested)
-            if run is not None:
-                run.record(record)
-                if finished or stopping or done % saves_at == 0:
-                    save(done, record)
+    saves = steps if run is None else checkpoint_every or evaluate_every or steps
+    schedule = Schedule(steps, size, evaluate_every or steps, saves)
+    session = Session(training, feed, schedule, evaluate, evaluations, run)
+    with progress_bar(description, steps) as bar, session.interruptible():
+        bar(session.start, "compiling")
+        for span, record in session.records():
             with bar.hidden():
                 on_record(record)
+            speed = record["tokens_per_second"]
             bar(len(span), f"loss {record['loss']:.4g}, {speed:,.0f} tokens/s")
-            if finished:
-                break
-            if run is not None and stopping:
-                raise InterruptedRunError(done, run.folder, run.go_on)
-    nnx.update(model, layout.local(state.params))
+    nnx.update(model, layout.local(session.state.params))
     if run is not None:
         run.finish()
-    return history()
-
-
-def _restore(
-    run: Run, state: TrainState, evaluations: Evaluations, batches: Batches, accumulate: int
-) -> tuple[int, float, TrainState]:
-    """The step from which the run resumes, its seconds before, and its state."""
-    start, notes = main_does(run.resume_at)
-    seconds = 0.0
-    if start:
-        try:
-            seconds = float(notes["seconds"])
-            evaluations.recall(notes["evaluations"])
-            expected, monitored = notes["batches"], notes["monitor"]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CheckpointError(
-                f"{run.folder}: expected the checkpoint of step {start} to hold the state of a "
-                f"training, got another ({type(error).__name__}: {error}); train in a new folder"
-            ) from error
-        wanted = [evaluations.monitor, evaluations.mode]
-        if monitored != wanted:
-            raise ValueError(
-                f"monitor: expected {monitored[0]!r} and mode {monitored[1]!r} as in the run, got "
-                f"{wanted[0]!r} and {wanted[1]!r}"
-            )
-        if expected is not None:
-            _check_batches(batches, start * accumulate, expected)
-        main_does(run.checkpoints.tidy)
-        state = run.checkpoints.restore(start, state)
-    run.begin(start, notes)
-    return start, seconds, state
-
-
-def _checksum(batches: Batches, count: int) -> int | None:
-    """Checksum of the first ``count`` batches of an iterable; None for other data."""
-    return batches.checksum(count) if isinstance(batches, Stream) else None
-
-
-def _check_batches(batches: Batches, count: int, expected: int) -> None:
-    """Check the data. ValueError: an iterable does not return the batches of the run again."""
-    if isinstance(batches, Stream):
-        batches(count - 1, slice(0, 0))
-    if _checksum(batches, count) != expected:
-        raise ValueError(
-            f"data: expected the same {count} batches that the run was trained on, got others; use "
-            "an iterable that returns the same ones each time it is read in a new process. A "
-            "DataLoader does with shuffle=False, or with a generator of a fixed seed"
-        )
-
-
-def _arrays(
-    batches: Batches, layout: Layout, calls: list[Span], accumulate: int
-) -> Iterator[tuple[Span, Any]]:
-    """The steps and arrays of every call: new ones for batches, otherwise always the same."""
-    if not isinstance(batches, Repeated):
-        return feed(batches, layout, calls, accumulate)
-    data = batches.arrays
-    if layout.mesh is not None:
-        data = layout.batches(batches(0, layout.rows(batches.size)), 0)
-    return ((span, data) for span in calls)
-
-
-def _concatenate(parts: list[Report]) -> Report:
-    if not parts:
-        return Report(np.zeros(0), {})
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-
-
-def _finite(params: PyTree) -> bool:
-    """Check the weights, since a weight that is not finite affects only the next loss."""
-    return bool(_all_finite(params))
-
-
-@jax.jit
-def _all_finite(params: PyTree) -> Any:
-    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]).all()
+    return session.history()

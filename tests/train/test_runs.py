@@ -32,15 +32,15 @@ from jax_rnn.train import (
     Run,
     RunError,
     load,
-    loop,
     make_mesh,
+    session,
 )
 from jax_rnn.train.config import made_by, seal
 from jax_rnn.train.evaluations import Evaluations
-from jax_rnn.train.feed import spans
 from jax_rnn.train.interrupt import Interrupt
 from jax_rnn.train.manifest import damage, write_manifest
 from jax_rnn.train.records import Records, read_records
+from jax_rnn.train.schedule import spans
 from tests.kit import cases
 from tools.kill import Lost, compare, contents
 
@@ -182,7 +182,7 @@ class TestGoingOn:
     def test_after_every_call_is_as_if_it_had_never_stopped(self, standard, tmp_path, monkeypatch):
         folder = tmp_path / "run"
         with monkeypatch.context() as patch:
-            patch.setattr(loop, "Interrupt", StopAtOnce)
+            patch.setattr(session, "Interrupt", StopAtOnce)
             for at in range(CALL, STEPS, CALL):
                 stop(folder, at, resume=at > CALL)
         last = train(folder, resume=True)

@@ -1,0 +1,182 @@
+"""One training in progress: its state, and what happens after every call of the program."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from time import perf_counter
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jax_rnn.train.evaluations import Evaluations
+from jax_rnn.train.feed import Feed
+from jax_rnn.train.history import DivergedError, History, InterruptedRunError, NonFiniteLossError
+from jax_rnn.train.interrupt import Interrupt
+from jax_rnn.train.mesh import any_process, from_main, main_does
+from jax_rnn.train.program import Program
+from jax_rnn.train.resumption import resume, take_notes
+from jax_rnn.train.run import Run
+from jax_rnn.train.schedule import Schedule, Span
+from jax_rnn.train.step import Report, Training
+from jax_rnn.typing import PyTree
+
+__all__ = ["Session"]
+
+Record = dict[str, Any]
+
+
+class Session:
+    """A training that begins, or resumes its run; ``records`` makes all of its steps.
+
+    Args:
+        training: the step, and the initial state.
+        feed: the data.
+        schedule: when to evaluate and save.
+        evaluate: as for ``fit``.
+        evaluations: gets the figures.
+        run: where to save, or None.
+
+    Attributes:
+        start: the step from which training resumes; 0 for a new one.
+        state: the state after the last call.
+
+    Raises:
+        CheckpointError, ValueError: the run cannot be resumed, or has more steps.
+    """
+
+    def __init__(
+        self,
+        training: Training,
+        feed: Feed,
+        schedule: Schedule,
+        evaluate: Callable[[Any], Mapping[str, float]] | None,
+        evaluations: Evaluations,
+        run: Run | None,
+    ):
+        self.training, self.feed, self.schedule, self.run = training, feed, schedule, run
+        self.evaluate, self.evaluations = evaluate, evaluations
+        self.program = Program(training, feed.layout, feed.streaming)
+        self.state = feed.layout.state(training.state)
+        self.start, self._seconds_before = 0, 0.0
+        if run is not None:
+            resumed = resume(run, self.state, evaluations, feed)
+            self.start, self._seconds_before, self.state = resumed
+        if self.start > schedule.steps:
+            raise ValueError(
+                f"steps: expected at least {self.start}, the completed steps of the run, got "
+                f"{schedule.steps}"
+            )
+        self._parts: list[Report] = []
+        self._interrupt = Interrupt()
+        self._began = perf_counter()
+
+    def interruptible(self) -> AbstractContextManager[Any]:
+        """Context in which the first Ctrl-C saves the run, if there is one."""
+        return nullcontext() if self.run is None else self._interrupt
+
+    def records(self) -> Iterator[tuple[Span, Record]]:
+        """Make the steps of all calls; yield those of each with its record, which is saved.
+
+        Raises:
+            NonFiniteLossError, DivergedError, InterruptedRunError, CheckpointError: as ``fit``.
+        """
+        for span in self._calls():
+            done, record = span.stop, self._measured(span)
+            if self.evaluate is not None and self.schedule.evaluates(done):
+                record |= self._evaluated(record)
+            finished = done == self.schedule.steps or self.evaluations.exhausted
+            stopping = self.run is not None and any_process(self._interrupt.requested)
+            self._keep(record, finished or stopping or self.schedule.saves(done))
+            yield span, record
+            if finished:
+                break
+            if self.run is not None and stopping:
+                raise InterruptedRunError(done, self.run.folder, self.run.go_on)
+
+    def history(self) -> History:
+        """Everything since the start."""
+        loss, metrics = _concatenate(self._parts)
+        seconds = self.program.compile_seconds, self.program.run_seconds
+        return History(loss, metrics, *seconds, tuple(self.evaluations.rows))
+
+    def _calls(self) -> Iterator[Span]:
+        """Call the program for each span, and read its report."""
+        spans = [] if self.evaluations.exhausted else self.schedule.spans(self.start)
+        source = self.feed(spans)
+        upcoming = next(source, None)
+        while upcoming is not None:
+            span, arrays = upcoming
+            self.state, report = self.program(self.state, arrays, len(span))
+            upcoming = next(source, None)  # read while the device computes
+            self._add(span, self.program.read(report))
+            yield span
+
+    def _add(self, span: Span, report: Report) -> None:
+        """Store a report, up to the first loss that is not finite."""
+        bad = np.flatnonzero(~np.isfinite(report.loss))
+        if bad.size == 0:
+            self._parts.append(report)
+            return
+        first = int(bad[0])
+        self._parts.append(jax.tree.map(lambda leaf: leaf[: first + 1], report))
+        raise self._fault(span.start + first + 1, float(report.loss[first]))
+
+    def _measured(self, span: Span) -> Record:
+        """The loss and speed of the last call."""
+        speed = self.feed.tokens * len(span) / self.program.last_seconds
+        return {
+            "step": span.stop,
+            "loss": float(self._parts[-1].loss.mean()),
+            "tokens_per_second": round(speed, 1),
+            "seconds": round(self._seconds_before + perf_counter() - self._began, 3),
+        }
+
+    def _evaluated(self, record: Record) -> Record:
+        """The figures of an evaluation, for the record; if it fails, the step is saved."""
+        assert self.evaluate is not None
+        done = record["step"]
+        try:
+            params = self.feed.layout.local(self.state.params)
+            figures = self.evaluate(self.training.rebuild(params))
+            figures = from_main({name: float(value) for name, value in figures.items()})
+            return self.evaluations.add(done, figures)
+        except Exception as error:
+            self._keep(record, save=True)
+            if isinstance(error, ArithmeticError):
+                raise DivergedError(done, error) from error
+            raise
+
+    def _keep(self, record: Record, save: bool) -> None:
+        """Write the record, and the state too if ``save``, where there is a run."""
+        if self.run is None:
+            return
+        self.run.record(record)
+        if save:
+            done = record["step"]
+            if not _all_finite(self.state.params):
+                raise self._fault(done + 1, math.nan)
+            notes = take_notes(done, record["seconds"], self.evaluations, self.feed)
+            self.run.save(done, self.state, self.evaluations.at(done), notes)
+
+    def _fault(self, step: int, value: float) -> NonFiniteLossError:
+        """The error of a loss that is not finite, which says what is kept."""
+        last = None if self.run is None else main_does(self.run.checkpoints.latest)
+        stays = "" if self.run is None else ", no checkpoint was saved before"
+        if self.run is not None and last is not None:
+            stays = f", the last good checkpoint stays in {self.run.folder}"
+        kept = f"the model keeps its initial weights{stays}"
+        return NonFiniteLossError(step, value, self.history(), kept)
+
+
+def _concatenate(parts: list[Report]) -> Report:
+    if not parts:
+        return Report(np.zeros(0), {})
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+@jax.jit
+def _all_finite(params: PyTree) -> Any:
+    """Check the weights, since a weight that is not finite affects only the next loss."""
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]).all()
