@@ -47,10 +47,9 @@ def torch_side(name: str, recipe: Any, state: dict[str, Any], text: Path | None)
     import torch
 
     import reference_torch
-    from reference_torch.recipe import Recipe
     from reference_torch.task import train
 
-    task, recipe = reference_torch.load_task(name), Recipe(**asdict(recipe))
+    task = reference_torch.load(name)
     data = task.read(recipe, text)
     model = task.build(recipe, data.vocabulary)
     model.load_state_dict({key: torch.tensor(value) for key, value in state.items()})
@@ -72,12 +71,13 @@ def measure(
     from flax import nnx
 
     from jax_rnn import torch_state_dict
-    from jax_rnn.lessons import load_task
+    from jax_rnn.lessons import load
+    from jax_rnn.teaching.optimizer import optimizer
     from jax_rnn.train import fit
 
     curves: dict[str, list[dict[str, Any]]] = {framework: [] for framework in frameworks}
     clocks = {"jax": Clock(), "torch": Clock()}
-    task = load_task(name)
+    task = load(name)
     with clocks["jax"]:
         data = task.read(recipe, text)
         model = task.build(recipe, data.vocabulary, rngs=nnx.Rngs(recipe.seed))
@@ -122,7 +122,7 @@ def measure(
         task.loss,
         task.batches(recipe, data),
         steps=recipe.steps,
-        optimizer=recipe.optimizer(),
+        optimizer=optimizer(recipe),
         carry=task.carry(model, recipe.batch_size),
         seed=recipe.seed if recipe.dropout else None,
         accumulate=recipe.accumulate,
@@ -189,10 +189,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help=f"result file (default: {RESULTS.name}/...)")
     options = parser.parse_args()
 
-    from jax_rnn.lessons import load_task
+    from jax_rnn.lessons import load
     from jax_rnn.train import fit  # noqa: F401  part of what a start costs
 
-    task = load_task(options.lesson)
+    task = load(options.lesson)
     recipe = {"default": task.recipe, **task.recipes}[options.preset]
     if options.steps:
         recipe = replace(recipe, steps=options.steps)

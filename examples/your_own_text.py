@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from jax_rnn.lessons import load_task
-from jax_rnn.lessons.task import Sampling
-from jax_rnn.lessons.training import open_run, train_task
+from jax_rnn.lessons import load
+from jax_rnn.teaching.training import open_run, train_lesson
+from rnn_lecture.sampling import Sampling
 
 text = Path(sys.argv[1] if len(sys.argv) > 1 else __file__)
-task = load_task("char_lm")
+lesson = load("char_lm")
 recipe = replace(
-    task.recipe,
+    lesson.recipe,
     hidden_size=64,
     batch_size=8,
     window=16,
@@ -33,12 +33,12 @@ def report(record):
 
 
 with TemporaryDirectory() as folder:
-    train_task(task, recipe, f"{folder}/run", text=text, on_record=report)
+    train_lesson(lesson, recipe, f"{folder}/run", text=text, on_record=report)
     print("stopped; training resumes from the same folder")
     longer = replace(recipe, steps=400)
-    train_task(task, longer, f"{folder}/run", text=text, resume=True, on_record=report)
+    train_lesson(lesson, longer, f"{folder}/run", text=text, resume=True, on_record=report)
 
     run = open_run(f"{folder}/run")
     sampling = Sampling(temperature=0.7, length=200)
-    pieces = task.respond(run.model("last"), run.vocabulary, text.read_text()[:20], sampling)
+    pieces = lesson.respond(run.model("last"), run.vocabulary, text.read_text()[:20], sampling)
     print("sample:", "".join(pieces))

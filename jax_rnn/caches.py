@@ -1,21 +1,16 @@
-"""The user's cache folder, which can be deleted at any time."""
+"""The cache of compiled programs, a folder that can be deleted at any time."""
 
 import os
 import warnings
 from pathlib import Path
 
-__all__ = ["cache_folder", "compiled_folder", "keep_compiled"]
+from rnn_lecture.files import cache_folder
+
+__all__ = ["compiled_folder", "keep_compiled"]
 
 FOLDER = "JAX_COMPILATION_CACHE_DIR"
 SWITCH = "JAX_ENABLE_COMPILATION_CACHE"
 SHORTEST = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
-
-
-def cache_folder() -> Path:
-    """The user's cache folder of this library; it may not exist."""
-    import platformdirs
-
-    return platformdirs.user_cache_path("jax_rnn")
 
 
 def compiled_folder() -> str | None:

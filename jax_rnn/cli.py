@@ -19,13 +19,12 @@ from jax_rnn.commands.bench import bench
 from jax_rnn.commands.common import UsageError
 from jax_rnn.commands.compare import compare
 from jax_rnn.commands.failures import INTERRUPTED, explain, was_interrupted
-from jax_rnn.commands.help import overview, wrapped
+from jax_rnn.commands.help import overview, page, wrapped
 from jax_rnn.commands.lessons import doctor, lessons
 from jax_rnn.commands.runs import evaluate, export, sample
 from jax_rnn.commands.sweep import sweep
 from jax_rnn.commands.train import train
 from jax_rnn.console import CONTROL, printable, say
-from jax_rnn.lessons import TASKS
 
 __all__ = ["main"]
 
@@ -85,11 +84,10 @@ def _run(words: list[str]) -> None:
         print(f"jax-rnn {version('jax-rnn')}")
     elif name not in COMMANDS:
         raise UsageError(_unknown(name))
-    elif name == "train" and _is_on_data(rest):
-        from jax_rnn.commands.train_on_data import train_on_data
-
-        lesson = rest[0] if rest[0] in TASKS else None
-        train_on_data(lesson, rest[0 if lesson is None else 1 :])
+    elif name == "train" and rest and rest != ["--help"] and rest != ["-h"]:
+        train(rest)  # parses the options of the lesson
+    elif name == "train":
+        print(page(train, "usage: jax-rnn train LESSON [OPTIONS]"), end="")
     else:
         tyro.cli(
             COMMANDS[name],
@@ -122,12 +120,6 @@ def _unknown(name: str) -> str:
     nearest = get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
     return f"unknown command {name!r}{hint} The commands are {', '.join(COMMANDS)}"
-
-
-def _is_on_data(words: Sequence[str]) -> bool:
-    """Whether the words after ``train`` name a lesson on real data, or a run to resume."""
-    resuming = any(word == "--resume" or word.startswith("--resume=") for word in words)
-    return words[:1] != [] and (words[0] in TASKS or (resuming and words[0].startswith("-")))
 
 
 def _keep_compiled(words: list[str]) -> list[str]:

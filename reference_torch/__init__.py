@@ -10,40 +10,15 @@ data and a recipe.
 """
 
 from importlib import import_module
+from typing import Any
 
-from reference_torch.lesson import Lesson
-from reference_torch.task import Task
+from rnn_lecture.lessons import DATA_SETS, LESSONS, WORDS
 
-NAMES = (
-    "cell",
-    "unfold",
-    "batch",
-    "ihello",
-    "ihello_stepwise",
-    "softmax",
-    "rnn_linear",
-    "embedding",
-    "long_sentence",
-    "long_sentence_windows",
-    "rnn_by_hand",
-    "gru_by_hand",
-    "lstm_by_hand",
-)
-"""The lessons in the order of the lecture."""
-
-TASKS = ("names", "names_generate", "char_lm", "seq2seq", "seq2seq_attention")
-"""The lessons on real data."""
+__all__ = ["DATA_SETS", "LESSONS", "WORDS", "load"]
 
 
-def load(name: str) -> Lesson:
-    """The lesson of this name, one of `NAMES`."""
-    if name not in NAMES:
-        raise ValueError(f"expected a lesson among {', '.join(NAMES)}, got {name!r}")
-    return import_module(f"reference_torch.{name}").lesson
-
-
-def load_task(name: str) -> Task:
-    """The lesson of this name, one of `TASKS`."""
-    if name not in TASKS:
-        raise ValueError(f"expected a lesson among {', '.join(TASKS)}, got {name!r}")
+def load(name: str) -> Any:
+    """The lesson of this name, one of `LESSONS`."""
+    if name not in LESSONS:
+        raise ValueError(f"expected a lesson among {', '.join(LESSONS)}, got {name!r}")
     return import_module(f"reference_torch.{name}").lesson

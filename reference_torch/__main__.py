@@ -7,14 +7,16 @@ import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from reference_torch import NAMES, TASKS, load, load_task
+from reference_torch import DATA_SETS, LESSONS, load
 from reference_torch import task as tasks
 from reference_torch.lesson import Lesson
 from reference_torch.training import tensors, train
+from rnn_lecture.sampling import Sampling
 
 OF_TASKS = ("steps", "recipe", "text")
 """Options of the lessons on real data only."""
@@ -35,13 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.lesson is None:
         parser.print_help()
         return 0
-    name = _known(parser, "lesson", options.lesson, [*NAMES, *TASKS])
-    foreign = ("epochs", "variant") if name in TASKS else OF_TASKS
+    name = _known(parser, "lesson", options.lesson, LESSONS)
+    foreign = ("epochs", "variant") if name in DATA_SETS else OF_TASKS
     for option in foreign:
         if getattr(options, option) is not None:
             parser.error(f"--{option}: not an option of {name}; remove it")
-    if name in TASKS:
-        return run_task(parser, load_task(name), options)
+    if name in DATA_SETS:
+        return run_task(parser, load(name), options)
     lesson = load(name)
     build = lesson.model
     if options.variant is not None:
@@ -83,7 +85,7 @@ def show(lesson: Lesson, model: nn.Module) -> None:
 
 def run_task(parser: argparse.ArgumentParser, task: tasks.Task, options: argparse.Namespace) -> int:
     """Train, evaluate regularly on the held-out data, and print samples of the trained model."""
-    recipe = task.recipe
+    recipe: Any = task.recipe
     if options.recipe is not None:
         recipe = task.recipes[_known(parser, "recipe", options.recipe, task.recipes)]
     if options.steps is not None:
@@ -101,7 +103,7 @@ def run_task(parser: argparse.ArgumentParser, task: tasks.Task, options: argpars
     except (OSError, ValueError) as error:
         parser.error(str(error))
     model = task.build(recipe, data.vocabulary)
-    if recipe.precision == "float64":
+    if recipe.dtype == "float64":
         model.double()
     best, evaluations = math.inf, 0
     for step, loss in tasks.train(task, recipe, data, model):
@@ -116,7 +118,7 @@ def run_task(parser: argparse.ArgumentParser, task: tasks.Task, options: argpars
     model.eval()
     for prompt in task.examples(data.vocabulary):
         print(f"--- {prompt}" if prompt else "---")
-        for piece in task.respond(model, data.vocabulary, prompt):
+        for piece in task.respond(model, data.vocabulary, prompt, Sampling()):
             print(piece, end="", flush=True)
         print()
     return 0
@@ -132,8 +134,8 @@ def evaluate(task: tasks.Task, model: nn.Module, data) -> Mapping[str, float]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    lessons = [*map(load, NAMES), *map(load_task, TASKS)]
-    width = max(map(len, (*NAMES, *TASKS)))
+    lessons = [*map(load, LESSONS)]
+    width = max(map(len, LESSONS))
     lines = [f"  {lesson.name:{width}}  {lesson.teaches}" for lesson in lessons]
     parser = argparse.ArgumentParser(
         prog="python -m reference_torch",

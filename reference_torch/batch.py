@@ -6,11 +6,10 @@ each other: each output equals that of the single word, up to rounding.
 
 import torch
 
-from reference_torch.cell import SYMBOLS, Model, given_state
-from reference_torch.lesson import Lesson, encode, one_hot
+from reference_torch.cell import Model
+from reference_torch.lesson import Lesson
 from reference_torch.training import tensors
-
-WORDS = ("hello", "eolll", "lleel")
+from rnn_lecture import words
 
 
 @torch.no_grad()
@@ -24,15 +23,4 @@ def explain(model):
     yield f"three words together or one by one: largest difference {difference:.1e}"
 
 
-lesson = Lesson(
-    name="batch",
-    slide="Batching input",
-    teaches="A batch of three words, (3, 5, 4) to (3, 5, 2); the words do not affect each other.",
-    symbols=SYMBOLS,
-    inputs=one_hot(encode(WORDS, SYMBOLS), len(SYMBOLS)),
-    labels=None,
-    model=Model,
-    hidden=given_state(batch=3),
-    epochs=0,
-    explain=explain,
-)
+lesson = Lesson.of(words.BATCH, model=Model, explain=explain)

@@ -5,14 +5,12 @@ shapes. With `batch_first=True` input and output are (batch, time, size); the st
 directions, batch, hidden) for any `batch_first`.
 """
 
-import numpy as np
 import torch
 from torch import nn
 
-from reference_torch.lesson import Lesson, encode, one_hot
+from reference_torch.lesson import Lesson
 from reference_torch.training import tensors
-
-SYMBOLS = "helo"
+from rnn_lecture import words
 
 
 class Model(nn.Module):
@@ -24,12 +22,6 @@ class Model(nn.Module):
         return self.lstm(inputs, hidden)
 
 
-def given_state(batch: int) -> tuple[np.ndarray, np.ndarray]:
-    """A random (h, c), each (1, batch, 2), drawn by NumPy so that any framework can use it."""
-    h, c = np.random.default_rng(11).standard_normal((2, 1, batch, 2)).astype(np.float32)
-    return h, c
-
-
 @torch.no_grad()
 def explain(model):
     inputs, _, hidden = tensors(lesson, model)
@@ -37,15 +29,4 @@ def explain(model):
     yield f"hidden size {h.size()}, cell size {c.size()}: (layers * directions, batch, hidden)"
 
 
-lesson = Lesson(
-    name="cell",
-    slide="RNN in PyTorch: one hot encoding, one cell",
-    teaches="One LSTM step: a letter (1, 1, 4) goes in, a vector (1, 1, 2) comes out.",
-    symbols=SYMBOLS,
-    inputs=one_hot(encode(["h"], SYMBOLS), len(SYMBOLS)),
-    labels=None,
-    model=Model,
-    hidden=given_state(batch=1),
-    epochs=0,
-    explain=explain,
-)
+lesson = Lesson.of(words.CELL, model=Model, explain=explain)

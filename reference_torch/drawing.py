@@ -4,27 +4,12 @@ import math
 
 import torch
 
-
-def check_sampling(temperature: float, top_k: int | None, length: int) -> None:
-    if not (math.isfinite(temperature) and temperature >= 0):
-        raise ValueError(f"expected a temperature of at least 0, got {temperature}")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"expected a top_k of at least 1, got {top_k}")
-    if length < 1:
-        raise ValueError(f"expected a length of at least 1, got {length}")
+from rnn_lecture.sampling import Sampling
 
 
-def encode(text: str, symbols: str) -> list[int]:
-    unknown = sorted(set(text) - set(symbols))
-    if unknown:
-        raise ValueError(f"expected only letters of {symbols!r}, got {unknown}")
-    return [symbols.index(letter) for letter in text]
-
-
-def draw(
-    logits: torch.Tensor, temperature: float, top_k: int | None, generator: torch.Generator
-) -> torch.Tensor:
+def draw(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator) -> torch.Tensor:
     """Logits (B, S) -> symbols (B,); with a temperature of 0 the likeliest symbols."""
+    temperature, top_k = sampling.temperature, sampling.top_k
     if temperature == 0:
         return logits.argmax(dim=-1)
     if top_k is not None and top_k < logits.shape[-1]:

@@ -16,9 +16,10 @@ from functools import partial
 import torch
 from torch import nn
 
-from reference_torch.ihello import SEEDS, SYMBOLS, X, Y
+from reference_torch.ihello import SEEDS
 from reference_torch.lesson import Lesson
 from reference_torch.training import successes, train
+from rnn_lecture import words
 
 
 class Model(nn.Module):
@@ -55,7 +56,7 @@ def saturated(scale: float, epochs: int, seeds: range) -> float:
             model = Model(scale)
         for _ in train(dataclasses.replace(lesson, epochs=epochs), model):
             pass
-        h, _ = model.rnn(scale * model.embedding(torch.tensor(X)))
+        h, _ = model.rnn(scale * model.embedding(torch.tensor(lesson.inputs)))
         shares.append((h.abs() > 0.95).float().mean().item())
     return sum(shares) / len(shares)
 
@@ -70,13 +71,8 @@ def explain(model):
         yield f"  {'':14}  {count} of {n} end at {lesson.target}"
 
 
-lesson = Lesson(
-    name="embedding",
-    slide="Exercise 11-3",
-    teaches="An embedding instead of one-hot inputs trains neither faster nor more stably.",
-    symbols=SYMBOLS,
-    inputs=X,
-    labels=Y,
+lesson = Lesson.of(
+    words.EMBEDDING,
     model=Model,
     variants={"direct": Direct, "scaled": partial(Model, 1 / math.sqrt(10))},
     explain=explain,

@@ -16,9 +16,9 @@ import copy
 import torch
 from torch import nn
 
-from reference_torch.ihello import SYMBOLS, X, Y
-from reference_torch.lesson import Lesson, one_hot
+from reference_torch.lesson import Lesson
 from reference_torch.training import tensors
+from rnn_lecture import words
 
 
 class GRUByHand(nn.Module):
@@ -96,13 +96,4 @@ def explain(model):
     yield "there is no other difference, and z has the same meaning in both."
 
 
-lesson = Lesson(
-    name="gru_by_hand",
-    slide="Exercise 11-6",
-    teaches="The slide's GRU resets before the product, torch's after it; with r = 1 they agree.",
-    symbols=SYMBOLS,
-    inputs=one_hot(X, len(SYMBOLS)),
-    labels=Y,
-    model=Model,
-    explain=explain,
-)
+lesson = Lesson.of(words.GRU_BY_HAND, model=Model, explain=explain)

@@ -7,19 +7,15 @@ own program, and it often fails: tanh limits the logits to [-1, 1], which keeps 
 log(1 + 4 e^-2) = 0.433, and of 200 seeds 144 end at ihello.
 """
 
-import math
 from collections.abc import Callable
 from functools import partial
 
 from torch import nn
 
-from reference_torch.lesson import Lesson, encode, one_hot
+from reference_torch.lesson import Lesson
 from reference_torch.training import successes
+from rnn_lecture import words
 
-SYMBOLS = "hielo"
-X = encode(["hihell"], SYMBOLS)
-Y = encode(["ihello"], SYMBOLS)
-TANH_BOUND = math.log(1 + 4 * math.exp(-2))
 SEEDS = range(20)
 
 
@@ -33,18 +29,13 @@ class Model(nn.Module):
 
 
 def explain(model):
-    yield f"Logits in [-1, 1] keep the loss above log(1 + 4 e^-2) = {TANH_BOUND:.5f}."
+    yield f"Logits in [-1, 1] keep the loss above log(1 + 4 e^-2) = {words.TANH_BOUND:.5f}."
     count = successes(lesson, Model, SEEDS)
     yield f"The result depends on the seed: {count} of {len(SEEDS)} seeds end at {lesson.target}."
 
 
-lesson = Lesson(
-    name="ihello",
-    slide="Teach RNN 'hihell' to 'ihello'",
-    teaches="An RNN whose output is the prediction learns ihello.",
-    symbols=SYMBOLS,
-    inputs=one_hot(X, len(SYMBOLS)),
-    labels=Y,
+lesson = Lesson.of(
+    words.IHELLO,
     model=Model,
     variants={"lstm": partial(Model, nn.LSTM), "gru": partial(Model, nn.GRU)},
     explain=explain,

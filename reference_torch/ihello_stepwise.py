@@ -8,8 +8,8 @@ epsilon in its denominator: the losses differ by 1e-7 for most seeds and by up t
 import torch
 from torch import nn
 
-from reference_torch.ihello import SYMBOLS, X, Y
-from reference_torch.lesson import Lesson, one_hot
+from reference_torch.lesson import Lesson
+from rnn_lecture import words
 
 
 class Model(nn.Module):
@@ -25,13 +25,4 @@ class Model(nn.Module):
         return torch.cat(outputs, dim=1), hidden
 
 
-lesson = Lesson(
-    name="ihello_stepwise",
-    slide="Teach RNN 'hihell' to 'ihello', one step at a time",
-    teaches="Passing one letter at a time and carrying the hidden state is the same as one call.",
-    symbols=SYMBOLS,
-    inputs=one_hot(X, len(SYMBOLS)),
-    labels=Y,
-    model=Model,
-    reduction="sum",
-)
+lesson = Lesson.of(words.IHELLO_STEPWISE, model=Model)

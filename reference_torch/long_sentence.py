@@ -8,15 +8,10 @@ true letters as inputs and with the first letter and its own predictions as inpu
 import torch
 from torch import nn
 
-from reference_torch.lesson import Lesson, encode
+from reference_torch.lesson import Lesson
 from reference_torch.training import tensors
-
-SENTENCE = (
-    "if you want to build a ship, don't drum up people together to "
-    "collect wood and don't assign them tasks and work, but rather "
-    "teach them to long for the endless immensity of the sea."
-)
-SYMBOLS = "".join(sorted(set(SENTENCE)))
+from rnn_lecture import words
+from rnn_lecture.words import SENTENCE, encode
 
 
 class Model(nn.Module):
@@ -44,9 +39,9 @@ def write(model: nn.Module, first: str, length: int) -> str:
     written, hidden = first, None
     device = next(model.parameters()).device
     for _ in range(length):
-        letter = torch.tensor(encode([written[-1]], SYMBOLS), device=device)
+        letter = torch.tensor(encode([written[-1]], lesson.symbols), device=device)
         logits, hidden = model(letter, hidden)
-        written += SYMBOLS[int(logits.argmax())]
+        written += lesson.symbols[int(logits.argmax())]
     return written
 
 
@@ -59,15 +54,4 @@ def explain(model):
     yield written
 
 
-lesson = Lesson(
-    name="long_sentence",
-    slide="Exercise 11-4",
-    teaches="An LSTM memorizes 180 characters and generates them from the first letter.",
-    symbols=SYMBOLS,
-    inputs=encode([SENTENCE[:-1]], SYMBOLS),
-    labels=encode([SENTENCE[1:]], SYMBOLS),
-    model=Model,
-    learning_rate=0.03,
-    epochs=150,
-    explain=explain,
-)
+lesson = Lesson.of(words.LONG_SENTENCE, model=Model, explain=explain)

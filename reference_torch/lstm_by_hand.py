@@ -18,9 +18,9 @@ import torch
 from torch import nn
 from torch.nn.functional import linear
 
-from reference_torch.ihello import SYMBOLS, X, Y
-from reference_torch.lesson import Lesson, one_hot
+from reference_torch.lesson import Lesson
 from reference_torch.training import tensors
+from rnn_lecture import words
 
 
 class LSTMByHand(nn.Module):
@@ -95,13 +95,4 @@ def explain(model):
     yield "The equations on the slide 'Under the hood: LSTM' are those of a GRU, with z reversed."
 
 
-lesson = Lesson(
-    name="lstm_by_hand",
-    slide="Under the hood: LSTM",
-    teaches="Six equations implement nn.LSTM; the slide prints those of a GRU.",
-    symbols=SYMBOLS,
-    inputs=one_hot(X, len(SYMBOLS)),
-    labels=Y,
-    model=Model,
-    explain=explain,
-)
+lesson = Lesson.of(words.LSTM_BY_HAND, model=Model, explain=explain)

@@ -18,24 +18,16 @@ prediction is one of their languages, `pair_accuracy` counts a name once per lan
 `row_accuracy` counts the rows of the files.
 """
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from reference_torch.data import Data, read_names, shuffled_rows
-from reference_torch.drawing import encode
-from reference_torch.recipe import Recipe
 from reference_torch.task import Task, tensors
+from rnn_lecture.surnames import LIKELIEST, SMOOTHING, NamesFacts
+from rnn_lecture.vocabulary import Vocabulary
 
 LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-POWER = 0.5
-"""0 gives all names equal weight, 1 all languages."""
-SMOOTHING = 0.1
-"""Label smoothing: share of each label that is distributed over all languages."""
-LIKELIEST = 3
-"""Number of languages in an answer."""
 
 
 class Model(nn.Module):
@@ -64,30 +56,7 @@ class Model(nn.Module):
         return self.linear(self.dropout(torch.cat([forward, backward], dim=-1)))
 
 
-class Names(Task):
-    name = "names"
-    slide = "13_1, 13_2, 13_4"
-    teaches = "A name is classified by the final states of both directions; padding has no effect."
-    recipe = Recipe(
-        cell="gru",
-        embedding_size=64,
-        hidden_size=256,
-        dropout=0.3,
-        batch_size=64,
-        steps=2500,
-        learning_rate=2e-3,
-        warmup=100,
-        schedule="cosine",
-        weight_decay=0.1,
-        clip=1.0,
-        evaluate_every=250,
-    )
-
-    def read(self, recipe, text=None):
-        names = read_names()
-        train, held_out = distinct(names.train), distinct(names.held_out)
-        return Data(train | {"weights": weights(train["labels"])}, held_out, names.vocabulary)
-
+class Names(NamesFacts, Task):
     def build(self, recipe, vocabulary):
         return Model(
             recipe.cell,
@@ -98,10 +67,6 @@ class Names(Task):
             recipe.num_layers,
             recipe.dropout,
         )
-
-    def batch(self, recipe, data, step):
-        arrays = {name: array for name, array in data.train.items() if name != "repeats"}
-        return shuffled_rows(arrays, recipe.batch_size, recipe.seed, step)
 
     def loss(self, model, batch, hidden=None):
         logits = model(batch["inputs"], batch["lengths"])
@@ -126,11 +91,9 @@ class Names(Task):
             "row_accuracy": ((right * repeats).sum() / repeats.sum()).item(),
         }
 
-    def respond(
-        self, model, vocabulary, prompt, *, temperature=1.0, top_k=None, length=500, seed=0
-    ):
+    def respond(self, model, vocabulary, prompt, sampling):
         """The three likeliest languages of a name, one per line; no random numbers are used."""
-        ids = [place + 1 for place in encode(prompt.strip(), vocabulary["symbols"])]
+        ids = Vocabulary(vocabulary["symbols"], first=1).encode(prompt.strip()).tolist()
         if not ids:
             raise ValueError('prompt: expected a name, got none; try "Satoshi"')
         return (
@@ -140,26 +103,6 @@ class Names(Task):
 
     def examples(self, vocabulary):
         return ["Satoshi", "Jackson", "Schmidhuber", "Hochreiter"]
-
-
-def distinct(names):
-    """Each name once per language, in the order of first occurrence."""
-    rows = np.column_stack([names["ids"], names["language"]])
-    _, first, repeats = np.unique(rows, axis=0, return_index=True, return_counts=True)
-    order = np.argsort(first)
-    chosen = first[order]
-    return {
-        "inputs": names["ids"][chosen],
-        "lengths": names["lengths"][chosen],
-        "labels": names["language"][chosen],
-        "repeats": repeats[order].astype(np.int32),
-    }
-
-
-def weights(labels):
-    """The weight of each name: n_k ** -POWER, divided by the mean over all names."""
-    each = np.bincount(labels)[labels] ** -POWER
-    return (each / each.mean()).astype(np.float32)
 
 
 @torch.no_grad()

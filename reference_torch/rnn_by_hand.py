@@ -9,9 +9,9 @@ s_t = tanh(W s_{t-1} + W_hx x_t), which is `nn.RNN` without biases.
 import torch
 from torch import nn
 
-from reference_torch.ihello import SYMBOLS, X, Y
-from reference_torch.lesson import Lesson, one_hot
+from reference_torch.lesson import Lesson
 from reference_torch.training import tensors
+from rnn_lecture import words
 
 f = torch.tanh
 
@@ -66,13 +66,4 @@ def explain(model):
     yield f"largest difference of the last state {states:.1e}, of the outputs {outputs:.1e}."
 
 
-lesson = Lesson(
-    name="rnn_by_hand",
-    slide="Exercise 11-5",
-    teaches="The slide's recurrence is nn.RNN without biases; its h is the argument of tanh.",
-    symbols=SYMBOLS,
-    inputs=one_hot(X, len(SYMBOLS)),
-    labels=Y,
-    model=Model,
-    explain=explain,
-)
+lesson = Lesson.of(words.RNN_BY_HAND, model=Model, explain=explain)

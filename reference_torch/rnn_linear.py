@@ -14,9 +14,10 @@ from functools import partial
 
 from torch import nn
 
-from reference_torch.ihello import SEEDS, SYMBOLS, TANH_BOUND, X, Y
-from reference_torch.lesson import Lesson, one_hot
+from reference_torch.ihello import SEEDS
+from reference_torch.lesson import Lesson
 from reference_torch.training import score, successes
+from rnn_lecture import words
 
 
 class Model(nn.Module):
@@ -45,7 +46,7 @@ class Scaled(nn.Module):
 
 def explain(model):
     loss, _ = score(lesson, model)
-    yield f"Logits in [-1, 1] keep the loss above log(1 + 4 e^-2) = {TANH_BOUND:.5f}."
+    yield f"Logits in [-1, 1] keep the loss above log(1 + 4 e^-2) = {words.TANH_BOUND:.5f}."
     yield f"With the linear layer the logits are unbounded, and the loss is {loss:.5f}."
     yield f"Is it the layer or the range? Seeds of {len(SEEDS)} that end at {lesson.target}:"
     for name in ("scale1", "scale3", "scale5"):
@@ -54,13 +55,8 @@ def explain(model):
     yield f"  linear layer:                  {successes(lesson, Model, SEEDS)}"
 
 
-lesson = Lesson(
-    name="rnn_linear",
-    slide="Exercise 11-2",
-    teaches="With a linear layer the logits are unbounded, and nearly every seed succeeds.",
-    symbols=SYMBOLS,
-    inputs=one_hot(X, len(SYMBOLS)),
-    labels=Y,
+lesson = Lesson.of(
+    words.RNN_LINEAR,
     model=Model,
     variants={
         "lstm": partial(Model, nn.LSTM),

@@ -19,14 +19,12 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from reference_torch.data import Data, read_dates, shuffled_rows
-from reference_torch.drawing import check_sampling, encode
-from reference_torch.recipe import Recipe
 from reference_torch.task import Task, tensors
+from rnn_lecture.dates import END, START
+from rnn_lecture.sampling import check_sampling
+from rnn_lecture.translation import Seq2SeqFacts, vocabularies
 
 LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-START, END = 0, 1
-"""First input symbol of the decoder, also the padding; and last symbol of a target."""
 
 
 def layers(cell, embedding_size, hidden_size, num_layers, dropout):
@@ -98,41 +96,20 @@ class Model(nn.Module):
         return (h, inside), hidden
 
 
-class Seq2Seq(Task):
-    name = "seq2seq"
-    slide = "14_1"
-    teaches = "An encoder reads a date, and a decoder writes it as ISO 8601 from the final state."
-    recipe = Recipe(
-        cell="gru",
-        embedding_size=32,
-        hidden_size=128,
-        batch_size=64,
-        steps=3000,
-        learning_rate=3e-3,
-        warmup=100,
-        schedule="cosine",
-        clip=1.0,
-        evaluate_every=250,
-    )
+class Seq2Seq(Seq2SeqFacts, Task):
     Model = Model
 
-    def read(self, recipe, text=None):
-        dates = read_dates()
-        return Data(pairs(dates.train), pairs(dates.held_out), dates.vocabulary)
-
     def build(self, recipe, vocabulary):
+        source, target = vocabularies(vocabulary)
         return self.Model(
             recipe.cell,
-            len(vocabulary["source_symbols"]) + 1,
-            len(vocabulary["target_symbols"]) + 2,
+            len(source),
+            len(target),
             recipe.embedding_size,
             recipe.hidden_size,
             recipe.num_layers,
             recipe.dropout,
         )
-
-    def batch(self, recipe, data, step):
-        return shuffled_rows(data.train, recipe.batch_size, recipe.seed, step)
 
     def loss(self, model, batch, hidden=None):
         logits = model(batch["sources"], batch["lengths"], batch["targets"])
@@ -152,29 +129,20 @@ class Seq2Seq(Task):
             "exact": right.all(dim=1).double().mean().item(),
         }
 
-    def respond(
-        self, model, vocabulary, prompt, *, temperature=1.0, top_k=None, length=500, seed=0
-    ):
+    def respond(self, model, vocabulary, prompt, sampling):
         """The greedy translation; no random numbers are used."""
-        check_sampling(temperature, top_k, length)
-        ids = [place + 1 for place in encode(prompt.strip(), vocabulary["source_symbols"])]
+        check_sampling(sampling)
+        source, target = vocabularies(vocabulary)
+        ids = source.encode(prompt.strip()).tolist()
         if not ids:
             raise ValueError('prompt: expected a date, got none; try "3rd of March 2021"')
         device = next(model.parameters()).device
         sources = torch.tensor([ids], device=device)
-        written = translate(model, sources, torch.tensor([len(ids)]), length)[0].tolist()
-        return iter(["".join(vocabulary["target_symbols"][i - 2] for i in written if i > END)])
+        written = translate(model, sources, torch.tensor([len(ids)]), sampling.length)
+        return iter([target.decode(written[0].cpu().numpy())])
 
     def examples(self, vocabulary):
         return ["3rd of March 2021", "Wednesday, 17 July 1996", "31/12/99"]
-
-
-def pairs(dates):
-    return {
-        "sources": dates["sources"],
-        "lengths": dates["source_lengths"],
-        "targets": dates["targets"],
-    }
 
 
 @torch.no_grad()

@@ -11,13 +11,12 @@ computes attention in every step of a Python loop; here no step reads the previo
 attention of all steps of all targets is computed at once.
 """
 
-from dataclasses import replace
-
 import torch
 from torch import nn
 
 from reference_torch import seq2seq
 from reference_torch.seq2seq import Seq2Seq, layers
+from rnn_lecture.translation import Seq2SeqAttentionFacts
 
 
 class Attention(nn.Module):
@@ -52,11 +51,7 @@ class Model(seq2seq.Model):
     Decoder = AttentionDecoder
 
 
-class Seq2SeqAttention(Seq2Seq):
-    name = "seq2seq_attention"
-    slide = "14_2"
-    teaches = "For each output symbol, the decoder attends to all outputs of the encoder."
-    recipe = replace(Seq2Seq.recipe, steps=2000, learning_rate=2e-3)
+class Seq2SeqAttention(Seq2SeqAttentionFacts, Seq2Seq):
     Model = Model
 
 

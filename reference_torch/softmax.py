@@ -13,10 +13,9 @@ The prediction is a function of the letter, so it cannot be ihello. The model ha
 import torch
 from torch import nn
 
-from reference_torch.bayes import bounds
-from reference_torch.ihello import SYMBOLS, X, Y
-from reference_torch.lesson import Lesson, one_hot
+from reference_torch.lesson import Lesson
 from reference_torch.training import score
+from rnn_lecture import words
 
 
 class Model(nn.Module):
@@ -33,22 +32,13 @@ def explain(model):
     yield "The predictions of the model after each letter:"
     logits, _ = model(torch.eye(5).to(model.linear.weight)[None])
     for letter, P in zip("hiel", logits[0].softmax(-1), strict=False):
-        chances = "  ".join(f"{s} {p:.2f}" for s, p in zip(SYMBOLS, P, strict=True))
+        chances = "  ".join(f"{s} {p:.2f}" for s, p in zip(lesson.symbols, P, strict=True))
         yield f"  P(next | {letter}):  {chances}"
-    best = bounds(zip("hihell", "ihello", strict=True))
+    best = words.one_letter_bounds()
     loss, accuracy = score(lesson, model)
     yield f"A predictor that sees one letter has no loss below 4 ln 2 / 6 = {best.loss:.5f}"
     yield f"and at most {best.accuracy * 6:.0f} of 6 letters right."
     yield f"This model: loss {loss:.5f}, {accuracy * 6:.0f} of 6 right. It has no memory."
 
 
-lesson = Lesson(
-    name="softmax",
-    slide="Exercise 11-1",
-    teaches="Without memory the next letter is not determined: h and l have two successors each.",
-    symbols=SYMBOLS,
-    inputs=one_hot(X, len(SYMBOLS)),
-    labels=Y,
-    model=Model,
-    explain=explain,
-)
+lesson = Lesson.of(words.SOFTMAX, model=Model, explain=explain)

@@ -1,18 +1,20 @@
 """The definition of a lesson on real data, and the shared training loop.
 
-A task reads its data, builds a model, makes a batch for every step and computes the loss.
+A task builds a model and computes its loss; data and batches are facts, see `rnn_lecture`.
 """
 
-from abc import ABC, abstractmethod
+import math
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
-from reference_torch.recipe import Recipe
+from rnn_lecture.facts import Facts
+from rnn_lecture.sampling import Sampling
 
 Batch = dict[str, torch.Tensor]
 Hidden = torch.Tensor | tuple[torch.Tensor, ...]
@@ -25,31 +27,16 @@ class Step(NamedTuple):
     loss: float
 
 
-class Task(ABC):
+class Task(Facts):
     """One program of the lecture that learns from a data set.
 
-    A subclass sets the class attributes and implements the methods; one instance of it, called
-    `lesson`, is at the end of its file.
+    A subclass inherits the facts of its lesson from `rnn_lecture` and implements the methods; one
+    instance of it, called `lesson`, is at the end of its file.
     """
 
-    name: ClassVar[str]
-    slide: ClassVar[str]
-    teaches: ClassVar[str]
-    recipe: ClassVar[Recipe]
-    recipes: ClassVar[Mapping[str, Recipe]] = {}
-    takes_text: ClassVar[bool] = False
-
     @abstractmethod
-    def read(self, recipe: Recipe, text: Path | None = None) -> Any:
-        """Training and held-out data; its `vocabulary` is what a trained model needs."""
-
-    @abstractmethod
-    def build(self, recipe: Recipe, vocabulary: Mapping[str, Any]) -> nn.Module:
+    def build(self, recipe: Any, vocabulary: Mapping[str, Any]) -> nn.Module:
         """A new model, its weights drawn from torch's global seed."""
-
-    @abstractmethod
-    def batch(self, recipe: Recipe, data: Any, step: int) -> dict[str, np.ndarray]:
-        """Batch number `step`, counted from 0; it depends only on the step."""
 
     @abstractmethod
     def loss(
@@ -62,15 +49,7 @@ class Task(ABC):
         """Metrics on the held-out data, including `loss`. The caller has called `eval()`."""
 
     def respond(
-        self,
-        model: Any,
-        vocabulary: Mapping[str, Any],
-        prompt: str,
-        *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        length: int = 500,
-        seed: int = 0,
+        self, model: Any, vocabulary: Mapping[str, Any], prompt: str, sampling: Sampling
     ) -> Iterator[str]:
         """The answer of the model to a prompt, piece by piece."""
         raise ValueError(f"{self.name}: expected a lesson whose model answers a prompt")
@@ -94,14 +73,17 @@ def tensors(batch: Mapping[str, np.ndarray], model: nn.Module) -> Batch:
     return {name: tensor(array) for name, array in batch.items()}
 
 
-def train(task: Task, recipe: Recipe, data: Any, model: nn.Module) -> Iterator[Step]:
+def train(task: Task, recipe: Any, data: Any, model: nn.Module) -> Iterator[Step]:
     """Train the model in place and report every optimizer step.
 
     The hidden state is carried from batch to batch, but gradients are not: backpropagation through
     time is truncated at every batch.
     """
-    optimizer = recipe.optimizer(model.parameters())
-    schedule = recipe.schedule_of(optimizer)
+    batches = task.batches(recipe, data)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(learning_rate_factor, recipe))
     device = next(model.parameters()).device.type
     hidden = None
     for step in range(recipe.steps):
@@ -109,8 +91,8 @@ def train(task: Task, recipe: Recipe, data: Any, model: nn.Module) -> Iterator[S
         optimizer.zero_grad()
         total = 0.0
         for number in range(step * recipe.accumulate, (step + 1) * recipe.accumulate):
-            batch = tensors(task.batch(recipe, data, number), model)
-            with torch.autocast(device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            batch = tensors(batches(number, slice(None)), model)
+            with torch.autocast(device, torch.bfloat16, enabled=recipe.dtype == "bfloat16"):
                 loss, hidden = task.loss(model, batch, hidden)
             hidden = detached(hidden)
             loss = loss / recipe.accumulate
@@ -121,6 +103,17 @@ def train(task: Task, recipe: Recipe, data: Any, model: nn.Module) -> Iterator[S
         optimizer.step()
         schedule.step()
         yield Step(step + 1, total)
+
+
+def learning_rate_factor(recipe: Any, step: int) -> float:
+    """Factor in [0, 1] of the learning rate at a step, counted from 0."""
+    if step < recipe.warmup:
+        return step / recipe.warmup
+    rest = max(recipe.steps - recipe.warmup, 1)
+    gone = min((step - recipe.warmup) / rest, 1.0)
+    if recipe.schedule == "constant":
+        return 1.0
+    return 1.0 - gone if recipe.schedule == "linear" else (1.0 + math.cos(math.pi * gone)) / 2
 
 
 def detached(hidden: Hidden | None) -> Hidden | None:

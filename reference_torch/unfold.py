@@ -6,9 +6,10 @@ output of the last step is the final hidden state h.
 
 import torch
 
-from reference_torch.cell import SYMBOLS, Model, given_state
-from reference_torch.lesson import Lesson, encode, one_hot
+from reference_torch.cell import Model
+from reference_torch.lesson import Lesson
 from reference_torch.training import tensors
+from rnn_lecture import words
 
 
 @torch.no_grad()
@@ -18,15 +19,4 @@ def explain(model):
     yield f"the last output is the final hidden state: {torch.equal(out[:, -1], h[0])}"
 
 
-lesson = Lesson(
-    name="unfold",
-    slide="Unfolding to n sequences",
-    teaches="One call reads a sequence: hello (1, 5, 4) gives an output per letter, (1, 5, 2).",
-    symbols=SYMBOLS,
-    inputs=one_hot(encode(["hello"], SYMBOLS), len(SYMBOLS)),
-    labels=None,
-    model=Model,
-    hidden=given_state(batch=1),
-    epochs=0,
-    explain=explain,
-)
+lesson = Lesson.of(words.UNFOLD, model=Model, explain=explain)

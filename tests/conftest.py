@@ -6,7 +6,6 @@ tests start, the other tier and later runs find them.
 """
 
 import os
-import sys
 import time
 from functools import partial
 from importlib.metadata import version
@@ -137,30 +136,21 @@ def close():
 @pytest.fixture(scope="module")
 def little_data(tmp_path_factory):
     """A short text, 18 times 14 names and 150 dates, read by the lessons of both trees."""
-    import jax_rnn.data.names
-    import jax_rnn.lessons.char_lm
-    import jax_rnn.lessons.seq2seq
+    from rnn_lecture import dates, files
+    from rnn_lecture import names as names_data
 
-    modules = [jax_rnn.lessons.seq2seq]
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
     text = "".join(rng.choice(list("abcdé \n"), 6 * 9 * 11 + 160))
     (folder / "tinyshakespeare.txt").write_text(text, encoding="utf-8")
     (folder / "names").mkdir()
-    files = {name: folder / "names" / f"{name}.txt" for name in jax_rnn.data.files.NAMES}
-    for path in files.values():
+    paths = {name: folder / "names" / f"{name}.txt" for name in files.NAMES}
+    for path in paths.values():
         names = ["".join(rng.choice(list("Abceéz '"), rng.integers(2, 9))) for _ in range(14)]
         path.write_text("\n".join([*names, "Abe"]), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        patch.setattr(jax_rnn.lessons.char_lm, "fetch", lambda name: folder / name)
-        patch.setattr(jax_rnn.data.names, "fetch_names", lambda: files)
-        if "torch" in sys.modules:
-            import reference_torch.seq2seq
-
-            modules.append(reference_torch.seq2seq)
-            patch.setattr("reference_torch.char_lm.fetch", lambda name: folder / name)
-            patch.setattr("reference_torch.data.fetch", lambda name: folder / name)
-        for module in modules:
-            patch.setattr(module, "read_dates", partial(module.read_dates, 150))
+        patch.setattr(files, "fetch", lambda name: folder / name)
+        patch.setattr(names_data, "fetch_names", lambda: paths)
+        patch.setattr(dates, "read_dates", partial(dates.read_dates, 150))
         yield

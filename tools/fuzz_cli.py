@@ -71,7 +71,7 @@ COMMANDS: dict[str, list[str]] = {
 RECIPE = [
     "--cell", "--embedding-size", "--hidden-size", "--num-layers", "--dropout", "--batch-size",
     "--window", "--learning-rate", "--warmup", "--schedule", "--weight-decay", "--clip",
-    "--accumulate", "--precision", "--seed", "--evaluate-every", "--patience", "--preset", "--text",
+    "--accumulate", "--dtype", "--seed", "--evaluate-every", "--patience", "--preset", "--text",
     "--mesh", "--device", "--init", "--out", "--steps", "--connect-timeout",
 ]  # fmt: skip
 QUICK = {

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Annotated, Any
 
 import tyro
@@ -17,7 +18,7 @@ from jax_rnn.commands.common import (
     console,
     say_written,
 )
-from jax_rnn.lessons import TASKS
+from jax_rnn.lessons import DATA_SETS
 
 __all__ = ["compare"]
 
@@ -59,7 +60,7 @@ def compare(
     check_seed(seed)
     if (lesson is None) != all:
         raise UsageError("expected the name of a lesson, or --all; `jax-rnn lessons` lists them")
-    if lesson in TASKS:
+    if lesson in DATA_SETS:
         only = {"--variant": variant, "--html": html, "--plot": plot, "--seeds": seeds > 1 or None}
         for option, value in only.items():
             if value is not None:
@@ -82,12 +83,12 @@ def compare(
     from jax_rnn.compare.comparison import write_json
     from jax_rnn.compare.console import EpochTable, print_comparison, print_overview
     from jax_rnn.compare.parity import compare as run
-    from jax_rnn.lessons import NAMES, load
+    from jax_rnn.lessons import WORDS, load
 
-    names = NAMES if lesson is None else (lesson,)
+    names = WORDS if lesson is None else (lesson,)
     runs = [(load(name), s) for name in names for s in range(seed, seed + seeds)]
     for compared, _ in runs:
-        compared.builder(variant)
+        compared.architecture(replace(compared.recipe, variant=variant or ""), {})
     if plot and not any(compared.trained for compared, _ in runs):
         raise UsageError(f"--plot: expected a lesson that trains, got {lesson}")
     results = []
@@ -122,7 +123,7 @@ def compare(
     if all:
         console.print(
             "Not included: the lessons on data sets. Compare them singly, as in "
-            f"`jax-rnn compare {TASKS[0]}`: {', '.join(TASKS)}.",
+            f"`jax-rnn compare {DATA_SETS[0]}`: {', '.join(DATA_SETS)}.",
             highlight=False,
         )
     _fail_if_different(results)
@@ -132,11 +133,11 @@ def _compare_on_data(name: str, *, seed: int, dtype: Dtype, steps: int, json: Ou
     from jax_rnn.compare.comparison import write_json
     from jax_rnn.compare.outputs import check_outputs
     from jax_rnn.compare.tasks import compare_task, print_task_comparison
-    from jax_rnn.lessons import load_task
+    from jax_rnn.lessons import load
     from jax_rnn.train.progress import progress_bar
 
     check_outputs({"--json": json})
-    console.print(f"[bold]{name}[/]: {load_task(name).teaches}", highlight=False)
+    console.print(f"[bold]{name}[/]: {load(name).teaches}", highlight=False)
     with progress_bar("PyTorch", steps) as advance:
         result = compare_task(
             name, seed=seed, dtype=dtype, steps=steps, on_step=lambda pair: advance(1)

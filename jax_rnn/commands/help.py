@@ -1,5 +1,6 @@
 """The help of ``jax-rnn``: an overview of the commands, and wrapping between words."""
 
+import inspect
 import io
 import shutil
 import sys
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["overview", "wrapped"]
+__all__ = ["overview", "page", "wrapped"]
 
 OVERVIEW = """\
 usage: jax-rnn COMMAND [OPTIONS]
@@ -49,6 +50,12 @@ def overview(commands: Mapping[str, Callable[..., Any]]) -> str:
         for name, command in commands.items()
     ]
     return "".join(_wrap(line) for line in _lines(OVERVIEW.format(commands="\n".join(lines))))
+
+
+def page(command: Callable[..., Any], usage: str) -> str:
+    """The help of a command that parses its own options: its usage and its docstring."""
+    text = f"{usage}\n\n{inspect.getdoc(command)}\n"
+    return "".join(_wrap(line) for line in _lines(text))
 
 
 @contextmanager

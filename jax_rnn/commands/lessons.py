@@ -13,14 +13,14 @@ def lessons() -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from jax_rnn.lessons import NAMES, TASKS, load, load_task
+    from jax_rnn.lessons import LESSONS, load
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("lesson", no_wrap=True)
-    table.add_column("what it teaches, its slide, its variants")
-    for lesson in (*map(load, NAMES), *map(load_task, TASKS)):
-        variants = ", ".join(getattr(lesson, "variants", ()))
-        details = f"{lesson.slide}; variants: {variants}" if variants else lesson.slide
+    table.add_column("what it teaches, its slide, its presets")
+    for lesson in map(load, LESSONS):
+        presets = ", ".join(lesson.recipes)
+        details = f"{lesson.slide}; presets: {presets}" if presets else lesson.slide
         table.add_row(lesson.name, Text(lesson.teaches))
         table.add_row("", Text(details, style="dim"))
     console.print(table)

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jax_rnn.lessons.recipe import Recipe
+from jax_rnn.lessons import UnknownLessonError, load
 from jax_rnn.train.config import CONFIG, RunError, read_config
+from rnn_lecture.recipe import BaseRecipe
 
 __all__ = ["Begun", "read_begun", "spell_out"]
 
@@ -15,7 +16,7 @@ class Begun(NamedTuple):
     """The options with which a run was started, read from its folder."""
 
     lesson: str
-    recipe: Recipe
+    recipe: BaseRecipe
     init: Any
     text: Path | None
     options: dict[str, Any]
@@ -82,14 +83,14 @@ def read_begun(words: Sequence[str], lesson: str | None) -> Begun | None:
         text, options = made["text"], made.get("options", {})
         begun = Begun(
             config["lesson"],
-            Recipe(**config["recipe"]),
+            type(load(config["lesson"]).recipe)(**config["recipe"]),
             config["init"],
             Path(text) if text else None,
             dict(options),
         )
         _check_options(begun)
         return begun
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, UnknownLessonError) as error:
         raise RunError(
             f"{given.out}: expected a run of a lesson, got another ({type(error).__name__}: "
             f"{error}). Resume a run of your own model from Python, see its README.md"

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from jax_rnn.commands.common import UsageError, check_seed, console
 from jax_rnn.console import printable, say
-from jax_rnn.storage import write_text
+from rnn_lecture.storage import write_text
 
 __all__ = ["evaluate", "export", "sample"]
 
@@ -49,17 +49,17 @@ def sample(
     for name, value in (("--top-k", top_k), ("--length", length)):
         if value is not None and value >= 2**31:
             raise UsageError(f"{name}: expected at most {2**31 - 1:,}, got a larger number")
-    from jax_rnn.lessons.task import Sampling
-    from jax_rnn.lessons.training import open_run, precision
+    from jax_rnn.teaching.training import open_run, precision
+    from rnn_lecture.sampling import Sampling
 
     opened = open_run(run)
     sampling = Sampling(temperature, top_k, length, seed)
     with precision(opened.recipe):
         model = opened.model(checkpoint)
-        pieces = opened.task.respond(model, opened.vocabulary, prompt, sampling)
+        pieces = opened.lesson.respond(model, opened.vocabulary, prompt, sampling)
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
-        if opened.task.takes_text:
+        if opened.lesson.takes_text:
             sys.stdout.write(printable(prompt, None))
         last = prompt
         for last in pieces:
@@ -87,7 +87,7 @@ def evaluate(
         checkpoint: The checkpoint with the lowest held-out loss, or the last one.
         json: Write the figures to this file.
     """
-    from jax_rnn.lessons.training import open_run, precision
+    from jax_rnn.teaching.training import open_run, precision
 
     if json is not None and not json.parent.is_dir():
         raise FileNotFoundError(
@@ -103,7 +103,7 @@ def evaluate(
             )
         model = opened.model(checkpoint)
         try:
-            figures = opened.task.evaluate(model, data)
+            figures = opened.lesson.evaluate(model, data)
         except ArithmeticError as error:
             raise ValueError(
                 f"{run}: expected figures that are numbers, got a loss that is too large "
@@ -146,7 +146,7 @@ def export(
     """
     from jax_rnn.interop.files import check_target, save_safetensors, save_torch
     from jax_rnn.interop.stablehlo import PLATFORMS, check_platforms, save_stablehlo
-    from jax_rnn.lessons.training import open_run, precision
+    from jax_rnn.teaching.training import open_run, precision
 
     if platforms is not None and to != "stablehlo":
         raise ValueError(f"--platforms: expected --to stablehlo, got --to {to}; remove it")

@@ -56,10 +56,10 @@ def sweep(
     from jax_rnn.compare.outputs import check_outputs
     from jax_rnn.compare.sweep import sweep_jax, sweep_torch
     from jax_rnn.devices import choose
-    from jax_rnn.lessons import load
+    from jax_rnn.teaching.catalog import load_words
 
     check_outputs({"--json": json, "--plot": plot})
-    chosen = load(lesson)
+    chosen = load_words(lesson)
     sweeps = []
     with jax.default_device(choose(device)):
         if framework != "torch":

@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ from flax import nnx
 
 from jax_rnn.compare.timing import import_seconds, torch_on_one_thread
 from jax_rnn.interop.state_dict import torch_state_dict
-from jax_rnn.lessons.lesson import Lesson
+from jax_rnn.teaching.words import WordLesson
 from jax_rnn.train.progress import progress_bar
 
 __all__ = ["Sweep", "interval", "summarise", "sweep_jax", "sweep_torch"]
@@ -58,7 +58,7 @@ class Sweep:
 
 
 def sweep_jax(
-    lesson: Lesson,
+    lesson: WordLesson,
     seeds: int,
     variant: str | None = None,
     *,
@@ -81,10 +81,10 @@ def sweep_jax(
 
 
 def sweep_torch(
-    lesson: Lesson, seeds: int, variant: str | None = None, *, init: InitName = "torch"
+    lesson: WordLesson, seeds: int, variant: str | None = None, *, init: InitName = "torch"
 ) -> Sweep:
     """Train one seed after another. ``init="flax"`` uses the weights that Flax would draw."""
-    labels = lesson.required_labels()
+    labels = lesson.arrays()["labels"]
     import_seconds("torch")
     import torch
 
@@ -102,7 +102,8 @@ def sweep_torch(
             torch.manual_seed(seed)
             module = build()
             if init == "flax":
-                drawn = torch_state_dict(lesson.build(variant, init=init, rngs=nnx.Rngs(seed)))
+                recipe = replace(lesson.recipe, variant=variant or "")
+                drawn = torch_state_dict(lesson.build(recipe, init=init, rngs=nnx.Rngs(seed)))
                 module.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in drawn.items()})
             for epoch, value, ids in train(theirs, module):
                 loss[seed, epoch - 1] = value
@@ -135,7 +136,7 @@ def interval(count: int, total: int) -> tuple[float, float]:
 
 
 def summarise(
-    lesson: Lesson,
+    lesson: WordLesson,
     variant: str | None,
     *,
     framework: Literal["jax", "torch"],

@@ -17,15 +17,14 @@ from rich.table import Table
 
 from jax_rnn.compare.console import ladder, print_labelled
 from jax_rnn.compare.environment import environment
-from jax_rnn.compare.parity import DifferentLessonsError
 from jax_rnn.compare.timing import import_seconds
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
-from jax_rnn.lessons.recipe import Recipe
-from jax_rnn.lessons.task import Task
+from jax_rnn.teaching.optimizer import optimizer
 from jax_rnn.testing import Rung, climb
 from jax_rnn.train import fit
+from rnn_lecture.recipe import Recipe
 
-__all__ = ["StepPair", "TaskComparison", "check_same_task", "compare_task", "print_task_comparison"]
+__all__ = ["StepPair", "TaskComparison", "compare_task", "print_task_comparison"]
 
 LADDER_ROWS = 4
 """Number of rows of the first batch that the parity ladder uses."""
@@ -106,7 +105,6 @@ def compare_task(
         on_step: called after every step of torch, which trains after JAX.
 
     Raises:
-        DifferentLessonsError: recipes, vocabularies or batches of both frameworks differ.
         ValueError: an unknown dtype, fewer than one step, or an unsupported text.
         ModuleNotFoundError: torch is not installed.
     """
@@ -114,49 +112,47 @@ def compare_task(
         raise ValueError(f"dtype: expected float32 or float64, got {dtype!r}")
     if steps < 1:
         raise ValueError(f"steps: expected at least 1, got {steps}")
-    task: Task = import_module(f"jax_rnn.lessons.{name}").lesson
+    task: Any = import_module(f"jax_rnn.lessons.{name}").lesson
     if text is not None and not task.takes_text:
         raise ValueError(f"text: {name} has its own data, got {text}; omit the text")
     seconds: dict[str, dict[str, float | None]] = {
         framework: {"import": import_seconds(framework)} for framework in ("jax", "torch")
     }
-    wanted = task.recipe if recipe is None else recipe
-    recipe = replace(wanted, dropout=0.0, precision=dtype)
+    wanted: Any = task.recipe if recipe is None else recipe
+    used: Any = replace(wanted, dropout=0.0, dtype=dtype)
     with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
         import torch
 
         import reference_torch
         from reference_torch import task as torch_task
-        from reference_torch.recipe import Recipe as TorchRecipe
 
-        theirs, torch_recipe = reference_torch.load_task(name), TorchRecipe(**asdict(recipe))
-        data, torch_data = task.read(recipe, text), theirs.read(torch_recipe, text)
-        batches = task.batches(recipe, data)
-        first = check_same_task(
-            task, theirs, data, torch_data, recipe, torch_recipe, steps * recipe.accumulate
-        )
+        theirs = reference_torch.load(name)
+        data = task.read(used, text)
+        batches = task.batches(used, data)
 
         torch.manual_seed(seed)
-        module = theirs.build(torch_recipe, torch_data.vocabulary).to(getattr(torch, dtype))
-        model = task.build(recipe, data.vocabulary, rngs=nnx.Rngs(0))
+        module = theirs.build(used, data.vocabulary).to(getattr(torch, dtype))
+        model = task.build(used, data.vocabulary, rngs=nnx.Rngs(0))
         load_torch_state_dict(model, _arrays(module.state_dict()))
-        rungs = climb(model, module, _arguments(module.forward, first), dtype=dtype)
+        rungs = climb(
+            model, module, _arguments(module.forward, batches(0, slice(LADDER_ROWS))), dtype=dtype
+        )
 
         history = fit(
             model,
             task.loss,
             batches,
             steps=steps,
-            optimizer=recipe.optimizer(),
-            carry=task.carry(model, recipe.batch_size),
-            accumulate=recipe.accumulate,
+            optimizer=optimizer(used),
+            carry=task.carry(model, used.batch_size),
+            accumulate=used.accumulate,
             description=name,
         )
         seconds["jax"] |= {"compile": history.compile_seconds, "run": history.run_seconds}
         loss: dict[str, list[float]] = {"jax": history.loss.astype(float).tolist(), "torch": []}
 
         start, reporting = time.perf_counter(), 0.0
-        run = torch_task.train(theirs, torch_recipe, torch_data, module)
+        run = torch_task.train(theirs, used, data, module)
         for step, value in islice(run, steps):
             reporting -= time.perf_counter()
             loss["torch"].append(value)
@@ -167,24 +163,18 @@ def compare_task(
         figures = {}
         for side, evaluate in (
             ("jax", lambda: task.evaluate(model, data)),
-            ("torch", lambda: theirs.evaluate(module, torch_data)),
+            ("torch", lambda: theirs.evaluate(module, data)),
         ):
             (model if side == "jax" else module).eval()
             start = time.perf_counter()
             figures[side] = {key: float(value) for key, value in evaluate().items()}
             seconds[side]["evaluate"] = time.perf_counter() - start
-        if figures["jax"].keys() != figures["torch"].keys():
-            raise DifferentLessonsError(
-                f"figures of {name!r}: {sorted(figures['jax'])} in jax_rnn, "
-                f"{sorted(figures['torch'])} in reference_torch"
-            )
-
         return TaskComparison(
             lesson=name,
             dtype=dtype,
             seed=seed,
             steps=steps,
-            recipe=asdict(recipe),
+            recipe=asdict(used),
             dropout=wanted.dropout,
             loss=loss,
             max_abs_loss_difference=_gap(loss["jax"], loss["torch"]),
@@ -197,60 +187,6 @@ def compare_task(
             environment=environment(),
             rungs=rungs,
         )
-
-
-def check_same_task(
-    ours: Task,
-    theirs: Any,
-    data: Any,
-    their_data: Any,
-    recipe: Recipe,
-    their_recipe: Any,
-    batches: int,
-) -> dict[str, np.ndarray]:
-    """Check that the lessons are equal, and return the first batch.
-
-    The name, all recipes, the vocabularies and all arrays of the first ``batches`` batches with
-    their dtypes must be equal. DifferentLessonsError: lists all differences.
-    """
-    faults = []
-
-    def check(what: str, a: Any, b: Any) -> None:
-        if a != b:
-            faults.append(f"{what}: {a!r} in jax_rnn, {b!r} in reference_torch")
-
-    check("name", ours.name, theirs.name)
-    check("takes_text", ours.takes_text, theirs.takes_text)
-    for what, a, b in (
-        ("recipe", {"": ours.recipe}, {"": theirs.recipe}),
-        ("recipes", ours.recipes, theirs.recipes),
-        ("recipe of this run", {"": recipe}, {"": their_recipe}),
-    ):
-        check(what, sorted(a), sorted(b))
-        for key in a.keys() & b.keys():
-            mine, other = asdict(a[key]), asdict(b[key])
-            for name in mine.keys() | other.keys():
-                check(f"{what} {key} {name}".replace("  ", " "), mine.get(name), other.get(name))
-    check("vocabulary", data.vocabulary, their_data.vocabulary)
-    first: dict[str, np.ndarray] = {}
-    source = ours.batches(recipe, data)
-    for step in range(0 if faults else batches):
-        a, b = source(step, slice(None)), theirs.batch(their_recipe, their_data, step)
-        first = first or a
-        check(f"arrays of batch {step}", sorted(a), sorted(b))
-        faults += [
-            f"{name} of batch {step}: {_describe(a[name])} in jax_rnn, {_describe(b[name])} in "
-            f"reference_torch{_place(a[name], b[name])}"
-            for name in sorted(a.keys() & b.keys())
-            if a[name].dtype != b[name].dtype or not np.array_equal(a[name], b[name])
-        ]
-        if faults:
-            break
-    if faults:
-        raise DifferentLessonsError(
-            f"{ours.name}: expected equal lessons in both frameworks, got\n  " + "\n  ".join(faults)
-        )
-    return first
 
 
 def print_task_comparison(console: Console, result: TaskComparison) -> None:
@@ -310,7 +246,7 @@ def _arguments(forward: Callable, batch: Mapping[str, np.ndarray]) -> tuple[np.n
         for name, parameter in signature(forward).parameters.items()
         if parameter.default is Parameter.empty
     ]
-    arrays = [batch[name][:LADDER_ROWS] for name in needed]
+    arrays = [batch[name] for name in needed]
     return tuple(
         array.astype(np.int64) if np.issubdtype(array.dtype, np.integer) else array
         for array in arrays
@@ -319,21 +255,6 @@ def _arguments(forward: Callable, batch: Mapping[str, np.ndarray]) -> tuple[np.n
 
 def _arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
-
-
-def _describe(array: np.ndarray) -> str:
-    return f"{array.dtype} {array.shape}"
-
-
-def _place(a: np.ndarray, b: np.ndarray) -> str:
-    """The first difference of two arrays of one shape."""
-    if a.shape != b.shape:
-        return ""
-    places = np.argwhere(a != b)
-    if not len(places):
-        return ""
-    place = tuple(places[0].tolist())
-    return f", first at {place}: {a[place]} and {b[place]}"
 
 
 def _gap(ours: Any, theirs: Any) -> float:

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save
 from jax_rnn.extras import how_to_install
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
 from jax_rnn.interop.tensors import torch_tensors
-from jax_rnn.storage import replacing
+from rnn_lecture.storage import replacing
 
 __all__ = ["check_target", "load_safetensors", "save_safetensors", "save_torch"]
 

@@ -9,7 +9,7 @@ from flax import nnx
 from jax import export
 
 from jax_rnn.interop.files import check_target
-from jax_rnn.storage import replacing
+from rnn_lecture.storage import replacing
 
 __all__ = ["PLATFORMS", "check_platforms", "save_stablehlo"]
 

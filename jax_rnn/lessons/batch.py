@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import jax.numpy as jnp
 
-from jax_rnn.lessons.cell import Model, lesson_on, run
+from jax_rnn.lessons.cell import Model, run
+from jax_rnn.teaching.words import WordLesson
+from rnn_lecture import words
 
 
 def explain(model: Model) -> Iterator[str]:
@@ -22,10 +24,4 @@ def explain(model: Model) -> Iterator[str]:
     yield f"three words together or one by one: largest difference {difference:.1e}"
 
 
-lesson = lesson_on(
-    ["hello", "eolll", "lleel"],
-    name="batch",
-    slide="Batching input",
-    teaches="Sequences of one length form a batch; the state has one row per sequence.",
-    explain=explain,
-)
+lesson = WordLesson.of(words.BATCH, model=Model, explain=explain)

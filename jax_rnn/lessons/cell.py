@@ -4,17 +4,15 @@ Slide "One node: 4 (input_dim) in 2 (hidden_size)": the input is the letter h, o
 as (1, 1, 4), the output is (1, 1, 2). The initial state (h, c) is random.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from flax import nnx
 
 from jax_rnn.initializers import Init
 from jax_rnn.layers import LSTM
-from jax_rnn.lessons.lesson import Lesson, encode, one_hot
-
-SYMBOLS = "helo"
+from jax_rnn.teaching.words import WordLesson
+from rnn_lecture import words
 
 
 class Model(nnx.Module):
@@ -25,7 +23,7 @@ class Model(nnx.Module):
         return self.lstm(inputs, hidden)
 
 
-def run(lesson: Lesson, model: Model) -> tuple[Any, Any]:
+def run(lesson: WordLesson, model: Model) -> tuple[Any, Any]:
     """The output and the final (h, c) for the lesson's inputs and initial state."""
     return model(*lesson.forward_arguments())
 
@@ -35,34 +33,4 @@ def explain(model: Model) -> Iterator[str]:
     yield f"hidden size {h.shape}, cell size {c.shape}: (layers * directions, batch, hidden)"
 
 
-def lesson_on(
-    words: list[str],
-    *,
-    name: str,
-    slide: str,
-    teaches: str,
-    explain: Callable[[Model], Iterator[str]],
-) -> Lesson:
-    """The same cell on these words, with a random initial state."""
-    hidden = np.random.default_rng(11).standard_normal((2, 1, len(words), 2)).astype(np.float32)
-    return Lesson(
-        name=name,
-        slide=slide,
-        teaches=teaches,
-        symbols=SYMBOLS,
-        inputs=one_hot(np.stack([encode(word, SYMBOLS) for word in words]), len(SYMBOLS)),
-        labels=None,
-        model=Model,
-        hidden=tuple(hidden),
-        epochs=0,
-        explain=explain,
-    )
-
-
-lesson = lesson_on(
-    ["h"],
-    name="cell",
-    slide="One node: 4 (input_dim) in 2 (hidden_size)",
-    teaches="A cell maps an input and a state to an output and the next state.",
-    explain=explain,
-)
+lesson = WordLesson.of(words.CELL, model=Model, explain=explain)

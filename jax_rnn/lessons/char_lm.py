@@ -2,34 +2,28 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import nnx
 
-from jax_rnn.data.files import fetch
-from jax_rnn.data.text import Text, TextBatches, read_text
-from jax_rnn.data.vocabulary import Vocabulary
 from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.initializers import Init
 from jax_rnn.layers import GRU, LSTM, RNN
-from jax_rnn.lessons.recipe import Recipe
-from jax_rnn.lessons.sampling import check_sampling, fresh_state, stream
-from jax_rnn.lessons.task import Sampling, Task
+from jax_rnn.teaching.lesson import Lesson
+from jax_rnn.teaching.sampling import fresh_state, stream
 from jax_rnn.typing import DTypeLike, accumulator
+from rnn_lecture.char_lm import SLICE, CharLMFacts, side_by_side
+from rnn_lecture.facts import Data
+from rnn_lecture.recipe import Recipe
+from rnn_lecture.sampling import Sampling, check_sampling
+from rnn_lecture.vocabulary import Vocabulary
 
 __all__ = ["CharLM", "Model", "lesson"]
 
 LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
-HELD_OUT = 250_000
-"""Maximum number of characters in an evaluation, which bounds its cost."""
-STREAMS, SLICE = 32, 128
-"""Number of streams of the held-out text, and number of steps per call."""
 
 
 class Model(nnx.Module):
@@ -79,40 +73,8 @@ class Model(nnx.Module):
         return self.linear(self.dropout(outputs, rngs=rngs)), hidden
 
 
-class CharLM(Task[Text]):
-    name = "char_lm"
-    slide = "13_3"
-    teaches = "A character language model whose state is carried from window to window."
-    recipe = Recipe(
-        cell="gru",
-        embedding_size=64,
-        hidden_size=256,
-        batch_size=32,
-        window=64,
-        steps=1500,
-        learning_rate=8e-3,
-        warmup=50,
-        schedule="cosine",
-        evaluate_every=250,
-    )
-    recipes: ClassVar[Mapping[str, Recipe]] = {
-        "quick": replace(recipe, hidden_size=128, steps=400, evaluate_every=100),
-        "long": replace(
-            recipe,
-            embedding_size=128,
-            hidden_size=512,
-            dropout=0.3,
-            steps=6000,
-            learning_rate=4e-3,
-            warmup=100,
-            evaluate_every=500,
-        ),
-    }
+class CharLM(CharLMFacts, Lesson):
     model = Model
-    takes_text = True
-
-    def read(self, recipe: Recipe, text: Path | None = None) -> Text:
-        return read_text(fetch("tinyshakespeare.txt") if text is None else text)
 
     def options(self, recipe: Recipe, vocabulary: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -123,9 +85,6 @@ class CharLM(Task[Text]):
             "num_layers": recipe.num_layers,
             "dropout": recipe.dropout,
         }
-
-    def batches(self, recipe: Recipe, data: Text) -> TextBatches:
-        return TextBatches(data.train, recipe.batch_size, recipe.window)
 
     def carry(self, model: Model, batch_size: int) -> Any:
         return fresh_state(model.rnn, batch_size)
@@ -143,9 +102,9 @@ class CharLM(Task[Text]):
         hidden = jax.tree.map(lambda state, old: state.astype(old.dtype), hidden, carry)
         return loss, {"accuracy": accuracy}, hidden
 
-    def evaluate(self, model: Model, data: Text) -> dict[str, float]:
-        """Nats per character and derived figures, over the first 250,000 characters."""
-        inputs, labels = side_by_side(data.held_out[: HELD_OUT + 1])
+    def evaluate(self, model: Model, data: Data) -> dict[str, float]:
+        """Nats per character and derived figures, over the first ``HELD_OUT`` characters."""
+        inputs, labels = side_by_side(data.held_out)
         hidden = self.carry(model, len(inputs))
         nats = right = 0.0
         for start in range(0, inputs.shape[1], SLICE):
@@ -172,26 +131,6 @@ class CharLM(Task[Text]):
         ids = known.encode(prompt or start)
         pieces = stream(predict, model, self.carry(model, 1), ids, sampling)
         return (known.decode(piece[0]) for piece in pieces)
-
-
-def side_by_side(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The text as B parallel streams: inputs and labels (B, T).
-
-    B is at most 32 and T is a multiple of the slice; labels after the end of a stream are -1.
-    Fewer than B characters at the end are left out.
-    """
-    if len(ids) < 2:
-        raise ValueError(
-            f"expected at least 2 held-out characters, got {len(ids)}; use a longer text"
-        )
-    count = min(max((len(ids) - 1) // SLICE, 1), STREAMS)
-    length = (len(ids) - 1) // count
-    padded = -(-length // SLICE) * SLICE
-    inputs = np.zeros((count, padded), np.int32)
-    labels = np.full((count, padded), -1, np.int32)
-    inputs[:, :length] = ids[: count * length].reshape(count, length)
-    labels[:, :length] = ids[1 : count * length + 1].reshape(count, length)
-    return inputs, labels
 
 
 @jax.jit

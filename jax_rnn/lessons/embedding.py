@@ -16,9 +16,11 @@ from flax import nnx
 from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.initializers import Init
 from jax_rnn.layers import RNN
-from jax_rnn.lessons import ihello, rnn_linear
-from jax_rnn.lessons.lesson import Lesson
+from jax_rnn.lessons import rnn_linear
+from jax_rnn.teaching.optimizer import optimizer
+from jax_rnn.teaching.words import WordLesson
 from jax_rnn.train.seeds import fit_seeds
+from rnn_lecture import words
 
 FEATURES = 10
 SEEDS = 200
@@ -60,7 +62,7 @@ def saturation(scale: float) -> tuple[float, float]:
         lesson.batch(),
         seeds=range(50),
         steps=6,
-        optimizer=lesson.optimizer(),
+        optimizer=optimizer(lesson.recipe),
     )
     at_first, *_, after_five = history.metrics.mean(0)
     return float(at_first), float(after_five)
@@ -80,17 +82,9 @@ def explain(model: Model) -> Iterator[str]:
             yield f"  {'':22}|h| > 0.95: {first:.0%} at first, {soon:.0%} after 5 epochs"
 
 
-lesson = Lesson(
-    name="embedding",
-    slide="Exercise 11-3",
-    teaches="A default embedding saturates tanh; scaled to the norm of one-hot it does not.",
-    symbols=ihello.SYMBOLS,
-    inputs=ihello.INPUTS,
-    labels=ihello.LABELS,
+lesson = WordLesson.of(
+    words.EMBEDDING,
     model=Model,
-    variants={
-        "direct": Direct,
-        "scaled": partial(Model, 1 / sqrt(FEATURES)),
-    },
+    variants={"direct": Direct, "scaled": partial(Model, scale=1 / sqrt(FEATURES))},
     explain=explain,
 )

@@ -21,10 +21,10 @@ from jax_rnn.cells.base import Cell, HiddenCarry
 from jax_rnn.cells.gru import GRUCell
 from jax_rnn.feedforward import Linear
 from jax_rnn.initializers import Init
-from jax_rnn.lessons import ihello
-from jax_rnn.lessons.lesson import Lesson
 from jax_rnn.recurrent import Recurrent
 from jax_rnn.scans.choice import run
+from jax_rnn.teaching.words import WordLesson
+from rnn_lecture import words
 
 
 class GRUByHandCell(Cell[HiddenCarry]):
@@ -98,13 +98,4 @@ def explain(model: Model) -> Iterator[str]:
         yield f"  {title:24}{gap:.1e}"
 
 
-lesson = Lesson(
-    name="gru_by_hand",
-    slide="Exercise 11-6",
-    teaches="The slide's GRU resets before the product, torch.nn's after it: two different cells.",
-    symbols=ihello.SYMBOLS,
-    inputs=ihello.lesson.inputs,
-    labels=ihello.LABELS,
-    model=Model,
-    explain=explain,
-)
+lesson = WordLesson.of(words.GRU_BY_HAND, model=Model, explain=explain)

@@ -6,54 +6,38 @@ outputs are the logits, five numbers in [-1, 1], so the loss cannot fall below l
 0.43265.
 """
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 from flax import nnx
 
 from jax_rnn.initializers import Init
 from jax_rnn.layers import GRU, LSTM, RNN
-from jax_rnn.lessons.lesson import Lesson, encode, one_hot
-from jax_rnn.recurrent import Recurrent
+from jax_rnn.teaching.words import WordLesson
+from rnn_lecture import words
 
-SYMBOLS = "hielo"
-INPUTS = encode("hihell", SYMBOLS)[None]
-LABELS = encode("ihello", SYMBOLS)[None]
-BOUND = math.log(1 + 4 * math.exp(-2))
-"""Lower bound of the loss for logits in [-1, 1]."""
+LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 SEEDS = 200
 
 
 class Model(nnx.Module):
-    def __init__(
-        self, layer: Callable[..., Recurrent] = RNN, *, init: Init = "torch", rngs: nnx.Rngs
-    ):
-        # Unrolling is faster than a loop for six tiny steps.
-        self.rnn = layer(5, 5, batch_first=True, init=init, rngs=rngs)
+    def __init__(self, cell: str = "rnn", *, init: Init = "torch", rngs: nnx.Rngs):
+        self.rnn = LAYERS[cell](5, 5, batch_first=True, init=init, rngs=rngs)
 
     def __call__(self, inputs, hidden=None):
         return self.rnn(inputs, hidden)
 
 
 def explain(model: Model) -> Iterator[str]:
-    yield f"Logits in [-1, 1] keep the loss above log(1 + 4 e^-2) = {BOUND:.5f}."
+    yield f"Logits in [-1, 1] keep the loss above log(1 + 4 e^-2) = {words.TANH_BOUND:.5f}."
     exact = lesson.sweep(SEEDS).metrics["exact"]
     reached = exact[:, -1].sum()
     yield f"The result depends on the seed: {reached} of {SEEDS} seeds end at {lesson.target}."
 
 
-lesson = Lesson(
-    name="ihello",
-    slide="Teach RNN 'hihell' to 'ihello'",
-    teaches="A recurrent network predicts the next letter from the letters before.",
-    symbols=SYMBOLS,
-    inputs=one_hot(INPUTS, len(SYMBOLS)),
-    labels=LABELS,
+lesson = WordLesson.of(
+    words.IHELLO,
     model=Model,
-    variants={
-        "lstm": partial(Model, LSTM),
-        "gru": partial(Model, GRU),
-    },
+    variants={"lstm": partial(Model, cell="lstm"), "gru": partial(Model, cell="gru")},
     explain=explain,
 )

@@ -10,8 +10,8 @@ from flax import nnx
 
 from jax_rnn.initializers import Init
 from jax_rnn.layers import RNN
-from jax_rnn.lessons import ihello
-from jax_rnn.lessons.lesson import Lesson
+from jax_rnn.teaching.words import WordLesson
+from rnn_lecture import words
 
 
 class Model(nnx.Module):
@@ -26,13 +26,4 @@ class Model(nnx.Module):
         return jnp.concatenate(logits, axis=1), hidden
 
 
-lesson = Lesson(
-    name="ihello_stepwise",
-    slide="Unfolding one to n sequences",
-    teaches="Calling the network once per letter and passing the state is the same as one call.",
-    symbols=ihello.SYMBOLS,
-    inputs=ihello.lesson.inputs,
-    labels=ihello.LABELS,
-    model=Model,
-    reduction="sum",
-)
+lesson = WordLesson.of(words.IHELLO_STEPWISE, model=Model)

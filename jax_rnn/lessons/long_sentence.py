@@ -16,20 +16,16 @@ from jax import lax
 from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.initializers import Init
 from jax_rnn.layers import LSTM
-from jax_rnn.lessons.lesson import Lesson, encode
+from jax_rnn.teaching.words import WordLesson
+from rnn_lecture import words
+from rnn_lecture.words import SENTENCE, encode
 
-SENTENCE = (
-    "if you want to build a ship, don't drum up people together to "
-    "collect wood and don't assign them tasks and work, but rather "
-    "teach them to long for the endless immensity of the sea."
-)
-SYMBOLS = "".join(sorted(set(SENTENCE)))
-IDS = encode(SENTENCE, SYMBOLS)
+FIRST = encode([SENTENCE[0]], words.LONG_SENTENCE.symbols)[0]
 
 
 class Model(nnx.Module):
     def __init__(self, *, init: Init = "torch", rngs: nnx.Rngs):
-        size = len(SYMBOLS)
+        size = len(words.LONG_SENTENCE.symbols)
         self.embedding = Embedding(size, size, init=init, rngs=rngs)
         self.lstm = LSTM(size, size, batch_first=True, init=init, rngs=rngs)
         self.linear = Linear(size, size, init=init, rngs=rngs)
@@ -42,7 +38,7 @@ class Model(nnx.Module):
 @jax.jit
 def recite(model: Model) -> jax.Array:
     """The sentence generated from its first letter, (180,)."""
-    first = jnp.asarray(IDS[:1])
+    first = jnp.asarray(FIRST)
     logits, hidden = model(first[None])
 
     def step(state, _):
@@ -50,7 +46,7 @@ def recite(model: Model) -> jax.Array:
         letter = logits[0, -1].argmax().astype(jnp.int32)
         return model(letter[None, None], hidden), letter
 
-    _, letters = lax.scan(step, (logits, hidden), length=len(IDS) - 1)
+    _, letters = lax.scan(step, (logits, hidden), length=len(SENTENCE) - 1)
     return jnp.concatenate([first, letters])
 
 
@@ -65,15 +61,4 @@ def explain(model: Model) -> Iterator[str]:
         yield f"  {text}"
 
 
-lesson = Lesson(
-    name="long_sentence",
-    slide="Exercise 11-4",
-    teaches="An LSTM memorizes 180 characters and generates them from the first letter.",
-    symbols=SYMBOLS,
-    inputs=IDS[None, :-1],
-    labels=IDS[None, 1:],
-    model=Model,
-    learning_rate=0.03,
-    epochs=150,
-    explain=explain,
-)
+lesson = WordLesson.of(words.LONG_SENTENCE, model=Model, explain=explain)

@@ -9,28 +9,20 @@ Training stops at 70 epochs, before the loss has converged: after that, Adam's s
 learning rate are chaotic, and two runs diverge by rounding alone.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator
-from math import log
 
-import numpy as np
 from flax import nnx
 
 from jax_rnn.feedforward import Linear
 from jax_rnn.initializers import Init
 from jax_rnn.layers import LSTM
-from jax_rnn.lessons.lesson import Lesson, one_hot
-from jax_rnn.lessons.long_sentence import IDS, SYMBOLS
-
-LENGTH = 10
-STARTS = range(len(IDS) - LENGTH)
-INPUTS = np.stack([IDS[i : i + LENGTH] for i in STARTS])
-LABELS = np.stack([IDS[i + 1 : i + 1 + LENGTH] for i in STARTS])
+from jax_rnn.teaching.words import WordLesson
+from rnn_lecture import words
 
 
 class Model(nnx.Module):
     def __init__(self, *, init: Init = "torch", rngs: nnx.Rngs):
-        size = len(SYMBOLS)
+        size = len(words.LONG_SENTENCE_WINDOWS.symbols)
         self.lstm = LSTM(size, size, num_layers=2, batch_first=True, init=init, rngs=rngs)
         self.linear = Linear(size, size, init=init, rngs=rngs)
 
@@ -39,40 +31,12 @@ class Model(nnx.Module):
         return self.linear(outputs), hidden
 
 
-def limits() -> tuple[float, float]:
-    """Lowest cross entropy and highest accuracy of a predictor that sees the window so far."""
-    following: dict[bytes, Counter] = defaultdict(Counter)
-    for window, labels in zip(INPUTS, LABELS, strict=True):
-        for t in range(LENGTH):
-            following[window[: t + 1].tobytes()][int(labels[t])] += 1
-    contexts = following.values()
-    entropy = -sum(n * log(n / next_.total()) for next_ in contexts for n in next_.values())
-    best = sum(max(next_.values()) for next_ in contexts)
-    return entropy / LABELS.size, best / LABELS.size
-
-
-def reading(ids: np.ndarray) -> np.ndarray:
-    """The whole first window, then the last letter of every other window."""
-    return np.concatenate([ids[0], ids[1:, -1]])
-
-
 def explain(model: Model) -> Iterator[str]:
-    floor, ceiling = limits()
+    floor, ceiling = words.window_bounds()
     loss, metrics = lesson.score(model, lesson.batch())
     yield "Bounds of a predictor that reads only the letters of the window so far:"
     yield f"  loss {loss:.5f}, never below {floor:.5f}"
     yield f"  accuracy {metrics['accuracy']:.4f}, never above {ceiling:.4f}"
 
 
-lesson = Lesson(
-    name="long_sentence_windows",
-    slide="Exercise 11-4",
-    teaches="Windows do not determine their position, which bounds the loss from below.",
-    symbols=SYMBOLS,
-    inputs=one_hot(INPUTS, len(SYMBOLS)),
-    labels=LABELS,
-    model=Model,
-    epochs=70,
-    reading=reading,
-    explain=explain,
-)
+lesson = WordLesson.of(words.LONG_SENTENCE_WINDOWS, model=Model, explain=explain)

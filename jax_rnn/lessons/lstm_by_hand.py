@@ -20,11 +20,11 @@ from jax_rnn.cells.base import Cell
 from jax_rnn.cells.lstm import LSTMCarry, LSTMCell
 from jax_rnn.feedforward import Linear
 from jax_rnn.initializers import Init, resolve
-from jax_rnn.lessons import ihello
-from jax_rnn.lessons.lesson import Lesson
 from jax_rnn.recurrent import Recurrent
 from jax_rnn.scans.choice import run
+from jax_rnn.teaching.words import WordLesson
 from jax_rnn.typing import default_float
+from rnn_lecture import words
 
 
 class LSTMByHandCell(Cell[LSTMCarry]):
@@ -86,13 +86,4 @@ def explain(model: Model) -> Iterator[str]:
     yield f"  largest difference of the states with the same weights: {gap:.1e}"
 
 
-lesson = Lesson(
-    name="lstm_by_hand",
-    slide="Under the hood: LSTM",
-    teaches="The equations with four gates and two states equal the library's LSTM.",
-    symbols=ihello.SYMBOLS,
-    inputs=ihello.lesson.inputs,
-    labels=ihello.LABELS,
-    model=Model,
-    explain=explain,
-)
+lesson = WordLesson.of(words.LSTM_BY_HAND, model=Model, explain=explain)

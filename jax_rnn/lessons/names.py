@@ -25,7 +25,6 @@ language, of which at most one can be correct, and ``row_accuracy`` counts the r
 import csv
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,43 +33,25 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jax_rnn.data.names import NameRows, read_names
-from jax_rnn.data.shuffled import Shuffled
-from jax_rnn.data.vocabulary import Vocabulary
 from jax_rnn.extras import how_to_install
 from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.initializers import Init
 from jax_rnn.layers import GRU, LSTM, RNN
-from jax_rnn.lessons.held_out import equal_batches
-from jax_rnn.lessons.recipe import Recipe
-from jax_rnn.lessons.task import Sampling, Task
-from jax_rnn.storage import replacing, write_text
+from jax_rnn.teaching.held_out import equal_batches
+from jax_rnn.teaching.lesson import Lesson
 from jax_rnn.typing import DTypeLike, accumulator
+from rnn_lecture.facts import Data
+from rnn_lecture.recipe import Recipe
+from rnn_lecture.sampling import Sampling
+from rnn_lecture.storage import replacing, write_text
+from rnn_lecture.surnames import LIKELIEST, SMOOTHING, NamesFacts
+from rnn_lecture.vocabulary import Vocabulary
 
-__all__ = ["Labelled", "Model", "NamesTask", "lesson"]
+__all__ = ["Model", "NamesTask", "lesson"]
 
 LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
-POWER = 0.5
-"""0 gives all names equal weight, 1 all languages."""
-SMOOTHING = 0.1
 AT_ONCE = 1024
 """Number of names per call in an evaluation."""
-LIKELIEST = 3
-"""Number of languages in an answer."""
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Names and their languages, arrays with one row per name.
-
-    ``inputs`` (N, T) int32 are the letters, padded with 0, ``lengths`` (N,) int32 their number,
-    ``labels`` (N,) int32 the language and ``repeats`` (N,) int32 the number of rows in the file.
-    ``weights`` (N,) float32, only in ``train``, are the weights in the loss, with mean 1.
-    """
-
-    train: dict[str, np.ndarray]
-    held_out: dict[str, np.ndarray]
-    vocabulary: dict[str, Any]
 
 
 class Model(nnx.Module):
@@ -127,30 +108,8 @@ class Model(nnx.Module):
         return self.linear(self.dropout(final, rngs=rngs))
 
 
-class NamesTask(Task[Labelled]):
-    name = "names"
-    slide = "13_1, 13_2, 13_4"
-    teaches = "A name is classified by the final states of both directions; padding has no effect."
-    recipe = Recipe(
-        cell="gru",
-        embedding_size=64,
-        hidden_size=256,
-        dropout=0.3,
-        batch_size=64,
-        steps=2500,
-        learning_rate=2e-3,
-        warmup=100,
-        schedule="cosine",
-        weight_decay=0.1,
-        clip=1.0,
-        evaluate_every=250,
-    )
+class NamesTask(NamesFacts, Lesson):
     model = Model
-
-    def read(self, recipe: Recipe, text: Path | None = None) -> Labelled:
-        names = read_names()
-        train, held_out = distinct(names.train), distinct(names.held_out)
-        return Labelled(train | {"weights": weights(train["labels"])}, held_out, names.vocabulary)
 
     def options(self, recipe: Recipe, vocabulary: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -163,10 +122,6 @@ class NamesTask(Task[Labelled]):
             "dropout": recipe.dropout,
         }
 
-    def batches(self, recipe: Recipe, data: Labelled) -> Shuffled:
-        arrays = {name: array for name, array in data.train.items() if name != "repeats"}
-        return Shuffled(arrays, recipe.batch_size, recipe.seed)
-
     def loss(self, model: Model, batch: Any, *, rngs: Any = None) -> Any:
         """Mean over the batch of weight times cross entropy with smoothed labels."""
         logits = model(batch["inputs"], batch["lengths"], rngs=rngs)
@@ -176,7 +131,7 @@ class NamesTask(Task[Labelled]):
         accuracy = (logits.argmax(-1) == batch["labels"]).mean()
         return (batch["weights"].astype(nats.dtype) * nats).mean(), {"accuracy": accuracy}
 
-    def evaluate(self, model: Model, data: Labelled) -> dict[str, float]:
+    def evaluate(self, model: Model, data: Data) -> dict[str, float]:
         """Unweighted cross entropy of the names, and the shares classified correctly."""
         nats, confusion, of_rows = score(model, data)
         right, names = np.trace(confusion), len(np.unique(data.held_out["inputs"], axis=0))
@@ -205,7 +160,7 @@ class NamesTask(Task[Labelled]):
         likeliest = np.argsort(-shares, kind="stable")[:LIKELIEST]
         return (f"{vocabulary['languages'][k]:10} {shares[k]:6.1%}\n" for k in likeliest)
 
-    def report(self, model: Model, data: Labelled, folder: Path) -> Iterator[str]:
+    def report(self, model: Model, data: Data, folder: Path) -> Iterator[str]:
         """Recall of every language, the baselines, and the confusion matrix."""
         _, confusion, of_rows = score(model, data)
         languages = data.vocabulary["languages"]
@@ -228,26 +183,6 @@ class NamesTask(Task[Labelled]):
         yield draw_confusion(confusion, languages, folder / "confusion.png")
 
 
-def distinct(names: NameRows) -> dict[str, np.ndarray]:
-    """Each name once per language, in the order of first occurrence."""
-    rows = np.column_stack([names.ids, names.language])
-    _, first, repeats = np.unique(rows, axis=0, return_index=True, return_counts=True)
-    order = np.argsort(first)
-    chosen = first[order]
-    return {
-        "inputs": names.ids[chosen],
-        "lengths": names.lengths[chosen],
-        "labels": names.language[chosen],
-        "repeats": repeats[order].astype(np.int32),
-    }
-
-
-def weights(labels: np.ndarray) -> np.ndarray:
-    """Weights of the names, float32 (N,): n_k ** -POWER, divided by the mean over all names."""
-    each = np.bincount(labels)[labels] ** -POWER
-    return (each / each.mean()).astype(np.float32)
-
-
 def log_probabilities(logits):
     """Log-probabilities, in at least float32."""
     return jax.nn.log_softmax(logits.astype(accumulator(logits.dtype)), axis=-1)
@@ -261,7 +196,7 @@ def judge(model: Model, batch: Any) -> tuple[Any, Any]:
     return -of_label, logs.argmax(-1)
 
 
-def score(model: Model, data: Labelled) -> tuple[float, np.ndarray, np.ndarray]:
+def score(model: Model, data: Data) -> tuple[float, np.ndarray, np.ndarray]:
     """Summed cross entropy of the held-out names, and two confusion matrices.
 
     Rows are true languages, columns predictions. The first matrix counts each name once, the second

@@ -2,9 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, Literal
 
 import jax
@@ -13,37 +10,21 @@ import numpy as np
 import optax
 from flax import nnx
 
-from jax_rnn.data.names import NameRows, read_names
-from jax_rnn.data.shuffled import Shuffled
-from jax_rnn.data.vocabulary import Vocabulary
 from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.initializers import Init
 from jax_rnn.layers import GRU, LSTM, RNN
-from jax_rnn.lessons.recipe import Recipe
-from jax_rnn.lessons.sampling import check_sampling, fresh_state, stream
-from jax_rnn.lessons.task import Sampling, Task
+from jax_rnn.teaching.lesson import Lesson
+from jax_rnn.teaching.sampling import fresh_state, stream
 from jax_rnn.typing import DTypeLike, accumulator
+from rnn_lecture.facts import Data
+from rnn_lecture.recipe import Recipe
+from rnn_lecture.sampling import Sampling, check_sampling
+from rnn_lecture.surnames import DRAWN, EDGE, NamesGenerateFacts, language_number
+from rnn_lecture.vocabulary import Vocabulary
 
-__all__ = ["Model", "NamesGenerate", "Spelled", "lesson"]
+__all__ = ["Model", "NamesGenerate", "lesson"]
 
 LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
-NAMES = 10
-"""Number of names drawn for a prompt."""
-EDGE = 0
-"""The symbol before the first letter and after the last."""
-
-
-@dataclass(frozen=True)
-class Spelled:
-    """Inputs and labels, arrays with one row per name.
-
-    ``inputs`` (N, T) are EDGE and the letters, ``labels`` (N, T) the letters and EDGE, ``lengths``
-    (N,) the number of letters plus one, and ``language`` (N,). All are int32, padded with 0.
-    """
-
-    train: dict[str, np.ndarray]
-    held_out: dict[str, np.ndarray]
-    vocabulary: dict[str, Any]
 
 
 class Model(nnx.Module):
@@ -97,26 +78,8 @@ class Model(nnx.Module):
         return self.linear(self.dropout(outputs, rngs=rngs)), hidden
 
 
-class NamesGenerate(Task[Spelled]):
-    name = "names_generate"
-    slide = "RNN Applications, one to many"
-    teaches = "A name is drawn letter by letter, given its language, until the end symbol."
-    recipe = Recipe(
-        cell="gru",
-        embedding_size=32,
-        hidden_size=128,
-        batch_size=64,
-        steps=2000,
-        learning_rate=3e-3,
-        schedule="cosine",
-        clip=1.0,
-        evaluate_every=250,
-    )
+class NamesGenerate(NamesGenerateFacts, Lesson):
     model = Model
-
-    def read(self, recipe: Recipe, text: Path | None = None) -> Spelled:
-        names = read_names()
-        return Spelled(spell(names.train), spell(names.held_out), names.vocabulary)
 
     def options(self, recipe: Recipe, vocabulary: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -129,16 +92,13 @@ class NamesGenerate(Task[Spelled]):
             "dropout": recipe.dropout,
         }
 
-    def batches(self, recipe: Recipe, data: Spelled) -> Shuffled:
-        return Shuffled(data.train, recipe.batch_size, recipe.seed)
-
     def loss(self, model: Model, batch: Any, *, rngs: Any = None) -> Any:
         """Mean cross entropy over all letters and ends, in nats, without the padding."""
         logits, _ = model(batch["inputs"], batch["language"], rngs=rngs)
         nats, right, count = totals(logits, batch)
         return nats / count, {"accuracy": right / count}
 
-    def evaluate(self, model: Model, data: Spelled) -> dict[str, float]:
+    def evaluate(self, model: Model, data: Data) -> dict[str, float]:
         """Nats per letter, counting the end of a name as a letter."""
         nats, right, count = map(float, score(model, data.held_out))
         return {
@@ -157,17 +117,6 @@ class NamesGenerate(Task[Spelled]):
         ids = known.encode(beginning) if beginning else np.zeros(0, np.int32)
         number = language_number(language.strip(), vocabulary["languages"])
         return draw_names(model, known, number, beginning, ids, sampling)
-
-
-def spell(names: NameRows) -> dict[str, np.ndarray]:
-    """Inputs and labels of one part of the names; see ``Spelled``."""
-    edge = np.full((len(names.ids), 1), EDGE, np.int32)
-    return {
-        "inputs": np.concatenate([edge, names.ids], axis=1),
-        "labels": np.concatenate([names.ids, edge], axis=1),
-        "lengths": names.lengths + np.int32(1),
-        "language": names.language,
-    }
 
 
 def totals(logits: Any, batch: Any) -> tuple[Any, Any, Any]:
@@ -192,18 +141,6 @@ def predict(model: Model, symbols: Any, state: Any) -> tuple[Any, Any]:
     return logits[:, 0], (language, hidden)
 
 
-def language_number(language: str, languages: list[str]) -> int:
-    """Index of a language. ValueError: an unknown language, with a suggestion."""
-    if language not in languages:
-        nearest = get_close_matches(language.capitalize(), languages, n=1, cutoff=0.5)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        raise ValueError(
-            f"prompt: expected a language, or a language and a beginning as in 'Russian:Ro', "
-            f"got {language!r}{hint} The languages are {', '.join(languages)}"
-        )
-    return languages.index(language)
-
-
 def draw_names(
     model: Model,
     known: Vocabulary,
@@ -213,10 +150,10 @@ def draw_names(
     sampling: Sampling,
 ) -> Iterator[str]:
     """Names drawn as one batch, yielded once all of them have ended or reached the length."""
-    state = jnp.full(NAMES, language, jnp.int32), fresh_state(model.rnn, NAMES)
+    state = jnp.full(DRAWN, language, jnp.int32), fresh_state(model.rnn, DRAWN)
     prompt = np.concatenate([[EDGE], ids])
-    drawn = np.zeros((NAMES, 0), np.int32)
-    for piece in stream(predict, model, state, prompt, sampling, rows=NAMES, slice_length=24):
+    drawn = np.zeros((DRAWN, 0), np.int32)
+    for piece in stream(predict, model, state, prompt, sampling, rows=DRAWN, slice_length=24):
         drawn = np.concatenate([drawn, piece], axis=1)
         if (drawn == EDGE).any(1).all():
             break

@@ -17,11 +17,11 @@ from jax_rnn.cells.base import Cell
 from jax_rnn.cells.rnn import RNNCell
 from jax_rnn.feedforward import Linear
 from jax_rnn.initializers import Init
-from jax_rnn.lessons import ihello
-from jax_rnn.lessons.lesson import Lesson
 from jax_rnn.recurrent import Recurrent
 from jax_rnn.scans.choice import run
+from jax_rnn.teaching.words import WordLesson
 from jax_rnn.typing import Array, Float
+from rnn_lecture import words
 
 
 class PreActivation(NamedTuple):
@@ -77,13 +77,4 @@ def explain(model: Model) -> Iterator[str]:
     yield f"  largest difference of the outputs with the same weights: {gap:.1e}"
 
 
-lesson = Lesson(
-    name="rnn_by_hand",
-    slide="Exercise 11-5",
-    teaches="The slide's RNN carries h before tanh and equals the library's RNN without biases.",
-    symbols=ihello.SYMBOLS,
-    inputs=ihello.lesson.inputs,
-    labels=ihello.LABELS,
-    model=Model,
-    explain=explain,
-)
+lesson = WordLesson.of(words.RNN_BY_HAND, model=Model, explain=explain)

@@ -6,28 +6,24 @@ lose the string again. The control experiment shows that the scale matters and n
 weights: with logits k * h and no linear layer, k = 3 and k = 5 succeed nearly as often.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from math import exp, log1p
 
 from flax import nnx
 
 from jax_rnn.feedforward import Linear
 from jax_rnn.initializers import Init
 from jax_rnn.layers import GRU, LSTM, RNN
-from jax_rnn.lessons import ihello
-from jax_rnn.lessons.lesson import Lesson
-from jax_rnn.recurrent import Recurrent
+from jax_rnn.teaching.words import WordLesson
+from rnn_lecture import words
 
-BOUND = log1p(4 * exp(-2))
+LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 SEEDS = 200
 
 
 class Model(nnx.Module):
-    def __init__(
-        self, layer: Callable[..., Recurrent] = RNN, *, init: Init = "torch", rngs: nnx.Rngs
-    ):
-        self.rnn = layer(5, 5, batch_first=True, init=init, rngs=rngs)
+    def __init__(self, cell: str = "rnn", *, init: Init = "torch", rngs: nnx.Rngs):
+        self.rnn = LAYERS[cell](5, 5, batch_first=True, init=init, rngs=rngs)
         self.linear = Linear(5, 5, init=init, rngs=rngs)
 
     def __call__(self, inputs, hidden=None):
@@ -50,7 +46,8 @@ class Scaled(nnx.Module):
 def explain(model: Model) -> Iterator[str]:
     loss, _ = lesson.loss(model, lesson.batch())
     yield "Why is it more stable? Its logits are not bounded:"
-    yield f"  loss {loss:.5f}; with logits in [-1, 1] never below log(1 + 4 e^-2) = {BOUND:.5f}"
+    bound = f"log(1 + 4 e^-2) = {words.TANH_BOUND:.5f}"
+    yield f"  loss {loss:.5f}; with logits in [-1, 1] never below {bound}"
     yield f"Runs at ihello after {lesson.epochs} epochs, of {SEEDS} seeds:"
     for variant, title in (
         ("scale1", "logits = h, the slide's RNN"),
@@ -62,20 +59,15 @@ def explain(model: Model) -> Iterator[str]:
         yield f"  {title:32}{exact[:, -1].sum():4}"
 
 
-lesson = Lesson(
-    name="rnn_linear",
-    slide="Exercise 11-2",
-    teaches="With a linear layer the logits are unbounded, and nearly every run succeeds.",
-    symbols=ihello.SYMBOLS,
-    inputs=ihello.lesson.inputs,
-    labels=ihello.LABELS,
+lesson = WordLesson.of(
+    words.RNN_LINEAR,
     model=Model,
     variants={
-        "lstm": partial(Model, LSTM),
-        "gru": partial(Model, GRU),
-        "scale1": partial(Scaled, 1.0),
-        "scale3": partial(Scaled, 3.0),
-        "scale5": partial(Scaled, 5.0),
+        "lstm": partial(Model, cell="lstm"),
+        "gru": partial(Model, cell="gru"),
+        "scale1": partial(Scaled, k=1.0),
+        "scale3": partial(Scaled, k=3.0),
+        "scale5": partial(Scaled, k=5.0),
     },
     explain=explain,
 )

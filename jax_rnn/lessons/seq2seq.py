@@ -13,7 +13,6 @@ with a number by identity and is never true: its decoder always runs to the maxi
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -25,38 +24,25 @@ import optax
 from flax import nnx
 from jax import lax
 
-from jax_rnn.data.dates import END, START, DateRows, read_dates
-from jax_rnn.data.shuffled import Shuffled
-from jax_rnn.data.vocabulary import Vocabulary
 from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.initializers import Init
 from jax_rnn.layers import GRU, LSTM, RNN
-from jax_rnn.lessons.held_out import equal_batches
-from jax_rnn.lessons.recipe import Recipe
-from jax_rnn.lessons.sampling import check_sampling
-from jax_rnn.lessons.task import Sampling, Task
+from jax_rnn.teaching.held_out import equal_batches
+from jax_rnn.teaching.lesson import Lesson
 from jax_rnn.typing import DTypeLike, accumulator
+from rnn_lecture.dates import END, START
+from rnn_lecture.facts import Data
+from rnn_lecture.recipe import Recipe
+from rnn_lecture.sampling import Sampling, check_sampling
+from rnn_lecture.translation import Seq2SeqFacts, vocabularies
 
-__all__ = ["Decoder", "Encoder", "Model", "Pairs", "Seq2Seq", "lesson", "translate"]
+__all__ = ["Decoder", "Encoder", "Model", "Seq2Seq", "lesson", "translate"]
 
 LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 AT_ONCE = 512
 """Number of pairs per call in an evaluation."""
 SHOWN = 8
 """Number of pairs in a report."""
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Sources and their translations, int32 arrays with one row per pair.
-
-    ``sources`` (N, S) padded with 0, ``lengths`` (N,) of the sources, ``targets`` (N, R), each
-    ending with END and then padded with 0.
-    """
-
-    train: dict[str, np.ndarray]
-    held_out: dict[str, np.ndarray]
-    vocabulary: dict[str, Any]
 
 
 class Encoder(nnx.Module):
@@ -164,27 +150,8 @@ class Model(nnx.Module):
         return (outputs, inside), hidden
 
 
-class Seq2Seq(Task[Pairs]):
-    name = "seq2seq"
-    slide = "14_1"
-    teaches = "An encoder reads a date, and a decoder writes it as ISO 8601 from the final state."
-    recipe = Recipe(
-        cell="gru",
-        embedding_size=32,
-        hidden_size=128,
-        batch_size=64,
-        steps=3000,
-        learning_rate=3e-3,
-        warmup=100,
-        schedule="cosine",
-        clip=1.0,
-        evaluate_every=250,
-    )
+class Seq2Seq(Seq2SeqFacts, Lesson):
     model = Model
-
-    def read(self, recipe: Recipe, text: Path | None = None) -> Pairs:
-        dates = read_dates()
-        return Pairs(pairs(dates.train), pairs(dates.held_out), dates.vocabulary)
 
     def options(self, recipe: Recipe, vocabulary: Mapping[str, Any]) -> dict[str, Any]:
         source, target = vocabularies(vocabulary)
@@ -198,9 +165,6 @@ class Seq2Seq(Task[Pairs]):
             "dropout": recipe.dropout,
         }
 
-    def batches(self, recipe: Recipe, data: Pairs) -> Shuffled:
-        return Shuffled(data.train, recipe.batch_size, recipe.seed)
-
     def loss(self, model: Model, batch: Any, *, rngs: Any = None) -> Any:
         """Mean cross entropy over all symbols and ends, in nats, without the padding."""
         logits = model(batch["sources"], batch["lengths"], batch["targets"], rngs=rngs)
@@ -210,7 +174,7 @@ class Seq2Seq(Task[Pairs]):
             "accuracy": right.sum() / valid.sum()
         }
 
-    def evaluate(self, model: Model, data: Pairs) -> dict[str, float]:
+    def evaluate(self, model: Model, data: Data) -> dict[str, float]:
         """Nats per symbol with teacher forcing; accuracies of the greedy translation."""
         sums = np.zeros(4)
         for batch, counts in equal_batches(data.held_out, AT_ONCE):
@@ -234,7 +198,7 @@ class Seq2Seq(Task[Pairs]):
         written = translate(model, ids[None], np.array([len(ids)]), sampling.length)
         return iter([target.decode(np.asarray(written)[0])])
 
-    def report(self, model: Model, data: Pairs, folder: Path) -> Iterator[str]:
+    def report(self, model: Model, data: Data, folder: Path) -> Iterator[str]:
         """Some held-out sources and their translations."""
         rows = {name: array[:SHOWN] for name, array in data.held_out.items()}
         source, target = vocabularies(data.vocabulary)
@@ -246,16 +210,6 @@ class Seq2Seq(Task[Pairs]):
         for text, ids, wanted in zip(asked, written, rows["targets"], strict=True):
             right = "" if (ids == wanted).all() else f"  (expected {target.decode(wanted)})"
             yield f"  {text:{width}}  {target.decode(ids)}{right}"
-
-
-def pairs(dates: DateRows) -> dict[str, np.ndarray]:
-    return {"sources": dates.sources, "lengths": dates.source_lengths, "targets": dates.targets}
-
-
-def vocabularies(vocabulary: Mapping[str, Any]) -> tuple[Vocabulary, Vocabulary]:
-    """Vocabularies of sources, with ids from 1, and of targets, with ids from 2."""
-    source, target = vocabulary["source_symbols"], vocabulary["target_symbols"]
-    return Vocabulary(source, first=START + 1), Vocabulary(target, first=END + 1)
 
 
 def nats(logits, targets):

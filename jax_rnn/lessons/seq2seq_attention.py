@@ -18,7 +18,6 @@ in training and does not recover.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jax_rnn.data.dates import END, START
 from jax_rnn.extras import how_to_install
 from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.lessons import seq2seq
-from jax_rnn.lessons.seq2seq import LAYERS, Pairs, Seq2Seq, translate, vocabularies
-from jax_rnn.storage import replacing
+from jax_rnn.lessons.seq2seq import LAYERS, Seq2Seq, translate
 from jax_rnn.typing import accumulator
+from rnn_lecture.dates import END, START
+from rnn_lecture.facts import Data
+from rnn_lecture.storage import replacing
+from rnn_lecture.translation import Seq2SeqAttentionFacts, vocabularies
 
 __all__ = ["Attention", "AttentionDecoder", "Model", "Seq2SeqAttention", "lesson"]
 
@@ -105,20 +106,16 @@ class Model(seq2seq.Model):
         return self.decoder.attention(queries, *memory)[1]
 
 
-class Seq2SeqAttention(Seq2Seq):
-    name = "seq2seq_attention"
-    slide = "14_2"
-    teaches = "For each output symbol, the decoder attends to all outputs of the encoder."
-    recipe = replace(Seq2Seq.recipe, steps=2000, learning_rate=2e-3)
+class Seq2SeqAttention(Seq2SeqAttentionFacts, Seq2Seq):
     model = Model
 
-    def report(self, model: Any, data: Pairs, folder: Path) -> Iterator[str]:
+    def report(self, model: Any, data: Data, folder: Path) -> Iterator[str]:
         """Some held-out sources, their translations, and a plot of the attention weights."""
         yield from super().report(model, data, folder)
         yield draw_attention(model, data, folder / "attention.png")
 
 
-def draw_attention(model: Model, data: Pairs, path: Path) -> str:
+def draw_attention(model: Model, data: Data, path: Path) -> str:
     """Plot the attention weights for the first held-out sources of different lengths."""
     try:
         from matplotlib.figure import Figure

@@ -6,7 +6,6 @@ the loss cannot fall below 4 ln 2 / 6 = 0.46210 and the accuracy cannot exceed 4
 """
 
 from collections.abc import Iterator
-from math import log
 
 import jax
 import numpy as np
@@ -14,11 +13,9 @@ from flax import nnx
 
 from jax_rnn.feedforward import Linear
 from jax_rnn.initializers import Init
-from jax_rnn.lessons import ihello
-from jax_rnn.lessons.lesson import Lesson
+from jax_rnn.teaching.words import WordLesson
 from jax_rnn.typing import default_float
-
-BOUND = 4 * log(2) / 6
+from rnn_lecture import words
 
 
 class Model(nnx.Module):
@@ -33,20 +30,11 @@ def explain(model: Model) -> Iterator[str]:
     logits, _ = model(np.eye(5, dtype=default_float()))
     yield "Why does it not work? It sees one letter. Its predictions of the next one:"
     for letter, row in zip("hiel", np.asarray(jax.nn.softmax(logits)), strict=False):
-        likely = [f"{ihello.SYMBOLS[k]} {row[k]:.3f}" for k in np.argsort(-row) if row[k] > 0.05]
+        likely = [f"{lesson.symbols[k]} {row[k]:.3f}" for k in np.argsort(-row) if row[k] > 0.05]
         yield f"  after {letter}: " + ", ".join(likely)
     loss, metrics = lesson.score(model, lesson.batch())
-    yield f"  loss {loss:.5f}, never below 4 ln 2 / 6 = {BOUND:.5f}"
+    yield f"  loss {loss:.5f}, never below 4 ln 2 / 6 = {words.one_letter_bounds().loss:.5f}"
     yield f"  letters correct {metrics['accuracy'] * 6:.0f} of 6, never above 4"
 
 
-lesson = Lesson(
-    name="softmax",
-    slide="Exercise 11-1",
-    teaches="Without memory, the prediction after a letter is always the same.",
-    symbols=ihello.SYMBOLS,
-    inputs=ihello.lesson.inputs,
-    labels=ihello.LABELS,
-    model=Model,
-    explain=explain,
-)
+lesson = WordLesson.of(words.SOFTMAX, model=Model, explain=explain)

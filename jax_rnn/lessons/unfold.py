@@ -6,7 +6,9 @@ runs the cell five times, each step starting from the state after the previous o
 
 from collections.abc import Iterator
 
-from jax_rnn.lessons.cell import Model, lesson_on, run
+from jax_rnn.lessons.cell import Model, run
+from jax_rnn.teaching.words import WordLesson
+from rnn_lecture import words
 
 
 def explain(model: Model) -> Iterator[str]:
@@ -14,10 +16,4 @@ def explain(model: Model) -> Iterator[str]:
     yield f"the last output is the final hidden state: {bool((out[:, -1] == h[0]).all())}"
 
 
-lesson = lesson_on(
-    ["hello"],
-    name="unfold",
-    slide="Unfolding to n sequences",
-    teaches="A layer runs its cell over a sequence in one call.",
-    explain=explain,
-)
+lesson = WordLesson.of(words.UNFOLD, model=Model, explain=explain)

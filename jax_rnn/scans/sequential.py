@@ -7,8 +7,8 @@ from typing import Any
 import jax
 from jax import lax
 
-from jax_rnn.cells.base import Cell
 from jax_rnn.cells.affine import transposed_weights
+from jax_rnn.cells.base import Cell
 from jax_rnn.scans.base import (
     Constants,
     Inputs,

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jax_rnn.storage import refuse_link, sync_folder
 from jax_rnn.train.manifest import damage, read_manifest, write_manifest
+from rnn_lecture.storage import refuse_link, sync_folder
 
 __all__ = ["CheckpointError", "CheckpointFolder"]
 

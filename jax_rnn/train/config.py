@@ -12,8 +12,8 @@ from typing import Any
 
 import jax
 
-from jax_rnn.storage import FileError, read_json
 from jax_rnn.train.checkpoints import Checkpoints
+from rnn_lecture.storage import FileError, read_json
 
 __all__ = ["CONFIG", "MAY_CHANGE", "RunError", "check_seal", "made_by", "read_config", "seal"]
 

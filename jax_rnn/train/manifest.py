@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jax_rnn.storage import open_regular, read_json, sync_folder, write_text
+from rnn_lecture.storage import open_regular, read_json, sync_folder, write_text
 
 __all__ = ["damage", "read_manifest", "write_manifest"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jax_rnn.extras import how_to_install
-from jax_rnn.storage import read_regular, refuse_link, write_text
+from rnn_lecture.storage import read_regular, refuse_link, write_text
 
 __all__ = ["Records", "read_records", "recorded", "replace", "writing"]
 

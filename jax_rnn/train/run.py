@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from jax_rnn.storage import FileError, refuse_link, replacing
 from jax_rnn.train.checkpoints import Checkpoints
 from jax_rnn.train.config import CONFIG, MAY_CHANGE, RunError, check_seal, read_config, seal
 from jax_rnn.train.mesh import is_main, main_does
@@ -26,6 +25,7 @@ from jax_rnn.train.records import (
     replace,
     writing,
 )
+from rnn_lecture.storage import FileError, refuse_link, replacing
 
 __all__ = ["Run"]
 

@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax_rnn.storage import replacing
 from jax_rnn.train.mesh import is_main
+from rnn_lecture.storage import replacing
 
 __all__ = ["SavedArray", "flat", "misfits", "place", "saved_arrays", "write_shards"]
 

@@ -8,11 +8,10 @@ Correct: lleel.
 
 import numpy as np
 
-from reference_torch.cell import SYMBOLS
-from reference_torch.lesson import encode, one_hot
+from rnn_lecture.words import CELL, encode, one_hot
 
 CAPTIONS = ("hello", "eolll", "lleeel")
 
 
 def stacked() -> np.ndarray:
-    return one_hot(encode(CAPTIONS, SYMBOLS), len(SYMBOLS))
+    return one_hot(encode(CAPTIONS, CELL.symbols), len(CELL.symbols))

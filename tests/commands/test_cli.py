@@ -12,7 +12,7 @@ import pytest
 
 from jax_rnn import cli
 from jax_rnn.extras import how_to_install
-from jax_rnn.lessons import NAMES, TASKS, load
+from jax_rnn.lessons import DATA_SETS, WORDS, load
 from tests.kit import cases
 
 COMMANDS = ("lessons", "train", "compare", "sweep", "doctor")
@@ -159,7 +159,7 @@ def test_lessons_are_all_listed(run):
     result = run("lessons")
     assert result.code == 0
     rows = {line.split()[0] for line in result.out.splitlines() if line and line[0] != " "}
-    assert rows == {"lesson", *NAMES, *TASKS}
+    assert rows == {"lesson", *WORDS, *DATA_SETS}
     assert "scale1" in result.out
 
 
@@ -197,8 +197,8 @@ def test_train_takes_its_options(run):
 def test_train_computes_in_the_precision_asked_for(run, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "jax_rnn.lessons.transcript.transcript",
-        lambda lesson, model, **options: seen.append(model.linear.kernel.dtype.name) or (),
+        "jax_rnn.teaching.words.WordLesson.report",
+        lambda lesson, model, *more: seen.append(model.linear.kernel.dtype.name) or (),
     )
     for dtype in ("float64", "float32"):
         assert run("train", "softmax", "--dtype", dtype).code == 0
@@ -305,7 +305,7 @@ def test_both_ways_to_start_are_the_same():
     ours, theirs = process(script, "lessons"), process(sys.executable, "-m", "jax_rnn", "lessons")
     assert ours.code == theirs.code == 0
     assert ours.out == theirs.out
-    assert all(load(name).teaches[:20] in ours.out for name in NAMES)
+    assert all(load(name).teaches[:20] in ours.out for name in WORDS)
 
 
 WITHOUT_TORCH = """

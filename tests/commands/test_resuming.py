@@ -6,11 +6,11 @@ from dataclasses import asdict
 import pytest
 
 from jax_rnn import cli
-from jax_rnn.commands import train_on_data as command
+from jax_rnn.commands import train as command
 from jax_rnn.commands.resuming import read_begun, spell_out
-from jax_rnn.lessons import load_task
-from jax_rnn.lessons.recipe import Recipe
+from jax_rnn.lessons import load
 from jax_rnn.train import RunError
+from rnn_lecture.recipe import Recipe
 
 RECIPE = Recipe(hidden_size=8, steps=20)
 
@@ -77,12 +77,12 @@ def test_an_option_may_still_be_given(run, asked):
 
 def test_a_preset_replaces_all(run, asked):
     cli.main(["train", "--resume", str(run), "--preset", "quick"])
-    assert asked[0][1].recipe == load_task("char_lm").recipes["quick"]
+    assert asked[0][1].recipe == load("char_lm").recipes["quick"]
 
 
 def test_a_new_run_has_the_options_of_its_lesson(tmp_path, asked):
     cli.main(["train", "char_lm", "--resume", "--out", str(tmp_path / "new")])
-    assert asked[0][1].recipe == load_task("char_lm").recipe
+    assert asked[0][1].recipe == load("char_lm").recipe
 
 
 def test_another_lesson_is_named(run):

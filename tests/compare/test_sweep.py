@@ -8,12 +8,13 @@ from flax import nnx
 from scipy.stats import fisher_exact
 
 from jax_rnn.compare.sweep import InitName, summarise, sweep_jax, sweep_torch
-from jax_rnn.lessons import NAMES, load
+from jax_rnn.lessons import WORDS, load
+from jax_rnn.teaching.optimizer import optimizer
 from jax_rnn.train.seeds import choose_seeds_per_call, fit_seeds
 from tests.kit import cases
 
 SEEDS = 200
-TRAINED = [name for name in NAMES if load(name).trained]
+TRAINED = [name for name in WORDS if load(name).trained]
 
 KNOWN = {  # of 200 seeds of torch: ever right, right at the last epoch
     ("ihello", None, "torch"): (162, 144),
@@ -60,7 +61,7 @@ def test_seed_k_of_a_sweep_is_the_training_from_seed_k(name, variant, x64):
     history = lesson.sweep(3, variant)
     labels = lesson.batch()["labels"]
     for seed in range(3):
-        alone = lesson.train(lesson.build(variant, rngs=nnx.Rngs(seed)))
+        alone = lesson.train(lesson.build(lesson.preset(variant), rngs=nnx.Rngs(seed)))
         np.testing.assert_allclose(history.loss[seed], alone.loss, rtol=0, atol=1e-12)
         right = alone.metrics["prediction"] == np.asarray(labels)
         np.testing.assert_array_equal(history.metrics["exact"][seed], right.all((1, 2)))
@@ -104,7 +105,7 @@ def test_seeds_may_be_any_numbers(x64):
         lesson.batch(),
         seeds=[5, 3],
         steps=10,
-        optimizer=lesson.optimizer(),
+        optimizer=optimizer(lesson.recipe),
     )
     np.testing.assert_allclose(history.loss, lesson.sweep(6).loss[[5, 3], :10], rtol=0, atol=1e-12)
 

@@ -8,21 +8,22 @@ from flax import nnx
 from jax import export
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jax_rnn.lessons import NAMES, load
+from jax_rnn.lessons import WORDS, load
+from jax_rnn.teaching.optimizer import optimizer
 from jax_rnn.train.program import scan_steps
 from jax_rnn.train.step import prepare
 from tests.kit import cases
 
 PLATFORMS = ["cpu", "cuda", "tpu"]
-TRAINED = [name for name in NAMES if load(name).trained]
-FORWARD = [name for name in NAMES if not load(name).trained]
+TRAINED = [name for name in WORDS if load(name).trained]
+FORWARD = [name for name in WORDS if not load(name).trained]
 STEPS = 3
 
 
 def training(name):
     lesson = load(name)
     model = lesson.build(rngs=nnx.Rngs(1))
-    return prepare(model, lesson.loss, lesson.optimizer()), lesson.batch()
+    return prepare(model, lesson.loss, optimizer(lesson.recipe)), lesson.batch()
 
 
 def exported(function, *arguments):

@@ -39,6 +39,7 @@ from jax_rnn.interop import from_torch, load_safetensors, to_torch
 from jax_rnn.lessons import UnknownLessonError, load
 from jax_rnn.scans import Checkpointed, Sequential
 from jax_rnn.testing import check_parity
+from rnn_lecture.recipe import WordRecipe
 from tests.kit import cases
 
 torch = pytest.importorskip("torch")
@@ -768,12 +769,12 @@ TRAINING = {
         ("unknown lesson 'ihelo'", "did you mean 'ihello'", "lstm_by_hand"),
     ),
     "an unknown variant": Refusal(
-        lambda built: load("ihello").build("lstmm", rngs=built.rngs),
+        lambda built: load("ihello").build(WordRecipe(variant="lstmm"), rngs=built.rngs),
         ValueError,
         ("ihello has no variant 'lstmm'", "expected one of: "),
     ),
     "a variant of a lesson that has none": Refusal(
-        lambda built: load("softmax").build("gru", rngs=built.rngs),
+        lambda built: load("softmax").build(WordRecipe(variant="gru"), rngs=built.rngs),
         ValueError,
         ("softmax has no variant 'gru'", "expected one of: none"),
     ),

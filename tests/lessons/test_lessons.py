@@ -16,20 +16,17 @@ from flax import nnx
 
 from jax_rnn import RNN, Embedding, LSTMCell, fit, torch_state_dict
 from jax_rnn.lessons import (
-    NAMES,
-    TASKS,
+    DATA_SETS,
+    WORDS,
     UnknownLessonError,
     embedding,
     gru_by_hand,
     load,
-    load_task,
     long_sentence,
-    long_sentence_windows,
     lstm_by_hand,
     rnn_by_hand,
-    rnn_linear,
 )
-from jax_rnn.lessons.transcript import transcript
+from rnn_lecture import words
 from tests.kit import cases
 
 IHELLO = ((1, 6, 5), "hielo", "ihello", 0.1, 100, "mean")
@@ -50,13 +47,21 @@ SLIDES = {  # inputs, symbols, target, learning rate, epochs, reduction
     "gru_by_hand": IHELLO,
     "lstm_by_hand": IHELLO,
 }
-WORDS = {"cell": ["h"], "unfold": ["hello"], "batch": ["hello", "eolll", "lleel"]}
+SHOWN = {"cell": ["h"], "unfold": ["hello"], "batch": ["hello", "eolll", "lleel"]}
 TANH_BOUND = log(1 + 4 * exp(-2))
 SOFTMAX_BOUND = 4 * log(2) / 6
 
 
 def model_of(name, variant=None, seed=0):
-    return load(name).build(variant, rngs=nnx.Rngs(seed))
+    lesson = load(name)
+    return lesson.build(replace(lesson.recipe, variant=variant or ""), rngs=nnx.Rngs(seed))
+
+
+def transcript(lesson, model, explain=True):
+    """What ``jax-rnn train`` prints."""
+    yield from lesson.steps(lesson.train(model)) if lesson.trained else lesson.forward(model)
+    if explain:
+        yield from lesson.explain(model)
 
 
 @jax.jit
@@ -85,19 +90,18 @@ def window_limits():
 
 def test_both_trees_have_the_same_files_and_names():
     reference_torch = pytest.importorskip("reference_torch")
-    assert reference_torch.NAMES == NAMES
+    assert reference_torch.WORDS == WORDS
     for module in (long_sentence, reference_torch):
         folder = Path(str(module.__file__)).parent
-        missing = [name for name in NAMES if not (folder / f"{name}.py").is_file()]
+        missing = [name for name in WORDS if not (folder / f"{name}.py").is_file()]
         assert not missing
 
 
 def test_every_file_is_a_lesson_of_its_own_name():
-    shared = {"lesson", "transcript", "task", "recipe", "training", "sampling", "held_out"}
     files = {path.stem for path in Path(str(long_sentence.__file__)).parent.glob("*.py")}
-    assert files - shared - {"__init__"} == {*NAMES, *TASKS}
-    assert [load(name).name for name in NAMES] == list(NAMES)
-    assert [load_task(name).name for name in TASKS] == list(TASKS)
+    assert files - {"__init__"} == {*WORDS, *DATA_SETS}
+    assert [load(name).name for name in WORDS] == list(WORDS)
+    assert [load(name).name for name in DATA_SETS] == list(DATA_SETS)
 
 
 @pytest.mark.parametrize("name", SLIDES)
@@ -111,25 +115,25 @@ def test_data_and_hyperparameters_are_those_of_the_slides(name):
     assert lesson.trained
     ids = lesson.inputs.argmax(-1) if lesson.inputs.ndim == 3 else lesson.inputs
     assert lesson.text(ids) == (SENTENCE[:-1] if "sentence" in name else "hihell")
-    assert lesson.required_labels().shape == ids.shape
+    assert lesson.arrays()["labels"].shape == ids.shape
     np.testing.assert_array_equal(
-        ids[:, 1:], lesson.required_labels()[:, :-1]
+        ids[:, 1:], lesson.arrays()["labels"][:, :-1]
     )  # each label is the next
 
 
-@pytest.mark.parametrize("name", WORDS)
+@pytest.mark.parametrize("name", SHOWN)
 def test_words_of_the_slides_without_training(name):
     lesson = load(name)
     assert lesson.symbols == "helo"
-    np.testing.assert_array_equal(lesson.inputs, one_hot_words(WORDS[name], "helo"))
+    np.testing.assert_array_equal(lesson.inputs, one_hot_words(SHOWN[name], "helo"))
     assert lesson.labels is lesson.target is None
     assert not lesson.trained
     assert lesson.epochs == 0
-    drawn = np.random.default_rng(11).standard_normal((2, 1, len(WORDS[name]), 2))
+    drawn = np.random.default_rng(11).standard_normal((2, 1, len(SHOWN[name]), 2))
     np.testing.assert_array_equal(lesson.hidden, drawn.astype(np.float32))
 
 
-@pytest.mark.parametrize("name", WORDS)
+@pytest.mark.parametrize("name", SHOWN)
 def test_outputs_have_the_shapes_of_the_slides(name):
     lesson = load(name)
     output, (h, c) = model_of(name)(jnp.asarray(lesson.inputs), lesson.hidden)
@@ -178,8 +182,8 @@ def test_a_drawn_model_is_the_one_that_is_built(name, seed, close):
 
 
 def test_a_variant_is_drawn_with_its_own_initial_values(close):
-    drawn = load("ihello").draw(3, "gru", init="flax")
-    built = load("ihello").build("gru", init="flax", rngs=nnx.Rngs(3))
+    drawn = load("ihello").draw(3, load("ihello").preset("gru"), init="flax")
+    built = load("ihello").build(load("ihello").preset("gru"), init="flax", rngs=nnx.Rngs(3))
     close(nnx.to_pure_dict(nnx.state(drawn)), nnx.to_pure_dict(nnx.state(built)), 1e-6)
 
 
@@ -189,7 +193,7 @@ def test_a_variant_is_drawn_with_its_own_initial_values(close):
 def test_an_unknown_lesson_suggests_the_nearest():
     with pytest.raises(UnknownLessonError, match=r"'ihelo'; did you mean 'ihello'\?") as caught:
         load("ihelo")
-    assert all(name in str(caught.value) for name in NAMES)
+    assert all(name in str(caught.value) for name in WORDS)
     with pytest.raises(UnknownLessonError) as caught:
         load("zzz")
     assert "did you mean" not in str(caught.value)
@@ -285,9 +289,9 @@ def test_the_transcript_can_do_without_explanation():
     assert len(lines) == 4
 
 
-@pytest.mark.parametrize("name", WORDS)
+@pytest.mark.parametrize("name", SHOWN)
 def test_the_transcript_of_a_forward_pass_shows_the_sizes(name):
-    B, T = len(WORDS[name]), len(WORDS[name][0])
+    B, T = len(SHOWN[name]), len(SHOWN[name][0])
     first, *out, last, explained = transcript(load(name), model_of(name))
     equal = r": .* (0\.0e\+00|\d\.\de-0[78])$"
     assert re.search({"cell": "hidden size", "unfold": ": True", "batch": equal}[name], explained)
@@ -340,7 +344,7 @@ def test_logits_within_one_keep_the_loss_above_their_bound(ihello_sweep):
     assert ihello_sweep.loss.shape == (200, 100)
     assert ihello_sweep.loss.min() > TANH_BOUND
     assert round(TANH_BOUND, 5) == 0.43265
-    assert abs(rnn_linear.BOUND - TANH_BOUND) < 1e-15
+    assert abs(words.TANH_BOUND - TANH_BOUND) < 1e-15
     best = 2 * jax.nn.one_hot(load("ihello").labels, 5) - 1
 
     def perfect(inputs):
@@ -380,7 +384,7 @@ def test_windows_come_down_to_their_floor_and_never_pass_it():
     """Trained longer and with a smaller learning rate than in the lesson."""
     floor, ceiling = window_limits()
     assert (round(floor, 5), round(ceiling, 4)) == (0.22849, 0.8965)
-    assert long_sentence_windows.limits() == pytest.approx((floor, ceiling), abs=1e-12)
+    assert words.window_bounds() == pytest.approx((floor, ceiling), abs=1e-12)
 
     lesson, model = load("long_sentence_windows"), model_of("long_sentence_windows")
     batch, optimizer = lesson.batch(), optax.adam(optax.cosine_decay_schedule(0.03, 300))
@@ -576,13 +580,16 @@ def test_an_embedding_is_no_better_than_one_hot_letters():
     assert scaled >= 180
 
 
-@cases("name", [name for name in NAMES if name not in ("cell", "unfold", "batch")], short=3)
+@cases("name", [name for name in WORDS if name not in ("cell", "unfold", "batch")], short=3)
 def test_init_reaches_every_variant(name):
     lesson = load(name)
     module = import_module(f"jax_rnn.lessons.{name}")
     assert module.lesson is lesson
     for variant in (None, *lesson.variants):
-        models = [lesson.build(variant, init=i, rngs=nnx.Rngs(0)) for i in ("torch", "flax")]
+        models = [
+            lesson.build(lesson.preset(variant), init=i, rngs=nnx.Rngs(0))
+            for i in ("torch", "flax")
+        ]
         ours, flax = (jax.tree.leaves(nnx.state(model, nnx.Param)) for model in models)
         assert [x.shape for x in ours] == [x.shape for x in flax]
         assert all((a != b).any() for a, b in zip(ours, flax, strict=True))

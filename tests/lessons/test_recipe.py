@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from jax_rnn.lessons import TASKS, load_task
-from jax_rnn.lessons.recipe import Recipe
+from jax_rnn.lessons import DATA_SETS, load
 from jax_rnn.train.memory import available_memory, check_memory
+from rnn_lecture.recipe import Recipe
 
 WRONG = [
     ("learning_rate", -1e-3, "above 0"),
@@ -51,14 +51,14 @@ def test_a_value_of_another_type_is_refused(name, value):
         recipe.__post_init__()
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", DATA_SETS)
 def test_every_preset_is_valid(name):
-    task = load_task(name)
+    task = load(name)
     assert all(isinstance(recipe, Recipe) for recipe in (task.recipe, *task.recipes.values()))
 
 
 def test_a_model_that_needs_more_memory_than_there_is_is_refused_before_it_is_built():
-    task = load_task("char_lm")
+    task = load("char_lm")
     recipe = replace(task.recipe, hidden_size=10**8)
     with pytest.raises(
         ValueError, match=r"expected to fit into [\d,.]+ GB.*at least 600,000,"

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jax_rnn.lessons import char_lm, names_generate, sampling
-from jax_rnn.lessons.sampling import check_sampling, draw, stream
-from jax_rnn.lessons.task import Sampling
+from jax_rnn.lessons import char_lm, names_generate
+from jax_rnn.teaching import sampling
+from jax_rnn.teaching.sampling import draw, stream
+from rnn_lecture.sampling import Sampling, check_sampling
 from tests.kit import cases
 
 SYMBOLS = "\n abcdefgh"

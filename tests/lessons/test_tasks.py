@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jax_rnn.data.dates import END, START
-from jax_rnn.data.names import NameRows
 from jax_rnn.lessons import names, seq2seq, seq2seq_attention
-from jax_rnn.lessons.held_out import equal_batches
-from jax_rnn.lessons.task import Sampling
+from jax_rnn.teaching.held_out import equal_batches
+from rnn_lecture import surnames
+from rnn_lecture.dates import END, START
+from rnn_lecture.facts import Data
+from rnn_lecture.names import NameRows
+from rnn_lecture.sampling import Sampling
+from rnn_lecture.translation import vocabularies
 from tests.kit import cases
 
 SIZES = {"embedding_size": 5, "hidden_size": 7, "batch_size": 4}
@@ -63,10 +66,10 @@ def random(module, **changes):
     recipe = replace(task.recipe, **SIZES | {"dropout": 0.0} | changes)
     if module is names:
         rows = labelled()
-        train = rows | {"weights": names.weights(rows["labels"])}
-        data = names.Labelled(train, rows, VOCABULARIES["names"])
+        train = rows | {"weights": surnames.weights(rows["labels"])}
+        data = Data(train, rows, VOCABULARIES["names"])
     else:
-        data = seq2seq.Pairs(pairs(9), pairs(), VOCABULARIES["dates"])
+        data = Data(pairs(9), pairs(), VOCABULARIES["dates"])
     model = task.build(recipe, data.vocabulary, rngs=nnx.Rngs(1))
     rng = np.random.default_rng(2)
     params = nnx.state(model, nnx.Param)
@@ -192,18 +195,18 @@ def test_other_cells_depth_and_dropout_will_do(module):
 
 def test_weights_are_between_a_name_and_a_language():
     labels = np.array([0, 0, 0, 0, 1, 3, 3], np.int32)
-    weights = names.weights(labels)
+    weights = surnames.weights(labels)
     assert weights.dtype == np.float32
     assert weights.mean() == pytest.approx(1)
     ratio = {0: 4, 1: 1, 3: 2}
     for label, count in ratio.items():
         each = weights[labels == label] / weights[labels == 1]
-        np.testing.assert_allclose(each, count**-names.POWER, rtol=1e-6)
+        np.testing.assert_allclose(each, count**-surnames.POWER, rtol=1e-6)
 
 
 def test_the_loss_of_names_counts_every_name_by_its_weight(of):
     task, recipe, data, model = of(names)
-    assert names.SMOOTHING == 0.1
+    assert surnames.SMOOTHING == 0.1
     batch = task.batches(recipe, data)(3, slice(None))
     loss, metrics = task.loss(model, batch)
     logs = log_softmax(model(batch["inputs"], batch["lengths"]))
@@ -366,7 +369,7 @@ def test_three_likeliest_languages_of_a_name(of):
 def test_a_prompt_is_translated_up_to_its_end(module, of):
     task, _, data, model = of(module)
     answer = "".join(task.respond(model, data.vocabulary, "12 abc", Sampling(length=7)))
-    source, target = seq2seq.vocabularies(data.vocabulary)
+    source, target = vocabularies(data.vocabulary)
     ids = source.encode("12 abc")
     assert answer == target.decode(written_by_hand(model, ids, len(ids), 7))
     assert len(answer) <= 7
@@ -424,7 +427,7 @@ def test_the_report_of_translators_shows_answers(module, of, tmp_path):
     pytest.importorskip("matplotlib")
     task, _, data, model = of(module)
     lines = list(task.report(model, data, tmp_path))
-    source, _ = seq2seq.vocabularies(data.vocabulary)
+    source, _ = vocabularies(data.vocabulary)
     asked = [source.decode(ids).strip() for ids in data.held_out["sources"][: seq2seq.SHOWN]]
     assert all(text in line for text, line in zip(asked, lines[1:], strict=False))
     assert (tmp_path / "attention.png").exists() == (module is seq2seq_attention)
@@ -445,7 +448,7 @@ def test_without_matplotlib_the_report_says_what_is_missing(module, of, tmp_path
 def test_a_name_counts_once_for_each_of_its_languages():
     ids = np.array([[2, 1], [3, 0], [2, 1], [3, 0], [2, 1], [1, 0]], np.int32)
     language = np.array([0, 0, 0, 1, 0, 1], np.int32)
-    rows = names.distinct(NameRows(ids, (ids > 0).sum(1).astype(np.int32), language))
+    rows = surnames.distinct(NameRows(ids, (ids > 0).sum(1).astype(np.int32), language))
     assert {name: array.tolist() for name, array in rows.items()} == {
         "inputs": [[2, 1], [3, 0], [3, 0], [1, 0]],
         "lengths": [2, 1, 1, 1],

@@ -3,13 +3,15 @@
 import json
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
-from jax_rnn.lessons import load_task
-from jax_rnn.lessons.recipe import Recipe
-from jax_rnn.lessons.training import open_run, train_task
+from jax_rnn import GRU
+from jax_rnn.lessons import load
+from jax_rnn.teaching.training import open_run, train_lesson
 from jax_rnn.train import RunError
 from jax_rnn.train.mesh import make_mesh
+from rnn_lecture.recipe import Recipe
 
 RECIPE = Recipe(hidden_size=4, embedding_size=4, batch_size=4, window=5, steps=2)
 VOCABULARIES = {
@@ -26,7 +28,7 @@ def make(tmp_path):
     """The folder of a run of a lesson, as far as ``open_run`` reads it."""
 
     def folder(name, **changes):
-        task, vocabulary = load_task(name), VOCABULARIES[name]
+        task, vocabulary = load(name), VOCABULARIES[name]
         kind = f"{task.model.__module__}:{task.model.__qualname__}"
         config = {
             "lesson": name,
@@ -49,7 +51,7 @@ def make(tmp_path):
 @pytest.mark.parametrize("name", VOCABULARIES)
 def test_a_run_of_every_lesson_opens(name, make):
     opened = open_run(make(name))
-    assert opened.task.name == name and opened.recipe == RECIPE
+    assert opened.lesson.name == name and opened.recipe == RECIPE
     assert opened.vocabulary == VOCABULARIES[name]
 
 
@@ -85,9 +87,39 @@ def test_a_text_that_is_no_file_is_refused(text, make):
 
 
 def test_nothing_is_created_before_all_is_checked(tmp_path):
-    task, run = load_task("seq2seq"), tmp_path / "run"
+    task, run = load("seq2seq"), tmp_path / "run"
     with pytest.raises(ValueError, match="multiple of the 3 devices, got 4"):
-        train_task(task, RECIPE, run, mesh=make_mesh("data=3"))
+        train_lesson(task, RECIPE, run, mesh=make_mesh("data=3"))
     with pytest.raises(ValueError, match="--text: seq2seq has its own data"):
-        train_task(task, RECIPE, run, text=tmp_path / "book.txt")
+        train_lesson(task, RECIPE, run, text=tmp_path / "book.txt")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lesson_on_a_word_keeps_its_run_and_resumes_it_exactly(tmp_path):
+    lesson = load("ihello")
+    recipe = lesson.preset("gru")
+    _, whole = train_lesson(lesson, recipe)
+    train_lesson(lesson, replace(recipe, steps=40), tmp_path / "run")
+    model, rest = train_lesson(lesson, recipe, tmp_path / "run", resume=True)
+    np.testing.assert_array_equal(rest.loss, whole.loss[40:])
+    assert next(lesson.steps(rest, 41)).startswith("epoch: 41, ")
+
+    opened = open_run(tmp_path / "run")
+    assert opened.recipe == recipe and opened.vocabulary == {"symbols": "hielo"}
+    assert isinstance(opened.model().rnn, GRU)
+    figures = lesson.evaluate(opened.model(), opened.data())
+    assert figures == lesson.evaluate(model, opened.data())
+    assert figures["exact"] == (lesson.text(rest.metrics["prediction"][-1]) == lesson.target)
+
+
+def test_what_a_lesson_on_a_word_cannot_do_is_refused(tmp_path):
+    lesson = load("ihello")
+    with pytest.raises(ValueError, match="--text: ihello has its own data"):
+        train_lesson(lesson, lesson.recipe, tmp_path / "run", text=tmp_path / "book.txt")
+    with pytest.raises(ValueError, match="expected a lesson that trains, got cell"):
+        train_lesson(load("cell"), load("cell").recipe, tmp_path / "run")
+    with pytest.raises(ValueError, match="ihello has no variant 'elman'; expected one of"):
+        train_lesson(lesson, replace(lesson.recipe, variant="elman"), tmp_path / "run")
+    with pytest.raises(ValueError, match="--preset: expected one of default, lstm, gru"):
+        lesson.preset("elman")
+    assert not (tmp_path / "run").exists()

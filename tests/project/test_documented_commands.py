@@ -13,8 +13,8 @@ pytest.importorskip("torch")
 
 import reference_torch
 from jax_rnn import cli
-from jax_rnn.commands import train_on_data
-from jax_rnn.lessons import TASKS, load_task
+from jax_rnn.commands.train import describe
+from jax_rnn.lessons import DATA_SETS, load
 from tests.kit import cases
 
 ROOT = Path(__file__).parents[2]
@@ -41,8 +41,8 @@ def shown():
             yield " ".join(inline.split())
     for function in cli.COMMANDS.values():
         yield from re.findall(r"\$ (jax-rnn .*)", function.__doc__)
-    for line in re.findall(r"\$ (jax-rnn .*)", train_on_data.DESCRIPTION):
-        yield line.format(name="char_lm")
+    for name in ("char_lm", "ihello"):
+        yield from re.findall(r"\$ (jax-rnn .*)", describe(load(name)))
 
 
 def is_example(command):
@@ -62,7 +62,7 @@ def shortened(command):
     """The words of a command, with options that make it quick."""
     _, name, *words = shlex.split(command)
     options = dict(QUICK.get(name, {}))
-    if name == "compare" and not {*TASKS} & {*words}:
+    if name == "compare" and not {*DATA_SETS} & {*words}:
         options = {}
     if name == "sweep" or "--seeds" in words:
         options["--seeds"] = "2"
@@ -71,7 +71,7 @@ def shortened(command):
             words[words.index(option) + 1] = value
         else:
             words += [option, value]
-    if name == "train" and {*TASKS} & {*words[:1]} and "--help" not in words:
+    if name == "train" and {*DATA_SETS} & {*words[:1]} and "--help" not in words:
         sizes = shlex.split(SMALL)
         for option, value in zip(sizes[::2], sizes[1::2], strict=True):
             if option in words:
@@ -111,7 +111,7 @@ def run(words, capsys):
 @cases("command", sorted(EXAMPLES, key=lambda c: c not in FIRST), short=len(FIRST))
 def test_a_documented_command_runs(command, request, monkeypatch, capsys):
     words = shortened(command)
-    if any("runs/" in word or word in TASKS for word in words):
+    if any("runs/" in word or word in DATA_SETS for word in words):
         folder, make = request.getfixturevalue("workplace")
         monkeypatch.chdir(folder)
         for name in re.findall(r"runs/(\w+)", command):
@@ -123,7 +123,7 @@ def test_a_documented_command_runs(command, request, monkeypatch, capsys):
         monkeypatch.setattr("jax_rnn.lessons.NAMES", ("cell", "ihello"))
     if words[:2] == ["compare", "char_lm"]:
         small = {"hidden_size": 3, "embedding_size": 2, "batch_size": 8, "window": 5}
-        for lesson in (load_task("char_lm"), reference_torch.load_task("char_lm")):
+        for lesson in (load("char_lm"), reference_torch.load("char_lm")):
             monkeypatch.setattr(type(lesson), "recipe", replace(lesson.recipe, **small))
     if "--out" in words and "--resume" not in words:
         words[words.index("--out") + 1] += f"-{hashlib.sha256(command.encode()).hexdigest()[:9]}"

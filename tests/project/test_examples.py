@@ -62,8 +62,8 @@ def test_the_readme_shows_the_quickstart():
 
 
 def test_the_readme_lists_every_lesson_and_links_only_to_what_is_there():
-    from jax_rnn.lessons import NAMES, TASKS
+    from jax_rnn.lessons import DATA_SETS, WORDS
 
-    assert re.findall(r"\| \[`(\w+)`\]", README) == [*NAMES, *TASKS]
+    assert re.findall(r"\| \[`(\w+)`\]", README) == [*WORDS, *DATA_SETS]
     for link in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / link).exists(), link

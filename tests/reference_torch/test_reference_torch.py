@@ -16,22 +16,28 @@ torch = pytest.importorskip("torch")
 
 import reference_torch  # noqa: E402
 from reference_torch import (  # noqa: E402
-    NAMES,
+    WORDS,
     gru_by_hand,
     load,
     lstm_by_hand,
     rnn_by_hand,
 )
 from reference_torch.__main__ import main  # noqa: E402
-from reference_torch.bayes import bounds  # noqa: E402
-from reference_torch.lesson import encode, one_hot  # noqa: E402
-from reference_torch.long_sentence import SENTENCE, read, write  # noqa: E402
-from reference_torch.long_sentence_windows import best, windows  # noqa: E402
+from reference_torch.long_sentence import read, write  # noqa: E402
 from reference_torch.training import loss_of, successes, tensors, train  # noqa: E402
+from rnn_lecture.bounds import bounds  # noqa: E402
+from rnn_lecture.words import (  # noqa: E402
+    SENTENCE,
+    encode,
+    one_hot,
+    one_letter_bounds,
+    window_bounds,
+    windows,
+)
 from tests.kit import cases  # noqa: E402
 
 FOLDER = Path(reference_torch.__file__).parent
-LESSONS = [load(name) for name in NAMES]
+LESSONS = [load(name) for name in WORDS]
 TRAINED = [lesson for lesson in LESSONS if lesson.epochs > 0]
 MODELS = [
     pytest.param(lesson, build, id=f"{lesson.name}-{variant}")
@@ -89,7 +95,7 @@ def trained(lesson, seed=0):
 # Data
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=NAMES)
+@pytest.mark.parametrize("lesson", LESSONS, ids=WORDS)
 def test_arrays_are_what_the_contract_says(lesson):
     B, T = lesson.inputs.shape[:2]
     if lesson.inputs.ndim == 3:
@@ -108,7 +114,7 @@ def test_arrays_are_what_the_contract_says(lesson):
         assert state.dtype == np.float32
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=NAMES)
+@pytest.mark.parametrize("lesson", LESSONS, ids=WORDS)
 def test_name_is_the_file_and_parameters_are_named(lesson):
     assert (FOLDER / f"{lesson.name}.py").is_file()
     assert sorted(lesson.model().state_dict()) == sorted(PARAMETERS[lesson.name])
@@ -255,8 +261,8 @@ def test_softmax_stays_above_its_bound_and_never_says_ihello(seed):
 
 
 def test_bounds():
-    assert bounds(zip("hihell", "ihello", strict=True)) == pytest.approx((0.46210, 4 / 6), abs=1e-5)
-    assert best() == pytest.approx((0.22849, 0.8965), abs=5e-5)
+    assert one_letter_bounds() == pytest.approx((0.46210, 4 / 6), abs=1e-5)
+    assert window_bounds() == pytest.approx((0.22849, 0.8965), abs=5e-5)
 
 
 @pytest.mark.parametrize(("length", "certain"), [(7, False), (8, True)])
@@ -299,9 +305,12 @@ def test_an_untrained_model_does_not_know_the_sentence():
 def test_windows_come_near_their_floor_and_never_below():
     lesson = dataclasses.replace(load("long_sentence_windows"), epochs=100)
     _, epochs = trained(lesson)
-    assert all(epoch.loss > best().loss for epoch in epochs)
+    assert all(epoch.loss > window_bounds().loss for epoch in epochs)
     assert epochs[-1].loss < 0.30
-    assert max((epoch.prediction == lesson.labels).mean() for epoch in epochs) <= best().accuracy
+    assert (
+        max((epoch.prediction == lesson.labels).mean() for epoch in epochs)
+        <= window_bounds().accuracy
+    )
     text = lesson.text(epochs[-1].prediction)
     assert sum(a == b for a, b in zip(text, lesson.target, strict=True)) >= 175
 
@@ -387,7 +396,7 @@ def test_gru_lesson_states_its_difference():
 # The command line
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WORDS)
 def test_every_lesson_runs(name, capsys, monkeypatch):
     monkeypatch.setattr(import_module(f"reference_torch.{name}"), "SEEDS", range(2), raising=False)
     assert main([name, "--epochs", "2", "--seed", "2"]) == 0
@@ -456,10 +465,10 @@ def test_load_refuses_other_names():
         load("training")
 
 
-def test_imports_only_torch_numpy_and_the_standard_library():
-    allowed = {"torch", "numpy", "reference_torch", *sys.stdlib_module_names}
+def test_imports_only_torch_numpy_the_facts_and_the_standard_library():
+    allowed = {"torch", "numpy", "reference_torch", "rnn_lecture", *sys.stdlib_module_names}
     files = sorted(FOLDER.rglob("*.py"))
-    assert len(files) > len(NAMES)
+    assert len(files) > len(WORDS)
     for file in files:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):

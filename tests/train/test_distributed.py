@@ -18,15 +18,15 @@ import numpy as np
 import pytest
 
 from jax_rnn import GRU
-from jax_rnn.commands.train_on_data import train_on_data
+from jax_rnn.commands.train import train
 from jax_rnn.lessons.char_lm import lesson
-from jax_rnn.lessons.recipe import Recipe
-from jax_rnn.lessons.task import Sampling
-from jax_rnn.lessons.training import open_run, precision, train_task
+from jax_rnn.teaching.training import open_run, precision, train_lesson
 from jax_rnn.train import load, make_mesh
 from jax_rnn.train.checkpoints import Checkpoints
 from jax_rnn.train.mesh import Layout
 from jax_rnn.train.shards import saved_arrays
+from rnn_lecture.recipe import Recipe
+from rnn_lecture.sampling import Sampling
 from tests.kit import environment
 
 pytestmark = pytest.mark.long
@@ -48,13 +48,13 @@ RECIPE = Recipe(
     learning_rate=0.01,
     evaluate_every=8,
 )
-IN_FLOAT64 = replace(RECIPE, precision="float64", steps=24, accumulate=2)
+IN_FLOAT64 = replace(RECIPE, dtype="float64", steps=24, accumulate=2)
 
 WATCHED = """
 import os, sys
 from jax_rnn.cli import main
-from jax_rnn.commands import train_on_data
-from jax_rnn.data.text import TextBatches
+from jax_rnn.train import cluster
+from rnn_lecture.text import TextBatches
 
 def note(event, arguments):
     if event == "open" and isinstance(arguments[0], str) and arguments[2] & os.O_ACCMODE:
@@ -64,7 +64,7 @@ def read(batches, step, rows, before=TextBatches.__call__):
     print("rows", step, rows.start, rows.stop, file=sys.stderr)
     return before(batches, step, rows)
 
-train_on_data.LOST_AFTER = 10
+cluster.LOST_AFTER = 10
 TextBatches.__call__ = read
 sys.addaudithook(note)
 main()
@@ -133,7 +133,7 @@ def arguments(recipe: Recipe) -> list[str]:
 def alone(run: Path, text: Path, recipe: Recipe, **more) -> list[dict]:
     """The same run in this process, on one device; its records."""
     with precision(recipe):
-        train_task(lesson, recipe, run, text=text, **more)
+        train_lesson(lesson, recipe, run, text=text, **more)
     return records(run)
 
 
@@ -296,7 +296,7 @@ def test_the_program_in_the_guide_runs():
 
 def test_the_guide_names_only_options_that_there_are(capsys):
     with pytest.raises(SystemExit):
-        train_on_data("char_lm", ["--help"])
+        train(["char_lm", "--help"])
     known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
     commands = re.findall(r"jax-rnn train (?:char_lm|--resume)(?:[^\n]|(?<=\\)\n)*", GUIDE)
     assert len(commands) >= 8

@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
-from jax_rnn.lessons.training import open_run
-from jax_rnn.storage import FileError, open_regular, read_json, replacing, write_text
+from jax_rnn.teaching.training import open_run
 from jax_rnn.train import CheckpointError, Checkpoints, Run, RunError, load
 from jax_rnn.train.config import MAY_CHANGE, read_config, seal
 from jax_rnn.train.manifest import damage, write_manifest
 from jax_rnn.train.records import Records, read_records, recorded
+from rnn_lecture.storage import FileError, open_regular, read_json, replacing, write_text
 
 NAMES = (
     "[x]",

@@ -24,7 +24,7 @@ from flax import nnx
 
 from jax_rnn import RNN, Embedding, Linear, NonFiniteLossError, cli, fit
 from jax_rnn.lessons import char_lm
-from jax_rnn.lessons.recipe import Recipe
+from jax_rnn.teaching.optimizer import optimizer
 from jax_rnn.train import (
     CheckpointError,
     Checkpoints,
@@ -41,6 +41,7 @@ from jax_rnn.train.interrupt import Interrupt
 from jax_rnn.train.manifest import damage, write_manifest
 from jax_rnn.train.records import Records, read_records
 from jax_rnn.train.schedule import spans
+from rnn_lecture.recipe import Recipe
 from tests.kit import cases
 from tools.kill import Lost, compare, contents
 
@@ -105,7 +106,7 @@ def train(
             signal.raise_signal(signal.SIGINT)
 
     options = {
-        "optimizer": RECIPE.optimizer(),
+        "optimizer": optimizer(RECIPE),
         "carry": jnp.zeros((1, B, H)),
         "seed": 3,
         "accumulate": 2,
@@ -543,7 +544,7 @@ class TestNotFinite:
     def test_keeps_the_last_good_checkpoint(self, spoilt, named, standard, tmp_path):
         folder = tmp_path / "run"
         chain = optax.chain(
-            RECIPE.optimizer(),
+            optimizer(RECIPE),
             optax.scale_by_schedule(lambda k: jnp.where(k == spoilt - 1, jnp.nan, 1.0)),
         )
         with pytest.raises(NonFiniteLossError) as caught:
@@ -718,7 +719,7 @@ class TestHowItComputes:
         def go(batches, accumulate):
             model = Model(S, nnx.Rngs(0))
             model.eval()
-            options = {"optimizer": RECIPE.optimizer(), "accumulate": accumulate}
+            options = {"optimizer": optimizer(RECIPE), "accumulate": accumulate}
             return fit(model, loss, batches, steps=4, **options).loss, weights(model)
 
         close(go(Windows(), 2), go(Large(), 1))
@@ -736,7 +737,7 @@ class TestHowItComputes:
             noting,
             Windows(),
             steps=STEPS,
-            optimizer=RECIPE.optimizer(),
+            optimizer=optimizer(RECIPE),
             carry=jnp.zeros((1, B, H)),
             seed=3,
             accumulate=2,
@@ -764,7 +765,7 @@ class TestHowItComputes:
                 task.loss,
                 task.batches(recipe, data),
                 steps=12,  # the text is read once, then from its start
-                optimizer=recipe.optimizer(),
+                optimizer=optimizer(recipe),
                 carry=task.carry(model, recipe.batch_size),
                 mesh=make_mesh(mesh),
                 steps_per_call=6,
@@ -802,7 +803,7 @@ class TestCommandLine:
         def fail(*_, **__):
             raise error
 
-        monkeypatch.setattr("jax_rnn.lessons.training.train_task", fail)
+        monkeypatch.setattr("jax_rnn.teaching.training.train_lesson", fail)
         with pytest.raises(SystemExit) as caught:
             cli.main(["train", "char_lm", "--out", str(tmp_path)])
         assert caught.value.code == code

@@ -1,6 +1,5 @@
 """Draw symbols from a model, one after the other, in a compiled loop."""
 
-import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -12,33 +11,13 @@ from jax import lax
 
 from jax_rnn.cells.lstm import LSTMCarry
 from jax_rnn.layers import LSTM
-from jax_rnn.lessons.task import Sampling
 from jax_rnn.recurrent import Recurrent
+from rnn_lecture.sampling import Sampling, check_sampling
 
-__all__ = ["check_sampling", "draw", "fresh_state", "stream"]
+__all__ = ["draw", "fresh_state", "stream"]
 
 Predict = Callable[[Any, Any, Any], tuple[Any, Any]]
 """``predict(model, symbols (B,), state) -> (logits (B, S), state)``: one step."""
-
-
-def check_sampling(sampling: Sampling) -> None:
-    """Check the options of sampling.
-
-    Raises:
-        ValueError: a temperature below 0 or not finite, a ``top_k`` or a length below 1.
-    """
-    temperature, top_k, length = sampling.temperature, sampling.top_k, sampling.length
-    if not (math.isfinite(temperature) and temperature >= 0):
-        raise ValueError(
-            f"temperature: expected a number of at least 0, got {temperature}; "
-            "0 always takes the likeliest symbol, 1 draws as the model predicts"
-        )
-    if top_k is not None and top_k < 1:
-        raise ValueError(
-            f"top_k: expected at least 1, got {top_k}; omit it to draw from all symbols"
-        )
-    if length < 1:
-        raise ValueError(f"length: expected at least 1 symbol, got {length}")
 
 
 def fresh_state(rnn: Recurrent, rows: int) -> Any:

@@ -5,9 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from jax_rnn.caches import cache_folder
-
-__all__ = ["fetch", "fetch_names"]
+__all__ = ["cache_folder", "fetch", "fetch_names"]
 
 GITHUB = "https://raw.githubusercontent.com"
 NAMES = {
@@ -42,6 +40,13 @@ URLS = {
         for language in NAMES
     },
 }
+
+
+def cache_folder() -> Path:
+    """The user's cache folder of these programs; it may not exist."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("jax_rnn")
 
 
 class Bar:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jax_rnn.data.vocabulary import Vocabulary
+from rnn_lecture.vocabulary import Vocabulary
 
 __all__ = ["END", "FORMATS", "START", "DateRows", "Dates", "read_dates"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from jax_rnn.data.files import fetch_names
-from jax_rnn.data.vocabulary import Vocabulary
+from rnn_lecture.files import fetch_names
+from rnn_lecture.vocabulary import Vocabulary
 
 __all__ = ["NameRows", "Names", "read_names"]
 
@@ -72,7 +72,7 @@ def read_names() -> Names:
     name, not by row.
 
     Raises:
-        FileNotFoundError, ValueError, ConnectionError, OSError: see ``jax_rnn.data.fetch``.
+        FileNotFoundError, ValueError, ConnectionError, OSError: see ``rnn_lecture.fetch``.
     """
     files = fetch_names()
     languages = tuple(sorted(files))

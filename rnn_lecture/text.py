@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from jax_rnn.caches import cache_folder
-from jax_rnn.data.vocabulary import Vocabulary, code_points
-from jax_rnn.storage import open_regular, replacing
+from rnn_lecture.facts import Data
+from rnn_lecture.files import cache_folder
+from rnn_lecture.storage import open_regular, replacing
+from rnn_lecture.vocabulary import Vocabulary, code_points
 
 __all__ = ["Text", "TextBatches", "read_text"]
 
@@ -24,22 +25,18 @@ CHUNK = 1 << 20
 DIGEST = hashlib.sha256().digest_size
 
 
-@dataclass(frozen=True, eq=False)
-class Text:
-    """A text as ids.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Text(Data):
+    """A text as ids, split into ``train`` (N,) and the rest of it, ``held_out`` (M,).
+
+    The ids are uint8, uint16 or uint32 by the size of the vocabulary, and memory-mapped.
+    ``vocabulary`` is ``{"symbols": ...}``, each symbol once, sorted; ``sha256`` is that of the text
+    in UTF-8, without a byte order mark.
 
     Attributes:
-        train: (N,) ids, uint8, uint16 or uint32 by the size of the vocabulary; memory-mapped.
-        held_out: (M,) ids, the rest of the text after ``train``.
-        vocabulary: ``{"symbols": ...}``, each symbol once, sorted.
-        sha256: SHA-256 of the text in UTF-8, without a byte order mark.
         path: the file that was read.
     """
 
-    train: np.ndarray
-    held_out: np.ndarray
-    vocabulary: dict[str, Any]
-    sha256: str
     path: Path
 
 
@@ -211,7 +208,13 @@ def read_text(path: str | Path, held_out: float = 0.1) -> Text:
     if ids is None:
         ids = in_memory(path, summary)
     vocabulary = {"symbols": summary.symbols}
-    return Text(ids[:split], ids[split:], vocabulary, summary.sha256, path)
+    return Text(
+        train=ids[:split],
+        held_out=ids[split:],
+        vocabulary=vocabulary,
+        sha256=summary.sha256,
+        path=path,
+    )
 
 
 class TextBatches:

@@ -1,4 +1,4 @@
-"""Train a lesson on real data into a run folder, and open runs."""
+"""Train a lesson, in a run folder if one is given, and open runs."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -14,18 +14,21 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from jax_rnn.initializers import Init
-from jax_rnn.lessons import load_task
-from jax_rnn.lessons.recipe import Recipe
-from jax_rnn.lessons.task import Task
+from jax_rnn.teaching.catalog import load
+from jax_rnn.teaching.lesson import Lesson
+from jax_rnn.teaching.optimizer import optimizer
+from jax_rnn.train import saved
+from jax_rnn.train.batches import Batches
+from jax_rnn.train.checks import as_batches
 from jax_rnn.train.config import RunError, made_by, read_config
 from jax_rnn.train.history import History
 from jax_rnn.train.loop import fit
 from jax_rnn.train.memory import check_memory
 from jax_rnn.train.mesh import Layout, main_does, one_axis
 from jax_rnn.train.run import Run
-from jax_rnn.train.saved import load
+from rnn_lecture.recipe import BaseRecipe
 
-__all__ = ["OpenRun", "open_run", "precision", "train_task"]
+__all__ = ["OpenRun", "open_run", "precision", "train_lesson"]
 
 
 SMALL = 512
@@ -33,15 +36,15 @@ SMALL = 512
 
 
 @contextmanager
-def precision(recipe: Recipe) -> Iterator[None]:
+def precision(recipe: BaseRecipe) -> Iterator[None]:
     """JAX's default float is float64 inside if the recipe asks for it."""
-    with jax.enable_x64(recipe.precision == "float64"):
+    with jax.enable_x64(recipe.dtype == "float64"):
         yield
 
 
-def train_task(
-    task: Task[Any],
-    recipe: Recipe,
+def train_lesson(
+    lesson: Lesson,
+    recipe: Any,
     out: str | Path | None = None,
     *,
     resume: bool = False,
@@ -53,16 +56,16 @@ def train_task(
     on_start: Callable[[Any, Any, int], None] = lambda model, data, step: None,
     on_record: Callable[[dict[str, Any]], None] = lambda record: None,
 ) -> tuple[Any, History]:
-    """Train a new model of ``task``, or resume the run in ``out``; use inside ``precision``.
+    """Train a new model of ``lesson``, or resume the run in ``out``; use inside ``precision``.
 
     Everything is checked before the run folder is created.
 
     Args:
-        task: the lesson.
+        lesson: the lesson.
         recipe: its hyperparameters.
         out: the run folder; None (default) keeps nothing.
         resume: whether to resume the run in the folder. Default False.
-        text: UTF-8 file to train on, if the task accepts one; None (default) uses its own data.
+        text: UTF-8 file to train on, if the lesson accepts one; None (default) uses its own data.
         init: initial distribution of the weights. Default ``"torch"``.
         mesh: devices to shard every batch over; None (default) uses one device.
         tensorboard: whether to write events for TensorBoard. Default False.
@@ -74,59 +77,79 @@ def train_task(
         The model after the last step, and the history.
 
     Raises:
-        ValueError: a text for a task with its own data; a model that does not fit into memory; and
-            the errors of ``fit`` and ``Run``.
+        ValueError: a text for a lesson with its own data; a model that does not fit into memory;
+            and the errors of ``fit`` and ``Run``.
     """
-    if text is not None and not task.takes_text:
-        raise ValueError(f"--text: {task.name} has its own data; remove this option")
+    if text is not None and not lesson.takes_text:
+        raise ValueError(f"--text: {lesson.name} has its own data; remove this option")
     if resume and out is None:
         raise ValueError("--resume: expected the folder of a run, got none")
-    Layout(one_axis(mesh)).check(recipe.batch_size)
-    data = task.read(recipe, text)
-
-    def build() -> Any:
-        return task.build(recipe, data.vocabulary, init=init, rngs=nnx.Rngs(recipe.seed))
-
-    if max(recipe.hidden_size, recipe.embedding_size, recipe.num_layers) > SMALL:
-        check_memory(build)
-    model = build()
-    batches = task.batches(recipe, data)
-    config = {
-        "lesson": task.name,
-        "recipe": asdict(recipe),
-        "init": init if isinstance(init, str) else init.name,
-        "model": {
-            "class": f"{task.model.__module__}:{task.model.__qualname__}",
-            "options": task.options(recipe, data.vocabulary),
-            "arguments": _arguments(model, batches(0, slice(0, 1))),
-        },
-        "vocabulary": data.vocabulary,
-        "text_sha256": getattr(data, "sha256", None),
-        "made": made_by()
-        | {"text": str(text.absolute()) if text else None, "options": dict(options or {})},
-    }
+    Layout(one_axis(mesh)).check(lesson.batch_size(recipe))
+    data = lesson.read(recipe, text)
+    _check_size(lesson, recipe, data)
+    model = lesson.draw(recipe.seed, recipe, data.vocabulary, init=init)
+    batches = as_batches(lesson.batches(recipe, data))
+    config = _config(lesson, recipe, data, model, batches, init=init, text=text, options=options)
     run = None if out is None else Run(out, config, resume=resume, tensorboard=tensorboard)
     with nullcontext() if run is None else run:
         on_start(model, data, 0 if run is None else main_does(lambda: run.resume_at()[0]))
         history = fit(
             model,
-            task.loss,
+            lesson.loss,
             batches,
             steps=recipe.steps,
-            optimizer=recipe.optimizer(),
-            carry=task.carry(model, recipe.batch_size),
+            optimizer=optimizer(recipe),
+            carry=lesson.carry(model, lesson.batch_size(recipe)),
             seed=recipe.seed if recipe.dropout else None,
             accumulate=recipe.accumulate,
-            compute_dtype=jnp.bfloat16 if recipe.precision == "bfloat16" else None,
+            compute_dtype=jnp.bfloat16 if recipe.dtype == "bfloat16" else None,
             mesh=mesh,
-            evaluate=lambda model: task.evaluate(model, data),
-            evaluate_every=min(recipe.evaluate_every, recipe.steps),
+            evaluate=(lambda model: lesson.evaluate(model, data)) if lesson.holds_out else None,
+            evaluate_every=min(recipe.evaluate_every or recipe.steps, recipe.steps),
             patience=recipe.patience,
             run=run,
             on_record=on_record,
-            description=task.name,
+            description=lesson.name,
         )
     return model, history
+
+
+def _check_size(lesson: Lesson, recipe: Any, data: Any) -> None:
+    """Check that a large model fits into memory, before it is built."""
+    sizes = (getattr(recipe, name, 0) for name in ("hidden_size", "embedding_size", "num_layers"))
+    if max(sizes) > SMALL:
+        check_memory(
+            lambda: lesson.build(recipe, data.vocabulary, rngs=nnx.Rngs(0)),
+        )
+
+
+def _config(
+    lesson: Lesson,
+    recipe: Any,
+    data: Any,
+    model: Any,
+    batches: Batches,
+    *,
+    init: Init,
+    text: Path | None,
+    options: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """The configuration of a run."""
+    kind, arguments = lesson.architecture(recipe, data.vocabulary)
+    return {
+        "lesson": lesson.name,
+        "recipe": asdict(recipe),
+        "init": init if isinstance(init, str) else init.name,
+        "model": {
+            "class": f"{kind.__module__}:{kind.__qualname__}",
+            "options": arguments,
+            "arguments": _arguments(model, batches(0, slice(0, 1))),
+        },
+        "vocabulary": data.vocabulary,
+        "text_sha256": data.sha256,
+        "made": made_by()
+        | {"text": str(text.absolute()) if text else None, "options": dict(options or {})},
+    }
 
 
 @dataclass(frozen=True)
@@ -135,17 +158,17 @@ class OpenRun:
 
     Attributes:
         folder: path of the run.
-        task: the lesson.
+        lesson: the lesson.
         recipe: its hyperparameters.
         vocabulary: the symbols and other facts of the data that the model needs.
-        text: the file it was trained on; None for the task's own data.
+        text: the file it was trained on; None for the lesson's own data.
         sha256: checksum of that file.
         arguments: dtype and number of axes of the arguments of the model.
     """
 
     folder: Path
-    task: Task[Any]
-    recipe: Recipe
+    lesson: Lesson
+    recipe: Any
     vocabulary: Mapping[str, Any]
     text: Path | None
     sha256: str | None
@@ -153,7 +176,7 @@ class OpenRun:
 
     def model(self, checkpoint: Literal["best", "last"] = "best") -> Any:
         """The trained model in evaluation mode; use inside ``precision``."""
-        return load(self.folder, checkpoint)
+        return saved.load(self.folder, checkpoint)
 
     def data(self, text: Path | None = None) -> Any:
         """The data of the run, or another text encoded with the same vocabulary.
@@ -161,8 +184,8 @@ class OpenRun:
         Raises:
             ValueError: the file has changed since training.
         """
-        data = self.task.read(self.recipe, text or self.text)
-        if text is None and self.sha256 not in (None, getattr(data, "sha256", None)):
+        data = self.lesson.read(self.recipe, text or self.text)
+        if text is None and self.sha256 not in (None, data.sha256):
             raise ValueError(
                 f"{self.text}: expected the text that the run was trained on, got another; restore "
                 "it, or specify a text with --text"
@@ -179,10 +202,11 @@ def open_run(folder: str | Path) -> OpenRun:
     config = read_config(folder)
     try:
         text = config["made"]["text"]
-        task, recipe = load_task(config["lesson"]), Recipe(**config["recipe"])
+        lesson = load(config["lesson"])
+        recipe = type(lesson.recipe)(**config["recipe"])
         opened = OpenRun(
             folder=Path(folder),
-            task=task,
+            lesson=lesson,
             recipe=recipe,
             vocabulary=config["vocabulary"],
             text=Path(text) if text else None,
@@ -191,8 +215,8 @@ def open_run(folder: str | Path) -> OpenRun:
         )
         _check_vocabulary(opened.vocabulary)
         described = config["model"]["class"], config["model"]["options"]
-        kind = f"{task.model.__module__}:{task.model.__qualname__}"
-        expected = kind, json.loads(json.dumps(task.options(recipe, opened.vocabulary)))
+        kind, options = lesson.architecture(recipe, opened.vocabulary)
+        expected = f"{kind.__module__}:{kind.__qualname__}", json.loads(json.dumps(options))
     except (AttributeError, KeyError, TypeError, ValueError, LookupError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise RunError(
@@ -201,7 +225,7 @@ def open_run(folder: str | Path) -> OpenRun:
         ) from error
     if described != expected:
         raise RunError(
-            f"{folder}: expected the model of the lesson {task.name}, {expected[0]}, got "
+            f"{folder}: expected the model of the lesson {lesson.name}, {expected[0]}, got "
             f"{described[0]!r} or other options; restore config.json"
         )
     return opened

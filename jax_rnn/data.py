@@ -5,12 +5,12 @@
 data sets of the lessons.
 """
 
-from jax_rnn.data.dates import END, START, DateRows, Dates, read_dates
-from jax_rnn.data.files import fetch, fetch_names
-from jax_rnn.data.names import NameRows, Names, read_names
-from jax_rnn.data.shuffled import Shuffled
-from jax_rnn.data.text import Text, TextBatches, read_text
-from jax_rnn.data.vocabulary import Vocabulary
+from rnn_lecture.dates import END, START, DateRows, Dates, read_dates
+from rnn_lecture.files import fetch, fetch_names
+from rnn_lecture.names import NameRows, Names, read_names
+from rnn_lecture.shuffled import Shuffled
+from rnn_lecture.text import Text, TextBatches, read_text
+from rnn_lecture.vocabulary import Vocabulary
 
 __all__ = [
     "END",

@@ -1,0 +1,1 @@
+"""What all lessons share: their definition, training, sampling and printed output."""

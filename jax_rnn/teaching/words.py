@@ -1,0 +1,165 @@
+"""A lesson on a word or a sentence: the batch is all of its data, and every epoch is printed."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from jax_rnn.initializers import Init
+from jax_rnn.teaching.lesson import Lesson
+from jax_rnn.teaching.optimizer import optimizer
+from jax_rnn.train.history import History
+from jax_rnn.train.loop import fit
+from jax_rnn.train.seeds import fit_seeds
+from jax_rnn.typing import default_float
+from rnn_lecture.facts import Data
+from rnn_lecture.recipe import WordRecipe
+from rnn_lecture.words import Words
+
+__all__ = ["BuildModel", "WordLesson"]
+
+
+class BuildModel(Protocol):
+    """Builds a model, which is called as ``model(inputs, hidden=None) -> (logits, hidden)``."""
+
+    def __call__(self, *, init: Init = "torch", rngs: nnx.Rngs) -> Any: ...
+
+
+def no_explanation(model: Any) -> Iterable[str]:
+    return ()
+
+
+@cache
+def seed_builder(lesson: "WordLesson", recipe: WordRecipe, init: Init) -> Callable[..., Any]:
+    """``lesson.build`` with its arguments; cached, so that ``fit_seeds`` reuses its program."""
+    return lambda rngs: lesson.build(recipe, init=init, rngs=rngs)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WordLesson(Words, Lesson):
+    """One program of the lecture on a word or a sentence; its facts are those of ``Words``.
+
+    Attributes:
+        model: builds the model: a class, or a ``partial`` of it with arguments that JSON can hold.
+        variants: other models for the same task, by name.
+        explain: lines that answer the slide's question, from the trained model.
+    """
+
+    model: BuildModel  # pyright: ignore[reportIncompatibleVariableOverride]
+    variants: Mapping[str, BuildModel] = field(default_factory=dict)
+    explain: Callable[[Any], Iterable[str]] = no_explanation
+
+    @property
+    def recipes(self) -> dict[str, WordRecipe]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return {name: replace(self.recipe, variant=name) for name in self.variants}
+
+    def architecture(self, recipe: WordRecipe, vocabulary: Mapping[str, Any]) -> tuple[Any, dict]:
+        """The class of the model and its arguments. ValueError: an unknown variant."""
+        if recipe.variant and recipe.variant not in self.variants:
+            known = ", ".join(self.variants) or "none"
+            raise ValueError(
+                f"{self.name} has no variant {recipe.variant!r}; expected one of: {known}"
+            )
+        builder: Any = self.variants[recipe.variant] if recipe.variant else self.model
+        if isinstance(builder, partial):
+            return builder.func, dict(builder.keywords)
+        return builder, {}
+
+    def options(self, recipe: WordRecipe, vocabulary: Mapping[str, Any]) -> dict[str, Any]:
+        return self.architecture(recipe, vocabulary)[1]
+
+    def batches(self, recipe: WordRecipe, data: Data) -> dict[str, Any]:
+        return self.batch()
+
+    def batch(self) -> dict[str, Any]:
+        """Inputs and labels as JAX arrays, floats in JAX's default dtype."""
+        arrays = self.arrays()
+        floating = np.issubdtype(self.inputs.dtype, np.floating)
+        inputs = jnp.asarray(arrays["inputs"], default_float() if floating else jnp.int32)
+        return {"inputs": inputs, "labels": jnp.asarray(arrays["labels"], jnp.int32)}
+
+    def forward_arguments(self) -> tuple[Any, Any]:
+        """Inputs and initial state as JAX arrays, floats in JAX's default dtype."""
+        return jax.tree.map(lambda x: jnp.asarray(x, default_float()), (self.inputs, self.hidden))
+
+    def loss(self, model: Any, batch: Any, **more: Any) -> tuple[Any, dict[str, Any]]:
+        """Cross entropy over all positions, and the predicted ids."""
+        logits, _ = model(batch["inputs"])
+        entropy = optax.softmax_cross_entropy_with_integer_labels(logits, batch["labels"])
+        loss = entropy.mean() if self.reduction == "mean" else entropy.sum()
+        return loss, {"prediction": logits.argmax(-1)}
+
+    def score(self, model: Any, batch: Any) -> tuple[Any, dict[str, Any]]:
+        """Cross entropy, and the accuracy of the prediction."""
+        loss, metrics = self.loss(model, batch)
+        right = metrics["prediction"] == batch["labels"]
+        return loss, {"exact": right.all(), "accuracy": right.mean()}
+
+    def evaluate(self, model: Any, data: Data) -> dict[str, float]:
+        """Loss, accuracy, and whether all letters are correct, on the data of the training."""
+        loss, metrics = self.score(model, self.batch())
+        return {"loss": float(loss)} | {name: float(value) for name, value in metrics.items()}
+
+    def steps(self, history: History, first: int = 1) -> Iterator[str]:
+        """The loss and the predicted string of every epoch; a missed target is reported."""
+        predictions = history.metrics["prediction"]
+        for epoch, (loss, ids) in enumerate(zip(history.loss, predictions, strict=True), first):
+            yield f"epoch: {epoch}, loss: {loss:1.3f}"
+            yield f"Predicted string: {self.text(ids)}"
+        yield "Learning finished!"
+        if len(predictions) and (last := self.text(predictions[-1])) != self.target:
+            right = sum(a == b for a, b in zip(last, self.target or "", strict=True))
+            yield (
+                f"This run missed its target: {right} of {len(last)} letters are correct at the "
+                f"end. `jax-rnn sweep {self.name}` shows how often other seeds reach it."
+            )
+
+    def report(self, model: Any, data: Data, folder: Path) -> Iterator[str]:
+        """The answer to the slide's question."""
+        yield from self.explain(model)
+
+    def forward(self, model: Any) -> Iterator[str]:
+        """The shapes and outputs of one call, for a lesson that does not train."""
+        inputs, hidden = self.forward_arguments()
+        out, _ = model(inputs, hidden)
+        yield f"input size {inputs.shape}"
+        yield f"out {out}"
+        yield f"out size {out.shape}"
+
+    def train(self, model: Any, epochs: int | None = None) -> History:
+        """Train ``model`` in place; return the history of losses and predictions, see ``fit``."""
+        return fit(
+            model,
+            self.loss,
+            self.batch(),
+            steps=self.epochs if epochs is None else epochs,
+            optimizer=optimizer(self.recipe),
+            description=self.name,
+        )
+
+    def sweep(
+        self,
+        seeds: int,
+        variant: str | None = None,
+        *,
+        init: Init = "torch",
+        seeds_per_call: int | None = None,
+    ) -> History:
+        """Train with seeds 0 to ``seeds - 1``; return losses and scores, see ``fit_seeds``."""
+        return fit_seeds(
+            seed_builder(self, replace(self.recipe, variant=variant or ""), init),
+            self.score,
+            self.batch(),
+            seeds=range(seeds),
+            steps=self.epochs,
+            optimizer=optimizer(self.recipe),
+            seeds_per_call=seeds_per_call,
+            description=f"{self.name}, {seeds} seeds",
+        )

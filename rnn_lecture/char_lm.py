@@ -1,0 +1,82 @@
+"""Lesson 13_3: a character language model."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from rnn_lecture import files
+from rnn_lecture.facts import Data, Facts
+from rnn_lecture.recipe import Recipe
+from rnn_lecture.text import TextBatches, read_text
+
+__all__ = ["HELD_OUT", "SLICE", "STREAMS", "CharLMFacts", "side_by_side"]
+
+HELD_OUT = 250_000
+"""Maximum number of characters in an evaluation, which bounds its cost."""
+STREAMS, SLICE = 32, 128
+"""Number of streams of the held-out text, and number of steps per call."""
+
+
+class CharLMFacts(Facts):
+    name = "char_lm"
+    slide = "13_3"
+    teaches = "A character language model whose state is carried from window to window."
+    takes_text = True
+    recipe = Recipe(
+        cell="gru",
+        embedding_size=64,
+        hidden_size=256,
+        batch_size=32,
+        window=64,
+        steps=1500,
+        learning_rate=8e-3,
+        warmup=50,
+        schedule="cosine",
+        evaluate_every=250,
+    )
+    recipes: ClassVar[Mapping[str, Recipe]] = {
+        "quick": replace(recipe, hidden_size=128, steps=400, evaluate_every=100),
+        "long": replace(
+            recipe,
+            embedding_size=128,
+            hidden_size=512,
+            dropout=0.3,
+            steps=6000,
+            learning_rate=4e-3,
+            warmup=100,
+            evaluate_every=500,
+        ),
+    }
+
+    def read(self, recipe: Recipe, text: Path | None = None) -> Data:
+        return read_text(files.fetch("tinyshakespeare.txt") if text is None else text)
+
+    def batches(self, recipe: Recipe, data: Data) -> TextBatches:
+        return TextBatches(data.train, recipe.batch_size, recipe.window)
+
+
+def side_by_side(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Held-out text as B parallel streams: inputs and labels (B, T).
+
+    Only the first ``HELD_OUT`` characters are used. B is at most 32 and T is a multiple of the
+    slice; labels after the end of a stream are -1. Fewer than B characters at the end are left out.
+
+    Raises:
+        ValueError: fewer than 2 characters.
+    """
+    if len(ids) < 2:
+        raise ValueError(
+            f"expected at least 2 held-out characters, got {len(ids)}; use a longer text"
+        )
+    ids = ids[: HELD_OUT + 1]
+    count = min(max((len(ids) - 1) // SLICE, 1), STREAMS)
+    length = (len(ids) - 1) // count
+    padded = -(-length // SLICE) * SLICE
+    inputs = np.zeros((count, padded), np.int32)
+    labels = np.full((count, padded), -1, np.int32)
+    inputs[:, :length] = ids[: count * length].reshape(count, length)
+    labels[:, :length] = ids[1 : count * length + 1].reshape(count, length)
+    return inputs, labels

@@ -1,0 +1,100 @@
+"""What both programs of a lesson have in common."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from rnn_lecture.recipe import BaseRecipe
+
+__all__ = ["BatchesByNumber", "Data", "Facts"]
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A data set, split into two parts.
+
+    Attributes:
+        train, held_out: dicts of arrays with one row per example, or the ids (N,) of a text.
+        vocabulary: what a trained model needs to know of the data, a dict that JSON can hold.
+        sha256: checksum of a text; None for other data.
+    """
+
+    train: Any
+    held_out: Any
+    vocabulary: dict[str, Any]
+    sha256: str | None = None
+
+
+class BatchesByNumber(Protocol):
+    """Batches that depend only on their number."""
+
+    @property
+    def size(self) -> int:
+        """Rows of a batch."""
+        ...
+
+    @property
+    def tokens(self) -> int:
+        """Elements of a batch, the unit of the speed."""
+        ...
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches in an epoch."""
+        ...
+
+    def __call__(self, step: int, rows: slice) -> dict[str, np.ndarray]:
+        """These rows of the batch with this number, counted from 0."""
+        ...
+
+
+class Facts(ABC):
+    """The facts of one lesson; a program inherits them and adds the model.
+
+    Attributes:
+        name: name of the lesson and of its file.
+        slide: title or number of the slide in the lecture.
+        teaches: one sentence on what the lesson shows.
+        recipe: default hyperparameters.
+        recipes: other sets of hyperparameters, by name.
+        takes_text: whether the user may train it on a text of their own.
+        trained: whether it trains; otherwise it only shows shapes.
+        holds_out: whether part of the data is held out, to evaluate the model.
+    """
+
+    name: str
+    slide: str
+    teaches: str
+    recipe: BaseRecipe
+    recipes: Mapping[str, BaseRecipe] = MappingProxyType({})
+    takes_text: ClassVar[bool] = False
+    trained: bool = True
+    holds_out: ClassVar[bool] = True
+
+    @abstractmethod
+    def read(self, recipe: Any, text: Path | None = None) -> Data:
+        """The data, the same for every seed."""
+
+    @abstractmethod
+    def batches(self, recipe: Any, data: Data) -> Any:
+        """The batches to train on, as ``BatchesByNumber`` or as one dict of arrays."""
+
+    def batch_size(self, recipe: Any) -> int:
+        """Number of sequences in a batch."""
+        return recipe.batch_size
+
+    def preset(self, name: str | None = None) -> Any:
+        """The hyperparameters of this name; None is the lesson's own.
+
+        Raises:
+            ValueError: an unknown name.
+        """
+        presets = {"default": self.recipe, **self.recipes}
+        if name is not None and name not in presets:
+            raise ValueError(f"--preset: expected one of {', '.join(presets)}, got {name!r}")
+        return presets[name or "default"]

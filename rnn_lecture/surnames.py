@@ -1,0 +1,143 @@
+"""Lessons 13_1, 13_2 and 13_4: classify surnames by language, and generate them."""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+
+from rnn_lecture import names
+from rnn_lecture.facts import Data, Facts
+from rnn_lecture.names import NameRows
+from rnn_lecture.recipe import Recipe
+from rnn_lecture.shuffled import Shuffled
+
+__all__ = [
+    "DRAWN",
+    "EDGE",
+    "LIKELIEST",
+    "SMOOTHING",
+    "NamesFacts",
+    "NamesGenerateFacts",
+    "distinct",
+    "language_number",
+    "spell",
+    "weights",
+]
+
+POWER = 0.5
+"""Exponent of the weights of names: 0 gives all names equal weight, 1 all languages."""
+SMOOTHING = 0.1
+"""Share of each label that is distributed over all languages."""
+LIKELIEST = 3
+"""Number of languages in an answer."""
+EDGE = 0
+"""The symbol before the first letter of a generated name and after the last."""
+DRAWN = 10
+"""Number of names drawn for a prompt."""
+
+
+class NamesFacts(Facts):
+    name = "names"
+    slide = "13_1, 13_2, 13_4"
+    teaches = "A name is classified by the final states of both directions; padding has no effect."
+    recipe = Recipe(
+        cell="gru",
+        embedding_size=64,
+        hidden_size=256,
+        dropout=0.3,
+        batch_size=64,
+        steps=2500,
+        learning_rate=2e-3,
+        warmup=100,
+        schedule="cosine",
+        weight_decay=0.1,
+        clip=1.0,
+        evaluate_every=250,
+    )
+
+    def read(self, recipe: Recipe, text: Path | None = None) -> Data:
+        """Names and their languages, arrays with one row per name.
+
+        ``inputs`` (N, T) int32 are the letters, padded with 0, ``lengths`` (N,) int32 their number,
+        ``labels`` (N,) int32 the language and ``repeats`` (N,) int32 the number of rows in the
+        file. ``weights`` (N,) float32, only in ``train``, are the weights in the loss, with mean 1.
+        """
+        read = names.read_names()
+        train, held_out = distinct(read.train), distinct(read.held_out)
+        return Data(train | {"weights": weights(train["labels"])}, held_out, read.vocabulary)
+
+    def batches(self, recipe: Recipe, data: Data) -> Shuffled:
+        arrays = {name: array for name, array in data.train.items() if name != "repeats"}
+        return Shuffled(arrays, recipe.batch_size, recipe.seed)
+
+
+class NamesGenerateFacts(Facts):
+    name = "names_generate"
+    slide = "RNN Applications, one to many"
+    teaches = "A name is drawn letter by letter, given its language, until the end symbol."
+    recipe = Recipe(
+        cell="gru",
+        embedding_size=32,
+        hidden_size=128,
+        batch_size=64,
+        steps=2000,
+        learning_rate=3e-3,
+        schedule="cosine",
+        clip=1.0,
+        evaluate_every=250,
+    )
+
+    def read(self, recipe: Recipe, text: Path | None = None) -> Data:
+        """Inputs and labels, arrays with one row per name; see ``spell``."""
+        read = names.read_names()
+        return Data(spell(read.train), spell(read.held_out), read.vocabulary)
+
+    def batches(self, recipe: Recipe, data: Data) -> Shuffled:
+        return Shuffled(data.train, recipe.batch_size, recipe.seed)
+
+
+def distinct(rows: NameRows) -> dict[str, np.ndarray]:
+    """Each name once per language, in the order of first occurrence."""
+    pairs = np.column_stack([rows.ids, rows.language])
+    _, first, repeats = np.unique(pairs, axis=0, return_index=True, return_counts=True)
+    order = np.argsort(first)
+    chosen = first[order]
+    return {
+        "inputs": rows.ids[chosen],
+        "lengths": rows.lengths[chosen],
+        "labels": rows.language[chosen],
+        "repeats": repeats[order].astype(np.int32),
+    }
+
+
+def weights(labels: np.ndarray) -> np.ndarray:
+    """Weights of the names, float32 (N,): n_k ** -POWER, divided by the mean over all names."""
+    each = np.bincount(labels)[labels] ** -POWER
+    return (each / each.mean()).astype(np.float32)
+
+
+def spell(rows: NameRows) -> dict[str, np.ndarray]:
+    """Inputs and labels of names, int32 arrays padded with 0, with one row per name.
+
+    ``inputs`` (N, T) are EDGE and the letters, ``labels`` (N, T) the letters and EDGE, ``lengths``
+    (N,) the number of letters plus one, and ``language`` (N,).
+    """
+    edge = np.full((len(rows.ids), 1), EDGE, np.int32)
+    return {
+        "inputs": np.concatenate([edge, rows.ids], axis=1),
+        "labels": np.concatenate([rows.ids, edge], axis=1),
+        "lengths": rows.lengths + np.int32(1),
+        "language": rows.language,
+    }
+
+
+def language_number(language: str, languages: list[str]) -> int:
+    """Index of a language. ValueError: an unknown language, with a suggestion."""
+    if language not in languages:
+        nearest = get_close_matches(language.capitalize(), languages, n=1, cutoff=0.5)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        raise ValueError(
+            f"prompt: expected a language, or a language and a beginning as in 'Russian:Ro', "
+            f"got {language!r}{hint} The languages are {', '.join(languages)}"
+        )
+    return languages.index(language)

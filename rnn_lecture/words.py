@@ -1,0 +1,275 @@
+"""The lessons on a word or a sentence: their data and hyperparameters."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from rnn_lecture.bounds import Bounds, bounds
+from rnn_lecture.facts import Data, Facts
+from rnn_lecture.recipe import WordRecipe
+
+__all__ = [
+    "BATCH",
+    "CELL",
+    "EMBEDDING",
+    "GRU_BY_HAND",
+    "IHELLO",
+    "IHELLO_STEPWISE",
+    "LONG_SENTENCE",
+    "LONG_SENTENCE_WINDOWS",
+    "LSTM_BY_HAND",
+    "RNN_BY_HAND",
+    "RNN_LINEAR",
+    "SENTENCE",
+    "SOFTMAX",
+    "TANH_BOUND",
+    "UNFOLD",
+    "Words",
+    "encode",
+    "one_hot",
+    "one_letter_bounds",
+    "window_bounds",
+    "windows",
+]
+
+
+def encode(words: Sequence[str], symbols: str) -> np.ndarray:
+    """Indices in ``symbols`` of the letters of words of one length, int32 (B, T).
+
+    Raises:
+        ValueError: words of several lengths, or a letter that is not a symbol.
+    """
+    lengths = sorted({len(word) for word in words})
+    if len(lengths) != 1:
+        raise ValueError(f"expected words of one length, got lengths {lengths}; pad or cut them")
+    unknown = sorted(set("".join(words)) - set(symbols))
+    if unknown:
+        raise ValueError(f"expected only letters of {symbols!r}, got {unknown}")
+    return np.array([[symbols.index(letter) for letter in word] for word in words], np.int32)
+
+
+def one_hot(ids: np.ndarray, size: int) -> np.ndarray:
+    """Rows of the identity, float32 (*ids.shape, size)."""
+    return np.eye(size, dtype=np.float32)[ids]
+
+
+def first_row(ids: np.ndarray) -> np.ndarray:
+    return ids[0]
+
+
+def windows_joined(ids: np.ndarray) -> np.ndarray:
+    """The whole first window, then the last letter of every other window."""
+    return np.concatenate([ids[0], ids[1:, -1]])
+
+
+@dataclass(frozen=True, eq=False)
+class Words(Facts):
+    """The facts of one lesson; a program adds the model, see ``of``.
+
+    Attributes:
+        name: name of the lesson and of its file.
+        slide: title of the slide in the lecture.
+        teaches: one sentence on what the lesson shows.
+        symbols: character of every index.
+        inputs: one-hot float32 (B, T, I), or int32 ids (B, T) for a model with an embedding.
+        labels: int32 ids (B, T); None if the lesson does not train.
+        hidden: the initial state; None means zeros.
+        learning_rate: learning rate of Adam.
+        epochs: optimizer steps on the whole batch.
+        reduction: reduction of the cross entropy over all B*T positions.
+        reading: predicted ids (B, T) -> the ids (N,) that ``text`` converts to a string.
+    """
+
+    holds_out: ClassVar[bool] = False
+
+    name: str
+    slide: str
+    teaches: str
+    symbols: str
+    inputs: np.ndarray
+    labels: np.ndarray | None
+    _: KW_ONLY
+    hidden: tuple[np.ndarray, ...] | None = None
+    learning_rate: float = 0.1
+    epochs: int = 100
+    reduction: Literal["mean", "sum"] = "mean"
+    reading: Callable[[np.ndarray], np.ndarray] = first_row
+
+    @classmethod
+    def of(cls, facts: "Words", **own: Any) -> Self:
+        """A lesson with these facts and the arguments that a program adds."""
+        return cls(**{field.name: getattr(facts, field.name) for field in fields(Words)}, **own)
+
+    @property
+    def trained(self) -> bool:
+        return self.labels is not None
+
+    @property
+    def recipe(self) -> WordRecipe:
+        return WordRecipe(steps=max(self.epochs, 1), learning_rate=self.learning_rate)
+
+    def read(self, recipe: WordRecipe, text: Path | None = None) -> Data:
+        return Data(self.arrays(), self.arrays(), {"symbols": self.symbols})
+
+    def batches(self, recipe: WordRecipe, data: Data) -> dict[str, np.ndarray]:
+        return data.train
+
+    def batch_size(self, recipe: WordRecipe) -> int:
+        return len(self.inputs)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """``{"inputs": ..., "labels": ...}``. ValueError: the lesson does not train."""
+        if self.labels is None:
+            raise ValueError(
+                f"expected a lesson that trains, got {self.name}, which only shows shapes; "
+                f"run it with `jax-rnn train {self.name}`"
+            )
+        return {"inputs": self.inputs, "labels": self.labels}
+
+    @property
+    def target(self) -> str | None:
+        """The string that a perfect model predicts; None if the lesson does not train."""
+        return None if self.labels is None else self.text(self.labels)
+
+    def text(self, ids: np.ndarray) -> str:
+        """The string of predicted ids (B, T)."""
+        return "".join(self.symbols[i] for i in self.reading(np.asarray(ids)))
+
+
+def _shapes(name: str, slide: str, teaches: str, words: Sequence[str]) -> Words:
+    """One cell on these words, with a random initial state; the lesson does not train."""
+    symbols = "helo"
+    h, c = np.random.default_rng(11).standard_normal((2, 1, len(words), 2)).astype(np.float32)
+    inputs = one_hot(encode(words, symbols), len(symbols))
+    return Words(name, slide, teaches, symbols, inputs, None, hidden=(h, c), epochs=0)
+
+
+CELL = _shapes(
+    "cell",
+    "One node: 4 (input_dim) in 2 (hidden_size)",
+    "A cell maps an input and a state to an output and the next state.",
+    ["h"],
+)
+UNFOLD = _shapes(
+    "unfold",
+    "Unfolding to n sequences",
+    "A layer runs its cell over a sequence in one call.",
+    ["hello"],
+)
+BATCH = _shapes(
+    "batch",
+    "Batching input",
+    "Sequences of one length form a batch; the state has one row per sequence.",
+    ["hello", "eolll", "lleel"],
+)
+
+HIHELL, IHELLO_WORD, LETTERS = "hihell", "ihello", "hielo"
+TANH_BOUND = math.log(1 + 4 * math.exp(-2))
+"""Lower bound of the loss of ihello for logits in [-1, 1]: 0.43265."""
+
+
+def _ihello(
+    name: str, slide: str, teaches: str, *, ids: bool = False, reduction: Any = "mean"
+) -> Words:
+    inputs, labels = encode([HIHELL], LETTERS), encode([IHELLO_WORD], LETTERS)
+    inputs = inputs if ids else one_hot(inputs, len(LETTERS))
+    return Words(name, slide, teaches, LETTERS, inputs, labels, reduction=reduction)
+
+
+def one_letter_bounds() -> Bounds:
+    """Bounds of a predictor of ihello that sees one letter: 4 ln 2 / 6 = 0.46210, and 4/6."""
+    return bounds(zip(HIHELL, IHELLO_WORD, strict=True))
+
+
+IHELLO = _ihello(
+    "ihello",
+    "Teach RNN 'hihell' to 'ihello'",
+    "A recurrent network predicts the next letter from the letters before.",
+)
+IHELLO_STEPWISE = _ihello(
+    "ihello_stepwise",
+    "Unfolding one to n sequences",
+    "Calling the network once per letter and passing the state is the same as one call.",
+    reduction="sum",
+)
+SOFTMAX = _ihello(
+    "softmax",
+    "Exercise 11-1",
+    "Without memory, the prediction after a letter is always the same.",
+)
+RNN_LINEAR = _ihello(
+    "rnn_linear",
+    "Exercise 11-2",
+    "With a linear layer the logits are unbounded, and nearly every run succeeds.",
+)
+EMBEDDING = _ihello(
+    "embedding",
+    "Exercise 11-3",
+    "A default embedding saturates tanh; scaled to the norm of one-hot it does not.",
+    ids=True,
+)
+RNN_BY_HAND = _ihello(
+    "rnn_by_hand",
+    "Exercise 11-5",
+    "The slide's RNN carries h before tanh and equals the library's RNN without biases.",
+)
+GRU_BY_HAND = _ihello(
+    "gru_by_hand",
+    "Exercise 11-6",
+    "The slide's GRU resets before the product, torch.nn's after it: two different cells.",
+)
+LSTM_BY_HAND = _ihello(
+    "lstm_by_hand",
+    "Under the hood: LSTM",
+    "The equations with four gates and two states equal the library's LSTM.",
+)
+
+SENTENCE = (
+    "if you want to build a ship, don't drum up people together to "
+    "collect wood and don't assign them tasks and work, but rather "
+    "teach them to long for the endless immensity of the sea."
+)
+SENTENCE_SYMBOLS = "".join(sorted(set(SENTENCE)))
+
+LONG_SENTENCE = Words(
+    "long_sentence",
+    "Exercise 11-4",
+    "An LSTM memorizes 180 characters and generates them from the first letter.",
+    SENTENCE_SYMBOLS,
+    encode([SENTENCE[:-1]], SENTENCE_SYMBOLS),
+    encode([SENTENCE[1:]], SENTENCE_SYMBOLS),
+    learning_rate=0.03,
+    epochs=150,
+)
+
+WINDOW = 10
+
+
+def windows(start: int) -> list[str]:
+    """Windows of ten letters, from letter ``start`` on, each starting one letter later."""
+    return [SENTENCE[i + start : i + start + WINDOW] for i in range(len(SENTENCE) - WINDOW)]
+
+
+def window_bounds() -> Bounds:
+    """Bounds of a predictor that reads the letters of the window so far: 0.22849 and 0.8965."""
+    return bounds(
+        (x[: t + 1], y[t])
+        for x, y in zip(windows(0), windows(1), strict=True)
+        for t in range(WINDOW)
+    )
+
+
+LONG_SENTENCE_WINDOWS = Words(
+    "long_sentence_windows",
+    "Exercise 11-4",
+    "Windows do not determine their position, which bounds the loss from below.",
+    SENTENCE_SYMBOLS,
+    one_hot(encode(windows(0), SENTENCE_SYMBOLS), len(SENTENCE_SYMBOLS)),
+    encode(windows(1), SENTENCE_SYMBOLS),
+    epochs=70,
+    reading=windows_joined,
+)
