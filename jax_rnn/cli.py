@@ -84,10 +84,10 @@ def _run(words: list[str]) -> None:
         print(f"jax-rnn {version('jax-rnn')}")
     elif name not in COMMANDS:
         raise UsageError(_unknown(name))
-    elif name == "train" and rest and rest != ["--help"] and rest != ["-h"]:
-        train(rest)  # parses the options of the lesson
-    elif name == "train":
+    elif name == "train" and rest in (["-h"], ["--help"]):
         print(page(train, "usage: jax-rnn train LESSON [OPTIONS]"), end="")
+    elif name == "train":
+        train(rest)  # parses the options of the lesson
     else:
         tyro.cli(
             COMMANDS[name],

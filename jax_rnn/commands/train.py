@@ -6,16 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 import tyro
 from rich.console import Console
 
-from jax_rnn.commands.common import Kind
-from jax_rnn.commands.resuming import Begun, read_begun, spell_out
+from jax_rnn.commands.common import Kind, UsageError
 from jax_rnn.console import say
 from jax_rnn.lessons import DATA_SETS, load
 from rnn_lecture.recipe import BaseRecipe
+
+if TYPE_CHECKING:
+    from jax_rnn.commands.resuming import Begun
 
 __all__ = ["describe", "train"]
 
@@ -78,7 +80,11 @@ def train(arguments: Sequence[str]) -> None:
 
     `jax-rnn train LESSON --help` lists the options of a lesson, `jax-rnn lessons` the lessons.
     """
-    name = arguments[0] if arguments and not arguments[0].startswith("-") else None
+    from jax_rnn.commands.resuming import read_begun, spell_out
+
+    if not arguments:
+        raise UsageError("expected the name of a lesson; see `jax-rnn train --help`")
+    name = arguments[0] if not arguments[0].startswith("-") else None
     words = spell_out(arguments[0 if name is None else 1 :])
     begun = read_begun(words, name)
     lesson = load(begun.lesson if begun is not None else name or "")
@@ -117,7 +123,7 @@ def describe(lesson: Any) -> str:
     )
 
 
-def _defaults(lesson: Any, words: Sequence[str], begun: Begun | None) -> Options[Any]:
+def _defaults(lesson: Any, words: Sequence[str], begun: "Begun | None") -> Options[Any]:
     """The default options: those of the preset, or of the run to resume."""
     preset = _preset(words)
     if begun is None:
