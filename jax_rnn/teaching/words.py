@@ -21,7 +21,8 @@ from jax_rnn.train.seeds import fit_seeds
 from jax_rnn.typing import default_float
 from rnn_lecture.facts import Data
 from rnn_lecture.recipe import WordRecipe
-from rnn_lecture.words import Words
+from rnn_lecture.sampling import Sampling, check_sampling
+from rnn_lecture.words import Words, encode, one_hot
 
 __all__ = ["BuildModel", "WordLesson"]
 
@@ -124,6 +125,19 @@ class WordLesson(Words, Lesson):
     def report(self, model: Any, data: Data, folder: Path) -> Iterator[str]:
         """The answer to the slide's question."""
         yield from self.explain(model)
+
+    def respond(
+        self, model: Any, vocabulary: Mapping[str, Any], prompt: str, sampling: Sampling
+    ) -> Iterator[str]:
+        """The likeliest next letter after every letter of the prompt; nothing is drawn."""
+        check_sampling(sampling)
+        if not prompt:
+            raise ValueError(f"prompt: expected letters among {self.symbols!r}, got none")
+        ids = encode([prompt], self.symbols)
+        floating = np.issubdtype(self.inputs.dtype, np.floating)
+        inputs = one_hot(ids, len(self.symbols)) if floating else ids
+        logits, _ = model(jnp.asarray(inputs, default_float() if floating else jnp.int32))
+        yield "".join(self.symbols[k] for k in np.asarray(logits.argmax(-1))[0])
 
     def forward(self, model: Any) -> Iterator[str]:
         """The shapes and outputs of one call, for a lesson that does not train."""

@@ -12,6 +12,7 @@ from jax_rnn.teaching.training import open_run, train_lesson
 from jax_rnn.train import RunError
 from jax_rnn.train.mesh import make_mesh
 from rnn_lecture.recipe import Recipe
+from rnn_lecture.sampling import Sampling
 
 RECIPE = Recipe(hidden_size=4, embedding_size=4, batch_size=4, window=5, steps=2)
 VOCABULARIES = {
@@ -109,6 +110,11 @@ def test_a_lesson_on_a_word_keeps_its_run_and_resumes_it_exactly(tmp_path):
     assert isinstance(opened.model().rnn, GRU)
     figures = lesson.evaluate(opened.model(), opened.data())
     assert figures == lesson.evaluate(model, opened.data())
+    answer = "".join(lesson.respond(model, opened.vocabulary, "hihell", Sampling()))
+    right = sum(a == b for a, b in zip(answer, "ihello", strict=True))
+    assert figures["accuracy"] == pytest.approx(right / 6)
+    with pytest.raises(ValueError, match="expected only letters of 'hielo'"):
+        next(lesson.respond(model, opened.vocabulary, "xyz", Sampling()))
     assert figures["exact"] == (lesson.text(rest.metrics["prediction"][-1]) == lesson.target)
 
 
