@@ -32,7 +32,7 @@ def check_platforms(platforms: Sequence[str]) -> tuple[str, ...]:
 def save_stablehlo(
     module: nnx.Module,
     path: str | Path,
-    arguments: Mapping[str, tuple[str, int]],
+    arguments: Mapping[str, tuple[str, int] | tuple[str, int, int]],
     platforms: Sequence[str] = PLATFORMS,
 ) -> None:
     """Write ``module(*arguments)`` with its parameters; ``jax.export.deserialize`` reads it.
@@ -42,8 +42,9 @@ def save_stablehlo(
     Args:
         module: module in evaluation mode.
         path: path of the file.
-        arguments: dtype and number of axes of each argument, in order; the first axis of all is the
-            batch. All axes have symbolic sizes.
+        arguments: dtype and number of axes of each argument, in order, and the size of the last
+            axis if it is fixed; the first axis of all is the batch. All other axes have symbolic
+            sizes.
         platforms: platforms that can run the program; ``deserialize(...).platforms`` lists them.
 
     Raises:
@@ -55,12 +56,14 @@ def save_stablehlo(
     graphdef, state = nnx.split(module)
     scope = export.SymbolicScope()
 
-    def shape(name: str, axes: int) -> tuple[Any, ...]:
+    def shape(name: str, axes: int, *features: int) -> tuple[Any, ...]:
         sizes = ["batch", *(f"{name}_{axis}" for axis in range(1, axes))]
+        sizes[axes - len(features) :] = map(str, features)
         return tuple(export.symbolic_shape(",".join(sizes), scope=scope))
 
     inputs = [
-        jax.ShapeDtypeStruct(shape(name, axes), dtype) for name, (dtype, axes) in arguments.items()
+        jax.ShapeDtypeStruct(shape(name, *sizes), dtype)
+        for name, (dtype, *sizes) in arguments.items()
     ]
 
     def forward(*inputs: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
@@ -163,7 +164,7 @@ class OpenRun:
         vocabulary: the symbols and other facts of the data that the model needs.
         text: the file it was trained on; None for the lesson's own data.
         sha256: checksum of that file.
-        arguments: dtype and number of axes of the arguments of the model.
+        arguments: dtype and axes of the arguments of the model, see ``save_stablehlo``.
     """
 
     folder: Path
@@ -172,7 +173,7 @@ class OpenRun:
     vocabulary: Mapping[str, Any]
     text: Path | None
     sha256: str | None
-    arguments: Mapping[str, tuple[str, int]]
+    arguments: Mapping[str, Any]
 
     def model(self, checkpoint: Literal["best", "last"] = "best") -> Any:
         """The trained model in evaluation mode; use inside ``precision``."""
@@ -239,8 +240,16 @@ def _check_vocabulary(vocabulary: Any) -> None:
             raise TypeError(f"vocabulary: {name} is a {type(value).__name__}")
 
 
-def _arguments(model: Any, batch: Mapping[str, Any]) -> dict[str, tuple[str, int]]:
-    """Dtype and number of axes of the arrays of a batch that are arguments of the model."""
+def _arguments(model: Any, batch: Mapping[str, Any]) -> dict[str, tuple[str | int, ...]]:
+    """Dtype and number of axes of the arrays of a batch that are arguments of the model.
+
+    For an array of features also their number.
+    """
     needed = signature(model.__call__).parameters.values()
     names = [parameter.name for parameter in needed if parameter.default is Parameter.empty]
-    return {name: (str(batch[name].dtype), batch[name].ndim) for name in names}
+    found = {}
+    for name in names:
+        array = batch[name]
+        features = array.shape[-1:] if np.issubdtype(array.dtype, np.floating) else ()
+        found[name] = (str(array.dtype), array.ndim, *features)
+    return found

@@ -3,10 +3,13 @@
 import json
 from dataclasses import asdict, replace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 
 from jax_rnn import GRU
+from jax_rnn.interop.stablehlo import save_stablehlo
 from jax_rnn.lessons import load
 from jax_rnn.teaching.training import open_run, train_lesson
 from jax_rnn.train import RunError
@@ -110,6 +113,14 @@ def test_a_lesson_on_a_word_keeps_its_run_and_resumes_it_exactly(tmp_path):
     assert isinstance(opened.model().rnn, GRU)
     figures = lesson.evaluate(opened.model(), opened.data())
     assert figures == lesson.evaluate(model, opened.data())
+    assert opened.arguments == {"inputs": ("float32", 3, 5)}
+    save_stablehlo(opened.model(), tmp_path / "model", opened.arguments, ["cpu"])
+    program = export.deserialize(bytearray((tmp_path / "model").read_bytes()))
+    logits, _ = program.call(jnp.asarray(lesson.inputs[:, :4]))
+    np.testing.assert_allclose(
+        logits, opened.model()(jnp.asarray(lesson.inputs[:, :4]))[0], atol=1e-6
+    )
+
     answer = "".join(lesson.respond(model, opened.vocabulary, "hihell", Sampling()))
     right = sum(a == b for a, b in zip(answer, "ihello", strict=True))
     assert figures["accuracy"] == pytest.approx(right / 6)
