@@ -134,12 +134,12 @@ def noise_of(step: Any, sequence: Any) -> Noise | None:
     return None if step is None and sequence is None else Noise(step, sequence)
 
 
-def check_options(scan: Any) -> None:
-    """Check ``unroll`` and ``project`` of a scan."""
+def check_options(scan: Any, *more: str) -> None:
+    """Check ``unroll`` and ``project`` of a scan; ``more`` are other values of ``project``."""
     name = type(scan).__name__
     if scan.unroll is not None:
         check_count(f"{name}.unroll", scan.unroll)
-    if scan.project not in ("auto", "before", "inside", "by size"):
+    if scan.project not in ("auto", "before", "inside", *more):
         raise ValueError(
             f"{name}.project: expected 'auto', 'before' or 'inside', got {scan.project!r}"
         )

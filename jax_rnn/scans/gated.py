@@ -81,7 +81,7 @@ class Gated(Scan):
     )
 
     def __post_init__(self):
-        check_options(self)
+        check_options(self, "by size")  # what "auto" becomes on a CPU
 
     def supports(self, cell: Cell) -> bool:
         if not is_gated(core_of(cell)):

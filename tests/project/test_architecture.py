@@ -13,6 +13,7 @@ import pytest
 
 import jax_rnn
 import rnn_lecture
+from tools.path import passed
 
 PACKAGE = Path(jax_rnn.__file__).parent
 ROOT = PACKAGE.parent
@@ -205,3 +206,14 @@ def test_facts_are_plain_python_and_numpy(path):
         top = module.split(".")[0]
         plain = top in {"numpy", "rnn_lecture"} | sys.stdlib_module_names
         assert plain or (deferred and top in {"platformdirs", "pooch", "requests", "rich"}), module
+
+
+@pytest.mark.long
+def test_the_path_of_a_command_leads_from_the_command_line_to_the_lesson(monkeypatch):
+    monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "false")
+    files = passed(["train", "cell"])
+    assert files[0] == "jax_rnn/cli.py"
+    assert {"jax_rnn/commands/train.py", "jax_rnn/lessons/cell.py", "rnn_lecture/words.py"} < {
+        *files
+    }
+    assert all((ROOT / path).is_file() for path in files)
