@@ -36,9 +36,9 @@ from flax import nnx
 from jax_rnn.extras import how_to_install
 from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.initializers import Init
-from jax_rnn.layers import GRU, LSTM, RNN
 from jax_rnn.teaching.held_out import equal_batches
 from jax_rnn.teaching.lesson import Lesson
+from jax_rnn.teaching.models import recurrent, sizes
 from jax_rnn.typing import DTypeLike, accumulator
 from rnn_lecture.facts import Data
 from rnn_lecture.recipe import Recipe
@@ -49,7 +49,6 @@ from rnn_lecture.vocabulary import Vocabulary
 
 __all__ = ["Model", "NamesTask", "lesson"]
 
-LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 AT_ONCE = 1024
 """Number of names per call in an evaluation."""
 
@@ -85,12 +84,12 @@ class Model(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.embedding = Embedding(symbols, embedding_size, init=init, dtype=dtype, rngs=rngs)
-        self.rnn = LAYERS[cell](
+        self.rnn = recurrent(
+            cell,
             embedding_size,
             hidden_size,
             num_layers,
-            batch_first=True,
-            dropout=dropout if num_layers > 1 else 0.0,
+            dropout,
             bidirectional=True,
             init=init,
             dtype=dtype,
@@ -112,14 +111,9 @@ class NamesTask(NamesFacts, Lesson):
     model = Model
 
     def options(self, recipe: Recipe, vocabulary: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "cell": recipe.cell,
+        return sizes(recipe) | {
             "symbols": len(vocabulary["symbols"]) + 1,
             "languages": len(vocabulary["languages"]),
-            "embedding_size": recipe.embedding_size,
-            "hidden_size": recipe.hidden_size,
-            "num_layers": recipe.num_layers,
-            "dropout": recipe.dropout,
         }
 
     def loss(self, model: Model, batch: Any, *, rngs: Any = None) -> Any:

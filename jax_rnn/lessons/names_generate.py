@@ -12,8 +12,8 @@ from flax import nnx
 
 from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.initializers import Init
-from jax_rnn.layers import GRU, LSTM, RNN
 from jax_rnn.teaching.lesson import Lesson
+from jax_rnn.teaching.models import recurrent, sizes
 from jax_rnn.teaching.sampling import fresh_state, stream
 from jax_rnn.typing import DTypeLike, accumulator
 from rnn_lecture.facts import Data
@@ -23,8 +23,6 @@ from rnn_lecture.surnames import DRAWN, EDGE, NamesGenerateFacts, language_numbe
 from rnn_lecture.vocabulary import Vocabulary
 
 __all__ = ["Model", "NamesGenerate", "lesson"]
-
-LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
 class Model(nnx.Module):
@@ -59,16 +57,8 @@ class Model(nnx.Module):
     ):
         self.embedding = Embedding(symbols, embedding_size, init=init, dtype=dtype, rngs=rngs)
         self.language = Embedding(languages, embedding_size, init=init, dtype=dtype, rngs=rngs)
-        self.rnn = LAYERS[cell](
-            embedding_size,
-            hidden_size,
-            num_layers,
-            batch_first=True,
-            dropout=dropout if num_layers > 1 else 0.0,
-            init=init,
-            dtype=dtype,
-            rngs=rngs,
-        )
+        options = {"init": init, "dtype": dtype, "rngs": rngs}
+        self.rnn = recurrent(cell, embedding_size, hidden_size, num_layers, dropout, **options)
         self.dropout = nnx.Dropout(dropout)
         self.linear = Linear(hidden_size, symbols, init=init, dtype=dtype, rngs=rngs)
 
@@ -82,14 +72,9 @@ class NamesGenerate(NamesGenerateFacts, Lesson):
     model = Model
 
     def options(self, recipe: Recipe, vocabulary: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "cell": recipe.cell,
+        return sizes(recipe) | {
             "symbols": len(vocabulary["symbols"]) + 1,
             "languages": len(vocabulary["languages"]),
-            "embedding_size": recipe.embedding_size,
-            "hidden_size": recipe.hidden_size,
-            "num_layers": recipe.num_layers,
-            "dropout": recipe.dropout,
         }
 
     def loss(self, model: Model, batch: Any, *, rngs: Any = None) -> Any:

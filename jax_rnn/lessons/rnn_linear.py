@@ -13,11 +13,11 @@ from flax import nnx
 
 from jax_rnn.feedforward import Linear
 from jax_rnn.initializers import Init
-from jax_rnn.layers import GRU, LSTM, RNN
+from jax_rnn.layers import RNN
+from jax_rnn.teaching.models import LAYERS
 from jax_rnn.teaching.words import WordLesson
 from rnn_lecture import words
 
-LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 SEEDS = 200
 
 

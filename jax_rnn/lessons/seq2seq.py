@@ -26,9 +26,9 @@ from jax import lax
 
 from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.initializers import Init
-from jax_rnn.layers import GRU, LSTM, RNN
 from jax_rnn.teaching.held_out import equal_batches
 from jax_rnn.teaching.lesson import Lesson
+from jax_rnn.teaching.models import recurrent, sizes
 from jax_rnn.typing import DTypeLike, accumulator
 from rnn_lecture.dates import END, START
 from rnn_lecture.facts import Data
@@ -38,7 +38,6 @@ from rnn_lecture.translation import Seq2SeqFacts, vocabularies
 
 __all__ = ["Decoder", "Encoder", "Model", "Seq2Seq", "lesson", "translate"]
 
-LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 AT_ONCE = 512
 """Number of pairs per call in an evaluation."""
 SHOWN = 8
@@ -56,16 +55,8 @@ class Encoder(nnx.Module):
         self, cell, symbols, embedding_size, hidden_size, num_layers, dropout, *, init, dtype, rngs
     ):
         self.embedding = Embedding(symbols, embedding_size, init=init, dtype=dtype, rngs=rngs)
-        self.rnn = LAYERS[cell](
-            embedding_size,
-            hidden_size,
-            num_layers,
-            batch_first=True,
-            dropout=dropout if num_layers > 1 else 0.0,
-            init=init,
-            dtype=dtype,
-            rngs=rngs,
-        )
+        options = {"init": init, "dtype": dtype, "rngs": rngs}
+        self.rnn = recurrent(cell, embedding_size, hidden_size, num_layers, dropout, **options)
 
     def __call__(self, sources, lengths, *, rngs=None):
         return self.rnn(self.embedding(sources), lengths=lengths, rngs=rngs)
@@ -82,16 +73,8 @@ class Decoder(nnx.Module):
         self, cell, symbols, embedding_size, hidden_size, num_layers, dropout, *, init, dtype, rngs
     ):
         self.embedding = Embedding(symbols, embedding_size, init=init, dtype=dtype, rngs=rngs)
-        self.rnn = LAYERS[cell](
-            embedding_size,
-            hidden_size,
-            num_layers,
-            batch_first=True,
-            dropout=dropout if num_layers > 1 else 0.0,
-            init=init,
-            dtype=dtype,
-            rngs=rngs,
-        )
+        options = {"init": init, "dtype": dtype, "rngs": rngs}
+        self.rnn = recurrent(cell, embedding_size, hidden_size, num_layers, dropout, **options)
         self.dropout = nnx.Dropout(dropout)
         self.linear = Linear(hidden_size, symbols, init=init, dtype=dtype, rngs=rngs)
 
@@ -155,14 +138,9 @@ class Seq2Seq(Seq2SeqFacts, Lesson):
 
     def options(self, recipe: Recipe, vocabulary: Mapping[str, Any]) -> dict[str, Any]:
         source, target = vocabularies(vocabulary)
-        return {
-            "cell": recipe.cell,
+        return sizes(recipe) | {
             "source_symbols": len(source),
             "target_symbols": len(target),
-            "embedding_size": recipe.embedding_size,
-            "hidden_size": recipe.hidden_size,
-            "num_layers": recipe.num_layers,
-            "dropout": recipe.dropout,
         }
 
     def loss(self, model: Model, batch: Any, *, rngs: Any = None) -> Any:

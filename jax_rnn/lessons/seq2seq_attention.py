@@ -29,7 +29,8 @@ from flax import nnx
 from jax_rnn.extras import how_to_install
 from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.lessons import seq2seq
-from jax_rnn.lessons.seq2seq import LAYERS, Seq2Seq, translate
+from jax_rnn.lessons.seq2seq import Seq2Seq, translate
+from jax_rnn.teaching.models import recurrent
 from jax_rnn.typing import accumulator
 from rnn_lecture.dates import END, START
 from rnn_lecture.facts import Data
@@ -72,16 +73,8 @@ class AttentionDecoder(nnx.Module):
         self, cell, symbols, embedding_size, hidden_size, num_layers, dropout, *, init, dtype, rngs
     ):
         self.embedding = Embedding(symbols, embedding_size, init=init, dtype=dtype, rngs=rngs)
-        self.rnn = LAYERS[cell](
-            embedding_size,
-            hidden_size,
-            num_layers,
-            batch_first=True,
-            dropout=dropout if num_layers > 1 else 0.0,
-            init=init,
-            dtype=dtype,
-            rngs=rngs,
-        )
+        options = {"init": init, "dtype": dtype, "rngs": rngs}
+        self.rnn = recurrent(cell, embedding_size, hidden_size, num_layers, dropout, **options)
         self.attention = Attention(hidden_size, init=init, dtype=dtype, rngs=rngs)
         self.dropout = nnx.Dropout(dropout)
         self.linear = Linear(hidden_size, symbols, init=init, dtype=dtype, rngs=rngs)
