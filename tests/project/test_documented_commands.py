@@ -120,7 +120,7 @@ def test_a_documented_command_runs(command, request, monkeypatch, capsys):
     else:
         monkeypatch.chdir(request.getfixturevalue("tmp_path"))
     if "--all" in words:
-        monkeypatch.setattr("jax_rnn.lessons.NAMES", ("cell", "ihello"))
+        monkeypatch.setattr("jax_rnn.lessons.WORDS", ("cell", "ihello"))
     if words[:2] == ["compare", "char_lm"]:
         small = {"hidden_size": 3, "embedding_size": 2, "batch_size": 8, "window": 5}
         for lesson in (load("char_lm"), reference_torch.load("char_lm")):
