@@ -10,7 +10,17 @@ from jax_rnn.cells.base import Cell, Noise
 from jax_rnn.cells.gated import is_gated, step_gates
 from jax_rnn.typing import Array, CarryT, Size
 
-__all__ = ["Recorded", "Recorder", "Wrapper", "after", "before", "core_of", "main", "wrappers_of"]
+__all__ = [
+    "Recorded",
+    "Recorder",
+    "Wrapper",
+    "after",
+    "before",
+    "changes_read",
+    "core_of",
+    "main",
+    "wrappers_of",
+]
 
 
 class Wrapper(Cell[CarryT]):
@@ -188,6 +198,11 @@ def main(y: Any) -> Any:
 def map_main(function: Callable[[Array], Array], y: Any) -> Any:
     """Apply a function to the output, not to recorded states."""
     return y._replace(y=function(y.y)) if isinstance(y, Recorded) else function(y)
+
+
+def changes_read(cell: Cell) -> bool:
+    """Whether a wrapper changes the argument of the hidden map."""
+    return any(_changes(wrapper, "on_read") for wrapper in wrappers_of(cell))
 
 
 def _changes(wrapper: Wrapper, name: str) -> bool:

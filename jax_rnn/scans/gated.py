@@ -20,7 +20,7 @@ from jax.custom_derivatives import SymbolicZero
 from jax_rnn.cells.affine import added, hidden_product
 from jax_rnn.cells.base import Cell, check_output
 from jax_rnn.cells.gated import GatedCell, Maps, is_gated
-from jax_rnn.cells.wrapper import before, core_of, main, map_main
+from jax_rnn.cells.wrapper import before, changes_read, core_of, main, map_main
 from jax_rnn.scans.base import Constants, Inputs, Scan, check_options, finished, noise_of
 from jax_rnn.scans.masking import only
 from jax_rnn.scans.placement import is_explicit, like
@@ -55,6 +55,10 @@ A symbolic number of steps or rows counts as large.
 IN_LOOP_WEIGHT_BYTES = (400_000, 2_600_000)
 """If steps are stored for the gradient, this also applies to cells of several gates whose input
 weight has this size, about that of a core's cache, and batches of at least some rows."""
+
+CHANGED_READ_BYTES = 700_000
+"""The smallest such weight if a wrapper changes the argument of the hidden map. That product then
+waits for the change, and competes with the one of the inputs."""
 
 SOME_ROWS = 4
 
@@ -101,9 +105,8 @@ class Gated(Scan):
             unroll = UNROLL.get(platform, 1) if steps >= LONG else 1
         if project == "auto":
             project = "by size" if platform == "cpu" else "before"
-            core: Any = core_of(cell)
             if project == "by size" and not any(
-                projects_inside(core, shape, keep) for keep in (False, True)
+                projects_inside(cell, shape, keep) for keep in (False, True)
             ):
                 project = "before"
         return replace(self, unroll=unroll, project=project)
@@ -172,7 +175,7 @@ def _forward(
     cell = nnx.merge(run.graphdef, params, rest)
     core: Any = core_of(cell)
     inside = run.project == "inside" or (
-        run.project == "by size" and projects_inside(core, xs.shape, keep)
+        run.project == "by size" and projects_inside(cell, xs.shape, keep)
     )
     stores_h = not (
         inputs.mask is None and carry.h.dtype == core.dtype and _returns_h(cell, carry, fixed)
@@ -329,17 +332,19 @@ def _hidden_map(core: GatedCell) -> Any:
     return lambda h: hidden_product(h, weight, core.hidden_size, core.heads)
 
 
-def projects_inside(cell: GatedCell, shape: tuple[Size, ...], keep: bool) -> bool:
-    """Whether inputs are projected in the loop on a CPU."""
+def projects_inside(cell: Cell, shape: tuple[Size, ...], keep: bool) -> bool:
+    """Whether inputs of a gated cell, also in wrappers, are projected in the loop on a CPU."""
+    core: Any = core_of(cell)
     steps, *batch, _ = shape
-    rows, width = math.prod(batch), len(cell.gates) * cell.hidden_size
-    size = steps * rows * width * accumulator(cell.dtype).itemsize
+    rows, width = math.prod(batch), len(core.gates) * core.hidden_size
+    size = steps * rows * width * accumulator(core.dtype).itemsize
     if is_symbolic(size) or size > IN_LOOP_BYTES:
         return True
     least, most = IN_LOOP_WEIGHT_BYTES
-    weight = cell.weight_ih
+    least = CHANGED_READ_BYTES if changes_read(cell) else least
+    weight = core.weight_ih
     fits = least <= math.prod(weight.shape) * weight.dtype.itemsize <= most
-    return keep and fits and len(cell.gates) > 1 and rows >= SOME_ROWS
+    return keep and fits and len(core.gates) > 1 and rows >= SOME_ROWS
 
 
 def _columns(weight: nnx.Param) -> Array:
