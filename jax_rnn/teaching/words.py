@@ -18,7 +18,7 @@ from jax_rnn.teaching.optimizer import optimizer
 from jax_rnn.train.history import History
 from jax_rnn.train.loop import fit
 from jax_rnn.train.seeds import fit_seeds
-from jax_rnn.typing import default_float
+from jax_rnn.typing import accumulator, default_float
 from rnn_lecture.facts import Data
 from rnn_lecture.recipe import WordRecipe
 from rnn_lecture.sampling import Sampling, check_sampling
@@ -92,7 +92,12 @@ class WordLesson(Words, Lesson):
 
     def loss(self, model: Any, batch: Any, **more: Any) -> tuple[Any, dict[str, Any]]:
         """Cross entropy over all positions, and the predicted ids."""
-        logits, _ = model(batch["inputs"])
+        inputs = batch["inputs"]
+        if jnp.issubdtype(inputs.dtype, jnp.floating):
+            parameters = [leaf for leaf in jax.tree.leaves(model) if hasattr(leaf, "dtype")]
+            inputs = inputs.astype(next(iter(parameters), inputs).dtype)
+        logits, _ = model(inputs)
+        logits = logits.astype(accumulator(logits.dtype))
         entropy = optax.softmax_cross_entropy_with_integer_labels(logits, batch["labels"])
         loss = entropy.mean() if self.reduction == "mean" else entropy.sum()
         return loss, {"prediction": logits.argmax(-1)}

@@ -140,3 +140,11 @@ def test_what_a_lesson_on_a_word_cannot_do_is_refused(tmp_path):
     with pytest.raises(ValueError, match="--preset: expected one of default, lstm, gru"):
         lesson.preset("elman")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["ihello", "embedding"])
+def test_a_lesson_on_a_word_trains_in_bfloat16(name):
+    lesson = load(name)
+    model, history = train_lesson(lesson, replace(lesson.recipe, dtype="bfloat16", steps=20))
+    assert history.loss[-1] < history.loss[0] and history.loss.dtype == np.float32
+    assert model.rnn.cells[0].weight_hh.dtype == np.float32
