@@ -59,9 +59,9 @@ def run(options: argparse.Namespace, device: Any, errors: Any) -> dict[str, Any]
     from benchmarks.projection import projection
     from benchmarks.rows import FLASHRNN, NAMES, QUICK, settings, shape_name
     from benchmarks.summary import summarise
-    from jax_rnn.compare.speed.ceiling import measure_ceiling
-    from jax_rnn.compare.speed.problem import Problem
-    from jax_rnn.compare.speed.race import race
+    from jax_rnn.bench.ceiling import measure_ceiling
+    from jax_rnn.bench.problem import Problem
+    from jax_rnn.bench.race import race
 
     began = time.perf_counter()
     gpu = options.device == "gpu"
@@ -146,7 +146,7 @@ def _finish(result: dict[str, Any], options: argparse.Namespace) -> None:
     from rich.console import Console
 
     from benchmarks.tables import show
-    from jax_rnn.compare.speed.files import plain, write_json
+    from jax_rnn.bench.files import plain, write_json
 
     result = plain(result)
     show(result)

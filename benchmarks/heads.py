@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jax_rnn import layers
-from jax_rnn.compare.timing import interleave
+from jax_rnn.bench.timing import interleave
 
 __all__ = ["heads"]
 

@@ -55,9 +55,9 @@ def memory(
 
 def measure(variant: str, sizes: tuple[int, int, int, int]) -> dict[str, Any]:
     """Measure one variant in this process, which should be new."""
-    from jax_rnn.compare.speed.ours import build_layer, ours
-    from jax_rnn.compare.speed.problem import Problem, Setting
-    from jax_rnn.compare.timing import timed
+    from jax_rnn.bench.ours import build_layer, ours
+    from jax_rnn.bench.problem import Problem, Setting
+    from jax_rnn.bench.timing import timed
     from jax_rnn.scans import Checkpointed
 
     baseline = _peak()

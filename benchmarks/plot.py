@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from jax_rnn.bench.problem import Setting
+from jax_rnn.bench.race import OURS
 from jax_rnn.compare.plots import GRID, INK, MUTED, save_figure
-from jax_rnn.compare.speed.problem import Setting
-from jax_rnn.compare.speed.race import OURS
 
 __all__ = ["plot"]
 

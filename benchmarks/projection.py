@@ -12,9 +12,9 @@ from typing import Any
 
 import jax
 
-from jax_rnn.compare.speed.ours import build_layer, ours
-from jax_rnn.compare.speed.problem import Kind, Pass, Problem, Setting
-from jax_rnn.compare.timing import interleave
+from jax_rnn.bench.ours import build_layer, ours
+from jax_rnn.bench.problem import Kind, Pass, Problem, Setting
+from jax_rnn.bench.timing import interleave
 from jax_rnn.scans.gated import Gated, projects_inside
 
 __all__ = ["SHAPES", "projection"]

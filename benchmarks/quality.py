@@ -198,7 +198,7 @@ def main() -> None:
         recipe = replace(recipe, steps=options.steps)
     started = time.perf_counter() - BEGAN
 
-    from jax_rnn.compare.environment import environment
+    from jax_rnn.environment import environment
 
     frameworks = ("jax", "torch") if options.framework == "both" else (options.framework,)
     if options.threads:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import product
 
-from jax_rnn.compare.speed.problem import KINDS, Kind, Setting
+from jax_rnn.bench.problem import KINDS, Kind, Setting
 
 __all__ = ["FLASHRNN", "NAMES", "PRECISIONS", "QUICK", "SHAPES", "settings", "shape_name"]
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from jax_rnn.compare.speed.problem import PASSES
-from jax_rnn.compare.speed.race import OURS, Row
+from jax_rnn.bench.problem import PASSES
+from jax_rnn.bench.race import OURS, Row
 
 __all__ = ["BEST_JAX", "summarise"]
 

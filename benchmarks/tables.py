@@ -14,9 +14,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from jax_rnn.compare.speed.console import TITLES, duration
-from jax_rnn.compare.speed.problem import Setting
-from jax_rnn.compare.speed.race import OURS
+from jax_rnn.bench.console import TITLES, duration
+from jax_rnn.bench.problem import Setting
+from jax_rnn.bench.race import OURS
 
 __all__ = ["markdown", "show", "tables"]
 

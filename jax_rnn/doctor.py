@@ -9,9 +9,9 @@ import jax
 from rich.markup import escape
 
 from jax_rnn.caches import compiled_folder
-from jax_rnn.compare.environment import PACKAGES, environment, installed
 from jax_rnn.console import printable
 from jax_rnn.devices import KINDS, REMEDIES, DeviceError, available, start
+from jax_rnn.environment import PACKAGES, environment, installed
 from jax_rnn.extras import how_to_install
 from jax_rnn.typing import default_float
 

@@ -9,11 +9,11 @@ from benchmarks.peers.flax_linen import flax_linen
 from benchmarks.peers.flax_nnx import flax_nnx
 from benchmarks.peers.haiku import haiku
 from benchmarks.peers.keras import keras
-from jax_rnn.compare.speed.contender import Build
-from jax_rnn.compare.speed.ours import ours
-from jax_rnn.compare.speed.problem import Setting
-from jax_rnn.compare.speed.pytorch import pytorch
-from jax_rnn.compare.speed.race import OURS
+from jax_rnn.bench.contender import Build
+from jax_rnn.bench.ours import ours
+from jax_rnn.bench.problem import Setting
+from jax_rnn.bench.pytorch import pytorch
+from jax_rnn.bench.race import OURS
 
 __all__ = ["PEERS", "builders"]
 

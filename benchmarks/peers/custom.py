@@ -6,13 +6,13 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.nn import sigmoid
 
+from jax_rnn.bench.contender import JaxContender, Weights
+from jax_rnn.bench.modules import functional
+from jax_rnn.bench.ours import ours
+from jax_rnn.bench.problem import Problem
+from jax_rnn.bench.pytorch import TorchContender
 from jax_rnn.cells.gated import GatedCell
 from jax_rnn.cells.lstm import LSTMCarry
-from jax_rnn.compare.speed.contender import JaxContender, Weights
-from jax_rnn.compare.speed.modules import functional
-from jax_rnn.compare.speed.ours import ours
-from jax_rnn.compare.speed.problem import Problem
-from jax_rnn.compare.speed.pytorch import TorchContender
 from jax_rnn.recurrent import Recurrent
 
 __all__ = ["TextbookLSTMCell", "custom", "custom_in_flax", "custom_in_torch"]

@@ -6,8 +6,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from benchmarks.peers.layout import Layer, layer
-from jax_rnn.compare.speed.contender import JaxContender, Weights
-from jax_rnn.compare.speed.problem import Problem
+from jax_rnn.bench.contender import JaxContender, Weights
+from jax_rnn.bench.problem import Problem
 
 __all__ = ["flax_linen"]
 

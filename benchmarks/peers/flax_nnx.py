@@ -5,9 +5,9 @@ from typing import Any
 from flax import nnx
 
 from benchmarks.peers.layout import layer, without_hidden_new_bias
-from jax_rnn.compare.speed.contender import JaxContender, Weights, same
-from jax_rnn.compare.speed.modules import functional
-from jax_rnn.compare.speed.problem import Problem
+from jax_rnn.bench.contender import JaxContender, Weights, same
+from jax_rnn.bench.modules import functional
+from jax_rnn.bench.problem import Problem
 
 __all__ = ["flax_nnx"]
 

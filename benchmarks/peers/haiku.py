@@ -6,8 +6,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from benchmarks.peers.layout import layer, reorder
-from jax_rnn.compare.speed.contender import JaxContender, NotOfferedError, Weights
-from jax_rnn.compare.speed.problem import Problem
+from jax_rnn.bench.contender import JaxContender, NotOfferedError, Weights
+from jax_rnn.bench.problem import Problem
 
 __all__ = ["haiku"]
 

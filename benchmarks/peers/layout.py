@@ -4,7 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jax_rnn.compare.speed.contender import Weights
+from jax_rnn.bench.contender import Weights
 
 __all__ = ["Layer", "layer", "reorder", "without_hidden_new_bias"]
 

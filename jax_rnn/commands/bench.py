@@ -65,16 +65,16 @@ def bench(
         raise UsageError(f"--seconds: expected more than 0, got {seconds:g}")
     from functools import partial
 
-    from jax_rnn.compare.environment import environment
+    from jax_rnn.bench.ceiling import measure_ceiling
+    from jax_rnn.bench.console import print_row
+    from jax_rnn.bench.files import write_json
+    from jax_rnn.bench.ours import ours
+    from jax_rnn.bench.problem import PASSES, Problem, Setting
+    from jax_rnn.bench.pytorch import pytorch, torch_device
+    from jax_rnn.bench.race import OURS, race
     from jax_rnn.compare.outputs import check_outputs
-    from jax_rnn.compare.speed.ceiling import measure_ceiling
-    from jax_rnn.compare.speed.console import print_row
-    from jax_rnn.compare.speed.files import write_json
-    from jax_rnn.compare.speed.ours import ours
-    from jax_rnn.compare.speed.problem import PASSES, Problem, Setting
-    from jax_rnn.compare.speed.pytorch import pytorch, torch_device
-    from jax_rnn.compare.speed.race import OURS, race
     from jax_rnn.devices import choose
+    from jax_rnn.environment import environment
 
     check_outputs({"--json": json})
     warn_if_busy()

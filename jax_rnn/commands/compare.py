@@ -73,8 +73,8 @@ def compare(
         raise UsageError("--steps: only supported for lessons on a data set; remove it")
     if seeds < 1:
         raise UsageError(f"--seeds: expected at least 1, got {seeds}")
+    from jax_rnn.compare.frameworks import import_seconds
     from jax_rnn.compare.outputs import check_outputs
-    from jax_rnn.compare.timing import import_seconds
 
     check_outputs({"--json": json, "--html": html, "--plot": plot})
     import_seconds("jax")

@@ -11,8 +11,8 @@ import numpy as np
 from flax import nnx
 
 from jax_rnn.compare.comparison import Comparison
-from jax_rnn.compare.environment import environment
-from jax_rnn.compare.timing import import_seconds, torch_on_one_thread
+from jax_rnn.compare.frameworks import import_seconds, torch_on_one_thread
+from jax_rnn.environment import environment
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
 from jax_rnn.teaching.catalog import load_words
 from jax_rnn.teaching.words import WordLesson

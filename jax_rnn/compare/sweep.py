@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from flax import nnx
 
-from jax_rnn.compare.timing import import_seconds, torch_on_one_thread
+from jax_rnn.compare.frameworks import import_seconds, torch_on_one_thread
 from jax_rnn.interop.state_dict import torch_state_dict
 from jax_rnn.teaching.words import WordLesson
 from jax_rnn.train.progress import progress_bar

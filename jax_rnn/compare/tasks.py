@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from jax_rnn.compare.console import ladder, print_labelled
-from jax_rnn.compare.environment import environment
-from jax_rnn.compare.timing import import_seconds
+from jax_rnn.compare.frameworks import import_seconds
+from jax_rnn.environment import environment
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
 from jax_rnn.teaching.optimizer import optimizer
 from jax_rnn.testing import Rung, climb

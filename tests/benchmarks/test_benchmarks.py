@@ -18,11 +18,11 @@ from benchmarks.rows import NAMES, settings
 from benchmarks.summary import BEST_JAX, summarise
 from benchmarks.tables import markdown
 from jax_rnn import cli
-from jax_rnn.compare.speed.files import plain
-from jax_rnn.compare.speed.ours import ours
-from jax_rnn.compare.speed.problem import PASSES, Problem, Setting, flop
-from jax_rnn.compare.speed.race import Entry, Row, race
-from jax_rnn.compare.timing import interleave
+from jax_rnn.bench.files import plain
+from jax_rnn.bench.ours import ours
+from jax_rnn.bench.problem import PASSES, Problem, Setting, flop
+from jax_rnn.bench.race import Entry, Row, race
+from jax_rnn.bench.timing import interleave
 
 pytest.importorskip("torch")
 
@@ -34,8 +34,8 @@ TINY = Setting("GRU", 3, 5, 4, 6)
 
 
 def test_each_has_its_turn_in_every_round_and_another_begins(monkeypatch):
-    monkeypatch.setattr("jax_rnn.compare.timing.TURN", 0.0)
-    monkeypatch.setattr("jax_rnn.compare.timing.SETTLE", 0.0)
+    monkeypatch.setattr("jax_rnn.bench.timing.TURN", 0.0)
+    monkeypatch.setattr("jax_rnn.bench.timing.SETTLE", 0.0)
     said = []
     calls = {name: (lambda name=name: said.append(name)) for name in "abc"}
     times = interleave(calls, seconds=60.0, most_rounds=3)
@@ -199,7 +199,7 @@ def test_summary_counts_losses_and_leaves_out_other_equations():
 def test_a_small_run_writes_tables_json_and_a_plot(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     monkeypatch.setattr("benchmarks.rows.SHAPES", ((1, 6, 5, 5),))
-    monkeypatch.setattr("jax_rnn.compare.speed.ceiling.SIZES", (64,))
+    monkeypatch.setattr("jax_rnn.bench.ceiling.SIZES", (64,))
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     monkeypatch.setattr(benchmarks, "_use_threads", lambda threads: 1)
     json_file, plot_file = tmp_path / "new" / "speed.json", tmp_path / "speed.png"
@@ -252,7 +252,7 @@ def test_jax_rnn_bench_shows_examples(capsys):
 
 
 def test_jax_rnn_bench_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("jax_rnn.compare.speed.ceiling.SIZES", (64,))
+    monkeypatch.setattr("jax_rnn.bench.ceiling.SIZES", (64,))
     path = tmp_path / "bench.json"
     words = "bench --layer RNN --shape 3,5,4,6 --pass forward --seconds 0.01"
     cli.main([*words.split(), "--json", str(path)])

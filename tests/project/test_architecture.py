@@ -42,6 +42,8 @@ RANKS = {
     "teaching": 7,
     "lessons": 8,
     "testing": 7,
+    "environment": 1,
+    "bench": 8,
     "compare": 9,
     "doctor": 10,
     "commands": 11,
@@ -50,7 +52,7 @@ RANKS = {
 }
 """A unit imports itself and units of lower rank."""
 
-SEE_TORCH = {"interop", "compare", "testing"}
+SEE_TORCH = {"interop", "bench", "compare", "testing"}
 
 
 class Import(NamedTuple):

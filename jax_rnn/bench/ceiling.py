@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jax_rnn.compare.timing import interleave
+from jax_rnn.bench.timing import interleave
 
 __all__ = ["measure_ceiling"]
 

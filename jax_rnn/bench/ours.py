@@ -7,9 +7,9 @@ from typing import Any
 from flax import nnx
 
 import jax_rnn.layers as layers
-from jax_rnn.compare.speed.contender import JaxContender, Weights
-from jax_rnn.compare.speed.modules import functional
-from jax_rnn.compare.speed.problem import Problem
+from jax_rnn.bench.contender import JaxContender, Weights
+from jax_rnn.bench.modules import functional
+from jax_rnn.bench.problem import Problem
 from jax_rnn.recurrent import Recurrent
 
 __all__ = ["build_layer", "ours"]

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from jax_rnn.compare.speed.contender import LEARNING_RATE, NotOfferedError, Weights, same
-from jax_rnn.compare.speed.problem import LOOP, Pass, Problem
+from jax_rnn.bench.contender import LEARNING_RATE, NotOfferedError, Weights, same
+from jax_rnn.bench.problem import LOOP, Pass, Problem
 
 __all__ = ["TorchContender", "pytorch", "torch_device"]
 

@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from jax_rnn.compare.speed.afresh import compiled_afresh
-from jax_rnn.compare.speed.contender import Build, Contender, NotOfferedError
-from jax_rnn.compare.speed.problem import LOOP, Pass, Problem, Setting, flop
-from jax_rnn.compare.timing import Times, interleave, timed
+from jax_rnn.bench.afresh import compiled_afresh
+from jax_rnn.bench.contender import Build, Contender, NotOfferedError
+from jax_rnn.bench.problem import LOOP, Pass, Problem, Setting, flop
+from jax_rnn.bench.timing import Times, interleave, timed
 
 __all__ = ["OURS", "Entry", "Row", "race"]
 

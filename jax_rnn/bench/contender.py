@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jax_rnn.compare.speed.problem import LOOP, Pass, Problem
+from jax_rnn.bench.problem import LOOP, Pass, Problem
 
 __all__ = [
     "LEARNING_RATE",

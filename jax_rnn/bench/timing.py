@@ -1,75 +1,14 @@
-"""Time the import of a framework, and alternating calls.
-
-This module imports no framework itself, so that import times are correct.
-"""
+"""Time alternating calls."""
 
 import statistics
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import TypeVar
 
-from jax_rnn.extras import how_to_install
-
-__all__ = [
-    "FRAMEWORKS",
-    "Times",
-    "import_seconds",
-    "interleave",
-    "timed",
-    "torch_on_one_thread",
-]
+__all__ = ["Times", "interleave", "timed"]
 
 T = TypeVar("T")
-
-FRAMEWORKS = {
-    "jax": ("jax", "flax.nnx", "optax"),
-    "torch": ("torch", "reference_torch"),
-}
-
-_measured: dict[str, float | None] = {}
-
-
-def import_seconds(framework: str) -> float | None:
-    """Import ``"jax"`` or ``"torch"`` and return the seconds; None if it was already imported.
-
-    Raises:
-        ModuleNotFoundError: torch is not installed; the message states how to install it.
-    """
-    if framework not in _measured:
-        modules = FRAMEWORKS[framework]
-        loaded = modules[0] in sys.modules
-        start = time.perf_counter()
-        try:
-            for module in modules:
-                import_module(module)
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"expected {error.name} to be installed, but it is not: "
-                f"{how_to_install(framework)}",
-                name=error.name,
-            ) from error
-        if framework == "torch":
-            _load_optimizers()
-        _measured[framework] = None if loaded else time.perf_counter() - start
-    return _measured[framework]
-
-
-@contextmanager
-def torch_on_one_thread() -> Iterator[None]:
-    """Use one thread in torch, which is fastest for the small models of the lecture."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
 
 TURN = 0.003
 """Minimum seconds of a measurement; a shorter call is repeated."""
@@ -149,10 +88,3 @@ def _repeats(call: Callable[[], object]) -> int:
     if once < TURN:
         once = min(once, timed(call)[0])
     return max(1, round(TURN / once))
-
-
-def _load_optimizers() -> None:
-    """Load the parts of torch that it imports only for the first optimizer."""
-    import torch
-
-    torch.optim.Adam([torch.zeros(1, requires_grad=True)])

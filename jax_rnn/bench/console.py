@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from jax_rnn.compare.speed.race import OURS, Row
+from jax_rnn.bench.race import OURS, Row
 
 __all__ = ["duration", "print_row"]
 
