@@ -47,7 +47,7 @@ def torch_side(name: str, recipe: Any, state: dict[str, Any], text: Path | None)
     import torch
 
     import reference_torch
-    from reference_torch.task import train
+    from reference_torch.training import train
 
     task = reference_torch.load(name)
     data = task.read(recipe, text)
@@ -55,7 +55,7 @@ def torch_side(name: str, recipe: Any, state: dict[str, Any], text: Path | None)
     model.load_state_dict({key: torch.tensor(value) for key, value in state.items()})
     yield None
     losses = []
-    for step, loss in train(task, recipe, data, model):
+    for step, loss, _ in train(task, model, recipe, data):
         losses.append(loss)
         if step % recipe.evaluate_every == 0 or step == recipe.steps:
             model.eval()

@@ -3,10 +3,10 @@
     python -m reference_torch            list the lessons
     python -m reference_torch ihello     run a lesson
 
-Each lesson is one file with the question of the slide, the model and the data. `lesson.py` defines
-a lesson, `training.py` is the shared training loop, and `as_on_slide/` shows how the faulty code of
-the slides fails today. `task.py` defines the lessons on data sets, which have batches, held-out
-data and a recipe.
+Each lesson is one file with the question of the slide, the model and its loss. `lesson.py` defines
+a lesson, `words.py` one on a word or a sentence, `training.py` is the training loop of all, and
+`as_on_slide/` shows how the faulty code of the slides fails today. Data and hyperparameters are in
+`rnn_lecture`.
 """
 
 from importlib import import_module

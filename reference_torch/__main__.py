@@ -1,33 +1,27 @@
-"""Run a lesson and print the output of its slide, or train a lesson on real data."""
+"""Train a lesson and print the output of its slide."""
 
 import argparse
-import dataclasses
 import difflib
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from reference_torch import DATA_SETS, LESSONS, load
-from reference_torch import task as tasks
-from reference_torch.lesson import Lesson
-from reference_torch.training import tensors, train
-from rnn_lecture.sampling import Sampling
-
-OF_TASKS = ("steps", "recipe", "text")
-"""Options of the lessons on real data only."""
+from reference_torch import LESSONS, load
+from reference_torch.training import train
+from rnn_lecture.recipe import with_steps
 
 EXAMPLES = """\
 examples:
   python -m reference_torch ihello
   python -m reference_torch ihello --seed 0
-  python -m reference_torch rnn_linear --variant gru --epochs 20
+  python -m reference_torch rnn_linear --preset gru --steps 20
   python -m reference_torch char_lm --steps 200
-  python -m reference_torch char_lm --text book.txt --recipe long
+  python -m reference_torch char_lm --text book.txt --preset long
 """
 
 
@@ -37,100 +31,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.lesson is None:
         parser.print_help()
         return 0
-    name = _known(parser, "lesson", options.lesson, LESSONS)
-    foreign = ("epochs", "variant") if name in DATA_SETS else OF_TASKS
-    for option in foreign:
-        if getattr(options, option) is not None:
-            parser.error(f"--{option}: not an option of {name}; remove it")
-    if name in DATA_SETS:
-        return run_task(parser, load(name), options)
-    lesson = load(name)
-    build = lesson.model
-    if options.variant is not None:
-        build = lesson.variants[_known(parser, "variant", options.variant, lesson.variants)]
-    if options.epochs is not None and lesson.epochs > 0:
-        if options.epochs < 1:
-            parser.error(f"expected at least 1 epoch, got {options.epochs}")
-        lesson = dataclasses.replace(lesson, epochs=options.epochs)
-
-    torch.set_num_threads(1)  # more threads do not help for such small models
-    torch.manual_seed(2 if options.seed is None else options.seed)
-    model = build()
-    run(lesson, model)
-    if options.variant is None:
-        for line in lesson.explain(model):
-            print(line, flush=True)
-    return 0
-
-
-def run(lesson: Lesson, model: nn.Module) -> None:
-    if lesson.labels is None:
-        show(lesson, model)
-        return
-    for epoch, loss, prediction in train(lesson, model):
-        print(f"epoch: {epoch}, loss: {loss:1.3f}")
-        print(f"Predicted string: {lesson.text(prediction)}", flush=True)
-    print("Learning finished!")
-
-
-@torch.no_grad()
-def show(lesson: Lesson, model: nn.Module) -> None:
-    """Run a lesson without training: call the model once and print the outputs."""
-    inputs, _, hidden = tensors(lesson, model)
-    out, hidden = model(inputs, hidden)
-    print("input size", inputs.size())
-    print("out", out)
-    print("out size", out.size())
-
-
-def run_task(parser: argparse.ArgumentParser, task: tasks.Task, options: argparse.Namespace) -> int:
-    """Train, evaluate regularly on the held-out data, and print samples of the trained model."""
-    recipe: Any = task.recipe
-    if options.recipe is not None:
-        recipe = task.recipes[_known(parser, "recipe", options.recipe, task.recipes)]
-    if options.steps is not None:
-        if options.steps < 1:
-            parser.error(f"expected at least 1 step, got {options.steps}")
-        recipe = dataclasses.replace(recipe, steps=options.steps)
-    if options.seed is not None:
-        recipe = dataclasses.replace(recipe, seed=options.seed)
-    if options.text is not None and not task.takes_text:
-        parser.error(f"--text: not an option of {task.name}; remove it")
-
-    torch.manual_seed(recipe.seed)
+    lesson = load(_known(parser, "lesson", options.lesson, LESSONS))
+    recipe: Any = lesson.recipe
+    if options.preset is not None:
+        recipe = lesson.recipes[_known(parser, "preset", options.preset, lesson.recipes)]
+    if options.text is not None and not lesson.takes_text:
+        parser.error(f"--text: not an option of {lesson.name}; remove it")
     try:
-        data = task.read(recipe, options.text)
+        recipe = with_steps(recipe, options.steps)
+        if options.seed is not None:
+            recipe = replace(recipe, seed=options.seed)
+        run(lesson, recipe, options.text)
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    model = task.build(recipe, data.vocabulary)
-    if recipe.dtype == "float64":
-        model.double()
-    best, evaluations = math.inf, 0
-    for step, loss in tasks.train(task, recipe, data, model):
-        if step % 20 == 0 or step in (1, recipe.steps):
-            print(f"step: {step}, loss: {loss:.4f}", flush=True)
-        if step % recipe.evaluate_every == 0 or step == recipe.steps:
-            loss = evaluate(task, model, data)["loss"]
-            best, evaluations = (loss, 0) if loss < best else (best, evaluations + 1)
-            if recipe.patience is not None and evaluations >= recipe.patience:
-                print(f"stopped: no better loss in {evaluations} evaluations")
-                break
-    model.eval()
-    for prompt in task.examples(data.vocabulary):
-        print(f"--- {prompt}" if prompt else "---")
-        for piece in task.respond(model, data.vocabulary, prompt, Sampling()):
-            print(piece, end="", flush=True)
-        print()
     return 0
 
 
-def evaluate(task: tasks.Task, model: nn.Module, data) -> Mapping[str, float]:
-    """Print and return the figures on the held-out data."""
+def run(lesson: Any, recipe: Any, text: Path | None = None) -> None:
+    """Train, evaluate regularly on the held-out data, and report on the trained model."""
+    data = lesson.read(recipe, text) if lesson.trained else None
+    if not lesson.holds_out:
+        torch.set_num_threads(1)  # more threads do not help for such small models
+    torch.manual_seed(recipe.seed)
+    model = lesson.build(recipe, data.vocabulary if data else {})
+    if recipe.dtype == "float64":
+        model.double()
+    if not lesson.trained:
+        _print([*lesson.forward(model), *lesson.explain(model)])
+        return
+    best, evaluations = math.inf, 0
+    for step in train(lesson, model, recipe, data):
+        last = step.step == recipe.steps
+        _print(lesson.lines(step, last))
+        if lesson.holds_out and (last or step.step % recipe.evaluate_every == 0):
+            model.eval()
+            figures = lesson.evaluate(model, data)
+            _print([f"held out: {', '.join(f'{k} {value:.4f}' for k, value in figures.items())}"])
+            better = figures["loss"] < best
+            best, evaluations = (figures["loss"], 0) if better else (best, evaluations + 1)
+            if recipe.patience is not None and evaluations >= recipe.patience:
+                _print([f"stopped: no better loss in {evaluations} evaluations"])
+                break
     model.eval()
-    figures = task.evaluate(model, data)
-    line = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
-    print(f"held out: {line}", flush=True)
-    return figures
+    _print(lesson.report(model, recipe, data))
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -144,11 +92,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("lesson", nargs="?", help="name of a lesson, see below")
-    parser.add_argument("--seed", type=int, help="seed of torch (default: 2, or the recipe's)")
-    parser.add_argument("--epochs", type=int, help="number of epochs (default: the lesson's)")
-    parser.add_argument("--variant", help="name of another model of the lesson")
-    parser.add_argument("--steps", type=int, help="number of steps (default: the recipe's)")
-    parser.add_argument("--recipe", help="name of the hyperparameters, for a lesson on real data")
+    parser.add_argument("--preset", help="name of the hyperparameters, or of another model")
+    parser.add_argument("--seed", type=int, help="seed of torch (default: the preset's)")
+    parser.add_argument("--steps", type=int, help="number of steps (default: the preset's)")
     parser.add_argument("--text", type=Path, help="UTF-8 text file to train char_lm on")
     return parser
 
@@ -158,10 +104,10 @@ def _known(parser: argparse.ArgumentParser, what: str, name: str, names: Iterabl
     names = list(names)
     if name not in names:
         nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = (
-            f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(names) or 'none'}"
+        known = f"known: {', '.join(names) or 'none'}"
+        parser.error(
+            f"unknown {what} {name!r}; " + (f"did you mean {nearest[0]!r}?" if nearest else known)
         )
-        parser.error(f"unknown {what} {name!r}; {hint}")
     return name
 
 

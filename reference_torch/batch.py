@@ -7,14 +7,13 @@ each other: each output equals that of the single word, up to rounding.
 import torch
 
 from reference_torch.cell import Model
-from reference_torch.lesson import Lesson
-from reference_torch.training import tensors
+from reference_torch.words import WordLesson
 from rnn_lecture import words
 
 
 @torch.no_grad()
 def explain(model):
-    inputs, _, hidden = tensors(lesson, model)
+    inputs, _, hidden = lesson.tensors(model)
     assert hidden is not None
     together, _ = model(inputs, hidden)
     words = zip(inputs.split(1), *(state.split(1, dim=1) for state in hidden), strict=True)
@@ -23,4 +22,4 @@ def explain(model):
     yield f"three words together or one by one: largest difference {difference:.1e}"
 
 
-lesson = Lesson.of(words.BATCH, model=Model, explain=explain)
+lesson = WordLesson.of(words.BATCH, model=Model, explain=explain)

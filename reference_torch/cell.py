@@ -8,8 +8,7 @@ directions, batch, hidden) for any `batch_first`.
 import torch
 from torch import nn
 
-from reference_torch.lesson import Lesson
-from reference_torch.training import tensors
+from reference_torch.words import WordLesson
 from rnn_lecture import words
 
 
@@ -24,9 +23,9 @@ class Model(nn.Module):
 
 @torch.no_grad()
 def explain(model):
-    inputs, _, hidden = tensors(lesson, model)
+    inputs, _, hidden = lesson.tensors(model)
     _, (h, c) = model(inputs, hidden)
     yield f"hidden size {h.size()}, cell size {c.size()}: (layers * directions, batch, hidden)"
 
 
-lesson = Lesson.of(words.CELL, model=Model, explain=explain)
+lesson = WordLesson.of(words.CELL, model=Model, explain=explain)

@@ -15,8 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from reference_torch.drawing import draw
-from reference_torch.task import Task
-from reference_torch.training import loss_of
+from reference_torch.lesson import Lesson
+from reference_torch.words import loss_of
 from rnn_lecture.char_lm import SLICE, CharLMFacts, side_by_side
 from rnn_lecture.sampling import check_sampling
 from rnn_lecture.vocabulary import Vocabulary
@@ -43,7 +43,7 @@ class Model(nn.Module):
         return self.linear(self.dropout(h)), hidden
 
 
-class CharLM(CharLMFacts, Task):
+class CharLM(CharLMFacts, Lesson):
     def build(self, recipe, vocabulary):
         return Model(
             recipe.cell,
@@ -58,7 +58,7 @@ class CharLM(CharLMFacts, Task):
         if hidden is not None:
             hidden = forget(hidden, batch["fresh"])
         logits, hidden = model(batch["inputs"], hidden)
-        return loss_of(logits, batch["labels"]), hidden
+        return loss_of(logits, batch["labels"]), {}, hidden
 
     @torch.no_grad()
     def evaluate(self, model, data):

@@ -9,16 +9,16 @@ is nearly zero: after 5 epochs |h| > 0.95 for 62 % of the units. With vectors sc
 it is 18 %, and 198 seeds end at ihello.
 """
 
-import dataclasses
 import math
 from functools import partial
+from itertools import islice
 
 import torch
 from torch import nn
 
 from reference_torch.ihello import SEEDS
-from reference_torch.lesson import Lesson
-from reference_torch.training import successes, train
+from reference_torch.training import train
+from reference_torch.words import WordLesson, successes
 from rnn_lecture import words
 
 
@@ -54,7 +54,7 @@ def saturated(scale: float, epochs: int, seeds: range) -> float:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = Model(scale)
-        for _ in train(dataclasses.replace(lesson, epochs=epochs), model):
+        for _ in islice(train(lesson, model), epochs):
             pass
         h, _ = model.rnn(scale * model.embedding(torch.tensor(lesson.inputs)))
         shares.append((h.abs() > 0.95).float().mean().item())
@@ -71,7 +71,7 @@ def explain(model):
         yield f"  {'':14}  {count} of {n} end at {lesson.target}"
 
 
-lesson = Lesson.of(
+lesson = WordLesson.of(
     words.EMBEDDING,
     model=Model,
     variants={"direct": Direct, "scaled": partial(Model, 1 / math.sqrt(10))},

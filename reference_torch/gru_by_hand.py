@@ -16,8 +16,7 @@ import copy
 import torch
 from torch import nn
 
-from reference_torch.lesson import Lesson
-from reference_torch.training import tensors
+from reference_torch.words import WordLesson
 from rnn_lecture import words
 
 
@@ -84,7 +83,7 @@ def with_open_reset(model: Model) -> Model:
 @torch.no_grad()
 def difference(model: Model) -> float:
     """Largest difference between the states of the model and of nn.GRU with its weights."""
-    inputs = tensors(lesson, model).inputs
+    inputs = lesson.tensors(model).inputs
     states, _ = as_torch(model.cell)(inputs)
     return (model.states(inputs) - states).abs().max().item()
 
@@ -96,4 +95,4 @@ def explain(model):
     yield "there is no other difference, and z has the same meaning in both."
 
 
-lesson = Lesson.of(words.GRU_BY_HAND, model=Model, explain=explain)
+lesson = WordLesson.of(words.GRU_BY_HAND, model=Model, explain=explain)

@@ -12,8 +12,7 @@ from functools import partial
 
 from torch import nn
 
-from reference_torch.lesson import Lesson
-from reference_torch.training import successes
+from reference_torch.words import WordLesson, successes
 from rnn_lecture import words
 
 SEEDS = range(20)
@@ -34,7 +33,7 @@ def explain(model):
     yield f"The result depends on the seed: {count} of {len(SEEDS)} seeds end at {lesson.target}."
 
 
-lesson = Lesson.of(
+lesson = WordLesson.of(
     words.IHELLO,
     model=Model,
     variants={"lstm": partial(Model, nn.LSTM), "gru": partial(Model, nn.GRU)},

@@ -8,7 +8,7 @@ epsilon in its denominator: the losses differ by 1e-7 for most seeds and by up t
 import torch
 from torch import nn
 
-from reference_torch.lesson import Lesson
+from reference_torch.words import WordLesson
 from rnn_lecture import words
 
 
@@ -25,4 +25,4 @@ class Model(nn.Module):
         return torch.cat(outputs, dim=1), hidden
 
 
-lesson = Lesson.of(words.IHELLO_STEPWISE, model=Model)
+lesson = WordLesson.of(words.IHELLO_STEPWISE, model=Model)

@@ -8,8 +8,7 @@ true letters as inputs and with the first letter and its own predictions as inpu
 import torch
 from torch import nn
 
-from reference_torch.lesson import Lesson
-from reference_torch.training import tensors
+from reference_torch.words import WordLesson
 from rnn_lecture import words
 from rnn_lecture.words import SENTENCE, encode
 
@@ -29,7 +28,7 @@ class Model(nn.Module):
 @torch.no_grad()
 def read(model: nn.Module) -> str:
     """The predictions of the model with the true letters as inputs."""
-    logits, _ = model(tensors(lesson, model).inputs)
+    logits, _ = model(lesson.tensors(model).inputs)
     return lesson.text(logits.argmax(dim=-1).cpu().numpy())
 
 
@@ -54,4 +53,4 @@ def explain(model):
     yield written
 
 
-lesson = Lesson.of(words.LONG_SENTENCE, model=Model, explain=explain)
+lesson = WordLesson.of(words.LONG_SENTENCE, model=Model, explain=explain)

@@ -14,8 +14,7 @@ chaotic: two runs that differ by one rounding error diverge.
 
 from torch import nn
 
-from reference_torch.lesson import Lesson
-from reference_torch.training import score
+from reference_torch.words import WordLesson, score
 from rnn_lecture import words
 
 
@@ -38,4 +37,4 @@ def explain(model):
     yield f"  this model: loss {loss:.5f}, accuracy {accuracy:.4f}."
 
 
-lesson = Lesson.of(words.LONG_SENTENCE_WINDOWS, model=Model, explain=explain)
+lesson = WordLesson.of(words.LONG_SENTENCE_WINDOWS, model=Model, explain=explain)

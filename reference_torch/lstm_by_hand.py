@@ -18,8 +18,7 @@ import torch
 from torch import nn
 from torch.nn.functional import linear
 
-from reference_torch.lesson import Lesson
-from reference_torch.training import tensors
+from reference_torch.words import WordLesson
 from rnn_lecture import words
 
 
@@ -86,7 +85,7 @@ def as_torch(cell: LSTMByHand) -> nn.LSTM:
 
 @torch.no_grad()
 def explain(model):
-    inputs = tensors(lesson, model).inputs
+    inputs = lesson.tensors(model).inputs
     by_hand, (_, c) = model.states(inputs)
     states, (_, c_torch) = as_torch(model.cell)(inputs)
     h_differs = (by_hand - states).abs().max().item()
@@ -95,4 +94,4 @@ def explain(model):
     yield "The equations on the slide 'Under the hood: LSTM' are those of a GRU, with z reversed."
 
 
-lesson = Lesson.of(words.LSTM_BY_HAND, model=Model, explain=explain)
+lesson = WordLesson.of(words.LSTM_BY_HAND, model=Model, explain=explain)

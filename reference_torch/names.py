@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from reference_torch.task import Task, tensors
+from reference_torch.lesson import Lesson, tensors
 from rnn_lecture.surnames import LIKELIEST, SMOOTHING, NamesFacts
 from rnn_lecture.vocabulary import Vocabulary
 
@@ -56,7 +56,7 @@ class Model(nn.Module):
         return self.linear(self.dropout(torch.cat([forward, backward], dim=-1)))
 
 
-class Names(NamesFacts, Task):
+class Names(NamesFacts, Lesson):
     def build(self, recipe, vocabulary):
         return Model(
             recipe.cell,
@@ -73,7 +73,7 @@ class Names(NamesFacts, Task):
         entropies = F.cross_entropy(
             logits, batch["labels"], reduction="none", label_smoothing=SMOOTHING
         )
-        return (batch["weights"] * entropies).mean(), None
+        return (batch["weights"] * entropies).mean(), {}, None
 
     @torch.no_grad()
     def evaluate(self, model, data):

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from reference_torch.drawing import draw
-from reference_torch.task import Task, tensors
+from reference_torch.lesson import Lesson, tensors
 from rnn_lecture.sampling import check_sampling
 from rnn_lecture.surnames import DRAWN, EDGE, NamesGenerateFacts, language_number
 from rnn_lecture.vocabulary import Vocabulary
@@ -43,7 +43,7 @@ class Model(nn.Module):
         return self.linear(self.dropout(h)), hidden
 
 
-class NamesGenerate(NamesGenerateFacts, Task):
+class NamesGenerate(NamesGenerateFacts, Lesson):
     def build(self, recipe, vocabulary):
         return Model(
             recipe.cell,
@@ -58,7 +58,7 @@ class NamesGenerate(NamesGenerateFacts, Task):
     def loss(self, model, batch, hidden=None):
         logits, _ = model(batch["inputs"], batch["language"])
         valid = inside(batch)
-        return F.cross_entropy(logits[valid], batch["labels"][valid]), None
+        return F.cross_entropy(logits[valid], batch["labels"][valid]), {}, None
 
     @torch.no_grad()
     def evaluate(self, model, data):

@@ -9,8 +9,7 @@ s_t = tanh(W s_{t-1} + W_hx x_t), which is `nn.RNN` without biases.
 import torch
 from torch import nn
 
-from reference_torch.lesson import Lesson
-from reference_torch.training import tensors
+from reference_torch.words import WordLesson
 from rnn_lecture import words
 
 f = torch.tanh
@@ -57,7 +56,7 @@ def as_torch(cell: RNNByHand) -> nn.RNN:
 
 @torch.no_grad()
 def explain(model):
-    inputs = tensors(lesson, model).inputs
+    inputs = lesson.tensors(model).inputs
     y, h = model(inputs)
     s, _ = as_torch(model.cell)(inputs)
     states = (f(h) - s[:, -1]).abs().max().item()
@@ -66,4 +65,4 @@ def explain(model):
     yield f"largest difference of the last state {states:.1e}, of the outputs {outputs:.1e}."
 
 
-lesson = Lesson.of(words.RNN_BY_HAND, model=Model, explain=explain)
+lesson = WordLesson.of(words.RNN_BY_HAND, model=Model, explain=explain)

@@ -15,8 +15,7 @@ from functools import partial
 from torch import nn
 
 from reference_torch.ihello import SEEDS
-from reference_torch.lesson import Lesson
-from reference_torch.training import score, successes
+from reference_torch.words import WordLesson, score, successes
 from rnn_lecture import words
 
 
@@ -55,7 +54,7 @@ def explain(model):
     yield f"  linear layer:                  {successes(lesson, Model, SEEDS)}"
 
 
-lesson = Lesson.of(
+lesson = WordLesson.of(
     words.RNN_LINEAR,
     model=Model,
     variants={

@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from reference_torch.task import Task, tensors
+from reference_torch.lesson import Lesson, tensors
 from rnn_lecture.dates import END, START
 from rnn_lecture.sampling import check_sampling
 from rnn_lecture.translation import Seq2SeqFacts, vocabularies
@@ -96,7 +96,7 @@ class Model(nn.Module):
         return (h, inside), hidden
 
 
-class Seq2Seq(Seq2SeqFacts, Task):
+class Seq2Seq(Seq2SeqFacts, Lesson):
     Model = Model
 
     def build(self, recipe, vocabulary):
@@ -114,13 +114,13 @@ class Seq2Seq(Seq2SeqFacts, Task):
     def loss(self, model, batch, hidden=None):
         logits = model(batch["sources"], batch["lengths"], batch["targets"])
         targets = batch["targets"].flatten()
-        return F.cross_entropy(logits.flatten(0, 1), targets, ignore_index=START), None
+        return F.cross_entropy(logits.flatten(0, 1), targets, ignore_index=START), {}, None
 
     @torch.no_grad()
     def evaluate(self, model, data):
         """`loss` uses teacher forcing; the accuracies are those of the greedy translation."""
         batch = tensors(data.held_out, model)
-        loss, _ = self.loss(model, batch)
+        loss, _, _ = self.loss(model, batch)
         sources, lengths, targets = batch["sources"], batch["lengths"], batch["targets"]
         right = translate(model, sources, lengths, targets.shape[1]) == targets
         return {

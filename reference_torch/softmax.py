@@ -13,8 +13,7 @@ The prediction is a function of the letter, so it cannot be ihello. The model ha
 import torch
 from torch import nn
 
-from reference_torch.lesson import Lesson
-from reference_torch.training import score
+from reference_torch.words import WordLesson, score
 from rnn_lecture import words
 
 
@@ -41,4 +40,4 @@ def explain(model):
     yield f"This model: loss {loss:.5f}, {accuracy * 6:.0f} of 6 right. It has no memory."
 
 
-lesson = Lesson.of(words.SOFTMAX, model=Model, explain=explain)
+lesson = WordLesson.of(words.SOFTMAX, model=Model, explain=explain)

@@ -1,86 +1,80 @@
-"""The training loop of the lecture, the same for every lesson."""
+"""The training loop, the same for every lesson."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from reference_torch.lesson import Lesson
-
-
-class Tensors(NamedTuple):
-    inputs: torch.Tensor
-    labels: torch.Tensor | None
-    hidden: tuple[torch.Tensor, ...] | None
+from reference_torch.lesson import Hidden, Lesson, Step, tensors
+from rnn_lecture.facts import Data
 
 
-class Epoch(NamedTuple):
-    """Loss and prediction, ids (B, T), are those from before the epoch's optimizer step."""
+def train(
+    lesson: Lesson, model: nn.Module, recipe: Any = None, data: Data | None = None
+) -> Iterator[Step]:
+    """Train the model in place and report every optimizer step.
 
-    epoch: int
-    loss: float
-    prediction: np.ndarray
-
-
-def tensors(lesson: Lesson, model: nn.Module) -> Tensors:
-    """The lesson's arrays, with the device and dtype of the model's parameters.
-
-    Ids remain integers.
+    The hidden state is carried from batch to batch, but gradients are not: backpropagation through
+    time is truncated at every batch.
     """
-    weight = next(model.parameters())
-    inputs = torch.tensor(lesson.inputs)
-    inputs = inputs.to(weight) if inputs.is_floating_point() else inputs.to(weight.device)
-    labels = None if lesson.labels is None else torch.tensor(lesson.labels).to(weight.device)
-    hidden = None
-    if lesson.hidden is not None:
-        hidden = tuple(torch.tensor(state).to(weight) for state in lesson.hidden)
-    return Tensors(inputs, labels, hidden)
-
-
-def loss_of(logits: torch.Tensor, labels: torch.Tensor, reduction: str = "mean") -> torch.Tensor:
-    """Cross entropy of logits (B, T, classes) and labels (B, T), over all B * T positions."""
-    return F.cross_entropy(logits.flatten(0, 1), labels.flatten().long(), reduction=reduction)
-
-
-def train(lesson: Lesson, model: nn.Module) -> Iterator[Epoch]:
-    """Train the model in place and report every epoch, counted from 1."""
-    inputs, labels, hidden = tensors(lesson, model)
-    if labels is None:
-        return
-    optimizer = torch.optim.Adam(model.parameters(), lr=lesson.learning_rate)
-    for epoch in range(1, lesson.epochs + 1):
-        logits, _ = model(inputs, hidden)
-        loss = loss_of(logits, labels, lesson.reduction)
+    recipe = recipe or lesson.recipe
+    batches = lesson.batches(recipe, lesson.read(recipe) if data is None else data)
+    same = None if callable(batches) else tensors(batches, model)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    device = next(model.parameters()).device.type
+    hidden, metrics = None, {}
+    for step in range(recipe.steps):
+        model.train()
+        optimizer.param_groups[0]["lr"] = recipe.learning_rate * learning_rate_factor(recipe, step)
         optimizer.zero_grad()
-        loss.backward()
+        total = 0.0
+        for number in range(step * recipe.accumulate, (step + 1) * recipe.accumulate):
+            batch = same or tensors(batches(number, slice(None)), model)
+            half = recipe.dtype == "bfloat16"
+            with torch.autocast(device, torch.bfloat16) if half else nullcontext():
+                loss, metrics, hidden = lesson.loss(model, batch, hidden)
+            hidden = detached(hidden)
+            loss = loss / recipe.accumulate
+            loss.backward()
+            total += loss.item()
+        if recipe.clip is not None:
+            clip_gradient(model.parameters(), recipe.clip)
         optimizer.step()
-        prediction = logits.argmax(dim=-1).cpu().numpy().astype(np.int32)
-        yield Epoch(epoch, loss.item(), prediction)
+        yield Step(step + 1, total, {name: value.cpu().numpy() for name, value in metrics.items()})
 
 
-def final_text(lesson: Lesson, build: Callable[[], nn.Module], seed: int) -> str:
-    """The string predicted at the last epoch, for a model initialized from this seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = build()
-    *_, last = train(lesson, model)
-    return lesson.text(last.prediction)
+def learning_rate_factor(recipe: Any, step: int) -> float:
+    """Factor in [0, 1] of the learning rate at a step, counted from 0."""
+    if step < recipe.warmup:
+        return step / recipe.warmup
+    rest = max(recipe.steps - recipe.warmup, 1)
+    gone = min((step - recipe.warmup) / rest, 1.0)
+    if recipe.schedule == "constant":
+        return 1.0
+    return 1.0 - gone if recipe.schedule == "linear" else (1.0 + math.cos(math.pi * gone)) / 2
 
 
-def successes(lesson: Lesson, build: Callable[[], nn.Module], seeds: Iterable[int]) -> int:
-    """The number of seeds that end at the lesson's target."""
-    return sum(final_text(lesson, build, seed) == lesson.target for seed in seeds)
+def detached(hidden: Hidden | None) -> Hidden | None:
+    """The state without its gradient history."""
+    if hidden is None or isinstance(hidden, torch.Tensor):
+        return None if hidden is None else hidden.detach()
+    return tuple(state.detach() for state in hidden)
 
 
 @torch.no_grad()
-def score(lesson: Lesson, model: nn.Module) -> tuple[float, float]:
-    """Mean loss and accuracy of the model over all B * T positions."""
-    inputs, labels, hidden = tensors(lesson, model)
-    if labels is None:
-        raise ValueError(f"lesson {lesson.name!r} has no labels: it cannot be scored")
-    logits, _ = model(inputs, hidden)
-    accuracy = (logits.argmax(dim=-1) == labels).float().mean()
-    return loss_of(logits, labels).item(), accuracy.item()
+def clip_gradient(parameters: Iterable[nn.Parameter], largest: float) -> None:
+    """Scale the gradient to this global norm if its norm is larger.
+
+    `torch.nn.utils.clip_grad_norm_` adds 1e-6 to the norm before the division; this function does
+    not.
+    """
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if norm >= largest:
+        for gradient in gradients:
+            gradient.mul_(largest / norm)

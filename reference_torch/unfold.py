@@ -7,16 +7,15 @@ output of the last step is the final hidden state h.
 import torch
 
 from reference_torch.cell import Model
-from reference_torch.lesson import Lesson
-from reference_torch.training import tensors
+from reference_torch.words import WordLesson
 from rnn_lecture import words
 
 
 @torch.no_grad()
 def explain(model):
-    inputs, _, hidden = tensors(lesson, model)
+    inputs, _, hidden = lesson.tensors(model)
     out, (h, _) = model(inputs, hidden)
     yield f"the last output is the final hidden state: {torch.equal(out[:, -1], h[0])}"
 
 
-lesson = Lesson.of(words.UNFOLD, model=Model, explain=explain)
+lesson = WordLesson.of(words.UNFOLD, model=Model, explain=explain)

@@ -1,11 +1,11 @@
 """Hyperparameters of lessons; a run folder records all of them."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
-__all__ = ["BaseRecipe", "Recipe", "WordRecipe"]
+__all__ = ["BaseRecipe", "Recipe", "WordRecipe", "with_steps"]
 
 Cell = Literal["rnn", "lstm", "gru"]
 Schedule = Literal["constant", "linear", "cosine"]
@@ -76,6 +76,9 @@ class BaseRecipe:
                 raise ValueError(f"{name}: expected 0 to {most}{what}, got {_short(value)}")
 
 
+RecipeT = TypeVar("RecipeT", bound=BaseRecipe)
+
+
 @dataclass(frozen=True)
 class WordRecipe(BaseRecipe):
     """Hyperparameters of a lesson on a word or a sentence, whose batch is all of its data.
@@ -127,6 +130,17 @@ class Recipe(BaseRecipe):
             _check_count("patience", self.patience)
         _check_number("dropout", self.dropout, most=1)
         super().__post_init__()
+
+
+def with_steps(recipe: RecipeT, steps: int | None) -> RecipeT:
+    """The recipe with this number of steps, and no longer warm-up than that; None changes nothing.
+
+    Raises:
+        ValueError: fewer than one step.
+    """
+    if steps is None:
+        return recipe
+    return replace(recipe, steps=steps, warmup=min(recipe.warmup, max(steps, 0)))
 
 
 def _check_choice(name: str, value: Any, choices: Any) -> None:

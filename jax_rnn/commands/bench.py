@@ -72,7 +72,7 @@ def bench(
     from jax_rnn.bench.problem import PASSES, Problem, Setting
     from jax_rnn.bench.pytorch import pytorch, torch_device
     from jax_rnn.bench.race import OURS, race
-    from jax_rnn.compare.outputs import check_outputs
+    from jax_rnn.commands.outputs import check_outputs
     from jax_rnn.devices import choose
     from jax_rnn.environment import environment
 

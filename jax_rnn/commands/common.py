@@ -10,13 +10,15 @@ from jax_rnn.console import say
 
 __all__ = [
     "Dtype",
+    "File",
     "Kind",
     "LessonName",
     "Output",
+    "Preset",
     "Seeds",
     "SeedsPerCall",
+    "Steps",
     "UsageError",
-    "Variant",
     "check_seed",
     "console",
     "say_written",
@@ -25,9 +27,11 @@ __all__ = [
 LessonName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="LESSON")]
 Seeds = Annotated[int, tyro.conf.arg(metavar="N")]
 SeedsPerCall = Annotated[int | None, tyro.conf.arg(metavar="N")]
-Output = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+Output = File
 Kind = Annotated[Literal["cpu", "gpu", "tpu"] | None, tyro.conf.arg(metavar="cpu|gpu|tpu")]
-Variant = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
+Preset = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
+Steps = Annotated[int | None, tyro.conf.arg(metavar="N")]
 Dtype = Literal["float32", "float64"]
 
 console = Console()

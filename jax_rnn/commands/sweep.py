@@ -6,10 +6,11 @@ from jax_rnn.commands.common import (
     Kind,
     LessonName,
     Output,
+    Preset,
     Seeds,
     SeedsPerCall,
+    Steps,
     UsageError,
-    Variant,
     console,
     say_written,
 )
@@ -20,8 +21,9 @@ __all__ = ["sweep"]
 def sweep(
     lesson: LessonName,
     *,
-    variant: Variant = None,
+    preset: Preset = None,
     seeds: Seeds = 200,
+    steps: Steps = None,
     framework: Literal["jax", "torch", "both"] = "jax",
     init: Literal["torch", "flax"] = "torch",
     device: Kind = None,
@@ -29,21 +31,23 @@ def sweep(
     json: Output = None,
     plot: Output = None,
 ) -> None:
-    """Train a lesson with many seeds, and print how many succeed and after how many epochs.
+    """Train a lesson with many seeds, and print how the runs end.
 
     $ jax-rnn sweep ihello --seeds 10000
     $ jax-rnn sweep rnn_linear --framework both --plot rates.png
-    $ jax-rnn sweep ihello --variant gru --init flax --json gru.json
+    $ jax-rnn sweep ihello --preset gru --init flax --json gru.json
+    $ jax-rnn sweep names_generate --seeds 8 --steps 500
 
     Args:
         lesson: Name of a lesson, see `jax-rnn lessons`.
-        variant: Another model for the same lesson.
+        preset: Name of hyperparameters, or of another model for the same lesson.
         seeds: Number of runs, with seeds from 0.
-        framework: JAX runs all seeds in one compiled program, PyTorch one after another.
+        steps: Number of optimizer steps of each run; default: that of the preset.
+        framework: JAX runs many seeds in one compiled program, PyTorch one after another.
         init: Distribution of the initial weights, that of torch.nn or that of Flax.
         device: Device of JAX; default: the best device found.
         seeds_per_call: Number of simultaneous runs in JAX, which bounds the memory; default: 1,000
-            or more.
+            or more, in a lesson on a data set as many as fit into memory.
         json: Write all results to this file.
         plot: Write the histograms to this file, a .png, .svg or .pdf.
     """
@@ -51,29 +55,34 @@ def sweep(
         raise UsageError(f"--seeds: expected at least 1, got {seeds}")
     import jax
 
+    from jax_rnn.commands.outputs import check_outputs
     from jax_rnn.compare.comparison import write_json
     from jax_rnn.compare.console import print_sweeps
-    from jax_rnn.compare.outputs import check_outputs
     from jax_rnn.compare.sweep import sweep_jax, sweep_torch
     from jax_rnn.devices import choose
-    from jax_rnn.teaching.catalog import load_words
+    from jax_rnn.lessons import load
+    from rnn_lecture.recipe import with_steps
 
     check_outputs({"--json": json, "--plot": plot})
-    chosen = load_words(lesson)
+    chosen = load(lesson)
+    recipe = with_steps(chosen.preset(preset), steps)
     sweeps = []
     with jax.default_device(choose(device)):
         if framework != "torch":
             sweeps.append(
-                sweep_jax(chosen, seeds, variant, init=init, seeds_per_call=seeds_per_call)
+                sweep_jax(
+                    chosen, seeds, preset, recipe=recipe, init=init, seeds_per_call=seeds_per_call
+                )
             )
     if framework != "jax":
-        sweeps.append(sweep_torch(chosen, seeds, variant, init=init))
+        sweeps.append(sweep_torch(chosen, seeds, preset, recipe=recipe, init=init))
     print_sweeps(console, sweeps)
 
     if json:
         write_json(json, sweeps)
     if plot:
-        from jax_rnn.compare.plots import save_figure, sweep_figure
+        from jax_rnn.compare.figures import save_figure
+        from jax_rnn.compare.plots import sweep_figure
 
         save_figure(sweep_figure(sweeps), plot)
     say_written(json, plot)

@@ -8,43 +8,58 @@ from typing import Any
 
 from jax_rnn.testing import Rung
 
-__all__ = ["Comparison", "write_json"]
+__all__ = ["Comparison", "title_of", "write_json"]
+
+TITLES = {"jax": "JAX", "torch": "PyTorch"}
+
+
+def title_of(framework: str) -> str:
+    """The name of a framework in tables."""
+    return TITLES.get(framework, framework)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One lesson from one set of initial weights in both frameworks.
+    """One lesson from one set of initial weights in two frameworks.
 
     Fields of the form ``{"jax": ..., "torch": ...}`` hold one value per framework. Lists of losses
-    and predictions have one entry per epoch; they are empty if the lesson does not train.
+    have one entry per optimizer step; they are empty if the lesson does not train.
 
     Attributes:
-        lesson, variant: the compared lesson and variant; None is the lesson's own model.
+        lesson, preset: the compared lesson and preset; None is the lesson's own.
         dtype: data type of weights, inputs and losses in both, ``"float32"`` or ``"float64"``.
-        seed: seed of torch, which draws the initial weights for both.
-        epochs: number of optimizer steps.
-        target: the string to learn; None if the lesson does not train.
+        seed: seed of the second framework, which draws the initial weights for both.
+        steps: number of optimizer steps; an epoch of a lesson on a word or a sentence is one step.
+        recipe: the hyperparameters of both.
+        dropout: the rate of the preset; both ran with 0, since their masks differ.
+        target: the string to learn; None if there is none.
         loss: ``{"jax": [...], "torch": [...]}``.
-        predictions: ``{"jax": [...], "torch": [...]}``, strings.
-        max_abs_loss_difference: over all epochs; None if the lesson does not train.
-        max_abs_gradient_difference: over all parameters, at the initial weights.
-        max_abs_weight_difference: over all parameters, after the last epoch.
-        predictions_equal: number of epochs at which both predict the same string.
+        predictions: ``{"jax": [...], "torch": [...]}``, strings; empty lists without a target.
+        max_abs_loss_difference: over all steps; None if the lesson does not train.
+        max_abs_gradient_difference: over all parameters, at the initial weights; likewise.
+        max_abs_weight_difference: over all parameters, after the last step; likewise.
+        predictions_equal: number of steps at which both predict the same string.
+        figures: ``{"jax": {...}, "torch": {...}}``, held-out figures after the last step; empty if
+            no data is held out.
+        max_abs_figure_difference: over all figures; None if there are none.
         shapes: ``{"input" | "output" | "hidden": {"jax": [...], "torch": [...]}}``, a list of
-            shapes, since a hidden state may have several parts.
+            shapes, since a model may take several arrays and its state may have several parts.
         max_abs_value_difference: ``{"output": ..., "hidden": ...}`` at the initial weights.
-        seconds: ``{"jax": {"import", "compile", "run"}, "torch": {"import", "run"}}``; an import is
-            None if the framework was already loaded.
+        seconds: ``{"jax": {"import", "compile", "run", "evaluate"}, "torch": {"import", "run",
+            "evaluate"}}``; an import is None if the framework was already loaded. ``"evaluate"``
+            includes compilation.
         environment: versions, device, processor.
         rungs: rungs of the parity ladder (see ``jax_rnn.testing.check_parity``), from the initial
             weights, up to the first that fails.
     """
 
     lesson: str
-    variant: str | None
+    preset: str | None
     dtype: str
     seed: int
-    epochs: int
+    steps: int
+    recipe: dict[str, Any]
+    dropout: float
     target: str | None
     loss: dict[str, list[float]]
     predictions: dict[str, list[str]]
@@ -52,6 +67,8 @@ class Comparison:
     max_abs_gradient_difference: float | None
     max_abs_weight_difference: float | None
     predictions_equal: int
+    figures: dict[str, dict[str, float]]
+    max_abs_figure_difference: float | None
     shapes: dict[str, dict[str, list[tuple[int, ...]]]]
     max_abs_value_difference: dict[str, float]
     seconds: dict[str, dict[str, float | None]]
@@ -60,7 +77,17 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        return self.lesson if self.variant is None else f"{self.lesson} ({self.variant})"
+        return self.lesson if self.preset is None else f"{self.lesson} ({self.preset})"
+
+    @property
+    def frameworks(self) -> tuple[str, ...]:
+        """Names of both frameworks."""
+        return tuple(self.loss)
+
+    @property
+    def unit(self) -> str:
+        """What a step is called."""
+        return "step" if self.target is None else "epoch"
 
 
 def write_json(path: Path, results: Sequence[Any]) -> None:

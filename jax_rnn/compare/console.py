@@ -12,25 +12,23 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from jax_rnn.compare.comparison import Comparison
-from jax_rnn.compare.parity import EpochPair
-from jax_rnn.compare.sweep import Sweep, interval
+from jax_rnn.compare.comparison import Comparison, title_of
+from jax_rnn.compare.parity import StepPair
+from jax_rnn.compare.sweep import Sweep, interval, spread
 from jax_rnn.testing import Rung
 
 __all__ = [
-    "EpochTable",
-    "ladder",
+    "StepTable",
     "print_comparison",
-    "print_labelled",
     "print_overview",
     "print_sweeps",
 ]
 
 MILESTONES = (1, 2, 3, 4, 5, 6, 8, 10, 15)
-"""Epochs that stay in the table; after them, one row per tenth of the run stays."""
+"""Steps that stay in the table; after them, one row per tenth of the run stays."""
 
-NUMBERS = {"epoch": 5, "loss JAX": 8, "loss PyTorch": 12, "difference": 10}
-"""Number columns of the table of epochs, and their widths."""
+NUMBERS = (5, 8, 12, 10)
+"""Widths of the columns of numbers: step, both losses and their difference."""
 
 GAP = 2
 """Spaces between two columns."""
@@ -42,16 +40,22 @@ LABEL = 21
 """Width of the labels below the tables."""
 
 
-class EpochTable:
-    """A table that grows while torch trains; the last row is the current epoch."""
+class StepTable:
+    """A table that grows while the second framework trains; the last row is the current step.
 
-    def __init__(self, console: Console, epochs: int, target: str | None):
-        self.console, self.epochs, self.target = console, epochs, target
-        self.rows: list[EpochPair] = []
-        self.latest: EpochPair | None = None
+    Args:
+        console: where it is printed.
+        steps: number of steps.
+        target: the string to learn; None if nothing is predicted.
+    """
+
+    def __init__(self, console: Console, steps: int, target: str | None):
+        self.console, self.steps, self.target = console, steps, target
+        self.rows: list[StepPair] = []
+        self.latest: StepPair | None = None
         self.live = Live(console=console, get_renderable=self._table, refresh_per_second=12)
 
-    def __enter__(self) -> "EpochTable":
+    def __enter__(self) -> "StepTable":
         self.live.__enter__()
         return self
 
@@ -65,58 +69,73 @@ class EpochTable:
         if not self.live.console.is_terminal:  # rich does not end the last line in this case
             self.live.console.line()
 
-    def __call__(self, pair: EpochPair) -> None:
-        every = max(1, self.epochs // 10)
-        kept = pair.epoch in MILESTONES or pair.epoch % every == 0 or pair.epoch == self.epochs
+    def __call__(self, pair: StepPair) -> None:
+        every = max(1, self.steps // 10)
+        kept = pair.step in MILESTONES or pair.step % every == 0 or pair.step == self.steps
         if kept:
             self.rows.append(pair)
         self.latest = None if kept else pair
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for header, width in NUMBERS.items():
+        unit = "step" if self.target is None else "epoch"
+        for header, width in zip(
+            (unit, "loss JAX", "loss PyTorch", "difference"), NUMBERS, strict=True
+        ):
             table.add_column(header, justify="right", no_wrap=True, min_width=width)
-        rest = self.console.width - sum(width + GAP for width in NUMBERS.values())
-        longest = max(rest // 2 - GAP, 1)
-        for header in ("JAX predicts", "PyTorch predicts"):
+        longest = max((self.console.width - sum(width + GAP for width in NUMBERS)) // 2 - GAP, 1)
+        for header in ("JAX predicts", "PyTorch predicts") if self.target is not None else ():
             table.add_column(header, no_wrap=True, overflow="ellipsis", max_width=longest)
         for pair in [*self.rows, *([self.latest] if self.latest else [])]:
             ours, theirs = pair.loss
             table.add_row(
-                str(pair.epoch),
+                str(pair.step),
                 f"{ours:.6f}",
                 f"{theirs:.6f}",
                 f"{abs(ours - theirs):.1e}",
-                *(self._prediction(text, pair) for text in pair.prediction),
+                *(self._prediction(text, pair) for text in pair.prediction if text is not None),
             )
         return table
 
-    def _prediction(self, text: str, pair: EpochPair) -> Text:
+    def _prediction(self, text: str, pair: StepPair) -> Text:
         differ = pair.prediction[0] != pair.prediction[1]
         return Text(text, style="red" if differ else "green" if text == self.target else "")
 
 
 def print_comparison(console: Console, result: Comparison) -> None:
-    """Print the summary of one comparison."""
+    """Print the summary of one comparison: shapes, held-out figures, times, differences."""
+    console.print()
+    console.print(_two_columns(result))
+    console.print()
+    if result.dropout:
+        console.print(
+            f"dropout is 0 instead of the recipe's {result.dropout:g}: the two frameworks draw "
+            "different masks",
+            highlight=False,
+        )
+    for name, text, style in _verdict(result):
+        _print_labelled(console, name, text, style)
+
+
+def _two_columns(result: Comparison) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
     table.add_column("", style="dim")
-    table.add_column("JAX", justify="right")
-    table.add_column("PyTorch", justify="right")
+    sides = result.frameworks
+    for side in sides:
+        table.add_column(title_of(side), justify="right")
     for part, shapes in result.shapes.items():
-        table.add_row(f"{part} shape", *(_shapes(shapes[side]) for side in ("jax", "torch")))
-    for part in ("import", "compile", "run"):
-        times = [result.seconds[side].get(part) for side in ("jax", "torch")]
+        table.add_row(f"{part} shape", *(_shapes(shapes[side]) for side in sides))
+    for name in result.figures[sides[0]]:
+        table.add_row(f"held out, {name}", *(f"{result.figures[side][name]:.6f}" for side in sides))
+    for part in ("import", "compile", "run", "evaluate"):
+        times = [result.seconds[side].get(part) for side in sides]
         if any(time is not None for time in times):
-            name = f"run, {result.epochs} epochs" if part == "run" else part
+            name = f"run, {result.steps} {result.unit}s" if part == "run" else part
             table.add_row(name, *(_seconds(time) for time in times))
-    console.print()
-    console.print(table)
-    console.print()
-    for name, text, style in _verdict(result):
-        print_labelled(console, name, text, style)
+    return table
 
 
-def print_labelled(console: Console, name: str, text: str, style: str = "") -> None:
+def _print_labelled(console: Console, name: str, text: str, style: str = "") -> None:
     """Print ``name`` in one column and ``text`` in the next, wrapped between words."""
     lines = textwrap.wrap(text, max(console.width - LABEL, 20)) or [""]
     for k, line in enumerate(lines):
@@ -142,35 +161,25 @@ def print_overview(console: Console, results: Sequence[Comparison]) -> None:
             _gap(result.max_abs_gradient_difference),
             _gap(result.max_abs_weight_difference),
             _gap(result.max_abs_value_difference["output"]),
-            f"{result.predictions_equal} of {result.epochs}" if result.epochs else "-",
+            f"{result.predictions_equal} of {result.steps}" if result.target is not None else "-",
         )
     console.print()
     console.print(table)
 
 
 def print_sweeps(console: Console, sweeps: Sequence[Sweep]) -> None:
-    """Print rates, epochs and losses, with one column per framework."""
-    names = {"jax": "JAX", "torch": "PyTorch"}
+    """Print rates, epochs, losses and held-out figures, with one column per framework."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
     table.add_column("", style="dim")
     for sweep in sweeps:
-        table.add_column(names[sweep.framework], justify="right")
-
-    def row(name: str, *cells: str) -> None:
-        table.add_row(name, *cells)
-
-    row("all letters correct, ever", *(_rate(s.ever, s.seeds) for s in sweeps))
-    row("  95 % interval", *(_interval(s.ever, s.seeds) for s in sweeps))
-    row(f"at epoch {sweeps[0].epochs}", *(_rate(s.at_end, s.seeds) for s in sweeps))
-    row("  95 % interval", *(_interval(s.at_end, s.seeds) for s in sweeps))
-    row("first correct epoch, median", *(_epoch(s.median_first_epoch) for s in sweeps))
-    row("correct to the end from, median", *(_epoch(s.median_stable_epoch) for s in sweeps))
-    for part in ("min", "median", "max"):
-        row(f"last loss, {part}", *(f"{s.loss[part]:.4f}" for s in sweeps))
-    row("seconds in total", *(f"{s.seconds:.1f}" for s in sweeps))
+        table.add_column(title_of(sweep.framework), justify="right")
     first = sweeps[0]
+    for name, *cells in [*_letters(sweeps), *_spreads(sweeps)]:
+        table.add_row(name, *cells)
+    table.add_row("seconds in total", *(f"{s.seconds:.1f}" for s in sweeps))
+    unit = "steps" if first.ever is None else "epochs"
     console.print(
-        f"[bold]{first.title}[/], {first.seeds} seeds, {first.epochs} epochs, "
+        f"[bold]{first.title}[/], {first.seeds} seeds, {first.steps} {unit}, "
         f"{first.init} initial values",
         highlight=False,
     )
@@ -183,33 +192,67 @@ def print_sweeps(console: Console, sweeps: Sequence[Sweep]) -> None:
         )
 
 
+def _letters(sweeps: Sequence[Sweep]) -> Iterator[list[str]]:
+    """Rows on correct letters: how many runs, and after how many epochs."""
+    if any(s.ever is None for s in sweeps):
+        return
+    for name, counts in (
+        ("all letters correct, ever", [s.ever or 0 for s in sweeps]),
+        (f"at epoch {sweeps[0].steps}", [s.at_end or 0 for s in sweeps]),
+    ):
+        pairs = [(count, s.seeds) for count, s in zip(counts, sweeps, strict=True)]
+        yield [name, *(_rate(*pair) for pair in pairs)]
+        yield ["  95 % interval", *(_interval(*pair) for pair in pairs)]
+    yield ["first correct epoch, median", *(_epoch(s.median_first_epoch) for s in sweeps)]
+    stable = (_epoch(s.median_stable_epoch) for s in sweeps)
+    yield ["correct to the end from, median", *stable]
+
+
+def _spreads(sweeps: Sequence[Sweep]) -> Iterator[list[str]]:
+    """Rows on the losses and held-out figures at the end: minimum, median and maximum."""
+    spreads = {"last loss": [s.loss for s in sweeps]}
+    if sweeps[0].ever is None:
+        names = sweeps[0].figures
+        spreads |= {f"held out, {k}": [spread(s.figures[k]) for s in sweeps] for k in names}
+    for name, values in spreads.items():
+        for part in ("min", "median", "max"):
+            yield [f"{name}, {part}", *(f"{value[part]:.4f}" for value in values)]
+
+
 def _verdict(result: Comparison) -> Iterator[tuple[str, str, str]]:
     """Name, text and style of every line."""
     gaps = result.max_abs_value_difference
     before = f"output {gaps['output']:.1e}"
-    if result.shapes["hidden"]["jax"]:
+    if result.shapes["hidden"][result.frameworks[0]]:
         before += f", hidden {gaps['hidden']:.1e}"
-    if result.epochs:
+    if result.steps:
         before += f", gradients {_gap(result.max_abs_gradient_difference)}"
     yield "largest differences", "", "bold"
     yield "  before training", before, ""
-    if result.epochs:
+    if result.steps:
         after = (
             f"loss {_gap(result.max_abs_loss_difference)}, "
             f"weights {_gap(result.max_abs_weight_difference)}"
         )
-        yield f"  {result.epochs} epochs", after, ""
-        right = [result.predictions[side][-1] == result.target for side in ("jax", "torch")]
-        last = {2: "both match the target", 1: "one matches the target", 0: "none matches"}
-        strings = f"equal at {result.predictions_equal} of {result.epochs} epochs"
-        yield "  strings", f"{strings}; after the last, {last[sum(right)]}", ""
+        if result.max_abs_figure_difference is not None:
+            after += f", held-out figures {_gap(result.max_abs_figure_difference)}"
+        yield f"  {result.steps} {result.unit}s", after, ""
+        if result.target is not None:
+            yield "  strings", _strings(result), ""
         if result.dtype == "float32" and (result.max_abs_loss_difference or 0) > CHAOTIC:
-            note = "rounding, which Adam amplifies; --dtype float64 shows the same run without it"
+            note = "rounding, which Adam amplifies; float64 shows the same run without it"
             yield "  cause", note, ""
-    yield ladder(result.rungs)
+    yield _ladder(result.rungs)
 
 
-def ladder(rungs: Sequence[Rung]) -> tuple[str, str, str]:
+def _strings(result: Comparison) -> str:
+    right = [result.predictions[side][-1] == result.target for side in result.frameworks]
+    last = {2: "both match the target", 1: "one matches the target", 0: "none matches"}
+    equal = f"equal at {result.predictions_equal} of {result.steps} epochs"
+    return f"{equal}; after the last, {last[sum(right)]}"
+
+
+def _ladder(rungs: Sequence[Rung]) -> tuple[str, str, str]:
     """Name, text and style of the line on the parity ladder."""
     name = "parity ladder"
     if rungs[-1].passed:

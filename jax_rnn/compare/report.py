@@ -10,17 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from jax_rnn.compare.comparison import Comparison
-from jax_rnn.compare.plots import (
-    GRID,
-    INK,
-    JAX,
-    MUTED,
-    TORCH,
-    difference_figure,
-    first_right,
-    loss_figure,
-)
+from jax_rnn.compare.comparison import Comparison, title_of
+from jax_rnn.compare.figures import GRID, INK, JAX, MUTED, TORCH
+from jax_rnn.compare.plots import difference_figure, first_right, loss_figure
 from jax_rnn.extras import how_to_install
 
 if TYPE_CHECKING:
@@ -28,17 +20,19 @@ if TYPE_CHECKING:
 
 __all__ = ["render_html", "write_html"]
 
-FRAMEWORKS = ("jax", "torch")
 STYLE_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", JAX: "jax", TORCH: "torch"}
 
 
-class Epoch(NamedTuple):
-    """One row of the table of strings; ``runs`` splits each into equal and unequal pieces."""
+class Row(NamedTuple):
+    """One step in the table of losses; ``runs`` splits both strings into equal and unequal pieces.
+
+    ``loss`` and ``runs`` hold those of the first framework, then those of the second.
+    """
 
     number: int
-    loss: dict[str, str]
+    loss: list[str]
     difference: str
-    runs: dict[str, list[tuple[bool, str]]]
+    runs: list[list[tuple[bool, str]]]
     equal: bool
     verdict: str
 
@@ -66,12 +60,18 @@ def render_html(comparisons: Sequence[Comparison]) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": number, "seconds": seconds, "shapes": shapes}
+    environment.filters |= {
+        "number": number,
+        "seconds": seconds,
+        "shapes": shapes,
+        "title_of": title_of,
+    }
     source = files("jax_rnn.compare").joinpath("page.html.jinja").read_text(encoding="utf-8")
     environments = [comparison.environment for comparison in comparisons]
     same_everywhere = all(other == environments[0] for other in environments)
     return environment.from_string(source).render(
         headline=headline(comparisons),
+        frameworks=" and ".join(map(title_of, comparisons[0].frameworks)),
         sections=[_section(index, comparison) for index, comparison in enumerate(comparisons, 1)],
         environment=environments[0] if same_everywhere else None,
     )
@@ -85,8 +85,12 @@ def headline(comparisons: Sequence[Comparison]) -> str:
         largest = max(max(c.max_abs_value_difference.values()) for c in comparisons)
         return f"{names}: largest difference of outputs and states {number(largest)}"
     worst = max(trained, key=lambda c: c.max_abs_loss_difference or 0)
-    equal, epochs = sum(c.predictions_equal for c in trained), sum(c.epochs for c in trained)
-    over = f"over {epochs} epochs; the strings are equal at {equal} of {epochs}"
+    units = {c.unit for c in trained}
+    over = f"over {sum(c.steps for c in trained)} {units.pop() if len(units) == 1 else 'step'}s"
+    predicted = [c for c in trained if c.target is not None]
+    if predicted:
+        equal, of = (sum(getattr(c, n) for c in predicted) for n in ("predictions_equal", "steps"))
+        over += f"; the strings are equal at {equal} of {of}"
     difference = f"largest loss difference {number(worst.max_abs_loss_difference)}"
     if len(comparisons) == 1:
         return f"{worst.title}: {difference} {over}"
@@ -113,32 +117,33 @@ def _section(index: int, comparison: Comparison) -> dict[str, Any]:
         "comparison": comparison,
         "summary": headline([comparison]),
         "figures": _figures(comparison, name),
-        "epochs": list(_epochs(comparison)),
-        "first": {framework: first_right(comparison, framework) for framework in FRAMEWORKS},
+        "rows": list(_rows(comparison)),
+        "first": [first_right(comparison, framework) for framework in comparison.frameworks],
     }
 
 
-def _epochs(comparison: Comparison) -> Iterator[Epoch]:
+def _rows(comparison: Comparison) -> Iterator[Row]:
     kind = np.dtype(comparison.dtype).type
-    losses = zip(comparison.loss["jax"], comparison.loss["torch"], strict=True)
-    texts = zip(comparison.predictions["jax"], comparison.predictions["torch"], strict=True)
-    for index, ((a, b), (p, q)) in enumerate(zip(losses, texts, strict=True), 1):
-        yield Epoch(
+    losses = zip(*comparison.loss.values(), strict=True)
+    texts = zip_longest(*comparison.predictions.values(), fillvalue="")
+    for index, ((a, b), (p, q)) in enumerate(zip_longest(losses, texts, fillvalue=("", "")), 1):
+        yield Row(
             number=index,
-            loss={"jax": str(kind(a)), "torch": str(kind(b))},
+            loss=[str(kind(a)), str(kind(b))],
             difference=number(abs(a - b)),
-            runs={"jax": list(_runs(p, q)), "torch": list(_runs(q, p))},
+            runs=[list(_runs(p, q)), list(_runs(q, p))],
             equal=p == q,
-            verdict=_verdict(p, q, comparison.target),
+            verdict=_verdict(p, q, comparison),
         )
 
 
-def _verdict(ours: str, theirs: str, target: str | None) -> str:
+def _verdict(ours: str, theirs: str, comparison: Comparison) -> str:
     if ours == theirs:
-        return "right" if ours == target else ""
-    if ours == target:
-        return "correct in JAX only"
-    return "correct in PyTorch only" if theirs == target else "different"
+        return "right" if ours == comparison.target else ""
+    for text, framework in zip((ours, theirs), comparison.frameworks, strict=True):
+        if text == comparison.target:
+            return f"correct in {title_of(framework)} only"
+    return "different"
 
 
 def _runs(text: str, other: str) -> Iterator[tuple[bool, str]]:
@@ -149,7 +154,7 @@ def _runs(text: str, other: str) -> Iterator[tuple[bool, str]]:
 
 
 def _figures(comparison: Comparison, prefix: str) -> dict[str, str]:
-    if not comparison.loss["jax"]:
+    if not comparison.steps:
         return {}
     return {
         "loss": _inline_svg(loss_figure(comparison), f"{prefix}-loss-"),

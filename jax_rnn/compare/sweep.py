@@ -2,18 +2,22 @@
 
 import math
 import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from flax import nnx
 
 from jax_rnn.compare.frameworks import import_seconds, torch_on_one_thread
 from jax_rnn.interop.state_dict import torch_state_dict
-from jax_rnn.teaching.words import WordLesson
+from jax_rnn.teaching.lesson import Lesson
+from jax_rnn.teaching.training import precision
 from jax_rnn.train.progress import progress_bar
+from rnn_lecture.facts import Data
 
-__all__ = ["Sweep", "interval", "summarise", "sweep_jax", "sweep_torch"]
+__all__ = ["Sweep", "interval", "spread", "summarise", "sweep_jax", "sweep_torch"]
 
 InitName = Literal["torch", "flax"]
 
@@ -22,27 +26,31 @@ InitName = Literal["torch", "flax"]
 class Sweep:
     """Many runs of one lesson. Epochs count from 1; None means "never".
 
+    The fields about letters are None, and the lists empty, in a lesson on a data set.
+
     Attributes:
-        lesson, variant, framework, init: the arguments of the sweep.
+        lesson, preset, framework, init: the arguments of the sweep.
         seeds: number of runs, with seeds from 0.
-        epochs: number of optimizer steps per run.
+        steps: number of optimizer steps per run.
         ever: number of runs with all letters correct at some epoch.
         at_end: number of runs with all letters correct at the last epoch.
         median_first_epoch: median of the first correct epoch, over the runs that have one.
         median_stable_epoch: median of the epoch from which all letters stay correct, likewise.
-        loss: ``{"min", "median", "max"}`` of the losses at the last epoch.
+        loss: ``{"min", "median", "max"}`` of the losses at the last step.
         seconds: time of all runs, including compilation.
-        first_epoch, stable_from, final_loss, final_accuracy: one entry per run.
+        first_epoch, stable_from, final_loss: one entry per run.
+        figures: one entry per run of each figure: the accuracy at the last epoch, or the held-out
+            figures after the last step.
     """
 
     lesson: str
-    variant: str | None
+    preset: str | None
     framework: Literal["jax", "torch"]
     init: str
     seeds: int
-    epochs: int
-    ever: int
-    at_end: int
+    steps: int
+    ever: int | None
+    at_end: int | None
     median_first_epoch: float | None
     median_stable_epoch: float | None
     loss: dict[str, float]
@@ -50,75 +58,118 @@ class Sweep:
     first_epoch: list[int | None]
     stable_from: list[int | None]
     final_loss: list[float]
-    final_accuracy: list[float]
+    figures: dict[str, list[float]]
 
     @property
     def title(self) -> str:
-        return self.lesson if self.variant is None else f"{self.lesson} ({self.variant})"
+        return self.lesson if self.preset is None else f"{self.lesson} ({self.preset})"
 
 
 def sweep_jax(
-    lesson: WordLesson,
+    lesson: Lesson,
     seeds: int,
-    variant: str | None = None,
+    preset: str | None = None,
     *,
+    recipe: Any = None,
     init: InitName = "torch",
     seeds_per_call: int | None = None,
 ) -> Sweep:
-    """Train all seeds in one compiled program, ``seeds_per_call`` at a time."""
+    """Train many seeds at once in one compiled program, ``seeds_per_call`` at a time.
+
+    Args:
+        lesson: the lesson.
+        seeds: number of runs, with seeds from 0.
+        preset: name of the hyperparameters; None uses the lesson's.
+        recipe: hyperparameters instead of the preset's.
+        init: initial distribution of the weights. Default ``"torch"``.
+        seeds_per_call: number of simultaneous runs; None chooses it.
+    """
+    recipe = recipe or lesson.preset(preset)
     start = time.perf_counter()
-    history = lesson.sweep(seeds, variant, init=init, seeds_per_call=seeds_per_call)
+    with precision(recipe):
+        history = lesson.sweep(seeds, recipe=recipe, init=init, seeds_per_call=seeds_per_call)
+    metrics = history.metrics
     return summarise(
         lesson,
-        variant,
+        preset,
         framework="jax",
         init=init,
         loss=history.loss,
-        exact=history.metrics["exact"],
-        accuracy=history.metrics["accuracy"],
+        exact=metrics.get("exact"),
+        figures=_figures(history.evaluations) or {"accuracy": metrics["accuracy"][:, -1]},
         seconds=time.perf_counter() - start,
     )
 
 
 def sweep_torch(
-    lesson: WordLesson, seeds: int, variant: str | None = None, *, init: InitName = "torch"
+    lesson: Lesson,
+    seeds: int,
+    preset: str | None = None,
+    *,
+    recipe: Any = None,
+    init: InitName = "torch",
 ) -> Sweep:
-    """Train one seed after another. ``init="flax"`` uses the weights that Flax would draw."""
-    labels = lesson.arrays()["labels"]
-    import_seconds("torch")
-    import torch
+    """Train one seed after another. ``init="flax"`` uses the weights that Flax would draw.
 
+    For the arguments see ``sweep_jax``.
+    """
+    recipe = recipe or lesson.preset(preset)
+    data = lesson.read(recipe)
+    import_seconds("torch")
     import reference_torch
     from reference_torch.training import train
 
     theirs = reference_torch.load(lesson.name)
-    build = theirs.variants[variant] if variant else theirs.model
     start = time.perf_counter()
-    loss = np.zeros((seeds, lesson.epochs))
-    right = np.zeros((seeds, lesson.epochs, *labels.shape), bool)
-    bar = progress_bar(f"{lesson.name} in PyTorch, {seeds} seeds", seeds)
-    with bar as advance, torch_on_one_thread():
+    loss, evaluations = np.zeros((seeds, recipe.steps)), []
+    exact = None if lesson.holds_out else np.zeros(loss.shape, bool)
+    bar = progress_bar(f"{lesson.name} in PyTorch, {seeds} seeds", seeds * recipe.steps)
+    with bar as advance, nullcontext() if lesson.holds_out else torch_on_one_thread():
         for seed in range(seeds):
-            torch.manual_seed(seed)
-            module = build()
-            if init == "flax":
-                recipe = replace(lesson.recipe, variant=variant or "")
-                drawn = torch_state_dict(lesson.build(recipe, init=init, rngs=nnx.Rngs(seed)))
-                module.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in drawn.items()})
-            for epoch, value, ids in train(theirs, module):
-                loss[seed, epoch - 1] = value
-                right[seed, epoch - 1] = ids == labels
-            advance(1)
+            seeded = replace(recipe, seed=seed)
+            module = _module(lesson, theirs, seeded, data, init)
+            right = np.zeros(1)
+            for step, value, metrics in train(theirs, module, seeded, data):
+                loss[seed, step - 1] = value
+                if exact is not None:
+                    right = metrics["prediction"] == data.train["labels"]
+                    exact[seed, step - 1] = right.all()
+                advance(1)
+            module.eval()
+            held_out = exact is None
+            evaluations.append(
+                theirs.evaluate(module, data) if held_out else {"accuracy": right.mean()}
+            )
     return summarise(
         lesson,
-        variant,
+        preset,
         framework="torch",
         init=init,
         loss=loss,
-        exact=np.all(right, (2, 3)),
-        accuracy=right.mean((2, 3)),
+        exact=exact,
+        figures=_figures(evaluations),
         seconds=time.perf_counter() - start,
     )
+
+
+def _module(lesson: Lesson, theirs: Any, recipe: Any, data: Data, init: InitName) -> Any:
+    """A torch model with initial weights from the seed of the recipe."""
+    import torch
+
+    torch.manual_seed(recipe.seed)
+    module = theirs.build(recipe, data.vocabulary)
+    if init == "flax":
+        drawn = torch_state_dict(
+            lesson.build(recipe, data.vocabulary, init=init, rngs=nnx.Rngs(recipe.seed))
+        )
+        module.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in drawn.items()})
+    return module.double() if recipe.dtype == "float64" else module
+
+
+def _figures(evaluations: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """One list per figure."""
+    names = [name for name in (evaluations[0] if evaluations else ()) if name != "seed"]
+    return {name: [float(figures[name]) for figures in evaluations] for name in names}
 
 
 def interval(count: int, total: int) -> tuple[float, float]:
@@ -136,45 +187,65 @@ def interval(count: int, total: int) -> tuple[float, float]:
 
 
 def summarise(
-    lesson: WordLesson,
-    variant: str | None,
+    lesson: Lesson,
+    preset: str | None,
     *,
     framework: Literal["jax", "torch"],
     init: str,
     loss: np.ndarray,
-    exact: np.ndarray,
-    accuracy: np.ndarray,
+    exact: np.ndarray | None,
+    figures: Mapping[str, Sequence[float] | np.ndarray],
     seconds: float,
 ) -> Sweep:
-    """Rates and epochs from arrays of shape (seeds, epochs)."""
-    seeds, epochs = exact.shape
+    """Rates and epochs.
+
+    Args:
+        lesson, preset, framework, init, seconds: see ``Sweep``.
+        loss: losses (seeds, steps).
+        exact: whether all letters are correct, (seeds, steps); None if there are no letters.
+        figures: figures (seeds,) at the end.
+    """
+    seeds, steps = loss.shape
+    final = loss[:, -1].astype(float)
+    return Sweep(
+        lesson=lesson.name,
+        preset=preset,
+        framework=framework,
+        init=init,
+        seeds=seeds,
+        steps=steps,
+        **_letters(exact),
+        loss=spread(final),
+        seconds=seconds,
+        final_loss=final.tolist(),
+        figures={name: [float(value) for value in values] for name, values in figures.items()},
+    )
+
+
+def spread(values: Sequence[float] | np.ndarray) -> dict[str, float]:
+    """Minimum, median and maximum."""
+    found = {"min": np.min(values), "median": np.median(values), "max": np.max(values)}
+    return {name: float(value) for name, value in found.items()}
+
+
+def _letters(exact: np.ndarray | None) -> dict[str, Any]:
+    """The fields about letters."""
+    if exact is None:
+        names = "ever", "at_end", "median_first_epoch", "median_stable_epoch"
+        return {"first_epoch": [], "stable_from": []} | dict.fromkeys(names)
+    epochs = exact.shape[1]
     ever, at_end = exact.any(1), exact[:, -1]
     first = np.where(ever, exact.argmax(1) + 1, 0)
     last_wrong = np.where(exact.all(1), 0, epochs - (~exact[:, ::-1]).argmax(1))
     stable = np.where(at_end, last_wrong + 1, 0)
-    final = loss[:, -1].astype(float)
-    return Sweep(
-        lesson=lesson.name,
-        variant=variant,
-        framework=framework,
-        init=init,
-        seeds=seeds,
-        epochs=epochs,
-        ever=int(ever.sum()),
-        at_end=int(at_end.sum()),
-        median_first_epoch=_median(first),
-        median_stable_epoch=_median(stable),
-        loss={
-            "min": float(final.min()),
-            "median": float(np.median(final)),
-            "max": float(final.max()),
-        },
-        seconds=seconds,
-        first_epoch=[int(epoch) or None for epoch in first],
-        stable_from=[int(epoch) or None for epoch in stable],
-        final_loss=final.tolist(),
-        final_accuracy=accuracy[:, -1].astype(float).tolist(),
-    )
+    return {
+        "ever": int(ever.sum()),
+        "at_end": int(at_end.sum()),
+        "median_first_epoch": _median(first),
+        "median_stable_epoch": _median(stable),
+        "first_epoch": [int(epoch) or None for epoch in first],
+        "stable_from": [int(epoch) or None for epoch in stable],
+    }
 
 
 def _median(epochs: np.ndarray) -> float | None:

@@ -2,14 +2,11 @@
 
 from difflib import get_close_matches
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnn_lecture.lessons import DATA_SETS, LESSONS, WORDS
 
-if TYPE_CHECKING:
-    from jax_rnn.teaching.words import WordLesson
-
-__all__ = ["DATA_SETS", "LESSONS", "WORDS", "UnknownLessonError", "load", "load_words"]
+__all__ = ["DATA_SETS", "LESSONS", "WORDS", "UnknownLessonError", "load"]
 
 
 class UnknownLessonError(LookupError):
@@ -27,17 +24,3 @@ def load(name: str) -> Any:
     nearest = get_close_matches(name, LESSONS, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
     raise UnknownLessonError(f"unknown lesson {name!r}{hint} The lessons are {', '.join(LESSONS)}")
-
-
-def load_words(name: str) -> "WordLesson":
-    """The lesson of this name, one on a word or a sentence.
-
-    Raises:
-        UnknownLessonError: no such lesson, or one on a data set.
-    """
-    lesson = load(name)
-    if name not in WORDS:
-        raise UnknownLessonError(
-            f"expected a lesson on a word or a sentence ({', '.join(WORDS)}), got {name}"
-        )
-    return lesson

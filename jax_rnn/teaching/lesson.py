@@ -2,15 +2,20 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
 from jax_rnn.initializers import Init
+from jax_rnn.teaching.optimizer import optimizer
 from jax_rnn.train.history import History
+from jax_rnn.train.loop import fit
+from jax_rnn.train.seed_batches import SeedPlan, fit_seed_batches
 from rnn_lecture.facts import Data, Facts
 from rnn_lecture.sampling import Sampling
 
@@ -110,3 +115,69 @@ class Lesson(Facts):
             return self.build(recipe, vocabulary, init=init, rngs=rngs)
 
         return drawn(np.uint32(seed))
+
+    def fit(
+        self, model: Any, recipe: Any = None, data: Data | None = None, **options: Any
+    ) -> History:
+        """Train ``model`` in place by a recipe; return the history of its losses.
+
+        Args:
+            model: the model.
+            recipe: hyperparameters; None uses the lesson's.
+            data: the data; None reads it.
+            options: further arguments of ``jax_rnn.train.fit``, or others in place of the recipe's.
+        """
+        recipe = recipe or self.recipe
+        data = self.read(recipe) if data is None else data
+        planned = {
+            "steps": recipe.steps,
+            "optimizer": optimizer(recipe),
+            "carry": self.carry(model, self.batch_size(recipe)),
+            "seed": recipe.seed if recipe.dropout else None,
+            "accumulate": recipe.accumulate,
+            "compute_dtype": jnp.bfloat16 if recipe.dtype == "bfloat16" else None,
+            "description": self.name,
+        }
+        return fit(model, self.loss, self.batches(recipe, data), **(planned | options))
+
+    def sweep(
+        self,
+        seeds: int,
+        preset: str | None = None,
+        *,
+        recipe: Any = None,
+        init: Init = "torch",
+        seeds_per_call: int | None = None,
+    ) -> History:
+        """Train with seeds 0 to ``seeds - 1``, weights, dropout and the order of the data included.
+
+        Args:
+            seeds: number of trainings.
+            preset: name of the hyperparameters; None uses the lesson's.
+            recipe: hyperparameters instead of the preset's.
+            init: initial distribution of the weights. Default ``"torch"``.
+            seeds_per_call: number of simultaneous trainings; None uses as many as fit into memory.
+
+        Returns:
+            The history with a leading axis of seeds, see ``fit_seed_batches``.
+        """
+        recipe = recipe or self.preset(preset)
+        data = self.read(recipe)
+        plan = SeedPlan(
+            build=lambda rngs: self.build(recipe, data.vocabulary, init=init, rngs=rngs),
+            loss=self.loss,
+            optimizer=optimizer(recipe),
+            carry=lambda model: self.carry(model, self.batch_size(recipe)),
+            dropout=recipe.dropout > 0,
+            accumulate=recipe.accumulate,
+            compute_dtype=jnp.bfloat16 if recipe.dtype == "bfloat16" else None,
+        )
+        return fit_seed_batches(
+            plan,
+            lambda seed: self.batches(replace(recipe, seed=seed), data),
+            seeds=range(seeds),
+            steps=recipe.steps,
+            evaluate=lambda model: self.evaluate(model, data),
+            seeds_per_call=seeds_per_call,
+            description=f"{self.name}, {seeds} seeds",
+        )

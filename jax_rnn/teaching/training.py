@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
@@ -17,13 +16,11 @@ from jax.sharding import Mesh
 from jax_rnn.initializers import Init
 from jax_rnn.teaching.catalog import load
 from jax_rnn.teaching.lesson import Lesson
-from jax_rnn.teaching.optimizer import optimizer
 from jax_rnn.train import saved
 from jax_rnn.train.batches import Batches
 from jax_rnn.train.checks import as_batches
 from jax_rnn.train.config import RunError, made_by, read_config
 from jax_rnn.train.history import History
-from jax_rnn.train.loop import fit
 from jax_rnn.train.memory import check_memory
 from jax_rnn.train.mesh import Layout, main_does, one_axis
 from jax_rnn.train.run import Run
@@ -94,23 +91,16 @@ def train_lesson(
     run = None if out is None else Run(out, config, resume=resume, tensorboard=tensorboard)
     with nullcontext() if run is None else run:
         on_start(model, data, 0 if run is None else main_does(lambda: run.resume_at()[0]))
-        history = fit(
+        history = lesson.fit(
             model,
-            lesson.loss,
-            batches,
-            steps=recipe.steps,
-            optimizer=optimizer(recipe),
-            carry=lesson.carry(model, lesson.batch_size(recipe)),
-            seed=recipe.seed if recipe.dropout else None,
-            accumulate=recipe.accumulate,
-            compute_dtype=jnp.bfloat16 if recipe.dtype == "bfloat16" else None,
+            recipe,
+            data,
             mesh=mesh,
             evaluate=(lambda model: lesson.evaluate(model, data)) if lesson.holds_out else None,
             evaluate_every=min(recipe.evaluate_every or recipe.steps, recipe.steps),
             patience=recipe.patience,
             run=run,
             on_record=on_record,
-            description=lesson.name,
         )
     return model, history
 

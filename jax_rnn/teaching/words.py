@@ -1,7 +1,7 @@
 """A lesson on a word or a sentence: the batch is all of its data, and every epoch is printed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,13 +16,13 @@ from jax_rnn.initializers import Init
 from jax_rnn.teaching.lesson import Lesson
 from jax_rnn.teaching.optimizer import optimizer
 from jax_rnn.train.history import History
-from jax_rnn.train.loop import fit
 from jax_rnn.train.seeds import fit_seeds
 from jax_rnn.typing import accumulator, default_float
 from rnn_lecture.facts import Data
+from rnn_lecture.program import WordProgram
 from rnn_lecture.recipe import WordRecipe
 from rnn_lecture.sampling import Sampling, check_sampling
-from rnn_lecture.words import Words, encode, one_hot
+from rnn_lecture.words import encode, one_hot
 
 __all__ = ["BuildModel", "WordLesson"]
 
@@ -33,10 +33,6 @@ class BuildModel(Protocol):
     def __call__(self, *, init: Init = "torch", rngs: nnx.Rngs) -> Any: ...
 
 
-def no_explanation(model: Any) -> Iterable[str]:
-    return ()
-
-
 @cache
 def seed_builder(lesson: "WordLesson", recipe: WordRecipe, init: Init) -> Callable[..., Any]:
     """``lesson.build`` with its arguments; cached, so that ``fit_seeds`` reuses its program."""
@@ -44,31 +40,20 @@ def seed_builder(lesson: "WordLesson", recipe: WordRecipe, init: Init) -> Callab
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class WordLesson(Words, Lesson):
+class WordLesson(WordProgram, Lesson):
     """One program of the lecture on a word or a sentence; its facts are those of ``Words``.
 
     Attributes:
         model: builds the model: a class, or a ``partial`` of it with arguments that JSON can hold.
-        variants: other models for the same task, by name.
-        explain: lines that answer the slide's question, from the trained model.
+        variants, explain: see ``WordProgram``.
     """
 
     model: BuildModel  # pyright: ignore[reportIncompatibleVariableOverride]
     variants: Mapping[str, BuildModel] = field(default_factory=dict)
-    explain: Callable[[Any], Iterable[str]] = no_explanation
-
-    @property
-    def recipes(self) -> dict[str, WordRecipe]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return {name: replace(self.recipe, variant=name) for name in self.variants}
 
     def architecture(self, recipe: WordRecipe, vocabulary: Mapping[str, Any]) -> tuple[Any, dict]:
         """The class of the model and its arguments. ValueError: an unknown variant."""
-        if recipe.variant and recipe.variant not in self.variants:
-            known = ", ".join(self.variants) or "none"
-            raise ValueError(
-                f"{self.name} has no variant {recipe.variant!r}; expected one of: {known}"
-            )
-        builder: Any = self.variants[recipe.variant] if recipe.variant else self.model
+        builder: Any = self.builder(recipe)
         if isinstance(builder, partial):
             return builder.func, dict(builder.keywords)
         return builder, {}
@@ -154,31 +139,26 @@ class WordLesson(Words, Lesson):
 
     def train(self, model: Any, epochs: int | None = None) -> History:
         """Train ``model`` in place; return the history of losses and predictions, see ``fit``."""
-        return fit(
-            model,
-            self.loss,
-            self.batch(),
-            steps=self.epochs if epochs is None else epochs,
-            optimizer=optimizer(self.recipe),
-            description=self.name,
-        )
+        return self.fit(model, steps=self.epochs if epochs is None else epochs)
 
     def sweep(
         self,
         seeds: int,
-        variant: str | None = None,
+        preset: str | None = None,
         *,
+        recipe: WordRecipe | None = None,
         init: Init = "torch",
         seeds_per_call: int | None = None,
     ) -> History:
-        """Train with seeds 0 to ``seeds - 1``; return losses and scores, see ``fit_seeds``."""
+        """As for all lessons; returns losses and scores of every epoch, see ``fit_seeds``."""
+        recipe = recipe or self.preset(preset)
         return fit_seeds(
-            seed_builder(self, replace(self.recipe, variant=variant or ""), init),
+            seed_builder(self, recipe, init),
             self.score,
             self.batch(),
             seeds=range(seeds),
-            steps=self.epochs,
-            optimizer=optimizer(self.recipe),
+            steps=recipe.steps,
+            optimizer=optimizer(recipe),
             seeds_per_call=seeds_per_call,
             description=f"{self.name}, {seeds} seeds",
         )

@@ -10,7 +10,7 @@ Correct: `optimizer.zero_grad()` once per epoch, between a step and the next `ba
 import torch
 
 from reference_torch.ihello import Model, lesson
-from reference_torch.training import loss_of, tensors
+from reference_torch.words import loss_of
 
 
 def final_text(seed: int) -> str:
@@ -18,7 +18,7 @@ def final_text(seed: int) -> str:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Model()
-    inputs, labels, _ = tensors(lesson, model)
+    inputs, labels, _ = lesson.tensors(model)
     assert labels is not None
     optimizer = torch.optim.Adam(model.parameters(), lr=lesson.learning_rate)
     logits = inputs

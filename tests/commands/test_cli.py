@@ -85,12 +85,12 @@ def test_help_has_names_of_options_and_no_python(command, run):
         (("train", "ihelo"), "did you mean 'ihello'?"),
         (("compare", "ihelo"), "did you mean 'ihello'?"),
         (("sweep", "ihelo"), "did you mean 'ihello'?"),
-        (("compare",), "expected the name of a lesson, or --all; `jax-rnn lessons` lists them"),
-        (("compare", "ihello", "--all"), "expected the name of a lesson, or --all"),
+        (("compare",), "expected names of lessons, or --all; `jax-rnn lessons` lists them"),
+        (("compare", "ihello", "--all"), "expected names of lessons, or --all"),
         (("compare", "ihello", "--seeds", 0), "--seeds: expected at least 1, got 0"),
-        (("compare", "ihello", "--variant", "elman"), "expected one of: lstm, gru"),
+        (("compare", "ihello", "--preset", "elman"), "expected one of default, lstm, gru"),
         (("sweep", "ihello", "--seeds", 0), "--seeds: expected at least 1, got 0"),
-        (("sweep", "ihello", "--variant", "elman"), "expected one of: lstm, gru"),
+        (("sweep", "ihello", "--preset", "elman"), "expected one of default, lstm, gru"),
         (("sweep", "cell"), "got cell, which only shows shapes"),
         (("train", "ihello", "--variant", "elman"), "expected one of: lstm, gru"),
     ],
@@ -120,8 +120,8 @@ def test_a_command_line_that_cannot_be_read_exits_with_2(arguments, run):
     assert result.out == ""
 
 
-def test_an_unknown_variant_is_refused_before_anything_is_printed(run):
-    assert run("compare", "ihello", "--variant", "elman").out == ""
+def test_an_unknown_preset_is_refused_before_anything_is_printed(run):
+    assert run("compare", "ihello", "--preset", "elman").out == ""
 
 
 @pytest.mark.parametrize("command", ["train", "sweep"])
@@ -286,12 +286,12 @@ def test_sweep_of_both_frameworks_writes_what_it_shows(run, tmp_path):
 @pytest.mark.long
 def test_sweep_of_one_framework_takes_its_options(run, tmp_path):
     path = tmp_path / "gru.json"
-    options = ("--variant", "gru", "--init", "flax", "--seeds", 5, "--seeds-per-call", 2)
+    options = ("--preset", "gru", "--init", "flax", "--seeds", 5, "--seeds-per-call", 2)
     result = run("sweep", "ihello", *options, "--json", path, "--device", "cpu")
     assert result.code == 0
     saved = json.loads(path.read_text())
-    assert (saved["framework"], saved["variant"], saved["init"]) == ("jax", "gru", "flax")
-    assert (saved["seeds"], saved["epochs"]) == (5, load("ihello").epochs)
+    assert (saved["framework"], saved["preset"], saved["init"]) == ("jax", "gru", "flax")
+    assert (saved["seeds"], saved["steps"]) == (5, load("ihello").epochs)
 
 
 # In a process of its own

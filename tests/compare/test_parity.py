@@ -28,7 +28,7 @@ from jax_rnn.cells.rnn import RNNCell  # noqa: E402
 from jax_rnn.compare.comparison import write_json  # noqa: E402
 from jax_rnn.compare.parity import compare  # noqa: E402
 from jax_rnn.lessons import WORDS, UnknownLessonError, load  # noqa: E402
-from jax_rnn.teaching import words  # noqa: E402
+from jax_rnn.teaching import lesson as lesson_module  # noqa: E402
 from jax_rnn.teaching.words import WordLesson  # noqa: E402
 from rnn_lecture.words import Words  # noqa: E402
 from tests.kit import cases  # noqa: E402
@@ -86,7 +86,7 @@ def test_in_float64_both_frameworks_train_alike(name, variant, seed):
     assert difference(result, "weight") <= 1e3 * tolerance(name)
     # the reported differences are those of the reported numbers
     assert result.max_abs_loss_difference == gap(result)
-    assert result.predictions_equal == result.epochs == lesson.epochs
+    assert result.predictions_equal == result.steps == lesson.epochs
     assert len(result.loss["jax"]) == len(result.predictions["jax"]) == lesson.epochs
     assert {len(text) for text in result.predictions["jax"]} == {len(lesson.target or "")}
     assert result.loss["jax"][-1] < result.loss["jax"][0]
@@ -228,8 +228,8 @@ def test_json_is_complete(tmp_path):
     result = compared("ihello", "gru", seed=1, dtype="float64")
     write_json(tmp_path / "one.json", [result])
     data = json.loads((tmp_path / "one.json").read_text())
-    assert (data["lesson"], data["variant"], data["dtype"]) == ("ihello", "gru", "float64")
-    assert (data["seed"], data["epochs"], data["target"]) == (1, 100, "ihello")
+    assert (data["lesson"], data["preset"], data["dtype"]) == ("ihello", "gru", "float64")
+    assert (data["seed"], data["steps"], data["target"]) == (1, 100, "ihello")
     for kind in ("loss", "predictions"):
         assert {side: len(data[kind][side]) for side in SIDES} == {"jax": 100, "torch": 100}
         assert data[kind] == getattr(result, kind)
@@ -252,8 +252,8 @@ def test_json_of_several_runs_is_a_list(tmp_path):
 
 def test_every_epoch_is_reported_once_and_in_order():
     pairs = []
-    result = compare("softmax", seed=1, dtype="float64", on_epoch=pairs.append)
-    assert [pair.epoch for pair in pairs] == list(range(1, 101))
+    result = compare("softmax", seed=1, dtype="float64", on_step=pairs.append)
+    assert [pair.step for pair in pairs] == list(range(1, 101))
     for kind, of_pair in (("loss", "loss"), ("predictions", "prediction")):
         reported = zip(*(getattr(pair, of_pair) for pair in pairs), strict=True)
         assert dict(zip(SIDES, map(list, reported), strict=True)) == getattr(result, kind)
@@ -302,9 +302,9 @@ def summed(loss):
     return faulty
 
 
-def reported_after_the_step(train):
-    def faulty(lesson, model):
-        history = train(lesson, model)
+def reported_after_the_step(fit):
+    def faulty(*arguments, **options):
+        history = fit(*arguments, **options)
         return history._replace(loss=np.append(history.loss[1:], history.loss[-1]))
 
     return faulty
@@ -325,9 +325,9 @@ FAULTS = [
     ("output", "ihello", None, RNNCell, "update", without_hidden_bias),
     ("output", "ihello", "gru", GRUCell, "update", without_hidden_bias),
     ("gradient", "ihello", None, WordLesson, "loss", summed),
-    ("loss", "ihello", None, words, "optimizer", with_adam(0.09)),
-    ("loss", "ihello", None, words, "optimizer", with_adam(0.1, eps=1e-7)),
-    ("loss", "ihello", None, WordLesson, "train", reported_after_the_step),
+    ("loss", "ihello", None, lesson_module, "optimizer", with_adam(0.09)),
+    ("loss", "ihello", None, lesson_module, "optimizer", with_adam(0.1, eps=1e-7)),
+    ("loss", "ihello", None, lesson_module, "fit", reported_after_the_step),
     ("strings", "ihello", None, WordLesson, "text", upside_down),
 ]
 
@@ -342,7 +342,7 @@ def test_a_fault_shows_on_the_rung_where_it_was_made(
         "output": result.max_abs_value_difference["output"] <= 1e-12,
         "gradient": difference(result, "gradient") <= 1e-12,
         "loss": difference(result, "loss") <= tolerance(name),
-        "strings": result.predictions_equal == result.epochs,
+        "strings": result.predictions_equal == result.steps,
     }
     assert next((name for name, passed in climbed.items() if not passed), None) == rung
 
@@ -363,7 +363,7 @@ def test_both_trees_have_the_same_facts_and_variants(name):
     ("arguments", "options", "error", "message"),
     [
         (("ihelo",), {}, UnknownLessonError, "did you mean 'ihello'"),
-        (("ihello", "elman"), {}, ValueError, "no variant 'elman'; expected one of: lstm, gru"),
+        (("ihello", "elman"), {}, ValueError, "preset: expected one of default, lstm, gru, got"),
         (("ihello",), {"dtype": "float16"}, ValueError, "expected float32 or float64, got"),
     ],
 )

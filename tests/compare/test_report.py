@@ -17,13 +17,13 @@ pytest.importorskip("jinja2")
 
 from jax_rnn.compare import plots
 from jax_rnn.compare.comparison import Comparison
-from jax_rnn.compare.console import LABEL, EpochTable, print_comparison, print_overview
-from jax_rnn.compare.parity import EpochPair
+from jax_rnn.compare.console import LABEL, StepTable, print_comparison, print_overview
+from jax_rnn.compare.figures import save_figure
+from jax_rnn.compare.parity import StepPair
 from jax_rnn.compare.plots import (
     comparison_figure,
     difference_figure,
     first_right,
-    save_figure,
     sweep_figure,
 )
 from jax_rnn.compare.report import headline, render_html, write_html
@@ -41,10 +41,12 @@ VOID = {"meta", "link", "br", "hr", "img", "input"}
 def trained(**changes) -> Comparison:
     comparison = Comparison(
         lesson="ihello",
-        variant=None,
+        preset=None,
         dtype="float32",
         seed=3,
-        epochs=4,
+        steps=4,
+        recipe={},
+        dropout=0.0,
         target=MARKUP,
         loss={"jax": OURS, "torch": THEIRS},
         predictions={
@@ -55,6 +57,8 @@ def trained(**changes) -> Comparison:
         max_abs_gradient_difference=2.3e-8,
         max_abs_weight_difference=4.7e-4,
         predictions_equal=2,
+        figures={"jax": {}, "torch": {}},
+        max_abs_figure_difference=None,
         shapes={
             "input": {"jax": [(1, 6, 5)], "torch": [(1, 6, 5)]},
             "output": {"jax": [(1, 6, 7)], "torch": [(1, 6, 8)]},
@@ -73,7 +77,7 @@ def trained(**changes) -> Comparison:
 def untrained() -> Comparison:
     return trained(
         lesson="batch",
-        epochs=0,
+        steps=0,
         target=None,
         loss={"jax": [], "torch": []},
         predictions={"jax": [], "torch": []},
@@ -89,11 +93,11 @@ def sweep(framework, **changes) -> Sweep:
     return replace(
         Sweep(
             lesson="ihello",
-            variant="gru",
+            preset="gru",
             framework=framework,
             init="torch",
             seeds=4,
-            epochs=100,
+            steps=100,
             ever=3,
             at_end=2,
             median_first_epoch=12.0,
@@ -103,7 +107,7 @@ def sweep(framework, **changes) -> Sweep:
             first_epoch=[12, None, 12, 90],
             stable_from=[40, None, 40, None],
             final_loss=[0.45, 0.9, 0.5, 0.5],
-            final_accuracy=[1.0, 0.5, 1.0, 0.8],
+            figures={"accuracy": [1.0, 0.5, 1.0, 0.8]},
         ),
         **changes,
     )
@@ -160,7 +164,7 @@ def page() -> Page:
 
 @pytest.fixture(scope="module")
 def page_of_three() -> Page:
-    return Page(render_html([trained(), untrained(), trained(variant="lstm", dtype="float64")]))
+    return Page(render_html([trained(), untrained(), trained(preset="lstm", dtype="float64")]))
 
 
 def line(axes, label: str) -> np.ndarray:
@@ -305,7 +309,7 @@ def test_the_headline_says_the_result():
     said = "ihello: largest loss difference 1.0e-05 over 4 epochs; the strings are equal at 2 of 4"
     assert headline([trained()]) == said
     assert headline([untrained()]) == "batch: largest difference of outputs and states 6.1e-08"
-    worse = trained(variant="lstm", max_abs_loss_difference=0.25)
+    worse = trained(preset="lstm", max_abs_loss_difference=0.25)
     assert headline([trained(), worse, untrained()]) == (
         "3 comparisons: largest loss difference 2.5e-01 (ihello (lstm), float32) over 8 epochs; "
         "the strings are equal at 4 of 8"
@@ -380,8 +384,8 @@ def test_the_ladder_shows_every_rung_and_what_was_seen_where_it_fails():
 def test_the_table_of_epochs_ends_its_last_line(terminal):
     """The text after it starts on a new line, on a terminal and in a file."""
     console = Console(file=StringIO(), width=200, force_terminal=terminal)
-    with EpochTable(console, epochs=1, target="ihello") as table:
-        table(EpochPair(1, (1.5, 1.5), ("ihello", "ihello")))
+    with StepTable(console, steps=1, target="ihello") as table:
+        table(StepPair(1, (1.5, 1.5), ("ihello", "ihello")))
     console.print("what follows")
     *_, last, follows, _ = console.file.getvalue().split("\n")
     assert "ihello" in last
@@ -391,8 +395,8 @@ def test_the_table_of_epochs_ends_its_last_line(terminal):
 @pytest.mark.parametrize("width", [80, 120])
 def test_tables_keep_their_numbers_and_shorten_the_strings(width):
     console = Console(file=StringIO(), width=width)
-    with EpochTable(console, epochs=1, target="x" * 180) as table:
-        table(EpochPair(1, (1.5, 1.25), ("x" * 180, "y" * 180)))
+    with StepTable(console, steps=1, target="x" * 180) as table:
+        table(StepPair(1, (1.5, 1.25), ("x" * 180, "y" * 180)))
     print_overview(console, [replace(trained(), lesson="long_sentence_windows"), untrained()])
     lines = console.file.getvalue().splitlines()
     assert max(map(len, lines)) <= width

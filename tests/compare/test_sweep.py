@@ -144,7 +144,7 @@ def summary(*runs, loss=None):
         init="flax",
         loss=loss,
         exact=exact,
-        accuracy=exact * 0.5,
+        figures={"accuracy": exact[:, -1] * 0.5},
         seconds=1.5,
     )
 
@@ -170,7 +170,7 @@ def test_first_and_stable_epochs(run, ever, at_end, first, stable):
     assert (sweep.ever, sweep.at_end) == (ever, at_end)
     assert (sweep.first_epoch, sweep.stable_from) == ([first], [stable])
     assert (sweep.median_first_epoch, sweep.median_stable_epoch) == (first, stable)
-    assert sweep.epochs == len(run)
+    assert sweep.steps == len(run)
 
 
 def test_rates_and_medians_are_over_the_runs_that_have_them():
@@ -180,7 +180,7 @@ def test_rates_and_medians_are_over_the_runs_that_have_them():
     assert sweep.stable_from == [None, None, 3, 4, 1]
     assert sweep.median_first_epoch == 1.5
     assert sweep.median_stable_epoch == 3
-    assert (sweep.lesson, sweep.variant, sweep.title) == ("ihello", "gru", "ihello (gru)")
+    assert (sweep.lesson, sweep.preset, sweep.title) == ("ihello", "gru", "ihello (gru)")
     assert (sweep.framework, sweep.init, sweep.seconds) == ("jax", "flax", 1.5)
 
 
@@ -188,16 +188,16 @@ def test_losses_and_accuracies_are_those_of_the_last_epoch():
     sweep = summary("x.", "xx", ".x", loss=[[0, 3], [9, 1], [9, 7]])
     assert sweep.final_loss == [3, 1, 7]
     assert sweep.loss == {"min": 1, "median": 3, "max": 7}
-    assert sweep.final_accuracy == [0, 0.5, 0.5]
+    assert sweep.figures["accuracy"] == [0, 0.5, 0.5]
 
 
 def test_a_sweep_is_the_summary_of_its_history():
     sweep, history = swept("ihello"), load("ihello").sweep(SEEDS)
     assert sweep.final_loss == history.loss[:, -1].tolist()
-    assert sweep.at_end == sum(accuracy == 1 for accuracy in sweep.final_accuracy)
+    assert sweep.at_end == sum(accuracy == 1 for accuracy in sweep.figures["accuracy"])
     assert sweep.at_end == sum(epoch is not None for epoch in sweep.stable_from)
     assert sweep.ever == history.metrics["exact"].any(1).sum()
-    assert (sweep.framework, sweep.init, sweep.epochs, sweep.seeds) == ("jax", "torch", 100, SEEDS)
+    assert (sweep.framework, sweep.init, sweep.steps, sweep.seeds) == ("jax", "torch", 100, SEEDS)
 
 
 # Rates
@@ -248,7 +248,7 @@ def test_both_frameworks_succeed_as_often_from_their_own_initial_values(name, se
     pytest.importorskip("torch")
     ours, theirs = swept(name), sweep_torch(load(name), seeds)
     assert p_value(ours.at_end, SEEDS, theirs.at_end, seeds) > 0.001
-    assert (theirs.framework, theirs.seeds, theirs.epochs) == ("torch", seeds, 100)
+    assert (theirs.framework, theirs.seeds, theirs.steps) == ("torch", seeds, 100)
     assert len(theirs.first_epoch) == len(theirs.final_loss) == seeds
     if name == "ihello":  # torch's numbers are exactly known, but for rounding
         assert abs(theirs.at_end - 144) <= 2

@@ -21,15 +21,15 @@ from jax.experimental.compilation_cache import compilation_cache
 torch = pytest.importorskip("torch")
 
 
-import jax_rnn.compare.tasks  # noqa: E402
 import reference_torch.seq2seq  # noqa: E402
 from jax_rnn import load_torch_state_dict, torch_state_dict  # noqa: E402
 from jax_rnn.compare.comparison import write_json  # noqa: E402
-from jax_rnn.compare.tasks import compare_task  # noqa: E402
+from jax_rnn.compare.parity import compare  # noqa: E402
 from jax_rnn.lessons import DATA_SETS, load  # noqa: E402
+from jax_rnn.teaching import lesson as lesson_module  # noqa: E402
 from jax_rnn.teaching.optimizer import learning_rates, optimizer  # noqa: E402
 from jax_rnn.train.step import prepare  # noqa: E402
-from reference_torch.task import learning_rate_factor, train  # noqa: E402
+from reference_torch.training import learning_rate_factor, train  # noqa: E402
 from rnn_lecture.recipe import Recipe  # noqa: E402
 from rnn_lecture.sampling import Sampling  # noqa: E402
 from tests.kit import cases  # noqa: E402
@@ -81,7 +81,7 @@ def compiled_once(tmp_path_factory):
 def told_and_compared(name):
     """What was reported of every step, and the comparison."""
     pairs = []
-    result = compare_task(
+    result = compare(
         name, seed=3, steps=STEPS, dtype="float64", recipe=RECIPES[name], on_step=pairs.append
     )
     return pairs, result
@@ -111,7 +111,7 @@ def torch_module(name):
 
 def torch_losses(name):
     _, (theirs, recipe, data) = both(name)
-    return np.array([loss for _, loss in train(theirs, recipe, data, torch_module(name))])
+    return np.array([step.loss for step in train(theirs, torch_module(name), recipe, data)])
 
 
 # Float64: equal, but for rounding
@@ -216,7 +216,7 @@ def test_the_state_is_carried_past_the_end_of_the_text():
 )
 def test_what_cannot_be_compared_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        compare_task("names", **arguments)
+        compare("names", **arguments)
 
 
 # Faults are detected: torch's side is made wrong, JAX's stays
@@ -231,11 +231,11 @@ def clipped_with_a_little_more(parameters, largest):
 
 
 FAULTS = [
-    ("char_lm", "reference_torch.task.clip_gradient", clipped_with_a_little_more),
-    ("names", "reference_torch.task.clip_gradient", lambda parameters, largest: None),
+    ("char_lm", "reference_torch.training.clip_gradient", clipped_with_a_little_more),
+    ("names", "reference_torch.training.clip_gradient", lambda parameters, largest: None),
     ("char_lm", "reference_torch.char_lm.forget", lambda hidden, fresh: hidden),
-    ("char_lm", "reference_torch.task.detached", lambda hidden: None),
-    ("seq2seq", "reference_torch.task.learning_rate_factor", lambda recipe, step: 1.0),
+    ("char_lm", "reference_torch.training.detached", lambda hidden: None),
+    ("seq2seq", "reference_torch.training.learning_rate_factor", lambda recipe, step: 1.0),
     (
         "names_generate",
         "reference_torch.names_generate.inside",
@@ -254,11 +254,11 @@ def test_a_fault_parts_the_losses(name, where, fault, monkeypatch):
 @pytest.mark.long
 def test_a_fault_in_jax_parts_them_too(plant):
     plant(
-        jax_rnn.compare.tasks,
+        lesson_module,
         "optimizer",
         lambda recipe: optax.adamw(learning_rates(recipe), weight_decay=0.03),
     )
-    result = compare_task("names", seed=3, steps=12, dtype="float64", recipe=RECIPES["names"])
+    result = compare("names", seed=3, steps=12, dtype="float64", recipe=RECIPES["names"])
     assert result.max_abs_loss_difference > 100 * TOLERANCE
     assert result.rungs[-1].passed  # of the models, which have nothing wrong
 

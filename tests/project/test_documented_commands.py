@@ -26,6 +26,7 @@ SMALL = (
 QUICK = {
     "bench": {"--shape": "2,3,4,5", "--seconds": "0.01"},
     "compare": {"--steps": "2"},
+    "sweep": {"--steps": "2", "--seeds": "2"},
     "sample": {"--length": "5"},
 }
 """Options in place of those shown, or besides them."""
@@ -62,9 +63,7 @@ def shortened(command):
     """The words of a command, with options that make it quick."""
     _, name, *words = shlex.split(command)
     options = dict(QUICK.get(name, {}))
-    if name == "compare" and not {*DATA_SETS} & {*words}:
-        options = {}
-    if name == "sweep" or "--seeds" in words:
+    if "--seeds" in words:
         options["--seeds"] = "2"
     for option, value in options.items():
         if option in words:
@@ -111,7 +110,7 @@ def run(words, capsys):
 @cases("command", sorted(EXAMPLES, key=lambda c: c not in FIRST), short=len(FIRST))
 def test_a_documented_command_runs(command, request, monkeypatch, capsys):
     words = shortened(command)
-    if any("runs/" in word or word in DATA_SETS for word in words):
+    if any("runs/" in word or word in (*DATA_SETS, "--all") for word in words):
         folder, make = request.getfixturevalue("workplace")
         monkeypatch.chdir(folder)
         for name in re.findall(r"runs/(\w+)", command):
@@ -120,11 +119,12 @@ def test_a_documented_command_runs(command, request, monkeypatch, capsys):
     else:
         monkeypatch.chdir(request.getfixturevalue("tmp_path"))
     if "--all" in words:
-        monkeypatch.setattr("jax_rnn.lessons.WORDS", ("cell", "ihello"))
-    if words[:2] == ["compare", "char_lm"]:
+        monkeypatch.setattr("jax_rnn.lessons.LESSONS", ("cell", "ihello", "char_lm"))
+    if words[0] in ("compare", "sweep"):
         small = {"hidden_size": 3, "embedding_size": 2, "batch_size": 8, "window": 5}
-        for lesson in (load("char_lm"), reference_torch.load("char_lm")):
-            monkeypatch.setattr(type(lesson), "recipe", replace(lesson.recipe, **small))
+        for name in DATA_SETS:
+            for lesson in (load(name), reference_torch.load(name)):
+                monkeypatch.setattr(type(lesson), "recipe", replace(lesson.recipe, **small))
     if "--out" in words and "--resume" not in words:
         words[words.index("--out") + 1] += f"-{hashlib.sha256(command.encode()).hexdigest()[:9]}"
     code, printed = run(words, capsys)

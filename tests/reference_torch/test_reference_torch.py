@@ -24,7 +24,8 @@ from reference_torch import (  # noqa: E402
 )
 from reference_torch.__main__ import main  # noqa: E402
 from reference_torch.long_sentence import read, write  # noqa: E402
-from reference_torch.training import loss_of, successes, tensors, train  # noqa: E402
+from reference_torch.training import train  # noqa: E402
+from reference_torch.words import loss_of, successes  # noqa: E402
 from rnn_lecture.bounds import bounds  # noqa: E402
 from rnn_lecture.words import (  # noqa: E402
     SENTENCE,
@@ -131,7 +132,7 @@ def test_name_is_the_file_and_parameters_are_named(lesson):
 def test_shapes_of_the_slides(name, inputs, outputs):
     lesson = load(name)
     model = lesson.model()
-    x, _, hidden = tensors(lesson, model)
+    x, _, hidden = lesson.tensors(model)
     out, (h, c) = model(x, hidden)
     assert x.shape == inputs
     assert out.shape == outputs
@@ -177,7 +178,7 @@ def test_encode_refuses_what_it_does_not_know():
 @pytest.mark.parametrize(("lesson", "build"), MODELS)
 def test_carrying_the_state_is_the_same_as_one_call(lesson, build):
     model = seeded(build)
-    inputs, _, hidden = tensors(lesson, model)
+    inputs, _, hidden = lesson.tensors(model)
     whole, last = model(inputs, hidden)
     pieces = []
     for x in inputs.split(1, dim=1):
@@ -195,13 +196,13 @@ def test_carrying_the_state_is_the_same_as_one_call(lesson, build):
 def test_an_epoch_reports_what_was_before_its_step(lesson):
     lesson = dataclasses.replace(lesson, epochs=2)
     model = seeded(lesson.model).double()
-    inputs, labels, _ = tensors(lesson, model)
+    inputs, labels, _ = lesson.tensors(model)
     assert labels is not None
     for expected, epoch in enumerate(train(lesson, seeded(lesson.model).double()), start=1):
         logits, _ = model(inputs)
-        assert epoch.epoch == expected
+        assert epoch.step == expected
         assert epoch.loss == pytest.approx(loss_of(logits, labels, lesson.reduction).item())
-        np.testing.assert_array_equal(epoch.prediction, logits.argmax(-1))
+        np.testing.assert_array_equal(epoch.metrics["prediction"], logits.argmax(-1))
         list(train(dataclasses.replace(lesson, epochs=1), model))
 
 
@@ -231,13 +232,13 @@ def test_ihello(seed, losses, text):
     lesson = load("ihello")
     _, epochs = trained(lesson, seed)
     assert [epochs[epoch - 1].loss for epoch in EPOCHS] == pytest.approx(losses, abs=1e-3)
-    assert lesson.text(epochs[-1].prediction) == text
+    assert lesson.text(epochs[-1].metrics["prediction"]) == text
     assert all(epoch.loss > math.log(1 + 4 * math.exp(-2)) for epoch in epochs)
 
 
 def test_seed_0_had_ihello_at_epoch_9_and_lost_it():
     _, epochs = trained(load("ihello"), 0)
-    assert load("ihello").text(epochs[8].prediction) == "ihello"
+    assert load("ihello").text(epochs[8].metrics["prediction"]) == "ihello"
 
 
 def test_stepwise_is_six_times_ihello():
@@ -247,7 +248,7 @@ def test_stepwise_is_six_times_ihello():
     # Adam's epsilon weighs less against the larger gradients; for this seed that is 6e-7.
     assert [epoch.loss for epoch in steps] == pytest.approx(six, abs=1e-4)
     for a, b in zip(whole, steps, strict=True):
-        np.testing.assert_array_equal(a.prediction, b.prediction)
+        np.testing.assert_array_equal(a.metrics["prediction"], b.metrics["prediction"])
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -256,8 +257,8 @@ def test_softmax_stays_above_its_bound_and_never_says_ihello(seed):
     _, epochs = trained(lesson, seed)
     assert all(epoch.loss > 4 * math.log(2) / 6 for epoch in epochs)
     assert epochs[-1].loss < 0.475
-    assert all((epoch.prediction == lesson.labels).mean() <= 4 / 6 for epoch in epochs)
-    assert all(lesson.text(epoch.prediction) != "ihello" for epoch in epochs)
+    assert all((epoch.metrics["prediction"] == lesson.labels).mean() <= 4 / 6 for epoch in epochs)
+    assert all(lesson.text(epoch.metrics["prediction"]) != "ihello" for epoch in epochs)
 
 
 def test_bounds():
@@ -290,7 +291,7 @@ def test_room_for_the_logits_is_what_the_linear_layer_gives():
 def test_the_sentence_is_exact_read_and_written():
     lesson = load("long_sentence")
     model, epochs = trained(lesson)
-    assert lesson.text(epochs[-1].prediction) == SENTENCE[1:]
+    assert lesson.text(epochs[-1].metrics["prediction"]) == SENTENCE[1:]
     assert read(model) == SENTENCE[1:]
     assert write(model, "i", 179) == SENTENCE
 
@@ -308,10 +309,10 @@ def test_windows_come_near_their_floor_and_never_below():
     assert all(epoch.loss > window_bounds().loss for epoch in epochs)
     assert epochs[-1].loss < 0.30
     assert (
-        max((epoch.prediction == lesson.labels).mean() for epoch in epochs)
+        max((epoch.metrics["prediction"] == lesson.labels).mean() for epoch in epochs)
         <= window_bounds().accuracy
     )
-    text = lesson.text(epochs[-1].prediction)
+    text = lesson.text(epochs[-1].metrics["prediction"])
     assert sum(a == b for a, b in zip(text, lesson.target, strict=True)) >= 175
 
 
@@ -399,7 +400,7 @@ def test_gru_lesson_states_its_difference():
 @pytest.mark.parametrize("name", WORDS)
 def test_every_lesson_runs(name, capsys, monkeypatch):
     monkeypatch.setattr(import_module(f"reference_torch.{name}"), "SEEDS", range(2), raising=False)
-    assert main([name, "--epochs", "2", "--seed", "2"]) == 0
+    assert main([name, "--steps", "2", "--seed", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     lesson = load(name)
     if lesson.epochs == 0:
@@ -408,7 +409,7 @@ def test_every_lesson_runs(name, capsys, monkeypatch):
         return
     first, *_ = train(lesson, seeded(lesson.model, 2))
     assert lines[0] == f"epoch: 1, loss: {first.loss:1.3f}"
-    assert lines[1] == f"Predicted string: {lesson.text(first.prediction)}"
+    assert lines[1] == f"Predicted string: {lesson.text(first.metrics['prediction'])}"
     assert lines[2].startswith("epoch: 2, loss: ")
     assert lines[4] == "Learning finished!"
     explained = name != "ihello_stepwise"
@@ -416,7 +417,7 @@ def test_every_lesson_runs(name, capsys, monkeypatch):
 
 
 def test_a_variant_runs(capsys):
-    assert main(["rnn_linear", "--variant", "gru", "--epochs", "1"]) == 0
+    assert main(["rnn_linear", "--preset", "gru", "--steps", "1"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "Learning finished!"
 
 
@@ -441,9 +442,9 @@ def test_help_lists_every_lesson(arguments, capsys):
         (["ihelo"], "unknown lesson 'ihelo'; did you mean 'ihello'?"),
         (["lstm_hand"], "did you mean 'lstm_by_hand'?"),
         (["qqq"], "known: cell, unfold"),
-        (["ihello", "--variant", "lstn"], "unknown variant 'lstn'; did you mean 'lstm'?"),
-        (["cell", "--variant", "gru"], "known: none"),
-        (["ihello", "--epochs", "0"], "at least 1 epoch, got 0"),
+        (["ihello", "--preset", "lstn"], "unknown preset 'lstn'; did you mean 'lstm'?"),
+        (["cell", "--preset", "gru"], "known: none"),
+        (["ihello", "--steps", "0"], "steps: expected at least 1, got 0"),
     ],
 )
 def test_a_wrong_name_is_reported_with_a_suggestion(arguments, message, capsys):

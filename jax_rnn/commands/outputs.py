@@ -3,11 +3,11 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from jax_rnn.compare.figures import check_figure_suffix
 from jax_rnn.extras import how_to_install
 
-__all__ = ["FIGURE_SUFFIXES", "check_figure_suffix", "check_outputs"]
+__all__ = ["check_outputs"]
 
-FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 NEEDED = {"--plot": ("matplotlib",), "--html": ("matplotlib", "jinja2")}
 
 
@@ -38,9 +38,3 @@ def check_outputs(paths: dict[str, Path | None]) -> None:
                     f"{how_to_install('plot')}",
                     name=package,
                 )
-
-
-def check_figure_suffix(path: Path) -> None:
-    if path.suffix.lower() not in FIGURE_SUFFIXES:
-        expected = ", ".join(FIGURE_SUFFIXES)
-        raise ValueError(f"figures are saved as {expected}; got {path.suffix!r} in {str(path)!r}")

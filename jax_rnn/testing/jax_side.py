@@ -1,0 +1,96 @@
+"""A model in JAX, as a side of a comparison."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
+from jax_rnn.recurrent import Recurrent
+from jax_rnn.testing.side import Pass, Side
+from jax_rnn.typing import default_float
+
+__all__ = ["JaxSide", "copied"]
+
+
+class JaxSide(Side):
+    """An NNX module whose parameters have torch's names.
+
+    Args:
+        module: the model, which ``load`` changes.
+        arguments: what it is called with, each an array, a tuple of arrays or None.
+    """
+
+    framework, title = "jax", "JAX"
+
+    def __init__(self, module: Any, arguments: tuple[Any, ...]):
+        self.module = module
+        self.arguments = jax.tree.map(as_jax, arguments)
+        self.time_axis = _time_axis(module)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        return torch_state_dict(self.module)
+
+    def load(self, weights: Mapping[str, np.ndarray]) -> None:
+        load_torch_state_dict(self.module, weights)
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        results = jax.eval_shape(self.module, *self.arguments)
+        return [leaf.shape for leaf in jax.tree.leaves(results)]
+
+    def run(self, cotangents: Sequence[np.ndarray]) -> Pass:
+        @jax.jit
+        def run(model, arguments):
+            results, pull = jax.vjp(lambda model, x: model(*x), model, arguments)
+            leaves, structure = jax.tree.flatten(results)
+            seeds = [jnp.asarray(w, leaf.dtype) for w, leaf in zip(cotangents, leaves, strict=True)]
+            by_model, by_argument = pull(jax.tree.unflatten(structure, seeds))
+            of_integers = jax.dtypes.float0
+            differentiable = [x for x in jax.tree.leaves(by_argument) if x.dtype != of_integers]
+            return leaves, by_model, differentiable
+
+        leaves, by_model, by_argument = run(self.module, self.arguments)
+        results, by_input = ([np.asarray(x) for x in part] for part in (leaves, by_argument))
+        return Pass(results, by_input, torch_state_dict(by_model))
+
+    def adam(self, cotangents: Sequence[np.ndarray], steps: int) -> dict[str, np.ndarray]:
+        optimizer = optax.adam(1e-2)
+        weights = [jnp.asarray(w, default_float()) for w in cotangents]
+
+        def scalar(model):
+            leaves = jax.tree.leaves(model(*self.arguments))
+            return sum((w * leaf).sum() for w, leaf in zip(weights, leaves, strict=True))
+
+        @jax.jit
+        def step(model, opt_state):
+            updates, opt_state = optimizer.update(jax.grad(scalar)(model), opt_state, model)
+            return optax.apply_updates(model, updates), opt_state
+
+        model, opt_state = self.module, optimizer.init(self.module)
+        for _ in range(steps):
+            model, opt_state = step(model, opt_state)
+        return torch_state_dict(model)
+
+
+def copied(module: Any) -> Any:
+    """A copy in evaluation mode whose floating parameters have JAX's default dtype."""
+    graphdef, params, rest = nnx.split(module, nnx.Param, ...)
+    cast = jax.tree.map(lambda leaf: jnp.asarray(leaf, default_float()), params)
+    copy = nnx.merge(graphdef, cast, jax.tree.map(jnp.copy, rest))
+    copy.eval()
+    return copy
+
+
+def as_jax(x: Any) -> jax.Array:
+    """An array, floats in JAX's default dtype."""
+    x = np.asarray(x)
+    return jnp.asarray(x, default_float() if np.issubdtype(x.dtype, np.floating) else None)
+
+
+def _time_axis(module: nnx.Module) -> int:
+    layers = [node for _, node in nnx.iter_modules(module) if isinstance(node, Recurrent)]
+    return 1 if any(layer.batch_first for layer in layers) else 0
