@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from flax import nnx
 from jax_rnn.initializers import Init
 from jax_rnn.teaching.lesson import Lesson
 from jax_rnn.teaching.optimizer import optimizer
+from jax_rnn.train.cache import cached
 from jax_rnn.train.history import History
 from jax_rnn.train.loop import fit
 from jax_rnn.train.seeds import fit_seeds
@@ -37,9 +38,8 @@ def no_explanation(model: Any) -> Iterable[str]:
     return ()
 
 
-@cache
 def seed_builder(lesson: "WordLesson", recipe: WordRecipe, init: Init) -> Callable[..., Any]:
-    """``lesson.build`` with its arguments; cached, so that ``fit_seeds`` reuses its program."""
+    """``lesson.build`` with its arguments."""
     return lambda rngs: lesson.build(recipe, init=init, rngs=rngs)
 
 
@@ -173,7 +173,7 @@ class WordLesson(Words, Lesson):
     ) -> History:
         """Train with seeds 0 to ``seeds - 1``; return losses and scores, see ``fit_seeds``."""
         return fit_seeds(
-            seed_builder(self, replace(self.recipe, variant=variant or ""), init),
+            cached(seed_builder, self, replace(self.recipe, variant=variant or ""), init),
             self.score,
             self.batch(),
             seeds=range(seeds),
