@@ -39,8 +39,8 @@ from jax_rnn.train.config import made_by, seal
 from jax_rnn.train.evaluations import Evaluations
 from jax_rnn.train.interrupt import Interrupt
 from jax_rnn.train.manifest import damage, write_manifest
+from jax_rnn.train.program import spans
 from jax_rnn.train.records import Records, read_records
-from jax_rnn.train.schedule import spans
 from rnn_lecture.recipe import Recipe
 from tests.kit import cases
 from tools.kill import Lost, compare, contents
