@@ -124,7 +124,7 @@ class WordLesson(Words, Lesson):
             right = sum(a == b for a, b in zip(last, self.target or "", strict=True))
             yield (
                 f"This run missed its target: {right} of {len(last)} letters are correct at the "
-                f"end. `jax-rnn sweep {self.name}` shows how often other seeds reach it."
+                f"end. `{self.name}.sweep` shows how often other seeds reach it."
             )
 
     def report(self, model: Any, data: Data, folder: Path) -> Iterator[str]:

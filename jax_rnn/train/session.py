@@ -92,7 +92,7 @@ class Session:
             if finished:
                 break
             if self.run is not None and stopping:
-                raise InterruptedRunError(done, self.run.folder, self.run.go_on)
+                raise InterruptedRunError(done, self.run.folder, self.run.guide.resume)
 
     def history(self) -> History:
         """Everything since the start."""
