@@ -5,9 +5,10 @@ Heavy modules are imported only when a command needs them, so that help is print
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from importlib.metadata import version
+from inspect import signature
 from itertools import pairwise
 
 import tyro
@@ -23,7 +24,7 @@ from jax_rnn.commands.help import overview, page, wrapped
 from jax_rnn.commands.lessons import doctor, lessons
 from jax_rnn.commands.runs import evaluate, export, sample
 from jax_rnn.commands.sweep import sweep
-from jax_rnn.commands.train import train
+from jax_rnn.commands.train import OPTIONS, train
 from jax_rnn.console import CONTROL, printable, say
 
 __all__ = ["main"]
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if was_interrupted(error):
             sys.exit(INTERRUPTED)
-        explained = explain(error)
+        explained = explain(error, _options(words))
         if explained is None:
             raise
         _fail(*explained)
@@ -114,6 +115,15 @@ def _check_words(words: Sequence[str]) -> None:
             )
         if not any_text and CONTROL.search(value):
             raise UsageError(f"{named}: expected no control characters, got {printable(value)}")
+
+
+def _options(words: Sequence[str]) -> Collection[str]:
+    """Names of the options of the command, as in Python."""
+    command = COMMANDS.get(words[0]) if words else None
+    if command is None or command is train:
+        return OPTIONS if command is train else ()
+    arguments = signature(command).parameters.values()
+    return {argument.name for argument in arguments if argument.kind is argument.KEYWORD_ONLY}
 
 
 def _unknown(name: str) -> str:

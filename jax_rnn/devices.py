@@ -73,6 +73,6 @@ def choose(kind: Kind | None = None) -> Any:
         found = ", ".join(f"{kind} ({len(found)})" for kind, found in devices.items())
         raise DeviceError(
             f"expected a device of kind {kind!r}, but JAX finds only: {found}. "
-            "`jax-rnn doctor` shows how to install JAX for an accelerator"
+            "`doctor.examine` shows how to install JAX for an accelerator"
         )
     return devices[kind][0]

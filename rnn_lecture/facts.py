@@ -96,5 +96,5 @@ class Facts(ABC):
         """
         presets = {"default": self.recipe, **self.recipes}
         if name is not None and name not in presets:
-            raise ValueError(f"--preset: expected one of {', '.join(presets)}, got {name!r}")
+            raise ValueError(f"preset: expected one of {', '.join(presets)}, got {name!r}")
         return presets[name or "default"]

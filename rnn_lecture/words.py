@@ -126,7 +126,7 @@ class Words(Facts):
         if self.labels is None:
             raise ValueError(
                 f"expected a lesson that trains, got {self.name}, which only shows shapes; "
-                f"run it with `jax-rnn train {self.name}`"
+                f"use `{self.name}.forward`"
             )
         return {"inputs": self.inputs, "labels": self.labels}
 

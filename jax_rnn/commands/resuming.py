@@ -1,21 +1,32 @@
-"""Options of ``jax-rnn train`` for an existing run: read from its folder, unless given."""
+"""Resume a run with ``jax-rnn train``, whose options are read from its folder, unless given."""
 
 import argparse
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jax_rnn.lessons import UnknownLessonError, load
-from jax_rnn.train.config import CONFIG, RunError, read_config
+from jax_rnn.teaching.training import lesson_of, whose_lesson
+from jax_rnn.train.config import CONFIG, RunError, program, read_config
+from jax_rnn.train.readme import Guide
 from rnn_lecture.recipe import BaseRecipe
 
-__all__ = ["Begun", "read_begun", "spell_out"]
+__all__ = ["Begun", "guide", "read_begun", "spell_out"]
+
+USE = """    jax-rnn sample {folder} --prompt ...
+    jax-rnn eval {folder}
+    jax-rnn export {folder} --to safetensors
+
+In Python: `model = jax_rnn.train.load({name!r})`. Resume a stopped run, bit for bit, with
+
+    {resume}"""
 
 
 class Begun(NamedTuple):
     """The options with which a run was started, read from its folder."""
 
-    lesson: str
+    lesson: Any
     recipe: BaseRecipe
     init: Any
     text: Path | None
@@ -73,28 +84,16 @@ def read_begun(words: Sequence[str], lesson: str | None) -> Begun | None:
     if lesson is not None and not (given.out / CONFIG).exists():
         return None
     config = read_config(given.out)
-    if lesson not in (None, config.get("lesson")):
+    if lesson not in (None, config.lesson):
         raise RunError(
-            f"{given.out}: expected the lesson {config.get('lesson')!r} of this run, got "
+            f"{given.out}: expected the lesson {config.lesson!r} of this run, got "
             f"{lesson!r}; `jax-rnn train --resume {given.out}` needs no lesson"
         )
-    try:
-        made = config["made"]
-        text, options = made["text"], made.get("options", {})
-        begun = Begun(
-            config["lesson"],
-            type(load(config["lesson"]).recipe)(**config["recipe"]),
-            config["init"],
-            Path(text) if text else None,
-            dict(options),
-        )
+    with whose_lesson(given.out):
+        found, recipe, text = lesson_of(config)
+        begun = Begun(found, recipe, config.init, text, config.made.options or {})
         _check_options(begun)
-        return begun
-    except (KeyError, TypeError, ValueError, AttributeError, UnknownLessonError) as error:
-        raise RunError(
-            f"{given.out}: expected a run of a lesson, got another ({type(error).__name__}: "
-            f"{error}). Resume a run of your own model from Python, see its README.md"
-        ) from error
+    return begun
 
 
 def _check_options(begun: Begun) -> None:
@@ -109,3 +108,18 @@ def _check_options(begun: Begun) -> None:
             raise ValueError(f"{name}: expected one of {known}, got {value!r}")
     if not isinstance(options.get("mesh"), str | None):
         raise ValueError(f"mesh: expected data=N, got {options['mesh']!r}")
+
+
+def guide(folder: Path, cluster: bool) -> Guide:
+    """How to use and resume the run that this command line trains.
+
+    Args:
+        folder: the run.
+        cluster: whether several processes train it, so that the same command resumes it.
+    """
+    words = ["train", f"--resume={folder}"]
+    if cluster:
+        words = [*(word for word in sys.argv[1:] if word != "--resume"), "--resume"]
+    resume, name = shlex.join([*program(), *words]), str(folder)
+    quoted = shlex.quote(f"./{name}" if name.startswith("-") else name)
+    return Guide(USE.format(folder=quoted, name=name, resume=resume), resume)

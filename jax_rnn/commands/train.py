@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
@@ -12,14 +12,15 @@ import tyro
 from rich.console import Console
 
 from jax_rnn.commands.common import Kind, UsageError
+from jax_rnn.commands.failures import for_commands
 from jax_rnn.console import say
 from jax_rnn.lessons import DATA_SETS, load
-from rnn_lecture.recipe import BaseRecipe
+from rnn_lecture.recipe import BaseRecipe, Recipe, WordRecipe
 
 if TYPE_CHECKING:
     from jax_rnn.commands.resuming import Begun
 
-__all__ = ["describe", "train"]
+__all__ = ["OPTIONS", "describe", "train"]
 
 DESCRIPTION = """Train this lesson in JAX{where}.
 
@@ -29,6 +30,9 @@ Values of --preset: {presets}.
 
 {examples}
 """
+
+RECORDED = ("mesh", "device", "tensorboard")
+"""Options besides the configuration with which a run is resumed."""
 
 RecipeT = TypeVar("RecipeT", bound=BaseRecipe)
 
@@ -69,6 +73,16 @@ class Options(Generic[RecipeT]):
     process: Annotated[int | None, tyro.conf.arg(metavar="K")] = None
     connect_timeout: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 60
 
+    @property
+    def cluster(self) -> bool:
+        """Whether to connect to other processes."""
+        several = (self.coordinator, self.processes, self.process) != (None, None, None)
+        return self.distributed or several
+
+
+OPTIONS = {f.name for kind in (Options, Recipe, WordRecipe) for f in fields(kind)} - {"recipe"}
+"""Names of the options for any lesson."""
+
 
 def train(arguments: Sequence[str]) -> None:
     """Train a lesson in JAX, and print the output of its slide.
@@ -87,7 +101,7 @@ def train(arguments: Sequence[str]) -> None:
     name = arguments[0] if not arguments[0].startswith("-") else None
     words = spell_out(arguments[0 if name is None else 1 :])
     begun = read_begun(words, name)
-    lesson = load(begun.lesson if begun is not None else name or "")
+    lesson = load(name or "") if begun is None else begun.lesson
     options = tyro.cli(
         Options[type(lesson.recipe)],
         prog=f"jax-rnn train {lesson.name}",
@@ -96,10 +110,7 @@ def train(arguments: Sequence[str]) -> None:
         default=_defaults(lesson, words, begun),
         config=(tyro.conf.HelptextFromCommentsOff,),
     )
-    if (
-        options.distributed
-        or (options.coordinator, options.processes, options.process) != (None,) * 3
-    ):
+    if options.cluster:
         from jax_rnn.train.cluster import join
 
         join(options.coordinator, options.processes, options.process, options.connect_timeout)
@@ -129,7 +140,7 @@ def _defaults(lesson: Any, words: Sequence[str], begun: "Begun | None") -> Optio
     if begun is None:
         return Options(recipe=lesson.preset(preset))
     recipe = begun.recipe if preset is None else lesson.preset(preset)
-    kept = {k: begun.options.get(k) for k in ("mesh", "device", "tensorboard")}
+    kept = {k: begun.options.get(k) for k in RECORDED}
     return replace(
         Options(recipe=recipe, init=begun.init, text=begun.text),
         **{name: value for name, value in kept.items() if value is not None},
@@ -179,6 +190,7 @@ def _run(lesson: Any, options: Options[Any], console: Console) -> None:
     """Train, and print the lesson's lines about the steps and the trained model."""
     import jax
 
+    from jax_rnn.commands.resuming import guide
     from jax_rnn.teaching.training import train_lesson
     from jax_rnn.train.mesh import main_does, make_mesh
 
@@ -197,18 +209,15 @@ def _run(lesson: Any, options: Options[Any], console: Console) -> None:
         init=options.init,
         mesh=make_mesh(options.mesh, options.device),
         tensorboard=options.tensorboard,
-        options={
-            "mesh": options.mesh,
-            "device": options.device,
-            "tensorboard": options.tensorboard,
-        },
+        options={name: getattr(options, name) for name in RECORDED},
+        guide=None if out is None else guide(out, options.cluster),
         on_start=start,
         on_record=record,
     )
 
     def report() -> None:
         for line in lesson.steps(history, recipe.steps - len(history.loss) + 1):
-            say(console, line)
+            say(console, for_commands(line))
         for line in _report(lesson, recipe, model, out):
             say(console, line)
 

@@ -62,7 +62,7 @@ class Lesson(Facts):
         """
         raise ValueError(
             f"{self.name}: expected a lesson whose model answers a prompt, got one without; use "
-            "`jax-rnn eval`"
+            "`evaluate`"
         )
 
     def steps(self, history: History, first: int = 1) -> Iterator[str]:

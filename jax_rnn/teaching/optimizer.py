@@ -1,10 +1,9 @@
 """The optimizer of a recipe."""
 
-from functools import lru_cache
-
 import jax.numpy as jnp
 import optax
 
+from jax_rnn.train.cache import cached
 from jax_rnn.typing import default_float
 from rnn_lecture.recipe import BaseRecipe
 
@@ -25,13 +24,16 @@ def learning_rates(recipe: BaseRecipe) -> optax.Schedule:
     return lambda step: rates(jnp.asarray(step, default_float()))
 
 
-@lru_cache(maxsize=32)
 def optimizer(recipe: BaseRecipe) -> optax.GradientTransformation:
     """Clipping of the gradient by its global norm, then AdamW.
 
     Without clipping, weight decay and a schedule this is Adam on all parameters as one vector,
     which is faster for tiny models. The result is cached, so that ``fit`` reuses its program.
     """
+    return cached(_optimizer, recipe)
+
+
+def _optimizer(recipe: BaseRecipe) -> optax.GradientTransformation:
     plain = recipe.clip is None and recipe.weight_decay == 0
     if plain and recipe.warmup == 0 and recipe.schedule == "constant":
         return optax.flatten(optax.adam(recipe.learning_rate))

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, Literal
@@ -17,16 +17,23 @@ from jax_rnn.initializers import Init
 from jax_rnn.teaching.catalog import load
 from jax_rnn.teaching.lesson import Lesson
 from jax_rnn.train import saved
-from jax_rnn.train.batches import Batches
 from jax_rnn.train.checks import as_batches
-from jax_rnn.train.config import RunError, made_by, read_config
+from jax_rnn.train.config import (
+    Made,
+    ModelConfig,
+    RunConfig,
+    RunError,
+    made_by,
+    read_config,
+)
 from jax_rnn.train.history import History
 from jax_rnn.train.memory import check_memory
 from jax_rnn.train.mesh import Layout, main_does, one_axis
+from jax_rnn.train.readme import Guide
 from jax_rnn.train.run import Run
 from rnn_lecture.recipe import BaseRecipe
 
-__all__ = ["OpenRun", "open_run", "precision", "train_lesson"]
+__all__ = ["OpenRun", "lesson_of", "open_run", "precision", "train_lesson", "whose_lesson"]
 
 
 SMALL = 512
@@ -51,6 +58,7 @@ def train_lesson(
     mesh: Mesh | None = None,
     tensorboard: bool = False,
     options: Mapping[str, Any] | None = None,
+    guide: Guide | None = None,
     on_start: Callable[[Any, Any, int], None] = lambda model, data, step: None,
     on_record: Callable[[dict[str, Any]], None] = lambda record: None,
 ) -> tuple[Any, History]:
@@ -67,7 +75,8 @@ def train_lesson(
         init: initial distribution of the weights. Default ``"torch"``.
         mesh: devices to shard every batch over; None (default) uses one device.
         tensorboard: whether to write events for TensorBoard. Default False.
-        options: options of the command line that do not affect the result, to be recorded.
+        options: options that do not affect the result, to be recorded.
+        guide: how the run is used, see ``Run``.
         on_start: called before the first step with the model, the data and the completed steps.
         on_record: called with every record, see ``fit``.
 
@@ -79,17 +88,20 @@ def train_lesson(
             and the errors of ``fit`` and ``Run``.
     """
     if text is not None and not lesson.takes_text:
-        raise ValueError(f"--text: {lesson.name} has its own data; remove this option")
+        raise ValueError(f"text: expected none, since {lesson.name} has its own data; remove it")
     if resume and out is None:
-        raise ValueError("--resume: expected the folder of a run, got none")
+        raise ValueError("resume: expected the folder of a run, got none")
     Layout(one_axis(mesh)).check(lesson.batch_size(recipe))
     data = lesson.read(recipe, text)
     _check_size(lesson, recipe, data)
     model = lesson.draw(recipe.seed, recipe, data.vocabulary, init=init)
     batches = as_batches(lesson.batches(recipe, data))
-    config = _config(lesson, recipe, data, model, batches, init=init, text=text, options=options)
-    run = None if out is None else Run(out, config, resume=resume, tensorboard=tensorboard)
-    with nullcontext() if run is None else run:
+    run = None
+    if out is not None:
+        arguments = _arguments(model, batches(0, slice(0, 1)))
+        config = _config(lesson, recipe, data, init, arguments, made_by(text, options))
+        run = Run(out, config, resume=resume, tensorboard=tensorboard, guide=guide)
+    with run or nullcontext():
         on_start(model, data, 0 if run is None else main_does(lambda: run.resume_at()[0]))
         history = lesson.fit(
             model,
@@ -109,38 +121,29 @@ def _check_size(lesson: Lesson, recipe: Any, data: Any) -> None:
     """Check that a large model fits into memory, before it is built."""
     sizes = (getattr(recipe, name, 0) for name in ("hidden_size", "embedding_size", "num_layers"))
     if max(sizes) > SMALL:
-        check_memory(
-            lambda: lesson.build(recipe, data.vocabulary, rngs=nnx.Rngs(0)),
-        )
+        check_memory(lambda: lesson.build(recipe, data.vocabulary, rngs=nnx.Rngs(0)))
 
 
 def _config(
-    lesson: Lesson,
-    recipe: Any,
-    data: Any,
-    model: Any,
-    batches: Batches,
-    *,
-    init: Init,
-    text: Path | None,
-    options: Mapping[str, Any] | None,
-) -> dict[str, Any]:
+    lesson: Lesson, recipe: Any, data: Any, init: Init, arguments: dict, made: Made
+) -> RunConfig:
     """The configuration of a run."""
-    kind, arguments = lesson.architecture(recipe, data.vocabulary)
-    return {
-        "lesson": lesson.name,
-        "recipe": asdict(recipe),
-        "init": init if isinstance(init, str) else init.name,
-        "model": {
-            "class": f"{kind.__module__}:{kind.__qualname__}",
-            "options": arguments,
-            "arguments": _arguments(model, batches(0, slice(0, 1))),
-        },
-        "vocabulary": data.vocabulary,
-        "text_sha256": data.sha256,
-        "made": made_by()
-        | {"text": str(text.absolute()) if text else None, "options": dict(options or {})},
-    }
+    return RunConfig(
+        lesson=lesson.name,
+        recipe=asdict(recipe),
+        init=init if isinstance(init, str) else init.name,
+        model=replace(_describe(lesson, recipe, data.vocabulary), arguments=arguments),
+        vocabulary=data.vocabulary,
+        text_sha256=data.sha256,
+        made=made,
+    )
+
+
+def _describe(lesson: Lesson, recipe: Any, vocabulary: Mapping[str, Any]) -> ModelConfig:
+    """The model of a lesson, without its arguments."""
+    kind, options = lesson.architecture(recipe, vocabulary)
+    name = f"{kind.__module__}:{kind.__qualname__}"
+    return ModelConfig(class_=name, options=json.loads(json.dumps(options)))
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,7 @@ class OpenRun:
         if text is None and self.sha256 not in (None, data.sha256):
             raise ValueError(
                 f"{self.text}: expected the text that the run was trained on, got another; restore "
-                "it, or specify a text with --text"
+                "it, or specify a text with text="
             )
         return data
 
@@ -191,35 +194,52 @@ def open_run(folder: str | Path) -> OpenRun:
         RunError: not a run, or not a run of a lesson of this version.
     """
     config = read_config(folder)
-    try:
-        text = config["made"]["text"]
-        lesson = load(config["lesson"])
-        recipe = type(lesson.recipe)(**config["recipe"])
+    model = config.model or ModelConfig()
+    with whose_lesson(folder):
+        lesson, recipe, text = lesson_of(config)
+        _check_vocabulary(config.vocabulary)
         opened = OpenRun(
             folder=Path(folder),
             lesson=lesson,
             recipe=recipe,
-            vocabulary=config["vocabulary"],
-            text=Path(text) if text else None,
-            sha256=config["text_sha256"],
-            arguments={name: tuple(a) for name, a in config["model"]["arguments"].items()},
+            vocabulary=config.vocabulary,
+            text=text,
+            sha256=config.text_sha256 or None,
+            arguments={name: tuple(a) for name, a in (model.arguments or {}).items()},
         )
-        _check_vocabulary(opened.vocabulary)
-        described = config["model"]["class"], config["model"]["options"]
-        kind, options = lesson.architecture(recipe, opened.vocabulary)
-        expected = f"{kind.__module__}:{kind.__qualname__}", json.loads(json.dumps(options))
-    except (AttributeError, KeyError, TypeError, ValueError, LookupError) as error:
+        expected = _describe(lesson, recipe, config.vocabulary)
+    if (model.class_, model.options) != (expected.class_, expected.options):
+        raise RunError(
+            f"{folder}: expected the model of the lesson {lesson.name}, {expected.class_}, got "
+            f"{model.class_!r} or other options; restore config.json"
+        )
+    return opened
+
+
+def lesson_of(config: RunConfig) -> tuple[Lesson, Any, Path | None]:
+    """The lesson of a run, its recipe and its text; use inside ``whose_lesson``."""
+    text = config.made.text
+    if text == "":
+        raise ValueError("made.text is missing")
+    lesson = load(config.lesson)
+    return lesson, type(lesson.recipe)(**config.recipe), None if text is None else Path(text)
+
+
+@contextmanager
+def whose_lesson(folder: str | Path) -> Iterator[None]:
+    """Context in which any error of the configuration is that the run is not one of a lesson.
+
+    Raises:
+        RunError: instead of those errors.
+    """
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError, LookupError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise RunError(
             f"{folder}: expected a run of a lesson, got another ({reason}). A run of a model of "
             "your own is used from Python, see its README.md"
         ) from error
-    if described != expected:
-        raise RunError(
-            f"{folder}: expected the model of the lesson {lesson.name}, {expected[0]}, got "
-            f"{described[0]!r} or other options; restore config.json"
-        )
-    return opened
 
 
 def _check_vocabulary(vocabulary: Any) -> None:

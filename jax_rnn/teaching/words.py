@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from flax import nnx
 from jax_rnn.initializers import Init
 from jax_rnn.teaching.lesson import Lesson
 from jax_rnn.teaching.optimizer import optimizer
+from jax_rnn.train.cache import cached
 from jax_rnn.train.history import History
 from jax_rnn.train.seeds import fit_seeds
 from jax_rnn.typing import accumulator, default_float
@@ -33,9 +34,8 @@ class BuildModel(Protocol):
     def __call__(self, *, init: Init = "torch", rngs: nnx.Rngs) -> Any: ...
 
 
-@cache
 def seed_builder(lesson: "WordLesson", recipe: WordRecipe, init: Init) -> Callable[..., Any]:
-    """``lesson.build`` with its arguments; cached, so that ``fit_seeds`` reuses its program."""
+    """``lesson.build`` with its arguments."""
     return lambda rngs: lesson.build(recipe, init=init, rngs=rngs)
 
 
@@ -109,7 +109,7 @@ class WordLesson(WordProgram, Lesson):
             right = sum(a == b for a, b in zip(last, self.target or "", strict=True))
             yield (
                 f"This run missed its target: {right} of {len(last)} letters are correct at the "
-                f"end. `jax-rnn sweep {self.name}` shows how often other seeds reach it."
+                f"end. `{self.name}.sweep` shows how often other seeds reach it."
             )
 
     def report(self, model: Any, data: Data, folder: Path) -> Iterator[str]:
@@ -153,7 +153,7 @@ class WordLesson(WordProgram, Lesson):
         """As for all lessons; returns losses and scores of every epoch, see ``fit_seeds``."""
         recipe = recipe or self.preset(preset)
         return fit_seeds(
-            seed_builder(self, recipe, init),
+            cached(seed_builder, self, recipe, init),
             self.score,
             self.batch(),
             seeds=range(seeds),

@@ -2,7 +2,7 @@
 
 from jax_rnn.train.batches import Batches, Repeated, Stream
 from jax_rnn.train.checkpoints import CheckpointError, Checkpoints
-from jax_rnn.train.config import RunError
+from jax_rnn.train.config import ModelConfig, RunConfig, RunError
 from jax_rnn.train.history import (
     DivergedError,
     History,
@@ -22,9 +22,11 @@ __all__ = [
     "DivergedError",
     "History",
     "InterruptedRunError",
+    "ModelConfig",
     "NonFiniteLossError",
     "Repeated",
     "Run",
+    "RunConfig",
     "RunError",
     "Stream",
     "fit",

@@ -1,4 +1,4 @@
-"""The functions and compiled programs of earlier calls of ``fit`` and ``fit_seeds``."""
+"""What earlier trainings made that the next ones reuse, compiled programs above all."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -6,9 +6,10 @@ from typing import Any, TypeVar
 
 __all__ = ["cached"]
 
-KEPT = 16
-"""Number of results that are kept, of which a training needs two. Each holds its loss, and the
-objects that the loss closes over."""
+KEPT = 32
+"""Number of results that are kept: those of at least eight trainings. One needs three (optimizer,
+functions, program), a sweep four (optimizer, builder, its size, program). Each holds its loss, and
+the objects that the loss closes over."""
 
 ResultT = TypeVar("ResultT")
 

@@ -53,7 +53,7 @@ class Checkpoints(CheckpointFolder):
             raise CheckpointError(
                 f"the checkpoint of step {step} could not be written to {self.folder}: "
                 f"{_reason(error)}; {kept}. Free disk space or make the folder writable, then use "
-                "--resume"
+                "resume=True"
             ) from error
 
     def restore(self, step: int, like: Any) -> Any:

@@ -18,7 +18,7 @@ LOST_AFTER = 30
 PAUSE = 0.2
 """Seconds between two attempts to connect."""
 HELLO, GO = re.compile(rb"jax_rnn process (\d{1,9})\n"), b"jax_rnn go\n"
-ADVICE = "start all processes at about the same time, or wait longer with --connect-timeout"
+ADVICE = "start all processes at about the same time, or use a larger connect_timeout="
 
 
 class ClusterError(OSError):
@@ -29,7 +29,7 @@ def join(
     coordinator: str | None,
     processes: int | None,
     process: int | None,
-    timeout: int | float = 60,
+    connect_timeout: int | float = 60,
 ) -> None:
     """Connect to the other processes; call it before JAX initializes its devices.
 
@@ -37,37 +37,37 @@ def join(
         coordinator: address host:port of process 0; None lets JAX detect the cluster (TPU, Slurm).
         processes: number of processes, with ``coordinator``.
         process: number of this process, from 0, with ``coordinator``.
-        timeout: seconds to wait for the others.
+        connect_timeout: seconds to wait for the others.
 
     Raises:
         ValueError: no address, a process number out of range, or a timeout of 0 or less.
         ClusterError: another process did not connect within the timeout.
     """
-    given = {"--coordinator": coordinator, "--processes": processes, "--process": process}
+    given = {"coordinator=": coordinator, "processes=": processes, "process=": process}
     if any(value is not None for value in given.values()) and None in given.values():
         missing = ", ".join(name for name, value in given.items() if value is None)
         raise ValueError(
-            f"expected --coordinator, --processes and --process together, got no {missing}"
+            f"expected coordinator=, processes= and process= together, got no {missing}"
         )
-    if not timeout > 0:
-        raise ValueError(f"--connect-timeout: expected seconds above 0, got {timeout}")
+    if not connect_timeout > 0:
+        raise ValueError(f"connect_timeout: expected seconds above 0, got {connect_timeout}")
     if coordinator is not None and processes is not None and process is not None:
         if not 0 <= process < processes:
             raise ValueError(
-                f"--process: expected 0 to {processes - 1}, one of --processes {processes}, got "
+                f"process: expected 0 to {processes - 1}, one of {processes} processes, got "
                 f"{process}"
             )
         host, port = _address(coordinator)
         if process:
-            attend(host, port, process, timeout)
+            attend(host, port, process, connect_timeout)
         else:
-            gather(port, processes, timeout)
+            gather(port, processes, connect_timeout)
     try:
         jax.distributed.initialize(
             coordinator,
             processes,
             process,
-            initialization_timeout=max(round(timeout), 1),
+            initialization_timeout=max(round(connect_timeout), 1),
             heartbeat_timeout_seconds=LOST_AFTER,
             shutdown_timeout_seconds=LOST_AFTER,
         )
@@ -90,7 +90,7 @@ def gather(port: int, processes: int, timeout: float) -> None:
             server = stack.enter_context(_server(port))
         except OSError as error:
             raise ClusterError(
-                f"--coordinator: expected a free port {port}, got an error "
+                f"coordinator: expected a free port {port}, got an error "
                 f"({error.strerror or error}); choose another port for all processes"
             ) from error
         peers: dict[int, socket.socket] = {}
@@ -99,7 +99,7 @@ def gather(port: int, processes: int, timeout: float) -> None:
             if left <= 0:
                 absent = ", ".join(map(str, sorted(missing)[:10]))
                 raise ClusterError(
-                    f"--processes: expected {processes} processes, got no sign of process {absent} "
+                    f"processes: expected {processes} processes, got no sign of process {absent} "
                     f"within {timeout:g} seconds; {ADVICE}"
                 )
             server.settimeout(left)
@@ -139,7 +139,7 @@ def attend(host: str, port: int, process: int, timeout: float) -> None:
             reason = error.strerror or str(error)
         time.sleep(min(PAUSE, max(deadline - time.monotonic(), 0)))
     raise ClusterError(
-        f"--coordinator: expected process 0 at {host}:{port}, and all other processes, within "
+        f"coordinator: expected process 0 at {host}:{port}, and all other processes, within "
         f"{timeout:g} seconds, got {reason}; check the address and the firewall, {ADVICE}"
     )
 
@@ -153,5 +153,5 @@ def _server(port: int) -> socket.socket:
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise ValueError(f"--coordinator: expected host:port, got {text!r}")
+        raise ValueError(f"coordinator: expected host:port, got {text!r}")
     return host.strip("[]"), int(port)

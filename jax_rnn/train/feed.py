@@ -9,7 +9,7 @@ import numpy as np
 
 from jax_rnn.train.batches import Batches, Repeated, Stream
 from jax_rnn.train.mesh import Layout
-from jax_rnn.train.schedule import Span
+from jax_rnn.train.program import Span
 
 __all__ = ["Feed"]
 

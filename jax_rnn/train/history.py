@@ -55,8 +55,8 @@ class DivergedError(FloatingPointError):
 class InterruptedRunError(KeyboardInterrupt):
     """The run was asked to stop (Ctrl-C, SIGTERM) and saved; ``step`` is its last step."""
 
-    def __init__(self, step: int, folder: object, go_on: str):
+    def __init__(self, step: int, folder: object, resume: str):
         super().__init__(
-            f"stopped after step {step}, which is saved in {folder}; to resume: {go_on}"
+            f"stopped after step {step}, which is saved in {folder}; to resume: {resume}"
         )
         self.step = step

@@ -13,10 +13,9 @@ from jax_rnn.train.evaluations import Evaluations
 from jax_rnn.train.feed import Feed
 from jax_rnn.train.history import History
 from jax_rnn.train.mesh import Layout, in_mesh
-from jax_rnn.train.program import choose_steps_per_call
+from jax_rnn.train.program import Schedule, choose_steps_per_call
 from jax_rnn.train.progress import progress_bar
 from jax_rnn.train.run import Run
-from jax_rnn.train.schedule import Schedule
 from jax_rnn.train.session import Session
 from jax_rnn.train.step import Loss, prepare
 from jax_rnn.typing import DTypeLike, PyTree

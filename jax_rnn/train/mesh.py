@@ -60,19 +60,19 @@ def make_mesh(text: str | None, kind: str | None = None) -> Mesh | None:
     if text is None:
         if jax.process_count() > 1:
             raise ValueError(
-                f"--mesh: expected {AXIS}={jax.device_count()}, all devices of the "
+                f"mesh: expected {AXIS}={jax.device_count()}, all devices of the "
                 f"{jax.process_count()} processes, got no mesh"
             )
         return None
     axis, _, number = text.partition("=")
     if axis != AXIS or not number.isdecimal() or int(number) < 1:
-        raise ValueError(f"--mesh: expected {AXIS}=N, with N the number of devices, got {text!r}")
+        raise ValueError(f"mesh: expected {AXIS}=N, with N the number of devices, got {text!r}")
     devices = sorted(jax.devices(kind), key=lambda device: (device.process_index, device.id))
     count = int(number)
     if count > len(devices) or (jax.process_count() > 1 and count != len(devices)):
         exactly = "exactly" if jax.process_count() > 1 else "at most"
         raise ValueError(
-            f"--mesh: expected {exactly} the {len(devices)} devices that JAX has, got {count}; "
+            f"mesh: expected {exactly} the {len(devices)} devices that JAX has, got {count}; "
             "XLA_FLAGS=--xla_force_host_platform_device_count=N divides a CPU into N devices"
         )
     return Mesh(np.array(devices[:count]), (AXIS,), axis_types=(AxisType.Auto,))
@@ -261,5 +261,5 @@ def together() -> Iterator[None]:
         raise LostProcessError(
             f"process {jax.process_index()} cannot continue with the others: "
             f"{str(error).splitlines()[0]}. One of them may have ended; start all of them again "
-            "with --resume, which continues from the last checkpoint"
+            "with resume=True, which continues from the last checkpoint"
         ) from error

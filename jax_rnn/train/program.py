@@ -1,9 +1,9 @@
-"""Many optimizer steps as one compiled program, and the number of steps per call."""
+"""Many optimizer steps as one compiled program, and the steps at which its calls end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -18,8 +18,11 @@ from jax_rnn.typing import PyTree
 __all__ = [
     "BUSY_CALL_OPERATIONS",
     "Program",
+    "Schedule",
+    "Span",
     "choose_steps_per_call",
     "scan_steps",
+    "spans",
     "training_operations",
 ]
 
@@ -85,6 +88,43 @@ class Program:
         self.last_seconds = perf_counter() - self._called
         self.run_seconds += self.last_seconds
         return report
+
+
+Span = range
+"""Steps of one call of the compiled program, counted from 0."""
+
+
+class Schedule(NamedTuple):
+    """What happens after which step; a call of the program ends before anything happens."""
+
+    steps: int
+    steps_per_call: int
+    evaluate_every: int
+    save_every: int
+
+    def spans(self, start: int) -> list[Span]:
+        """The steps of all calls after step ``start``."""
+        return list(spans(start, self.steps, self[1:]))
+
+    def evaluates(self, done: int) -> bool:
+        """Whether to evaluate after step ``done``: at the end too."""
+        return done % self.evaluate_every == 0 or done == self.steps
+
+    def saves(self, done: int) -> bool:
+        """Whether to save after step ``done``, even if training goes on."""
+        return done % self.save_every == 0
+
+
+def spans(start: int, stop: int, every: Sequence[int]) -> Iterator[Span]:
+    """The steps from ``start`` to ``stop``, split at every multiple of each of ``every``.
+
+    The splits depend only on the step, so that a resumed run makes the same calls as an
+    uninterrupted one.
+    """
+    while start < stop:
+        end = min(stop, *(start - start % size + size for size in every))
+        yield range(start, end)
+        start = end
 
 
 def training_operations(parameters: int, batches: Batches) -> int:

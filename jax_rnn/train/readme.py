@@ -1,13 +1,12 @@
 """The README of a run folder, which describes its files and their use."""
 
-import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from jax_rnn.console import printable
+from jax_rnn.train.config import ModelConfig, RunConfig
 
-__all__ = ["explain"]
+__all__ = ["Guide", "explain", "python_guide"]
 
 PAGE = """# {title}
 
@@ -27,14 +26,6 @@ Made by `{command}` with {versions}.
 {recipe}
 """
 
-COMMANDS = """    jax-rnn sample {folder} --prompt ...
-    jax-rnn eval {folder}
-    jax-rnn export {folder} --to safetensors
-
-In Python: `model = jax_rnn.train.load({name!r})`. Resume a stopped run, bit for bit, with
-
-    {go_on}"""
-
 CALLS = """In Python, with the class of the model, here `{kind}`:
 
     from jax_rnn.train import Run, fit, load
@@ -49,24 +40,34 @@ a stopped run, bit for bit, with the arguments that it was started with:
         fit(model, loss, data, ..., run=run)"""
 
 
-def explain(folder: Path, config: Mapping[str, Any], go_on: str) -> str:
-    """The README of the run of this configuration; ``go_on`` is the command that resumes it."""
-    made = config.get("made", {})
-    command = made.get("command", "jax_rnn.fit")
-    if "train" in command.split() and "lesson" in config:
-        name = str(folder)
-        quoted = shlex.quote(f"./{name}" if name.startswith("-") else name)
-        use = COMMANDS.format(folder=quoted, name=name, go_on=go_on)
-    else:
-        model = config.get("model")
-        kind = str(model.get("class", "")) if isinstance(model, dict) else ""
-        kind = kind.rpartition(":")[2].rpartition(".")[2]
-        use = CALLS.format(name=str(folder), kind=kind if kind.isidentifier() else "MyModel")
-    rows = [f"| {name} | {value} |" for name, value in config.get("recipe", {}).items()]
+class Guide(NamedTuple):
+    """How a run is used.
+
+    Attributes:
+        use: Markdown, how to use its model and how to resume it.
+        resume: what resumes it, in one line.
+    """
+
+    use: str
+    resume: str
+
+
+def python_guide(folder: Path, config: RunConfig) -> Guide:
+    """How to use a run from Python."""
+    kind = (config.model or ModelConfig()).class_.rpartition(":")[2].rpartition(".")[2]
+    return Guide(
+        CALLS.format(name=str(folder), kind=kind if kind.isidentifier() else "MyModel"),
+        f"fit with Run({str(folder)!r}, ..., resume=True)",
+    )
+
+
+def explain(config: RunConfig, use: str) -> str:
+    """The README of the run of this configuration, with ``Guide.use``."""
+    rows = [f"| {name} | {value} |" for name, value in config.recipe.items()]
     return PAGE.format(
-        title=printable(config.get("lesson", "A run")),
-        command=printable(command),
-        versions=printable(made.get("versions", "jax_rnn")),
+        title=printable(config.lesson or "A run"),
+        command=printable(config.made.command or "jax_rnn.fit"),
+        versions=printable(config.made.versions or "jax_rnn"),
         use="\n".join(printable(line, None) for line in use.split("\n")),
         recipe="\n".join(printable(row) for row in rows),
     )

@@ -139,7 +139,7 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise OSError(
             f"{path} could not be written: {error.strerror or error}; earlier files are not "
-            "affected. Free disk space or make the folder writable, then use --resume"
+            "affected. Free disk space or make the folder writable, then use resume=True"
         ) from error
 
 

@@ -3,18 +3,26 @@
 import json
 import re
 import reprlib
-import shlex
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from jax_rnn.train.checkpoints import Checkpoints
-from jax_rnn.train.config import CONFIG, MAY_CHANGE, RunError, check_seal, read_config, seal
+from jax_rnn.train.config import (
+    CONFIG,
+    MAY_CHANGE,
+    RunConfig,
+    RunError,
+    as_config,
+    check_seal,
+    read_config,
+    seal,
+)
 from jax_rnn.train.mesh import is_main, main_does
 from jax_rnn.train.notice import notice
 from jax_rnn.train.plots import loss_plot
-from jax_rnn.train.readme import explain
+from jax_rnn.train.readme import Guide, explain, python_guide
 from jax_rnn.train.records import (
     EVENTS,
     LINES,
@@ -44,15 +52,19 @@ class Run:
 
     Args:
         folder: path of the run folder, which is created if it does not exist.
-        config: JSON-serializable dict. ``"model"`` is ``{"class": "module:Name", "options":
-            {...}}``, from which ``load`` builds the model; ``"recipe"`` holds hyperparameters.
+        config: ``RunConfig``, or the dict that ``config.json`` holds. ``"model"`` is ``{"class":
+            "module:Name", "options": {...}}``, from which ``load`` builds the model; ``"recipe"``
+            holds hyperparameters; other entries are your own.
         resume: resume the run in the folder, or start one if the folder has none.
         tensorboard: whether to write events for TensorBoard too.
+        guide: how the run is used, for its README and messages; None describes it in Python.
         say: called with every message for the user; None prints them on standard error.
 
     Raises:
         RunError: the folder has a run and ``resume`` is False; the run has another configuration;
-            another process is writing into it; its configuration is missing or damaged.
+            another process is writing into it; its configuration is missing or damaged; an entry
+            of ``config`` has another type.
+        TypeError: ``config`` has values that JSON cannot hold.
         FileError: a file of the run is a symbolic link.
         OSError: the folder cannot be created or written.
         ValueError: an empty name.
@@ -61,21 +73,18 @@ class Run:
     def __init__(
         self,
         folder: str | Path,
-        config: Mapping[str, Any],
+        config: Mapping[str, Any] | RunConfig,
         *,
         resume: bool = False,
         tensorboard: bool = False,
+        guide: Guide | None = None,
         say: Callable[[str], None] | None = None,
     ):
         if not str(folder).strip():
             raise ValueError("folder: expected the name of a run folder, got an empty one")
         self.folder = Path(folder)
-        try:
-            self.config = json.loads(json.dumps(config))
-        except (TypeError, ValueError, RecursionError) as error:
-            raise TypeError(
-                f"config: expected JSON-serializable values, got others: {error}"
-            ) from error
+        self.config = as_config(config)
+        self.guide = guide or python_guide(self.folder, self.config)
         self.say = notice if say is None else say
         self.checkpoints = Checkpoints(self.folder / CHECKPOINTS, say=self.say)
         self._resume, self._tensorboard = resume, tensorboard
@@ -102,9 +111,9 @@ class Run:
             for path in self.folder.iterdir():
                 if LEFT.fullmatch(path.name):
                     path.unlink()
-            text = json.dumps(self.config, indent=2, ensure_ascii=False)
+            text = json.dumps(self.config.json(), indent=2, ensure_ascii=False)
             replace(self.folder / CONFIG, text + "\n")
-            replace(self.folder / README, explain(self.folder, self.config, self.go_on))
+            replace(self.folder / README, explain(self.config, self.guide.use))
         except BaseException:
             self._undo()
             self._lock.release()
@@ -173,16 +182,6 @@ class Run:
         except ModuleNotFoundError as error:
             self.say(f"{PLOT} is not written: {error}")
 
-    @property
-    def go_on(self) -> str:
-        """The command, or the Python call, that resumes this run."""
-        words = shlex.split(self.config.get("made", {}).get("command", ""))
-        if "train" not in words:
-            return f"fit with Run({str(self.folder)!r}, ..., resume=True)"
-        if {"--coordinator", "--distributed"} & set(words):
-            return shlex.join([word for word in words if word != "--resume"] + ["--resume"])
-        return shlex.join([*words[: words.index("train") + 1], f"--resume={self.folder}"])
-
     def _undo(self) -> None:
         """Remove the files of a run that did not start, and the folders created for it."""
         if self._made is None or not is_main():
@@ -207,14 +206,14 @@ class Run:
             except Timeout as error:
                 raise RunError(
                     f"{self.folder}: expected an unused folder, but another process is writing "
-                    "into this one; choose another --out, or wait until it has ended"
+                    "into this one; use another `folder`, or wait until it has ended"
                 ) from error
 
     def _check_same(self) -> None:
         if not self._resume:
             raise RunError(
-                f"{self.folder}: expected a new folder, got one with a run; use --resume to resume "
-                "it, or another --out for a new run"
+                f"{self.folder}: expected a new folder, got one with a run; use resume=True to "
+                "resume it, or another `folder` for a new run"
             )
         before, now = read_config(self.folder), self.config
         faults = _differences(before, now)
@@ -229,21 +228,18 @@ class Run:
             check_seal(self.folder, before, self.checkpoints, step)
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _differences(before: RunConfig, now: RunConfig) -> list[str]:
     """Entries that differ: the lesson alone, else hyperparameters, else all others."""
-    for then, new, names in (
-        (before, now, ["lesson"]),
-        (
-            before.get("recipe", {}),
-            now.get("recipe", {}),
-            {*before.get("recipe", {}), *now.get("recipe", {})} - {*MAY_CHANGE},
-        ),
-        (before, now, {*before, *now} - {"recipe", "made"}),
+    old, new = before.json(), now.json()
+    for one, other, names in (
+        (old, new, {"lesson"}),
+        (before.recipe, now.recipe, {*before.recipe, *now.recipe} - {*MAY_CHANGE}),
+        (old, new, {*old, *new} - {"recipe", "made"}),
     ):
         faults = [
-            f"{name}: {reprlib.repr(then.get(name))} in the run, {reprlib.repr(new.get(name))} now"
-            for name in sorted(names)
-            if then.get(name) != new.get(name)
+            f"{k}: {reprlib.repr(one.get(k))} in the run, {reprlib.repr(other.get(k))} now"
+            for k in sorted(names)
+            if one.get(k) != other.get(k)
         ]
         if faults:
             return faults

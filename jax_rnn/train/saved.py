@@ -1,15 +1,15 @@
 """Load the trained model of a run folder, without running code that the folder names."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from flax import nnx
 
 from jax_rnn.train.checkpoints import Checkpoints
-from jax_rnn.train.config import RunError, check_seal, read_config
+from jax_rnn.train.config import ModelConfig, RunError, check_seal, read_config
 from jax_rnn.train.notice import notice
 
 __all__ = ["load"]
@@ -53,57 +53,52 @@ def load(
     kept.resume_at()
     if step is None:
         raise RunError(f"{folder}: expected a checkpoint, got none; train longer")
-    kind = _class(config, trust) if model is None else model
+    described = config.model or ModelConfig()
+    kind = _class(described.class_, trust) if model is None else model
     if not (isinstance(kind, type) and issubclass(kind, nnx.Module)):
         raise RunError(f"model: expected a class that is an nnx.Module, got {kind!r}")
     check_seal(Path(folder), config, kept, step)
+    options = described.options
+    if options is None:
+        raise RunError("expected the options of the model in the configuration, got none")
     if model is None and not trust:  # sizes of unknown origin: check before anything is allocated
-        _check_depth(config, kept.count(step, "params"))
-        abstract = nnx.eval_shape(lambda: nnx.state(_build(kind, config), nnx.Param))
+        _check_depth(options, kept.count(step, "params"))
+        abstract = nnx.eval_shape(lambda: nnx.state(_build(kind, options), nnx.Param))
         kept.check_part(step, "params", abstract)
-    built = _build(kind, config)
+    built = _build(kind, options)
     nnx.update(built, kept.restore_part(step, "params", nnx.state(built, nnx.Param)))
     built.eval()
     return built
 
 
-def _class(config: Mapping[str, Any], trust: bool) -> Any:
-    """The class in a configuration."""
+def _class(name: str, trust: bool) -> Any:
+    """The class of this name in a configuration."""
+    if not trust and not LESSON.fullmatch(name):
+        raise RunError(
+            f"model: expected a lesson's, got {name!r}, whose module loading would run; pass "
+            "the class, as load(folder, model=MyModel), or use trust=True for your own folders"
+        )
     try:
-        name = config["model"]["class"]
-        if not trust and not LESSON.fullmatch(name):
-            raise RunError(
-                f"model: expected a lesson's, got {name!r}, whose module loading would run; pass "
-                "the class, as load(folder, model=MyModel), or use trust=True for your own folders"
-            )
         return resolve_name(name)
-    except RunError:
-        raise
-    except (KeyError, TypeError, ValueError, ImportError, AttributeError) as error:
+    except (ValueError, ImportError, AttributeError) as error:
         raise RunError(
             f"the model in the configuration of this run cannot be imported: {error}"
         ) from error
 
 
-def _build(kind: Any, config: Mapping[str, Any]) -> Any:
+def _build(kind: Any, options: dict[str, Any]) -> Any:
     """A model whose weights are replaced later."""
-    described = config.get("model")
-    options = described.get("options") if isinstance(described, dict) else None
-    if not isinstance(options, dict):
-        raise RunError(f"expected the options of the model in the configuration, got {options!r}")
     try:
-        return cast(Any, kind)(**options, rngs=nnx.Rngs(0))
+        return kind(**options, rngs=nnx.Rngs(0))
     except (TypeError, ValueError, LookupError, ArithmeticError) as error:
         raise RunError(
             f"expected a model that takes the options in the configuration of this run: {error}"
         ) from error
 
 
-def _check_depth(config: Mapping[str, Any], arrays: int) -> None:
+def _check_depth(options: dict[str, Any], arrays: int) -> None:
     """Check the number of layers. RunError: more layers than arrays in the checkpoint."""
-    described = config.get("model")
-    options = described.get("options") if isinstance(described, dict) else None
-    layers = options.get("num_layers", 1) if isinstance(options, dict) else 1
+    layers = options.get("num_layers", 1)
     if not isinstance(layers, int) or layers > arrays:
         raise RunError(
             f"num_layers: expected at most the {arrays} arrays of the checkpoint, got {layers!r}; "

@@ -15,10 +15,9 @@ from jax_rnn.train.feed import Feed
 from jax_rnn.train.history import DivergedError, History, InterruptedRunError, NonFiniteLossError
 from jax_rnn.train.interrupt import Interrupt
 from jax_rnn.train.mesh import any_process, from_main, main_does
-from jax_rnn.train.program import Program
+from jax_rnn.train.program import Program, Schedule, Span
 from jax_rnn.train.resumption import resume, take_notes
 from jax_rnn.train.run import Run
-from jax_rnn.train.schedule import Schedule, Span
 from jax_rnn.train.step import Report, Training
 from jax_rnn.typing import PyTree
 
@@ -93,7 +92,7 @@ class Session:
             if finished:
                 break
             if self.run is not None and stopping:
-                raise InterruptedRunError(done, self.run.folder, self.run.go_on)
+                raise InterruptedRunError(done, self.run.folder, self.run.guide.resume)
 
     def history(self) -> History:
         """Everything since the start."""

@@ -1,16 +1,24 @@
 """Expected errors are one message and an exit code; a mistyped command gets a suggestion."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import jax_rnn
+import rnn_lecture
 from jax_rnn.cli import COMMANDS, main
-from jax_rnn.commands.failures import explain, was_interrupted
+from jax_rnn.commands.failures import FOR_COMMANDS, explain, for_commands, was_interrupted
 from jax_rnn.devices import DeviceError
 from jax_rnn.lessons import UnknownLessonError
-from jax_rnn.train import History, NonFiniteLossError
+from jax_rnn.train import History, NonFiniteLossError, RunError
+from jax_rnn.train.cluster import ClusterError
+
+PACKAGES = (Path(jax_rnn.__file__).parent, Path(rnn_lecture.__file__).parent)
+FILES = [path for package in PACKAGES for path in package.rglob("*.py")]
 
 
 @pytest.mark.parametrize(
@@ -32,6 +40,39 @@ def test_expected_errors_have_a_message_and_a_code(error, code):
     assert found == code
     assert message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ValueError("steps: expected 1"), "--steps: expected 1"),
+        (ValueError("seeds_per_call: expected 1"), "--seeds-per-call: expected 1"),
+        (ValueError("size: expected 1"), "size: expected 1"),
+        (ClusterError("steps: expected 1"), "--steps: expected 1"),
+        (RunError("steps: expected a run"), "steps: expected a run"),
+        (OSError("steps: no space"), "steps: no space"),
+        (OSError("use resume=True"), "use --resume"),
+        (ValueError("got no steps=, size= (resume=True)"), "got no --steps, size= (--resume)"),
+        (ValueError("runs/steps=/resume=True: steps=3"), "runs/steps=/resume=True: steps=3"),
+        (RunError("another `folder`, create it with `Run`"), "another --out, create it with "),
+        (ValueError("use `cell.forward`"), "use `jax-rnn train cell`"),
+        (ValueError("use `model.other`"), "use `model.other`"),
+    ],
+)
+def test_a_message_names_options_and_commands(error, message):
+    explained = explain(error, {"steps", "seeds_per_call", "resume"})
+    assert explained is not None and explained[0].startswith(message)
+
+
+@pytest.mark.parametrize("name", FOR_COMMANDS)
+def test_what_has_a_command_is_named_in_a_message(name):
+    sources = [path.read_text("utf-8") for path in FILES if "commands" not in path.parts]
+    named = re.compile(rf"(?<!`)`(\w+\.|{{self\.name}}\.)?{name}`(?!`)")
+    assert any(named.search(text) for text in sources)
+
+
+def test_lines_of_a_lesson_name_commands():
+    assert for_commands("`ihello.sweep` shows it") == "`jax-rnn sweep ihello` shows it"
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), TypeError("x"), AssertionError("x")])

@@ -1,13 +1,15 @@
 """``jax-rnn train --resume RUN``: which run is meant, and which options hold."""
 
 import json
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
 from jax_rnn import cli
 from jax_rnn.commands import train as command
-from jax_rnn.commands.resuming import read_begun, spell_out
+from jax_rnn.commands.resuming import guide, read_begun, spell_out
 from jax_rnn.lessons import load
 from jax_rnn.train import RunError
 from rnn_lecture.recipe import Recipe
@@ -106,7 +108,7 @@ DAMAGED = [
 def test_a_damaged_run_is_refused(change, run):
     config = json.loads((run / "config.json").read_text()) | change
     (run / "config.json").write_text(json.dumps(config))
-    with pytest.raises(RunError, match="expected a run of a lesson"):
+    with pytest.raises(RunError, match=r"expected a run of a lesson|made\.(text|options) is"):
         read_begun(["--out", str(run), "--resume"], None)
 
 
@@ -133,6 +135,30 @@ def test_a_batch_that_does_not_divide_over_the_mesh_creates_nothing(tmp_path, ca
         cli.main(["train", "names", *words])
     assert caught.value.code == 2 and list(tmp_path.iterdir()) == []
     assert "multiple of the 3 devices" in capsys.readouterr().err
+
+
+def test_a_guide_names_commands_that_work_again(monkeypatch, tmp_path):
+    def resume(program, *words, cluster=False):
+        monkeypatch.setattr(sys, "argv", [program, *words])
+        return guide(Path("runs/a b"), cluster).resume
+
+    expected = "jax-rnn train '--resume=runs/a b'"
+    assert resume("/bin/jax-rnn", "train", "char_lm", "--steps", "9") == expected
+    named = ("train", "char_lm", "--out", "runs/a b", "--resume")
+    assert resume("/bin/jax-rnn", *named) == expected
+    assert resume("/x/jax_rnn/__main__.py", *named).startswith("python -m jax_rnn train '--res")
+    several = resume("/bin/jax-rnn", *named, "--coordinator", "host:1", cluster=True)
+    assert several.endswith("train char_lm --out 'runs/a b' --coordinator host:1 --resume")
+    use = guide(Path("-x"), False).use
+    assert "jax-rnn eval ./-x\n" in use and "train.load('-x')" in use and "--resume=-x" in use
+
+
+def test_the_readme_of_a_lesson_has_its_commands(tmp_path):
+    folder = tmp_path / "run"
+    cli.main(["train", "ihello", "--steps", "1", "--out", str(folder)])
+    text = (folder / "README.md").read_text()
+    assert f"    jax-rnn sample {folder} --prompt ...\n" in text
+    assert f" train --resume={folder}\n" in text and "| steps | 1 |" in text
 
 
 def test_a_new_folder_never_is_an_old_one(tmp_path, monkeypatch):

@@ -278,7 +278,7 @@ def test_the_transcript_is_the_training():
     expected.append("Learning finished!")
     expected.append(
         f"This run missed its target: {right} of 6 letters are correct at the end. "
-        "`jax-rnn sweep ihello` shows how often other seeds reach it."
+        "`ihello.sweep` shows how often other seeds reach it."
     )
     assert list(transcript(lesson, model_of("ihello", seed=5), explain=False)) == expected
 

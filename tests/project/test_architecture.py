@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -151,6 +152,19 @@ def test_what_is_heavy_is_imported_when_called(path):
 def test_reference_imports_nothing_of_jax(path):
     for module, _ in imports(path):
         assert not under(module, "jax_rnn", "jax", "flax", "optax"), module
+
+
+BELOW_COMMANDS = (PACKAGE / "train", PACKAGE / "teaching", PACKAGE / "devices.py", FACTS)
+XLA_FLAG = "--xla_force_host_platform_device_count"
+
+
+@pytest.mark.parametrize("place", BELOW_COMMANDS, ids=lambda path: path.name)
+def test_commands_and_options_are_named_only_where_they_are_defined(place):
+    for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                text = node.value.replace(XLA_FLAG, "")
+                assert not re.search(r"jax-rnn |--[a-z]", text), f"{path}:{node.lineno}: {text!r}"
 
 
 def run_python(code: str) -> dict:

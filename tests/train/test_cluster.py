@@ -14,13 +14,13 @@ from jax_rnn.train.cluster import ClusterError, attend, gather, join
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("host:1", None, 1), "got no --processes"),
-        ((None, 2, None), "got no --coordinator, --process"),
+        (("host:1", None, 1), "got no processes="),
+        ((None, 2, None), "got no coordinator=, process="),
         (("host", 2, 1), "expected host:port, got 'host'"),
         (("host:x", 2, 1), "expected host:port"),
         (("host:70000", 2, 1), "expected host:port"),
-        (("host:1", 2, 2), "expected 0 to 1, one of --processes 2, got 2"),
-        (("host:1", 2, 1, 0), "--connect-timeout: expected seconds above 0, got 0"),
+        (("host:1", 2, 2), "expected 0 to 1, one of 2 processes, got 2"),
+        (("host:1", 2, 1, 0), "connect_timeout: expected seconds above 0, got 0"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments, message):

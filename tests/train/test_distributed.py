@@ -273,7 +273,7 @@ def test_what_one_process_saved_two_go_on_with(one, folder, text):
 
 def test_several_processes_require_a_mesh_of_all_devices(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    with pytest.raises(ValueError, match="--mesh: expected data=8, all devices of the 2 processes"):
+    with pytest.raises(ValueError, match=r"^mesh: expected data=8, all devices of the 2 processes"):
         make_mesh(None)
     with pytest.raises(ValueError, match="expected exactly the 8 devices that JAX has, got 4"):
         make_mesh("data=4")

@@ -1,5 +1,6 @@
 """Run folders of any name and origin: what is refused, and that no other file is changed."""
 
+import hashlib
 import importlib
 import json
 import os
@@ -13,8 +14,8 @@ import pytest
 from flax import nnx
 
 from jax_rnn.teaching.training import open_run
-from jax_rnn.train import CheckpointError, Checkpoints, Run, RunError, load
-from jax_rnn.train.config import MAY_CHANGE, read_config, seal
+from jax_rnn.train import CheckpointError, Checkpoints, Run, RunConfig, RunError, load
+from jax_rnn.train.config import MAY_CHANGE, as_config, read_config, seal
 from jax_rnn.train.manifest import damage, write_manifest
 from jax_rnn.train.records import Records, read_records, recorded
 from rnn_lecture.storage import FileError, open_regular, read_json, replacing, write_text
@@ -66,7 +67,7 @@ def reseal(folder, config):
     (folder / "config.json").write_text(json.dumps(config))
     kept = Checkpoints(folder / "checkpoints")
     for step in kept.steps():
-        notes = kept.notes(step) | {"config": seal(config)}
+        notes = kept.notes(step) | {"config": seal(as_config(config))}
         write_manifest_again(kept.path(step), step, kept.figures(step), notes)
 
 
@@ -140,7 +141,6 @@ class TestForeignCode:
             "jax_rnn.lessons:load",
             "jax_rnn.lessons.char_lm.os:system",
             "jax_rnn.lessons.char_lm:score",
-            ["x"],
         ],
     )
     def test_only_models_of_lessons_are_imported(self, name, folder):
@@ -229,6 +229,8 @@ class TestConfiguration:
             "\0",
             '{"recipe": 3}',
             '{"made": []}',
+            '{"model": "gru"}',
+            '{"model": {"class": ["x"], "options": {}}}',
         ],
         ids=lambda text: text[:9],
     )
@@ -237,6 +239,34 @@ class TestConfiguration:
         for use in (read_config, load, open_run):
             with pytest.raises(RunError, match="damaged"):
                 use(folder)
+
+    @pytest.mark.parametrize(
+        "entries",
+        [
+            {},
+            CONFIG | {"made": {"command": "x", "text": None, "by": "me"}, "text_sha256": None},
+            {"lesson": "", "recipe": {}, "model": None, "vocabulary": ["a"], "made": {}},
+            {"model": {}, "more": 1, "class": 2, "init": 3, "vocabulary": {}, "text_sha256": ""},
+            {"model": {"class": "", "options": {}, "arguments": None, "size": 3}},
+        ],
+        ids=str,
+    )
+    def test_of_any_user_is_kept_to_the_letter(self, entries, tmp_path):
+        config = as_config(entries)
+        assert config.json() == entries and as_config(config) == config
+        sealed = {k: v for k, v in entries.items() if k != "made"}
+        recipe = {k: v for k, v in entries.get("recipe", {}).items() if k not in MAY_CHANGE}
+        text = json.dumps(sealed | {"recipe": recipe}, sort_keys=True)
+        assert seal(config) == hashlib.sha256(text.encode()).hexdigest()
+        with Run(tmp_path / "run", config):
+            assert json.loads((tmp_path / "run" / "config.json").read_text()) == entries
+            assert read_config(tmp_path / "run") == config
+
+    def test_of_other_types_is_refused_before_anything_is_written(self, tmp_path):
+        with pytest.raises(RunError, match=r"types of RunConfig, but made\.text is 5"):
+            Run(tmp_path / "run", {"made": {"text": 5}})
+        with pytest.raises(TypeError, match="expected JSON-serializable values"):
+            Run(tmp_path / "run", RunConfig(vocabulary={1j}))
 
     @pytest.mark.parametrize("kind", ["fifo", "link", "folder"])
     def test_of_another_kind_is_refused(self, kind, folder):
