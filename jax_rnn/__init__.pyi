@@ -21,13 +21,14 @@ from .interop.flax_cells import from_flax, to_flax
 from .interop.modules import from_torch, to_torch
 from .interop.state_dict import load_torch_state_dict, torch_state_dict
 from .layers import GRU, LSTM, RNN
-from .recurrent import LayerState, Recurrent
+from .recurrent import Recurrent
 from .sequences import (
     PackedSequence,
     lengths_to_mask,
     pack_padded_sequence,
     pad_packed_sequence,
 )
+from .states import LayerState
 from .train.history import DivergedError, History, NonFiniteLossError
 from .train.loop import fit
 

@@ -1,40 +1,37 @@
 """``Recurrent``: stacked cells that run over time in one or two directions."""
 
-from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple, overload
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, overload
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from jax_rnn.arguments import ConstructorSignature, check_rate
 from jax_rnn.cells.base import Cell
 from jax_rnn.cells.wrapper import Recorded, Recorder
+from jax_rnn.inputs import check_features, check_input
+from jax_rnn.randomness import call_key, drop
 from jax_rnn.scans.base import Constants, Inputs, Scan, advance
 from jax_rnn.scans.choice import check_scan, chosen, run
 from jax_rnn.scans.masking import clean
-from jax_rnn.scans.noise import draw_step, is_random
+from jax_rnn.scans.noise import draw_step, is_random, key_of_cell
 from jax_rnn.sequences import check_lengths, check_resets, lengths_to_mask
-from jax_rnn.stack import check_stack
-from jax_rnn.states import final_state, initial_carries, narrow
-from jax_rnn.typing import Array, Float, Size, State, describe
+from jax_rnn.stack import Stack
+from jax_rnn.states import (
+    LayerState,
+    check_layer_state,
+    final_state,
+    initial_carries,
+    recorded,
+)
+from jax_rnn.typing import Array, Float, Size, State
 
 __all__ = ["LayerState", "Recurrent"]
 
 
-class LayerState(NamedTuple):
-    """The state of a layer between two calls of ``step``."""
-
-    carries: tuple[Any, ...]
-    """The carry of every cell."""
-    time: Array
-    """Number of steps so far; random numbers depend on it."""
-    key: Any
-    """Key of the random numbers; None in evaluation mode."""
-
-
-class Recurrent(nnx.Module):
+class Recurrent(Stack):
     """Stacked layers of any cells over a sequence, in one or both directions.
 
     ``Recurrent(cell)`` is one layer; ``Recurrent(first, second)`` feeds the outputs of ``first``
@@ -108,34 +105,11 @@ class Recurrent(nnx.Module):
     ):
         pairs = [layer if isinstance(layer, tuple) else (layer,) for layer in layers]
         check_rate("dropout", dropout)
-        check_stack(pairs)
-        check_scan(scan, [cell for pair in pairs for cell in pair])
-        self.cells = nnx.List([pair[0] for pair in pairs])
-        self.reverse_cells = nnx.List([pair[1] for pair in pairs if len(pair) == 2])
+        super().__init__(pairs)
+        check_scan(scan, self._cells())
         self.batch_first = batch_first
         self.dropout = nnx.Dropout(float(dropout))
         self.scan = scan
-
-    @property
-    def num_layers(self) -> int:
-        return len(self.cells)
-
-    @property
-    def bidirectional(self) -> bool:
-        return len(self.reverse_cells) > 0
-
-    @property
-    def input_size(self) -> int:
-        return self.cells[0].input_size
-
-    @property
-    def hidden_size(self) -> int:
-        return self.cells[-1].hidden_size
-
-    @property
-    def dtype(self) -> jnp.dtype:
-        """Dtype of inputs, outputs, states and parameters."""
-        return self.cells[0].dtype
 
     @overload
     def __call__(
@@ -171,10 +145,9 @@ class Recurrent(nnx.Module):
         rngs: nnx.Rngs | Array | None = None,
         return_states: bool = False,
     ) -> Any:
-        name, features = type(self).__name__, self.cells[0].num_feature_axes
-        self._check_input(input)
-        outer = input.ndim - features
-        at = outer - 1 if self.batch_first else 0
+        name = type(self).__name__
+        check_input(name, input, self.cells[0], self.batch_first)
+        outer, at = self._axes(input.ndim)
         steps, batch = input.shape[at], input.shape[:at] + input.shape[at + 1 : outer]
         if lengths is not None:
             lengths = check_lengths(lengths, batch, steps, name)
@@ -188,30 +161,8 @@ class Recurrent(nnx.Module):
             if mask is not None:  # under jax.debug_nans even moving a NaN is an error
                 xs = clean(xs, jnp.moveaxis(mask, 0, at))
             xs = jnp.moveaxis(xs, at, 0)
-
-        last, states = [], []
-        for k, directions in enumerate(self._directions()):
-            if k > 0:
-                xs = self._drop(xs, key, k)
-            outputs = []
-            for cell, reverse in zip(directions, (False, True), strict=False):
-                carry, ys = run(
-                    Recorder(cell) if return_states else cell,
-                    carries[len(last)],
-                    xs,
-                    mask=mask,
-                    resets=resets,
-                    key=_key_of_cell(cell, key, len(last)),
-                    reverse=reverse,
-                    scan=self.scan,
-                )
-                if isinstance(ys, Recorded):
-                    states.append(jax.tree.map(self._as_input(at), ys.carry))
-                    ys = ys.y
-                last.append(carry)
-                outputs.append(ys)
-            xs = outputs[0] if len(outputs) == 1 else jnp.concatenate(outputs, axis=-1)
-
+        lay_out = partial(recorded, dtype=self.dtype, at=at) if return_states else None
+        xs, last, states = self._run(xs, carries, key, lay_out, mask=mask, resets=resets)
         output = jnp.moveaxis(xs, 0, at) if self.batch_first else xs
         h_n = final_state(last, self.dtype)
         return (output, h_n, tuple(states)) if return_states else (output, h_n)
@@ -260,12 +211,8 @@ class Recurrent(nnx.Module):
                 f"{name}.step: expected a layer of one direction, got a bidirectional one, whose "
                 "backward direction starts at the end of the sequence; call it on all steps"
             )
-        if not isinstance(state, LayerState):
-            raise TypeError(
-                f"{name}.step: expected a LayerState, got {describe(state)}; start with "
-                "layer.initial_state(batch)"
-            )
-        self._check_features(x)
+        check_layer_state(f"{name}.step", state)
+        check_features(name, x, self.cells[0])
         batch = x.shape[: x.ndim - self.cells[0].num_feature_axes]
         if reset is not None:
             reset = check_resets(reset, batch, f"{name}.step")
@@ -273,7 +220,7 @@ class Recurrent(nnx.Module):
         for k, (cell, carry) in enumerate(zip(self.cells, state.carries, strict=True)):
             if k > 0:
                 x = self._drop(x[None], state.key, k, state.time)[0]
-            noise = draw_step(cell, _key_of_cell(cell, state.key, k), state.time, batch)
+            noise = draw_step(cell, key_of_cell(cell, state.key, k), state.time, batch)
             initial = None if reset is None else cell.initialize_carry(x.shape)
             inputs = Inputs(x, None, reset, noise[0])
             carry, x = advance(cell, carry, inputs, Constants(initial, noise[1]))
@@ -288,109 +235,63 @@ class Recurrent(nnx.Module):
         ``platform`` is ``"cpu"``, ``"cuda"``, ``"rocm"`` or ``"tpu"``; None is the default backend.
         """
         platform = platform or jax.default_backend().replace("gpu", "cuda")
-        outer = len(input_shape) - self.cells[0].num_feature_axes
-        at = outer - 1 if self.batch_first else 0
+        _, at = self._axes(len(input_shape))
         shape = (input_shape[at], *input_shape[:at], *input_shape[at + 1 :])
-        return tuple(
-            chosen(cell, shape, self.scan, platform)
-            for cells in self._directions()
-            for cell in cells
-        )
+        return tuple(chosen(cell, shape, self.scan, platform) for cell in self._cells())
 
-    def _directions(self) -> Iterator[tuple[Cell, ...]]:
-        for k, cell in enumerate(self.cells):
-            yield (cell, self.reverse_cells[k]) if self.bidirectional else (cell,)
+    def _axes(self, ndim: int) -> tuple[int, int]:
+        """The number of axes of an input before its features, and which of them is time."""
+        outer = ndim - self.cells[0].num_feature_axes
+        return outer, outer - 1 if self.batch_first else 0
 
-    def _cells(self) -> list[Cell]:
-        return [cell for directions in self._directions() for cell in directions]
-
-    def _as_input(self, at: int) -> Any:
-        def lay_out(leaf: Array) -> Array:
-            return jnp.moveaxis(narrow(leaf, self.dtype), 0, at)
-
-        return lay_out
+    def _run(
+        self,
+        xs: Array,
+        carries: list[Any],
+        key: Array | None,
+        lay_out: Callable[[Array], Array] | None,
+        **options: Any,
+    ) -> tuple[Array, list[Any], list[Any]]:
+        """The outputs and last carries of all layers, and with ``lay_out`` the recorded states."""
+        last, states = [], []
+        for k, directions in enumerate(self._directions()):
+            if k > 0:
+                xs = self._drop(xs, key, k)
+            outputs = []
+            for cell, reverse in zip(directions, (False, True), strict=False):
+                carry, ys = run(
+                    Recorder(cell) if lay_out else cell,
+                    carries[len(last)],
+                    xs,
+                    key=key_of_cell(cell, key, len(last)),
+                    reverse=reverse,
+                    scan=self.scan,
+                    **options,
+                )
+                if isinstance(ys, Recorded):
+                    if lay_out:
+                        states.append(jax.tree.map(lay_out, ys.carry))
+                    ys = ys.y
+                last.append(carry)
+                outputs.append(ys)
+            xs = outputs[0] if len(outputs) == 1 else jnp.concatenate(outputs, axis=-1)
+        return xs, last, states
 
     def _drops(self) -> bool:
         rate, off = self.dropout.rate, self.dropout.deterministic
         return rate > 0 and not off and self.num_layers > 1
 
     def _drop(self, xs: Array, key: Any, layer: int, first: Any = 0) -> Array:
-        """Dropout of the outputs of a layer, with numbers of each time step."""
-        if not self._drops():
-            return xs
-        kept = 1 - self.dropout.rate
-        if kept == 0:
-            return jnp.zeros_like(xs)
-        key = jax.random.fold_in(jax.random.fold_in(key, 1), layer)
-
-        def mask(t):
-            return jax.random.bernoulli(jax.random.fold_in(key, t), kept, xs.shape[1:])
-
-        masks = jax.vmap(mask)(first + jnp.arange(xs.shape[0]))
-        return jnp.where(masks, xs / jnp.asarray(kept, xs.dtype), jnp.zeros_like(xs))
+        """Dropout of the outputs of a layer, if it is switched on."""
+        return drop(xs, self.dropout.rate, key, layer, first) if self._drops() else xs
 
     def _key(self, rngs: Any) -> Any:
         """The key of a call; None if nothing is random."""
         dropout, random = self._drops(), any(map(is_random, self._cells()))
         if self.dropout.deterministic or not (dropout or random):
             return None
-        is_key = isinstance(rngs, Array) and jnp.issubdtype(rngs.dtype, jax.dtypes.prng_key)
-        if is_key and rngs.ndim == 0:
-            return rngs
-        if isinstance(rngs, nnx.Rngs) and ("dropout" in rngs or "default" in rngs):
-            return rngs.dropout()
         what = f"dropout {self.dropout.rate}" if dropout else "a cell that draws random numbers"
-        raise (ValueError if rngs is None or isinstance(rngs, nnx.Rngs) else TypeError)(
-            f"{type(self).__name__}: expected rngs while training with {what}, got "
-            f"{_rngs_name(rngs)}; pass rngs=nnx.Rngs(dropout=seed) or a key of jax.random.key, or "
-            "switch to evaluation with .eval()"
-        )
-
-    def _check_input(self, input: Array) -> None:
-        name, axes = type(self).__name__, self.cells[0].num_feature_axes
-        if not isinstance(input, Array | np.ndarray):
-            raise TypeError(
-                f"{name}: expected the input to be an array, got {describe(input)}; "
-                "use jnp.asarray, and lengths= for sequences of different lengths"
-            )
-        if input.ndim < axes + 1:
-            features = ", ".join(["_"] * (axes - 1) + ["I"])
-            layout = f"(B, T, {features})" if self.batch_first else f"(T, B, {features})"
-            raise ValueError(
-                f"{name}: expected an input of shape {layout}, or (T, {features}) without a batch, "
-                f"got {input.shape}"
-            )
-        self._check_features(input)
-        if input.shape[input.ndim - axes - 1 if self.batch_first else 0] == 0:
-            raise ValueError(
-                f"{name}: expected at least one time step, got none in shape {input.shape}"
-            )
-
-    def _check_features(self, input: Array) -> None:
-        name = type(self).__name__
-        if input.shape[-1] != self.input_size:
-            raise ValueError(
-                f"{name}: expected {self.input_size} input features, got {input.shape[-1]}; the "
-                "last axis of the input holds the features"
-            )
-        if input.dtype != self.dtype:
-            raise ValueError(
-                f"{name}: expected an input of dtype {self.dtype}, that of the parameters, "
-                f"got {input.dtype}; cast the input with .astype, or build the layer with dtype="
-            )
+        return call_key(type(self).__name__, rngs, what)
 
     def _initial_carries(self, batch: tuple[Size, ...], hx: Any) -> list[Any]:
         return initial_carries(type(self).__name__, self._cells(), batch, hx, self.dtype)
-
-
-def _key_of_cell(cell: Cell, key: Array | None, number: int) -> Array | None:
-    """The key of a cell of the layer; None if it draws nothing."""
-    if key is None or not is_random(cell):
-        return None
-    return jax.random.fold_in(jax.random.fold_in(key, 0), number)
-
-
-def _rngs_name(rngs: Any) -> str:
-    if isinstance(rngs, nnx.Rngs):
-        return "an nnx.Rngs with no stream 'dropout'"
-    return "none" if rngs is None else describe(rngs)

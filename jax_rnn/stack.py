@@ -1,5 +1,6 @@
-"""Checks of the cells of a layer."""
+"""The stack of cells of a layer."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -10,10 +11,51 @@ from flax import nnx
 from jax_rnn.cells.base import Cell
 from jax_rnn.typing import describe
 
-__all__ = ["check_stack"]
+__all__ = ["Stack"]
 
 
-def check_stack(layers: list[tuple[Cell, ...]]) -> None:
+class Stack(nnx.Module):
+    """Cells of one or several layers, in one or both directions.
+
+    Args:
+        layers: the cells of every layer: one, or two, the second of which reads from the end.
+    """
+
+    def __init__(self, layers: list[tuple[Cell, ...]]):
+        _check_layers(layers)
+        self.cells = nnx.List([layer[0] for layer in layers])
+        self.reverse_cells = nnx.List([layer[1] for layer in layers if len(layer) == 2])
+
+    @property
+    def num_layers(self) -> int:
+        return len(self.cells)
+
+    @property
+    def bidirectional(self) -> bool:
+        return len(self.reverse_cells) > 0
+
+    @property
+    def input_size(self) -> int:
+        return self.cells[0].input_size
+
+    @property
+    def hidden_size(self) -> int:
+        return self.cells[-1].hidden_size
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """Dtype of inputs, outputs, states and parameters."""
+        return self.cells[0].dtype
+
+    def _directions(self) -> Iterator[tuple[Cell, ...]]:
+        for k, cell in enumerate(self.cells):
+            yield (cell, self.reverse_cells[k]) if self.bidirectional else (cell,)
+
+    def _cells(self) -> list[Cell]:
+        return [cell for directions in self._directions() for cell in directions]
+
+
+def _check_layers(layers: list[tuple[Cell, ...]]) -> None:
     """Check that all layers have the same directions and matching sizes."""
     if not layers:
         raise ValueError("Recurrent: expected at least one cell, got none")

@@ -1,7 +1,7 @@
 """States of a layer: the carries of its cells as arguments and results."""
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,26 @@ import numpy as np
 from jax_rnn.cells.base import Cell, state_parts
 from jax_rnn.typing import Array, Size, describe
 
-__all__ = ["final_state", "initial_carries", "narrow"]
+__all__ = ["LayerState", "check_layer_state", "final_state", "initial_carries", "recorded"]
+
+
+class LayerState(NamedTuple):
+    """The state of a layer between two calls of ``step``."""
+
+    carries: tuple[Any, ...]
+    """The carry of every cell."""
+    time: Array
+    """Number of steps so far; random numbers depend on it."""
+    key: Any
+    """Key of the random numbers; None in evaluation mode."""
+
+
+def check_layer_state(name: str, state: Any) -> None:
+    if not isinstance(state, LayerState):
+        raise TypeError(
+            f"{name}: expected a LayerState, got {describe(state)}; start with "
+            "layer.initial_state(batch)"
+        )
 
 
 def initial_carries(
@@ -76,7 +95,7 @@ def _unlike_carries(name: str, hx: Any, wanted: list[Any]) -> list[Any]:
 
 def final_state(carries: list[Any], dtype: Any) -> Any:
     """The last carries in the layout of ``hx``."""
-    carries = [jax.tree.map(lambda leaf: narrow(leaf, dtype), c) for c in carries]
+    carries = [jax.tree.map(lambda leaf: _narrow(leaf, dtype), c) for c in carries]
     if not _alike(carries):
         return tuple(carries)
     h_n = jax.tree.map(lambda *states: jnp.stack(states), *carries)
@@ -94,5 +113,10 @@ def _dtype_outside(dtype: Any, own: Any) -> Any:
     return own if jnp.issubdtype(dtype, jnp.floating) else dtype
 
 
-def narrow(leaf: Array, own: Any) -> Array:
+def recorded(leaf: Array, *, dtype: Any, at: int) -> Array:
+    """A state of every step in the dtype of a layer, with time as axis ``at``."""
+    return jnp.moveaxis(_narrow(leaf, dtype), 0, at)
+
+
+def _narrow(leaf: Array, own: Any) -> Array:
     return leaf.astype(_dtype_outside(leaf.dtype, own))

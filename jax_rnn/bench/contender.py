@@ -96,7 +96,6 @@ class JaxContender:
         lengths = None if problem.lengths is None else put(jnp.asarray(problem.lengths))
         self.params = cast(self._convert(problem.weights))
         self.inputs = (*cast((self._major(problem.x), self._major(problem.cotangent))), lengths)
-        optimizer = optax.adam(LEARNING_RATE)
         precision = {"tf32": "tensorfloat32", "float32": "highest"}.get(problem.setting.precision)
 
         def forward(params, x, lengths):
@@ -106,27 +105,11 @@ class JaxContender:
         def loss(params, x, cotangent, lengths):
             return jnp.mean((forward(params, x, lengths) * cotangent).astype(jnp.float32))
 
-        def step(params, state, x, cotangent, lengths):
-            value, grads = jax.value_and_grad(loss)(params, x, cotangent, lengths)
-            updates, state = optimizer.update(grads, state, params)
-            return value, optax.apply_updates(params, updates), state
-
-        def loop(params, state, x, cotangent, lengths):
-            def body(trained, _):
-                value, *trained = step(trained[0], trained[1], x, cotangent, lengths)
-                return tuple(trained), value
-
-            trained, values = jax.lax.scan(body, (params, state), length=LOOP)
-            return values[-1], *trained
-
         self._forward = jax.jit(forward)
         self._backward = jax.jit(jax.value_and_grad(loss))
-        self._training: dict[Pass, Any] = {
-            "step": jax.jit(step, donate_argnums=(0, 1)),
-            "loop": jax.jit(loop, donate_argnums=(0, 1)),
-        }
+        start, self._training = _training(loss)
         trained = jax.tree.map(jnp.copy, self.params)
-        self._trained = (trained, jax.jit(optimizer.init)(trained))
+        self._trained = (trained, jax.jit(start)(trained))
 
     def run(self, kind: Pass) -> Any:
         x, cotangent, lengths = self.inputs
@@ -161,3 +144,26 @@ class JaxContender:
     def _major(self, x: np.ndarray) -> np.ndarray:
         """Convert (B, T, features) to the layout of ``apply``, and back."""
         return np.swapaxes(x, 0, 1) if self.time_major else x
+
+
+def _training(loss: Callable[..., Any]) -> tuple[Callable[..., Any], dict[Pass, Any]]:
+    """The start of Adam's state, and the programs of one step and of ``LOOP`` steps with it."""
+    optimizer = optax.adam(LEARNING_RATE)
+
+    def step(params, state, x, cotangent, lengths):
+        value, grads = jax.value_and_grad(loss)(params, x, cotangent, lengths)
+        updates, state = optimizer.update(grads, state, params)
+        return value, optax.apply_updates(params, updates), state
+
+    def loop(params, state, x, cotangent, lengths):
+        def body(trained, _):
+            value, *trained = step(trained[0], trained[1], x, cotangent, lengths)
+            return tuple(trained), value
+
+        trained, values = jax.lax.scan(body, (params, state), length=LOOP)
+        return values[-1], *trained
+
+    return optimizer.init, {
+        "step": jax.jit(step, donate_argnums=(0, 1)),
+        "loop": jax.jit(loop, donate_argnums=(0, 1)),
+    }

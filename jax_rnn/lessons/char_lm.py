@@ -52,11 +52,11 @@ class Model(nnx.Module):
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):
-        self.embedding = Embedding(symbols, embedding_size, init=init, dtype=dtype, rngs=rngs)
         options = {"init": init, "dtype": dtype, "rngs": rngs}
+        self.embedding = Embedding(symbols, embedding_size, **options)
         self.rnn = recurrent(cell, embedding_size, hidden_size, num_layers, dropout, **options)
         self.dropout = nnx.Dropout(dropout)
-        self.linear = Linear(hidden_size, symbols, init=init, dtype=dtype, rngs=rngs)
+        self.linear = Linear(hidden_size, symbols, **options)
 
     def __call__(self, inputs, hidden=None, *, rngs=None):
         outputs, hidden = self.rnn(self.embedding(inputs), hidden, rngs=rngs)

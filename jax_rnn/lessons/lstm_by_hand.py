@@ -21,7 +21,7 @@ from jax_rnn.cells.lstm import LSTMCarry, LSTMCell
 from jax_rnn.feedforward import Linear
 from jax_rnn.initializers import Init, resolve
 from jax_rnn.recurrent import Recurrent
-from jax_rnn.scans.choice import run
+from jax_rnn.teaching.models import CellAndLinear
 from jax_rnn.teaching.words import WordLesson
 from jax_rnn.typing import default_float
 from rnn_lecture import words
@@ -55,20 +55,10 @@ class LSTMByHandCell(Cell[LSTMCarry]):
         return LSTMCarry(h, c), h
 
 
-class Model(nnx.Module):
+class Model(CellAndLinear):
     def __init__(self, *, init: Init = "torch", rngs: nnx.Rngs):
         self.cell = LSTMByHandCell(5, init=init, rngs=rngs)
         self.linear = Linear(5, 5, init=init, rngs=rngs)
-
-    def states(self, inputs, hidden=None):
-        xs = jnp.swapaxes(inputs, 0, 1)
-        hidden = self.cell.initialize_carry(xs.shape[1:]) if hidden is None else hidden
-        hidden, states = run(self.cell, hidden, xs, scan="sequential")
-        return jnp.swapaxes(states, 0, 1), hidden
-
-    def __call__(self, inputs, hidden=None):
-        states, hidden = self.states(inputs, hidden)
-        return self.linear(states), hidden
 
 
 def as_library(model: Model) -> Recurrent:

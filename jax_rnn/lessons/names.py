@@ -83,7 +83,8 @@ class Model(nnx.Module):
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):
-        self.embedding = Embedding(symbols, embedding_size, init=init, dtype=dtype, rngs=rngs)
+        options = {"init": init, "dtype": dtype, "rngs": rngs}
+        self.embedding = Embedding(symbols, embedding_size, **options)
         self.rnn = recurrent(
             cell,
             embedding_size,
@@ -91,12 +92,10 @@ class Model(nnx.Module):
             num_layers,
             dropout,
             bidirectional=True,
-            init=init,
-            dtype=dtype,
-            rngs=rngs,
+            **options,
         )
         self.dropout = nnx.Dropout(dropout)
-        self.linear = Linear(2 * hidden_size, languages, init=init, dtype=dtype, rngs=rngs)
+        self.linear = Linear(2 * hidden_size, languages, **options)
 
     def __call__(self, inputs, lengths, *, rngs=None):
         x = self.dropout(self.embedding(inputs), rngs=rngs)

@@ -18,7 +18,7 @@ from jax_rnn.cells.rnn import RNNCell
 from jax_rnn.feedforward import Linear
 from jax_rnn.initializers import Init
 from jax_rnn.recurrent import Recurrent
-from jax_rnn.scans.choice import run
+from jax_rnn.teaching.models import over_time
 from jax_rnn.teaching.words import WordLesson
 from jax_rnn.typing import Array, Float
 from rnn_lecture import words
@@ -54,10 +54,7 @@ class Model(nnx.Module):
         self.cell = RNNByHandCell(5, init=init, rngs=rngs)
 
     def __call__(self, inputs, hidden=None):
-        xs = jnp.swapaxes(inputs, 0, 1)
-        hidden = self.cell.initialize_carry(xs.shape[1:]) if hidden is None else hidden
-        hidden, logits = run(self.cell, hidden, xs, scan="sequential")
-        return jnp.swapaxes(logits, 0, 1), hidden
+        return over_time(self.cell, inputs, hidden)
 
 
 def as_library(model: Model) -> Recurrent:

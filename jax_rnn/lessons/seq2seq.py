@@ -49,13 +49,12 @@ class Encoder(nnx.Module):
 
     Call: ``outputs, hidden = encoder(sources, lengths, *, rngs=None)`` with sources (B, S), lengths
         (B,), outputs (B, S, H), hidden (L, B, H), for LSTM a tuple (h, c) of them.
+
+    ``options`` are ``init``, ``dtype`` and ``rngs`` of all parts.
     """
 
-    def __init__(
-        self, cell, symbols, embedding_size, hidden_size, num_layers, dropout, *, init, dtype, rngs
-    ):
-        self.embedding = Embedding(symbols, embedding_size, init=init, dtype=dtype, rngs=rngs)
-        options = {"init": init, "dtype": dtype, "rngs": rngs}
+    def __init__(self, cell, symbols, embedding_size, hidden_size, num_layers, dropout, **options):
+        self.embedding = Embedding(symbols, embedding_size, **options)
         self.rnn = recurrent(cell, embedding_size, hidden_size, num_layers, dropout, **options)
 
     def __call__(self, sources, lengths, *, rngs=None):
@@ -67,16 +66,15 @@ class Decoder(nnx.Module):
 
     Call: ``logits, hidden = decoder(symbols, hidden, memory, *, rngs=None)`` with symbols (B, T),
         logits (B, T, V); ``memory`` is not used.
+
+    ``options`` are ``init``, ``dtype`` and ``rngs`` of all parts.
     """
 
-    def __init__(
-        self, cell, symbols, embedding_size, hidden_size, num_layers, dropout, *, init, dtype, rngs
-    ):
-        self.embedding = Embedding(symbols, embedding_size, init=init, dtype=dtype, rngs=rngs)
-        options = {"init": init, "dtype": dtype, "rngs": rngs}
+    def __init__(self, cell, symbols, embedding_size, hidden_size, num_layers, dropout, **options):
+        self.embedding = Embedding(symbols, embedding_size, **options)
         self.rnn = recurrent(cell, embedding_size, hidden_size, num_layers, dropout, **options)
         self.dropout = nnx.Dropout(dropout)
-        self.linear = Linear(hidden_size, symbols, init=init, dtype=dtype, rngs=rngs)
+        self.linear = Linear(hidden_size, symbols, **options)
 
     def __call__(self, symbols, hidden, memory, *, rngs=None):
         outputs, hidden = self.rnn(self.embedding(symbols), hidden, rngs=rngs)

@@ -67,17 +67,16 @@ class AttentionDecoder(nnx.Module):
 
     Call: ``logits, hidden = decoder(symbols, hidden, memory, *, rngs=None)`` with symbols (B, T),
         logits (B, T, V), memory (outputs (B, S, H), inside (B, S)) of the encoder.
+
+    ``options`` are ``init``, ``dtype`` and ``rngs`` of all parts.
     """
 
-    def __init__(
-        self, cell, symbols, embedding_size, hidden_size, num_layers, dropout, *, init, dtype, rngs
-    ):
-        self.embedding = Embedding(symbols, embedding_size, init=init, dtype=dtype, rngs=rngs)
-        options = {"init": init, "dtype": dtype, "rngs": rngs}
+    def __init__(self, cell, symbols, embedding_size, hidden_size, num_layers, dropout, **options):
+        self.embedding = Embedding(symbols, embedding_size, **options)
         self.rnn = recurrent(cell, embedding_size, hidden_size, num_layers, dropout, **options)
-        self.attention = Attention(hidden_size, init=init, dtype=dtype, rngs=rngs)
+        self.attention = Attention(hidden_size, **options)
         self.dropout = nnx.Dropout(dropout)
-        self.linear = Linear(hidden_size, symbols, init=init, dtype=dtype, rngs=rngs)
+        self.linear = Linear(hidden_size, symbols, **options)
 
     def __call__(self, symbols, hidden, memory, *, rngs=None):
         queries, hidden = self.rnn(self.embedding(symbols), hidden, rngs=rngs)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax_rnn.cells.base import Cell
 from jax_rnn.typing import Array, Size
 
-__all__ = ["draw", "draw_step", "is_random"]
+__all__ = ["draw", "draw_step", "is_random", "key_of_cell"]
 
 
 def is_random(cell: Cell) -> bool:
@@ -37,3 +37,10 @@ def draw_step(cell: Cell, key: Array | None, t: Any, batch: tuple[Size, ...]) ->
         return None, None
     step = cell.noise(jax.random.fold_in(key, t + 1), batch)
     return step, cell.sequence_noise(jax.random.fold_in(key, 0), batch)
+
+
+def key_of_cell(cell: Cell, key: Array | None, number: int) -> Array | None:
+    """The key of a cell of a layer, from the key of the call; None if the cell draws nothing."""
+    if key is None or not is_random(cell):
+        return None
+    return jax.random.fold_in(jax.random.fold_in(key, 0), number)

@@ -1,7 +1,7 @@
 """The cell that is checked: a copy in float64, random data, and runs to compare."""
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -15,12 +15,14 @@ from jax_rnn.scans.choice import run as run_scan
 from jax_rnn.scans.sequential import Sequential
 from jax_rnn.typing import Array, PyTree
 
-__all__ = ["Candidate", "Wrong", "agree", "named", "outcome", "snapshot"]
+__all__ = ["Candidate", "Wrong", "agree", "named", "outcome", "sequential", "snapshot"]
 
 TOLERANCE = 1e-9
 
 SCAN = Sequential(project="before", unroll_gradient=1)
 """The definition of a scan, compiled as for larger sizes: inputs projected at once, one loop."""
+
+sequential = partial(run_scan, scan=SCAN)
 
 Outcome = dict[str, Array]
 """Arrays by name: ``y``, the fields of the carry, and possibly a loss and its gradients."""
@@ -156,7 +158,7 @@ class Candidate:
     def _run(self) -> Callable[..., Any]:
         def run(graphdef, state, carry, xs):
             self.traced.append(xs.shape)
-            return run_scan(nnx.merge(graphdef, state), carry, xs, scan=SCAN)
+            return sequential(nnx.merge(graphdef, state), carry, xs)
 
         return jax.jit(run, static_argnums=0)
 

@@ -24,7 +24,7 @@ from jax_rnn.cells.gru import GRUCell
 from jax_rnn.cells.lstm import LSTMCell
 from jax_rnn.cells.projected_lstm import ProjectedLSTMCell
 from jax_rnn.recurrent import Recurrent
-from jax_rnn.scans import choice, gated
+from jax_rnn.scans import choice, gated_tangent
 from tests import kit
 from tools import fuzz
 from tools.fuzz import CASES_PER_STRUCTURE, OPTIONS, Case, Mismatch, draw, options, run
@@ -240,8 +240,8 @@ FAULTS = [
     Fault("no reset bias", GRUCell, "update", without_reset_bias, GRU | {"bias": True}, "output"),
     Fault(
         "biases do not learn",
-        gated,
-        "_biased",
+        gated_tangent,
+        "biased",
         biases_do_not_learn,
         GRU | {"bias": True, "scan": "gated"},
         "bias_",

@@ -32,6 +32,8 @@ RANKS = {
     "initializers": 1,
     "cells": 2,
     "feedforward": 2,
+    "inputs": 3,
+    "randomness": 3,
     "scans": 3,
     "sequences": 3,
     "stack": 3,

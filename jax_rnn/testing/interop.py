@@ -1,0 +1,33 @@
+"""Checks of a cell in programs of others: the loop of Flax, state dicts of PyTorch."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
+from jax_rnn.testing.advice import FLAX, NAMED
+from jax_rnn.testing.candidate import Candidate, Wrong, agree, named, outcome
+
+__all__ = ["nnx_rnn", "saving"]
+
+
+def nnx_rnn(c: Candidate) -> None:
+    cell: Any = nnx.clone(c.cell)
+    given: Any = nnx.RNN(cell, time_major=True, return_carry=True)(c.xs, initial_carry=c.carry)
+    agree(outcome(*given), c.run(c.carry, c.xs), "given a carry", FLAX)
+    carry, ys = nnx.RNN(cell, return_carry=True)(jnp.swapaxes(c.xs, 0, 1))
+    own = outcome(carry, np.swapaxes(np.array(ys), 0, 1))
+    agree(own, c.run(c.initial, c.xs), "from its own initial carry", FLAX)
+
+
+def saving(c: Candidate) -> None:
+    other = nnx.clone(c.cell)
+    nnx.update(other, jax.tree.map(lambda leaf: leaf + 1, nnx.state(other, nnx.Param)))
+    load_torch_state_dict(other, torch_state_dict(c.cell))
+    saved, loaded = (named(nnx.state(cell, nnx.Param)) for cell in (c.cell, other))
+    lost = [name for name in saved if not np.array_equal(saved[name], loaded[name])]
+    if lost:
+        raise Wrong(f"other values of {', '.join(lost)}", NAMED)
