@@ -20,6 +20,9 @@ __all__ = ["JaxSide", "copied"]
 class JaxSide(Side):
     """An NNX module whose parameters have torch's names.
 
+    A subclass for other models sets ``module`` to any callable pytree and overrides ``named`` and
+    ``load``.
+
     Args:
         module: the model, which ``load`` changes.
         arguments: what it is called with, each an array, a tuple of arrays or None.
@@ -30,10 +33,15 @@ class JaxSide(Side):
     def __init__(self, module: Any, arguments: tuple[Any, ...]):
         self.module = module
         self.arguments = jax.tree.map(as_jax, arguments)
-        self.time_axis = _time_axis(module)
+        if isinstance(module, nnx.Module):
+            self.time_axis = _time_axis(module)
+
+    def named(self, tree: Any) -> dict[str, np.ndarray]:
+        """The arrays of a pytree of the structure of the model, by torch's names."""
+        return torch_state_dict(tree)
 
     def weights(self) -> dict[str, np.ndarray]:
-        return torch_state_dict(self.module)
+        return self.named(self.module)
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         load_torch_state_dict(self.module, weights)
@@ -55,7 +63,7 @@ class JaxSide(Side):
 
         leaves, by_model, by_argument = run(self.module, self.arguments)
         results, by_input = ([np.asarray(x) for x in part] for part in (leaves, by_argument))
-        return Pass(results, by_input, torch_state_dict(by_model))
+        return Pass(results, by_input, self.named(by_model))
 
     def adam(self, cotangents: Sequence[np.ndarray], steps: int) -> dict[str, np.ndarray]:
         optimizer = optax.adam(1e-2)
@@ -73,7 +81,7 @@ class JaxSide(Side):
         model, opt_state = self.module, optimizer.init(self.module)
         for _ in range(steps):
             model, opt_state = step(model, opt_state)
-        return torch_state_dict(model)
+        return self.named(model)
 
 
 def copied(module: Any) -> Any:
