@@ -51,7 +51,7 @@ def prepare(
     optimizer: optax.GradientTransformation,
     *,
     carry: PyTree = None,
-    seed: int | None = None,
+    seed: int | jax.Array | None = None,
     accumulate: int = 1,
     compute_dtype: DTypeLike | None = None,
 ) -> Training:
@@ -64,7 +64,8 @@ def prepare(
     Args:
         model, loss, optimizer: as for ``fit``.
         carry: state before the first batch, carried from batch to batch.
-        seed: seed of ``rngs``, which are new for every step and every batch of it.
+        seed: seed of ``rngs``, which are new for every step and every batch of it; an int, or a
+            traced number.
         accumulate: number of batches per step, stacked along a new leading axis of ``batch``; the
             step averages their gradients, losses and metrics.
         compute_dtype: dtype to which floating parameters are cast for the model.
@@ -87,7 +88,7 @@ def _functions(
     graphdef: Any,
     loss: Loss,
     optimizer: optax.GradientTransformation,
-    seed: int | None,
+    seed: int | jax.Array | None,
     accumulate: int,
     compute_dtype: DTypeLike | None,
     *rest: Any,

@@ -1,5 +1,6 @@
 """Many seeds at once: the same runs as one by one, and the rates known of torch."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -10,7 +11,9 @@ from scipy.stats import fisher_exact
 from jax_rnn.compare.sweep import InitName, summarise, sweep_jax, sweep_torch
 from jax_rnn.lessons import WORDS, load
 from jax_rnn.teaching.optimizer import optimizer
+from jax_rnn.train import seed_batches
 from jax_rnn.train.seeds import choose_seeds_per_call, fit_seeds
+from rnn_lecture.recipe import Recipe
 from tests.kit import cases
 
 SEEDS = 200
@@ -275,3 +278,74 @@ def test_torch_can_start_from_the_values_that_flax_draws(variant):
 def test_a_lesson_without_training_cannot_be_swept(sweep):
     with pytest.raises(ValueError, match="got batch, which only shows shapes"):
         sweep(load("batch"), 2)
+
+
+# Lessons on data sets
+
+SMALL = Recipe(
+    embedding_size=5, hidden_size=7, batch_size=6, window=9, steps=12, warmup=3, weight_decay=0.03
+)
+ON_DATA = {
+    "char_lm": replace(SMALL, cell="lstm", num_layers=2, dropout=0.2),
+    "names": replace(SMALL, dropout=0.3, schedule="cosine"),
+    "names_generate": replace(SMALL, accumulate=2),
+    "seq2seq": SMALL,
+    "seq2seq_attention": SMALL,
+}
+
+
+@cases("name", ON_DATA, short=1)
+def test_seed_k_of_a_sweep_on_data_is_the_training_from_seed_k(name, x64, little_data):
+    """Weights, order of the data and dropout are those of the seed, and so are the figures."""
+    lesson, recipe = load(name), ON_DATA[name]
+    history = lesson.sweep(3, recipe=recipe, seeds_per_call=2)
+    data = lesson.read(recipe)
+    assert history.loss.shape == (3, 12)
+    for seed in range(3):
+        seeded = replace(recipe, seed=seed)
+        model = lesson.draw(seed, seeded, data.vocabulary)
+        alone = lesson.fit(model, seeded, data)
+        np.testing.assert_allclose(history.loss[seed], alone.loss, rtol=0, atol=1e-10)
+        model.eval()
+        figures = {"seed": seed} | lesson.evaluate(model, data)
+        assert history.evaluations[seed] == pytest.approx(figures, abs=1e-9)
+    assert len({*history.loss[:, 0]}) == 3
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("memory", [None, 10_000, 10**12])
+def test_as_many_seeds_as_fit_into_memory_are_trained_at_once(memory, monkeypatch, little_data):
+    """None and one at a time in the memory that is known, else all at once: the same losses."""
+    lesson, recipe = load("seq2seq"), ON_DATA["seq2seq"]
+    sizes = []
+    train = seed_batches._Program.train
+
+    def counted(self, batches, *rest):
+        sizes.append(len(batches))
+        return train(self, batches, *rest)
+
+    monkeypatch.setattr(seed_batches._Program, "train", counted)
+    monkeypatch.setattr(seed_batches, "available_memory", lambda: memory)
+    swept = sweep_jax(lesson, 3, recipe=recipe)
+    assert sizes == ([3] if memory == 10**12 else [1, 1, 1])
+    reference = lesson.sweep(3, recipe=recipe, seeds_per_call=3)
+    assert swept.final_loss == pytest.approx(reference.loss[:, -1].tolist(), abs=1e-5)
+    assert (swept.ever, swept.first_epoch, swept.seeds, swept.steps) == (None, [], 3, 12)
+    assert {len(values) for values in swept.figures.values()} == {3}
+
+
+@pytest.mark.long
+def test_torch_is_swept_on_data_too(little_data):
+    pytest.importorskip("torch")
+    lesson, recipe = load("seq2seq"), ON_DATA["seq2seq"]
+    ours = sweep_jax(lesson, 2, recipe=recipe, init="flax")
+    theirs = sweep_torch(lesson, 2, recipe=recipe, init="flax")
+    assert theirs.final_loss == pytest.approx(ours.final_loss, abs=1e-4)
+    assert theirs.figures["loss"] == pytest.approx(ours.figures["loss"], abs=1e-4)
+    assert theirs.figures.keys() == ours.figures.keys()
+
+
+@pytest.mark.parametrize(("seeds", "options"), [(0, {}), (2, {"seeds_per_call": 0})])
+def test_sweeping_nothing_on_data_is_refused(seeds, options, little_data):
+    with pytest.raises(ValueError, match="expected at least one seed, one step and one seed per"):
+        load("seq2seq").sweep(seeds, recipe=ON_DATA["seq2seq"], **options)
