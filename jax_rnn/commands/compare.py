@@ -78,7 +78,6 @@ def compare(
     import_seconds("jax")
     import_seconds("torch")
 
-    from jax_rnn.compare.comparison import write_json
     from jax_rnn.compare.console import print_comparison, print_overview
 
     options = {"preset": preset, "dtype": dtype, "steps": steps, "text": text}
@@ -90,8 +89,16 @@ def compare(
         print_comparison(console, results[0])
     else:
         print_overview(console, results)
+    _write(results, json, html, plot)
+    if any(not rung.passed for result in results for rung in result.rungs):
+        sys.exit(1)
 
+
+def _write(results: list[Any], json: Output, html: Output, plot: Output) -> None:
+    """Write the files that were asked for."""
     if json:
+        from jax_rnn.compare.comparison import write_json
+
         write_json(json, results)
     if html:
         from jax_rnn.compare.report import write_html
@@ -103,8 +110,6 @@ def compare(
 
         save_figure(comparison_figure(results), plot)
     say_written(json, html, plot)
-    if any(not rung.passed for result in results for rung in result.rungs):
-        sys.exit(1)
 
 
 def _runs(names: tuple[str, ...], seeds: range, options: dict[str, Any]) -> list[_Run]:

@@ -17,7 +17,13 @@ pytest.importorskip("jinja2")
 
 from jax_rnn.compare import plots
 from jax_rnn.compare.comparison import Comparison
-from jax_rnn.compare.console import LABEL, StepTable, print_comparison, print_overview
+from jax_rnn.compare.console import (
+    LABEL,
+    StepTable,
+    print_comparison,
+    print_overview,
+    print_sweeps,
+)
 from jax_rnn.compare.figures import save_figure
 from jax_rnn.compare.parity import StepPair
 from jax_rnn.compare.plots import (
@@ -87,6 +93,27 @@ def untrained() -> Comparison:
         predictions_equal=0,
         seconds={"jax": {"import": None}, "torch": {"import": None}},
     )
+
+
+def on_data(**changes) -> Comparison:
+    """A lesson on a data set: no strings, but figures on held-out data, and no state."""
+    shapes = {"input": [(4, 6), (4,)], "output": [(4, 18)], "hidden": []}
+    comparison = trained(
+        lesson="names",
+        rungs=[Rung("forward", True, 0.0, 1e-5, "1 compared")],
+        dropout=0.3,
+        target=None,
+        predictions={"jax": [], "torch": []},
+        predictions_equal=0,
+        figures={"jax": {"loss": 2.5, "accuracy": 0.25}, "torch": {"loss": 2.5, "accuracy": 0.5}},
+        max_abs_figure_difference=0.25,
+        shapes={part: {"jax": value, "torch": value} for part, value in shapes.items()},
+        seconds={
+            "jax": {"import": None, "compile": 0.625, "run": 0.00165, "evaluate": 0.75},
+            "torch": {"import": 1.37, "run": 3.5, "evaluate": 0.25},
+        },
+    )
+    return replace(comparison, **changes)
 
 
 def sweep(framework, **changes) -> Sweep:
@@ -378,6 +405,56 @@ def test_the_ladder_shows_every_rung_and_what_was_seen_where_it_fails():
     assert (
         "parity ladder        fails at final carry: h parts first at (0, 2): 0.5 <b>\n" in printed
     )
+
+
+def test_a_lesson_on_data_has_figures_and_no_strings():
+    page = Page(render_html([on_data()]))
+    assert headline([on_data()]) == "names: largest loss difference 1.0e-05 over 4 steps"
+    assert page.row("accuracy") == ["0.250000", "0.500000"]
+    assert page.row("held-out figure, after the last step") == ["2.5e-01"]
+    assert page.row("input") == ["(4, 6) and (4,)"] * 2
+    assert page.row("hidden state, initial weights") == ["none"]
+    assert page.row("JAX") == ["–", "0.625", "0.00165", "0.750"]
+    assert page.row("2") == ["1.25", "1.25001", "1.0e-05"]
+    text = " ".join(page.html.split())
+    assert "no dropout instead of 0.3" in text
+    assert "predicts" not in text and "letters" not in text and "epoch" not in text
+    axes = comparison_figure([on_data()]).axes
+    assert [part.get_xlabel() for part in axes] == ["step", "step"]
+    assert {line.get_label() for line in axes[0].lines} == {"JAX", "PyTorch"}
+    console = Console(file=StringIO(), width=100)
+    print_comparison(console, on_data())
+    print_overview(console, [on_data(), trained()])
+    printed = console.file.getvalue()
+    assert "held out, accuracy" in printed and "held-out figures 2.5e-01" in printed
+    assert "dropout is 0 instead of the recipe's 0.3" in printed
+    assert "strings  " not in printed.split("largest differences, float32")[0]
+
+
+def test_lessons_of_both_kinds_share_a_headline():
+    assert headline([on_data(), trained()]) == (
+        "2 comparisons: largest loss difference 1.0e-05 (names, float32) over 8 steps; "
+        "the strings are equal at 2 of 4"
+    )
+
+
+def test_a_sweep_on_data_shows_its_held_out_losses():
+    letters = dict.fromkeys(("ever", "at_end", "median_first_epoch", "median_stable_epoch"))
+    figures = {"loss": [0.75, 0.5, 0.5, 0.25], "accuracy": [0.5, 0.5, 0.75, 0.5]}
+    both = [
+        sweep(side, first_epoch=[], stable_from=[], figures=figures, **letters)
+        for side in ("jax", "torch")
+    ]
+    figure = sweep_figure(both)
+    assert figure.axes[1].get_xlabel() == "held-out loss at the end (nats)"
+    values, _ = stairs(figure.axes[1].patches[0])
+    assert values.sum() == pytest.approx(100)
+    assert "JAX: of 4 seeds half end below a loss of 0.5000" in figure.subfigs[0].get_suptitle()
+    console = Console(file=StringIO(), width=100)
+    print_sweeps(console, both)
+    printed = console.file.getvalue()
+    assert "letters" not in printed
+    assert " ".join(printed.split()).count("held out, accuracy, max 0.7500 0.7500") == 1
 
 
 @pytest.mark.parametrize("terminal", [True, False])
