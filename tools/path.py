@@ -20,6 +20,8 @@ from jax_rnn import cli
 __all__ = ["main", "passed"]
 
 ROOT = Path(__file__).parents[1]
+OUTSIDE = {"caches", "cli", "commands", "console", "devices", "lessons", "teaching", "train"}
+"""Parts of jax_rnn that are not its core."""
 STARTS = tuple(f"{ROOT}/{name}/" for name in ("jax_rnn", "rnn_lecture", "reference_torch"))
 
 
@@ -61,6 +63,12 @@ def main(words: Sequence[str]) -> None:
     files = passed(words)
     for number, path in enumerate(files, 1):
         print(f"{number:3}  {path}")
+    outside = sum(
+        not path.startswith("jax_rnn/") or path.split("/")[1].removesuffix(".py") in OUTSIDE
+        for path in files
+    )
+    core = len(files) - outside
+    print(f"{len(files)} files, {core} of them cells, scans, layers and what these are made of")
 
 
 if __name__ == "__main__":

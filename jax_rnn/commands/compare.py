@@ -1,7 +1,8 @@
 """``jax-rnn compare``: compare both frameworks."""
 
 import sys
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Annotated, Any, NamedTuple
 
 import tyro
@@ -132,18 +133,28 @@ def _runs(names: tuple[str, ...], seeds: range, options: dict[str, Any]) -> list
 
 
 def _compare(run: _Run, *, alone: bool) -> Any:
-    """One comparison; alone, every step is shown."""
+    """One comparison; alone, a table of its steps is shown."""
     from jax_rnn.compare.console import StepTable
     from jax_rnn.compare.parity import compare, steps_of
 
     lesson, options = run
     steps = steps_of(lesson, lesson.preset(options["preset"]), options["steps"])
-    if not alone:
+    nothing = nullcontext(lambda pair: None)
+    if alone:
+        heading = f"[bold]{lesson.name}[/]: {lesson.slide}. {lesson.teaches}"
+        console.print(heading, highlight=False)
+        shown: Any = StepTable(console, steps, getattr(lesson, "target", None))
+    else:
         console.print(f"{lesson.name}, seed {options['seed']}", highlight=False)
-        return compare(lesson.name, **options)
-    heading = f"[bold]{lesson.name}[/]: {lesson.slide}. {lesson.teaches}"
-    console.print(heading, highlight=False)
-    target = getattr(lesson, "target", None)
-    table = StepTable(console, steps, target) if steps else nullcontext(lambda pair: None)
-    with table as on_step:
+        shown = _bar(steps)
+    with shown if steps else nothing as on_step:
         return compare(lesson.name, **options, on_step=on_step)
+
+
+@contextmanager
+def _bar(steps: int) -> Iterator[Callable[[Any], None]]:
+    """A progress bar of the steps of the second framework."""
+    from jax_rnn.train.progress import progress_bar
+
+    with progress_bar("PyTorch", steps) as advance:
+        yield lambda pair: advance(1)
