@@ -1,14 +1,14 @@
 """The training loop, the same for every lesson."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import nn
 
-from reference_torch.lesson import Hidden, Lesson, Step, tensors
+from reference_torch.lesson import Batch, Hidden, Lesson, Step, tensors
 from rnn_lecture.facts import Data
 
 
@@ -21,8 +21,8 @@ def train(
     time is truncated at every batch.
     """
     recipe = recipe or lesson.recipe
-    batches = lesson.batches(recipe, lesson.read(recipe) if data is None else data)
-    same = None if callable(batches) else tensors(batches, model)
+    data = lesson.read(recipe) if data is None else data
+    batch = batches_of(lesson.batches(recipe, data), model)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
@@ -34,10 +34,9 @@ def train(
         optimizer.zero_grad()
         total = 0.0
         for number in range(step * recipe.accumulate, (step + 1) * recipe.accumulate):
-            batch = same or tensors(batches(number, slice(None)), model)
             half = recipe.dtype == "bfloat16"
             with torch.autocast(device, torch.bfloat16) if half else nullcontext():
-                loss, metrics, hidden = lesson.loss(model, batch, hidden)
+                loss, metrics, hidden = lesson.loss(model, batch(number), hidden)
             hidden = detached(hidden)
             loss = loss / recipe.accumulate
             loss.backward()
@@ -46,6 +45,14 @@ def train(
             clip_gradient(model.parameters(), recipe.clip)
         optimizer.step()
         yield Step(step + 1, total, {name: value.cpu().numpy() for name, value in metrics.items()})
+
+
+def batches_of(batches: Any, model: nn.Module) -> Callable[[int], Batch]:
+    """The batches by number, on the model's device."""
+    if isinstance(batches, Mapping):
+        same = tensors(batches, model)
+        return lambda number: same
+    return lambda number: tensors(batches(number, slice(None)), model)
 
 
 def learning_rate_factor(recipe: Any, step: int) -> float:

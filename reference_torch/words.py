@@ -36,7 +36,7 @@ class WordLesson(WordProgram, Lesson):
         arrays = tensors({k: v for k, v in named.items() if v is not None}, model)
         hidden = None
         if self.hidden is not None:
-            hidden = tuple(tensors(dict(enumerate(self.hidden)), model).values())
+            hidden = tuple(tensors({"hidden": state}, model)["hidden"] for state in self.hidden)
         return Tensors(arrays["inputs"], arrays.get("labels"), hidden)
 
     def loss(self, model, batch, hidden=None):

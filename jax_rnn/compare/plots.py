@@ -199,7 +199,7 @@ def _draw_first_epochs(axes: "Axes", sweeps: list[Sweep]) -> None:
     width = -(-epochs // 50)
     edges = np.arange(1, epochs + width + 1, width) - 0.5
     labels = [
-        f"{title_of(sweep.framework)} (never: {sweep.seeds - sweep.ever})" for sweep in sweeps
+        f"{title_of(sweep.framework)} (never: {sweep.first_epoch.count(None)})" for sweep in sweeps
     ]
     _histograms(axes, sweeps, reached, edges, labels)
     if not any(sample.size for sample in reached):

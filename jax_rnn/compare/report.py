@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from io import StringIO
-from itertools import groupby, zip_longest
+from itertools import groupby, repeat, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -125,8 +125,10 @@ def _section(index: int, comparison: Comparison) -> dict[str, Any]:
 def _rows(comparison: Comparison) -> Iterator[Row]:
     kind = np.dtype(comparison.dtype).type
     losses = zip(*comparison.loss.values(), strict=True)
-    texts = zip_longest(*comparison.predictions.values(), fillvalue="")
-    for index, ((a, b), (p, q)) in enumerate(zip_longest(losses, texts, fillvalue=("", "")), 1):
+    texts = zip(*comparison.predictions.values(), strict=True)
+    if comparison.target is None:
+        texts = repeat(("", ""), comparison.steps)
+    for index, ((a, b), (p, q)) in enumerate(zip(losses, texts, strict=True), 1):
         yield Row(
             number=index,
             loss=[str(kind(a)), str(kind(b))],

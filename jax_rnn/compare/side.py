@@ -97,5 +97,5 @@ def lesson_arguments(
 
 def first_batch(facts: Facts, program: Program, rows: int | None = None) -> Mapping[str, Any]:
     """The first rows of the first batch."""
-    batches = facts.batches(program.recipe, program.data)
-    return batches(0, slice(rows)) if callable(batches) else batches
+    batches: Any = facts.batches(program.recipe, program.data)
+    return batches if isinstance(batches, Mapping) else batches(0, slice(rows))

@@ -7,7 +7,7 @@ from time import perf_counter
 import numpy as np
 
 from jax_rnn.compare.side import LessonSide, Program, Step, first_batch, lesson_arguments
-from jax_rnn.testing.torch_side import TorchSide
+from jax_rnn.testing.torch_side import TorchSide, gradient_of
 
 __all__ = ["TorchLesson"]
 
@@ -32,7 +32,7 @@ class TorchLesson(TorchSide, LessonSide):
         batch = tensors(first_batch(self.lesson, self.program), self.module)
         self.module.zero_grad()
         self.lesson.loss(self.module, batch)[0].backward()
-        found = {k: p.grad.numpy().copy() for k, p in self.module.named_parameters()}
+        found = {k: gradient_of(p) for k, p in self.module.named_parameters()}
         self.module.zero_grad()
         return found
 

@@ -151,14 +151,14 @@ class WordLesson(WordProgram, Lesson):
         seeds_per_call: int | None = None,
     ) -> History:
         """As for all lessons; returns losses and scores of every epoch, see ``fit_seeds``."""
-        recipe = recipe or self.preset(preset)
+        used: WordRecipe = recipe or self.preset(preset)
         return fit_seeds(
-            cached(seed_builder, self, recipe, init),
+            cached(seed_builder, self, used, init),
             self.score,
             self.batch(),
             seeds=range(seeds),
-            steps=recipe.steps,
-            optimizer=optimizer(recipe),
+            steps=used.steps,
+            optimizer=optimizer(used),
             seeds_per_call=seeds_per_call,
             description=f"{self.name}, {seeds} seeds",
         )

@@ -12,7 +12,7 @@ from jax_rnn.testing.side import Pass, Side
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["TorchSide"]
+__all__ = ["TorchSide", "gradient_of"]
 
 
 class TorchSide(Side):
@@ -48,10 +48,10 @@ class TorchSide(Side):
         self.module.zero_grad()
         if [w.shape for w in cotangents] == [tuple(leaf.shape) for leaf in found]:
             _scalar(cotangents, found).backward()
-        by_weight = {name: _gradient(p) for name, p in self.module.named_parameters()}
+        by_weight = {name: gradient_of(p) for name, p in self.module.named_parameters()}
         self.module.zero_grad()
         results = [leaf.detach().numpy() for leaf in found]
-        return Pass(results, [_gradient(x) for x in floating], by_weight)
+        return Pass(results, [gradient_of(x) for x in floating], by_weight)
 
     def adam(self, cotangents: Sequence[np.ndarray], steps: int) -> dict[str, np.ndarray]:
         import torch
@@ -96,6 +96,7 @@ def _leaves(results: Any) -> list[Any]:
     return [] if results is None else [results]
 
 
-def _gradient(tensor: Any) -> np.ndarray:
+def gradient_of(tensor: Any) -> np.ndarray:
+    """The gradient of a tensor; zeros if there is none."""
     gradient = tensor.grad
     return np.zeros(tuple(tensor.shape)) if gradient is None else gradient.numpy().copy()

@@ -150,6 +150,8 @@ class _Program:
         state = jax.eval_shape(self.begin, seeds)
         arrays = self._stacked([batches], 0, span)
         found = self.advance.lower(seeds, state, arrays).compile().memory_analysis()
+        if found is None:
+            return 1
         each = found.temp_size_in_bytes + found.argument_size_in_bytes + found.output_size_in_bytes
         return max(1, int(SHARE * available // max(each, 1)))
 
