@@ -21,9 +21,10 @@ from jax_rnn.train.run import Run
 from jax_rnn.train.step import Report, Training
 from jax_rnn.typing import PyTree
 
-__all__ = ["Session"]
+__all__ = ["Record", "Session"]
 
 Record = dict[str, Any]
+"""Figures after a call of the program: ``"step"``, ``"loss"`` and others."""
 
 
 class Session:
