@@ -1,6 +1,5 @@
 """``jax-rnn train``: train a lesson, in a run folder if one is given."""
 
-import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -136,7 +135,9 @@ def describe(lesson: Any) -> str:
 
 def _defaults(lesson: Any, words: Sequence[str], begun: "Begun | None") -> Options[Any]:
     """The default options: those of the preset, or of the run to resume."""
-    preset = _preset(words)
+    from jax_rnn.commands.resuming import value_of
+
+    preset = value_of("--preset", words)
     if begun is None:
         return Options(recipe=lesson.preset(preset))
     recipe = begun.recipe if preset is None else lesson.preset(preset)
@@ -145,16 +146,6 @@ def _defaults(lesson: Any, words: Sequence[str], begun: "Begun | None") -> Optio
         Options(recipe=recipe, init=begun.init, text=begun.text),
         **{name: value for name, value in kept.items() if value is not None},
     )
-
-
-def _preset(words: Sequence[str]) -> str | None:
-    """The name of the preset on the command line, if any."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--preset")
-    try:
-        return parser.parse_known_args(list(words))[0].preset
-    except argparse.ArgumentError:
-        return None
 
 
 def _train(lesson: Any, options: Options[Any]) -> None:
