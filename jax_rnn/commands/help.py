@@ -49,13 +49,12 @@ def overview(commands: Mapping[str, Callable[..., Any]]) -> str:
         )
         for name, command in commands.items()
     ]
-    return "".join(_wrap(line) for line in _lines(OVERVIEW.format(commands="\n".join(lines))))
+    return OVERVIEW.format(commands="\n".join(lines))
 
 
 def page(command: Callable[..., Any], usage: str) -> str:
     """The help of a command that parses its own options: its usage and its docstring."""
-    text = f"{usage}\n\n{inspect.getdoc(command)}\n"
-    return "".join(_wrap(line) for line in _lines(text))
+    return f"{usage}\n\n{inspect.getdoc(command)}\n"
 
 
 @contextmanager
@@ -71,7 +70,7 @@ def wrapped() -> Iterator[None]:
     finally:
         sys.stdout = out
         before = ""
-        for line in _lines(text.getvalue()):
+        for line in text.getvalue().splitlines(keepends=True):
             if line.strip() or before.strip():
                 out.write(_wrap(line))
             before = line
@@ -92,21 +91,11 @@ def _columns() -> int:
     return max(shutil.get_terminal_size().columns, 40)
 
 
-def _lines(text: str) -> list[str]:
-    return text.splitlines(keepends=True)
-
-
 def _wrap(line: str) -> str:
     if "\x1b" in line or len(line.rstrip()) <= _columns() or line.startswith(("│", "╭", "╰")):
         return line
     indent = " " * (len(line) - len(line.lstrip()) + 2 * line.lstrip().startswith("$ "))
-    return (
-        textwrap.fill(
-            line,
-            _columns(),
-            subsequent_indent=indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        + "\n"
+    wrapper = textwrap.TextWrapper(
+        _columns(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+    return wrapper.fill(line) + "\n"
