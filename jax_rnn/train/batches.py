@@ -153,18 +153,15 @@ def as_array(leaf: Any) -> Any:
 
 def _is_shorter(shapes: Any, full: Any) -> bool:
     """Whether a batch differs from a complete one only by fewer rows."""
-
-    def flat(tree: Any) -> Any:
-        return jax.tree.flatten(tree, is_leaf=lambda x: isinstance(x, tuple) and _is_shape(x))
-
-    (ours, structure), (theirs, other) = flat(shapes), flat(full)
+    ours, structure = jax.tree.flatten(shapes, is_leaf=_is_shape)
+    theirs, other = jax.tree.flatten(full, is_leaf=_is_shape)
     return structure == other and all(
         a[1:] == b[1:] and a[0] < b[0] for a, b in zip(ours, theirs, strict=True)
     )
 
 
-def _is_shape(value: tuple[Any, ...]) -> bool:
-    return all(isinstance(size, int) for size in value)
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(size, int) for size in value)
 
 
 def _checksum(batch: Any, before: int) -> int:

@@ -162,11 +162,11 @@ class Session:
 
     def _fault(self, step: int, value: float) -> NonFiniteLossError:
         """The error of a loss that is not finite, which says what is kept."""
-        last = None if self.run is None else main_does(self.run.checkpoints.latest)
-        stays = "" if self.run is None else ", no checkpoint was saved before"
-        if self.run is not None and last is not None:
-            stays = f", the last good checkpoint stays in {self.run.folder}"
-        kept = f"the model keeps its initial weights{stays}"
+        kept = "the model keeps its initial weights"
+        if self.run is not None:
+            stays = f"the last good checkpoint stays in {self.run.folder}"
+            last = main_does(self.run.checkpoints.latest)
+            kept += f", {'no checkpoint was saved before' if last is None else stays}"
         return NonFiniteLossError(step, value, self.history(), kept)
 
 
