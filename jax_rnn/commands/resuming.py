@@ -3,7 +3,7 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from jax_rnn.train.config import CONFIG, RunError, program, read_config
 from jax_rnn.train.readme import Guide
 from rnn_lecture.recipe import BaseRecipe
 
-__all__ = ["Begun", "guide", "read_begun", "spell_out", "value_of"]
+__all__ = ["RECORDED", "Begun", "guide", "read_begun", "spell_out", "value_of"]
 
 USE = """    jax-rnn sample {folder} --prompt ...
     jax-rnn eval {folder}
@@ -23,13 +23,15 @@ In Python: `model = jax_rnn.train.load({name!r})`. Resume a stopped run, bit for
     {resume}"""
 
 
+RECORDED = ("mesh", "device", "tensorboard")
+"""Options besides the configuration with which a run is resumed."""
+
+
 class Begun(NamedTuple):
-    """The options with which a run was started, read from its folder."""
+    """How a run was started, read from its folder; options that were not given are absent."""
 
     lesson: Any
     recipe: BaseRecipe
-    init: Any
-    text: Path | None
     options: dict[str, Any]
 
 
@@ -91,22 +93,22 @@ def read_begun(words: Sequence[str], lesson: str | None) -> Begun | None:
         )
     with whose_lesson(folder):
         found, recipe, text = lesson_of(config)
-        begun = Begun(found, recipe, config.init, text, config.made.options or {})
-        _check_options(begun)
-    return begun
+        recorded = config.made.options or {}
+        options = {"init": config.init, "text": text} | {k: recorded.get(k) for k in RECORDED}
+        _check_options(options)
+    return Begun(found, recipe, {k: value for k, value in options.items() if value is not None})
 
 
-def _check_options(begun: Begun) -> None:
+def _check_options(options: Mapping[str, Any]) -> None:
     """Check the options. ValueError: a value that the command line does not accept."""
-    options = begun.options
-    for name, value, known in (
-        ("init", begun.init, ("torch", "flax")),
-        ("device", options.get("device"), (None, "cpu", "gpu", "tpu")),
-        ("tensorboard", options.get("tensorboard"), (None, False, True)),
+    for name, known in (
+        ("init", ("torch", "flax")),
+        ("device", (None, "cpu", "gpu", "tpu")),
+        ("tensorboard", (None, False, True)),
     ):
-        if value not in known:
-            raise ValueError(f"{name}: expected one of {known}, got {value!r}")
-    if not isinstance(options.get("mesh"), str | None):
+        if options[name] not in known:
+            raise ValueError(f"{name}: expected one of {known}, got {options[name]!r}")
+    if not isinstance(options["mesh"], str | None):
         raise ValueError(f"mesh: expected data=N, got {options['mesh']!r}")
 
 
