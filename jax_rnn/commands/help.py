@@ -6,7 +6,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 __all__ = ["overview", "page", "wrapped"]
@@ -63,28 +63,17 @@ def wrapped() -> Iterator[None]:
 
     tyro draws boxes to the width of the terminal, but does not wrap other lines.
     """
-    out, text = sys.stdout, _Text(sys.stdout.isatty())
-    sys.stdout = text
+    text = io.StringIO()
+    text.isatty = sys.stdout.isatty
     try:
-        yield
+        with redirect_stdout(text):
+            yield
     finally:
-        sys.stdout = out
         before = ""
         for line in text.getvalue().splitlines(keepends=True):
             if line.strip() or before.strip():
-                out.write(_wrap(line))
+                sys.stdout.write(_wrap(line))
             before = line
-
-
-class _Text(io.StringIO):
-    """Text in memory that counts as a terminal if standard output is one."""
-
-    def __init__(self, terminal: bool):
-        super().__init__()
-        self.terminal = terminal
-
-    def isatty(self) -> bool:
-        return self.terminal
 
 
 def _columns() -> int:
