@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import chain, count
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -81,15 +82,13 @@ class Stream:
         leaves = jax.tree.leaves(first)
         self.size: int = len(leaves[0])
         self.tokens: int = max(leaf.size for leaf in leaves)
-        self._per_epoch: int | None = None
 
-    @property
+    @cached_property
     def per_epoch(self) -> int:
         """Number of complete batches in an epoch, counted by reading one epoch."""
-        if self._per_epoch is None:
-            self._per_epoch = sum(1 for _ in self._epoch())
-            self._begin()
-        return self._per_epoch
+        complete = sum(1 for _ in self._epoch())
+        self._begin()
+        return complete
 
     def checksum(self, step: int) -> int | None:
         """Checksum of all batches before this step; None if they were not read."""
