@@ -1,6 +1,7 @@
 """Many optimizer steps as one compiled program, and the steps at which its calls end."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -39,17 +40,17 @@ def scan_steps(step: Callable, state: TrainState, batch: Any, steps: int) -> tup
     return lax.scan(lambda state, _: step(state, batch), state, length=steps)
 
 
+def scan_batches(step: Callable, state: TrainState, batches: Any, steps: int) -> tuple:
+    """An optimizer step on each of the batches, which are stacked along the first axis."""
+    return lax.scan(step, state, batches, steps)
+
+
 def _jitted(step: Callable, streaming: bool, layout: Layout, structure: Any) -> Any:
-    """The program for states of this tree structure: ``run(state, arrays, steps)``."""
-
-    def run(state: TrainState, arrays: Any, steps: int) -> tuple[TrainState, Any]:
-        if streaming:  # the batches of the steps, stacked along the first axis
-            return lax.scan(step, state, arrays, steps)
-        return scan_steps(step, state, arrays, steps)
-
+    """The program for states of this tree structure."""
+    scan = partial(scan_batches if streaming else scan_steps, step)
     state = jax.tree.unflatten(structure, range(structure.num_leaves))
     shardings = layout.shardings(state), layout.replicated
-    return jax.jit(run, static_argnums=2, donate_argnums=0, out_shardings=shardings)
+    return jax.jit(scan, static_argnums=2, donate_argnums=0, out_shardings=shardings)
 
 
 class Program:
