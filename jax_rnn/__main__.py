@@ -10,12 +10,11 @@ def main() -> None:
     try:
         from jax_rnn import cli
     except BaseException as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, KeyboardInterrupt):
-            cause = cause.__cause__ or cause.__context__
-        if cause is None:
-            raise
-        sys.exit(130)
+        from jax_rnn.commands.failures import INTERRUPTED, was_interrupted
+
+        if was_interrupted(error):
+            sys.exit(INTERRUPTED)
+        raise
     cli.main()
 
 

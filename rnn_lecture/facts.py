@@ -5,13 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
-
-import numpy as np
+from typing import Any, ClassVar
 
 from rnn_lecture.recipe import BaseRecipe
 
-__all__ = ["BatchesByNumber", "Data", "Facts"]
+__all__ = ["Data", "Facts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,29 +26,6 @@ class Data:
     held_out: Any
     vocabulary: dict[str, Any]
     sha256: str | None = None
-
-
-class BatchesByNumber(Protocol):
-    """Batches that depend only on their number."""
-
-    @property
-    def size(self) -> int:
-        """Rows of a batch."""
-        ...
-
-    @property
-    def tokens(self) -> int:
-        """Elements of a batch, the unit of the speed."""
-        ...
-
-    @property
-    def per_epoch(self) -> int:
-        """Batches in an epoch."""
-        ...
-
-    def __call__(self, step: int, rows: slice) -> dict[str, np.ndarray]:
-        """These rows of the batch with this number, counted from 0."""
-        ...
 
 
 class Facts(ABC):
@@ -82,7 +57,7 @@ class Facts(ABC):
 
     @abstractmethod
     def batches(self, recipe: Any, data: Data) -> Any:
-        """The batches to train on, as ``BatchesByNumber`` or as one dict of arrays."""
+        """The batches to train on: by number, as ``Shuffled`` gives them, or one dict of arrays."""
 
     def batch_size(self, recipe: Any) -> int:
         """Number of sequences in a batch."""

@@ -58,7 +58,7 @@ def bench(
         device: Device of both frameworks; default: the best device that JAX finds.
         json: Write all results to this file.
     """
-    setting_shape = _numbers(shape)
+    sizes = _numbers(shape)
     if layers < 1:
         raise UsageError(f"--layers: expected at least 1, got {layers}")
     if not seconds > 0:
@@ -79,30 +79,17 @@ def bench(
     check_outputs({"--json": json})
     warn_if_busy()
     where = choose(device)
-    setting = Setting(
-        layer,
-        *setting_shape,
-        layers=layers,
-        bidirectional=bidirectional,
-        ragged=ragged,
-        precision=precision,
-    )
+    setting = Setting(layer, *sizes, layers, bidirectional, ragged, precision=precision)
     builders = {
         OURS: partial(ours, device=where),
         "torch": partial(pytorch, device=torch_device(where.platform)),
     }
     ceiling = measure_ceiling(seconds, device=where, precision=precision)
-    row = race(
-        Problem.draw(setting),
-        builders,
-        PASSES if passes == "all" else (passes,),
-        seconds=seconds,
-    )
+    kinds = PASSES if passes == "all" else (passes,)
+    row = race(Problem.draw(setting), builders, kinds, seconds=seconds)
     print_row(console, row, ceiling)
-    console.print(
-        f"ceiling: {max(ceiling.values()):.0f} GFLOP/s, the fastest matrix product measured here",
-        highlight=False,
-    )
+    most = f"{max(ceiling.values()):.0f} GFLOP/s"
+    say(console, f"ceiling: {most}, the fastest matrix product measured here")
     if json:
         write_json(json, {"ceiling": ceiling, "row": row, "environment": environment()})
     say_written(json)

@@ -1,7 +1,7 @@
 """Expected errors, each with one message and an exit code."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 __all__ = ["FAILED", "INTERRUPTED", "USAGE", "explain", "for_commands", "was_interrupted"]
 
@@ -29,12 +29,22 @@ def explain(error: Exception, options: Collection[str] = ()) -> tuple[str, int] 
         error: the error.
         options: names of the options of the command, as in Python.
     """
-    for kind, code in _expected():
-        if isinstance(error, kind):
-            message = for_commands(str(error), options, _starts_with_argument(error))
-            return message or kind.__name__, code
+    from jax_rnn.devices import DeviceError
+    from jax_rnn.lessons import UnknownLessonError
+    from jax_rnn.train.cluster import ClusterError
+    from jax_rnn.train.config import RunError
+    from jax_rnn.train.history import DivergedError, NonFiniteLossError
+
+    failed = (DeviceError, DivergedError, NonFiniteLossError, ModuleNotFoundError, OSError)
+    wrong = (UnknownLessonError, ValueError, OverflowError)
+    if isinstance(error, failed + wrong):
+        # a RunError or an OSError starts with a path, which may read like an argument
+        argument = isinstance(error, ValueError | ClusterError) and not isinstance(error, RunError)
+        message = for_commands(str(error), options, argument)
+        return message or type(error).__name__, FAILED if isinstance(error, failed) else USAGE
     if isinstance(error, MemoryError) or _out_of_memory(error):
-        return f"not enough memory: {_first_line(error)}; use a smaller model or batch", 1
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        return f"not enough memory: {reason}; use a smaller model or batch", FAILED
     return None
 
 
@@ -60,46 +70,15 @@ def for_commands(message: str, options: Collection[str] = (), argument: bool = F
 
 def was_interrupted(error: BaseException) -> bool:
     """Whether Ctrl-C is the cause: interrupted imports can raise other errors."""
-    return any(isinstance(cause, KeyboardInterrupt) for cause in _causes(error))
-
-
-def _expected() -> tuple[tuple[type[Exception], int], ...]:
-    """Imported only after a failure, since the modules are heavy."""
-    from jax_rnn.devices import DeviceError
-    from jax_rnn.lessons import UnknownLessonError
-    from jax_rnn.train.history import DivergedError, NonFiniteLossError
-
-    return (
-        (UnknownLessonError, USAGE),
-        (DeviceError, FAILED),
-        (DivergedError, FAILED),
-        (NonFiniteLossError, FAILED),
-        (ModuleNotFoundError, FAILED),
-        (OSError, FAILED),
-        (ValueError, USAGE),
-        (OverflowError, USAGE),
-    )
-
-
-def _starts_with_argument(error: Exception) -> bool:
-    """Whether its message may start with the name of an argument, rather than with a path."""
-    from jax_rnn.train.cluster import ClusterError
-    from jax_rnn.train.config import RunError
-
-    return isinstance(error, ValueError | ClusterError) and not isinstance(error, RunError)
+    cause: BaseException | None = error
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
+        if isinstance(cause, KeyboardInterrupt):
+            return True
+        seen.add(id(cause))
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _out_of_memory(error: Exception) -> bool:
     return type(error).__name__ == "JaxRuntimeError" and "RESOURCE_EXHAUSTED" in str(error)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__

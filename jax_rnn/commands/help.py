@@ -6,7 +6,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 __all__ = ["overview", "page", "wrapped"]
@@ -49,13 +49,12 @@ def overview(commands: Mapping[str, Callable[..., Any]]) -> str:
         )
         for name, command in commands.items()
     ]
-    return "".join(_wrap(line) for line in _lines(OVERVIEW.format(commands="\n".join(lines))))
+    return OVERVIEW.format(commands="\n".join(lines))
 
 
 def page(command: Callable[..., Any], usage: str) -> str:
     """The help of a command that parses its own options: its usage and its docstring."""
-    text = f"{usage}\n\n{inspect.getdoc(command)}\n"
-    return "".join(_wrap(line) for line in _lines(text))
+    return f"{usage}\n\n{inspect.getdoc(command)}\n"
 
 
 @contextmanager
@@ -64,49 +63,28 @@ def wrapped() -> Iterator[None]:
 
     tyro draws boxes to the width of the terminal, but does not wrap other lines.
     """
-    out, text = sys.stdout, _Text(sys.stdout.isatty())
-    sys.stdout = text
+    text = io.StringIO()
+    text.isatty = sys.stdout.isatty
     try:
-        yield
+        with redirect_stdout(text):
+            yield
     finally:
-        sys.stdout = out
         before = ""
-        for line in _lines(text.getvalue()):
+        for line in text.getvalue().splitlines(keepends=True):
             if line.strip() or before.strip():
-                out.write(_wrap(line))
+                sys.stdout.write(_wrap(line))
             before = line
-
-
-class _Text(io.StringIO):
-    """Text in memory that counts as a terminal if standard output is one."""
-
-    def __init__(self, terminal: bool):
-        super().__init__()
-        self.terminal = terminal
-
-    def isatty(self) -> bool:
-        return self.terminal
 
 
 def _columns() -> int:
     return max(shutil.get_terminal_size().columns, 40)
 
 
-def _lines(text: str) -> list[str]:
-    return text.splitlines(keepends=True)
-
-
 def _wrap(line: str) -> str:
     if "\x1b" in line or len(line.rstrip()) <= _columns() or line.startswith(("│", "╭", "╰")):
         return line
     indent = " " * (len(line) - len(line.lstrip()) + 2 * line.lstrip().startswith("$ "))
-    return (
-        textwrap.fill(
-            line,
-            _columns(),
-            subsequent_indent=indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        + "\n"
+    wrapper = textwrap.TextWrapper(
+        _columns(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+    return wrapper.fill(line) + "\n"

@@ -3,7 +3,7 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from jax_rnn.train.config import CONFIG, RunError, program, read_config
 from jax_rnn.train.readme import Guide
 from rnn_lecture.recipe import BaseRecipe
 
-__all__ = ["Begun", "guide", "read_begun", "spell_out"]
+__all__ = ["RECORDED", "Begun", "guide", "read_begun", "spell_out", "value_of"]
 
 USE = """    jax-rnn sample {folder} --prompt ...
     jax-rnn eval {folder}
@@ -23,13 +23,15 @@ In Python: `model = jax_rnn.train.load({name!r})`. Resume a stopped run, bit for
     {resume}"""
 
 
+RECORDED = ("mesh", "device", "tensorboard")
+"""Options besides the configuration with which a run is resumed."""
+
+
 class Begun(NamedTuple):
-    """The options with which a run was started, read from its folder."""
+    """How a run was started, read from its folder; options that were not given are absent."""
 
     lesson: Any
     recipe: BaseRecipe
-    init: Any
-    text: Path | None
     options: dict[str, Any]
 
 
@@ -49,14 +51,19 @@ def spell_out(words: Sequence[str]) -> list[str]:
             found += [f"--out={word.removeprefix('--resume=')}", "--resume"]
         else:
             found.append(word)
-    outs = [k for k, word in enumerate(found) if word == "--out" or word.startswith("--out=")]
-    if len(outs) > 1:
+    if sum(word == "--out" or word.startswith("--out=") for word in found) > 1:
         raise ValueError("expected one run folder, got two; use --resume RUN or --out RUN --resume")
-    for k in outs:
-        name = found[k].partition("=")[2] if "=" in found[k] else (*found, "x")[k + 1]
-        if not name.strip():
-            raise ValueError("--out: expected the name of a run folder, got an empty one")
+    name = value_of("--out", found)
+    if name is not None and not name.strip():
+        raise ValueError("--out: expected the name of a run folder, got an empty one")
     return found
+
+
+def value_of(option: str, words: Sequence[str]) -> str | None:
+    """The value of an option on a command line; None if it is absent or has no value."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(option, dest="value", nargs="?")
+    return parser.parse_known_args(list(words))[0].value
 
 
 def read_begun(words: Sequence[str], lesson: str | None) -> Begun | None:
@@ -70,43 +77,38 @@ def read_begun(words: Sequence[str], lesson: str | None) -> Begun | None:
         RunError: no run in the folder, or one of another lesson.
         ValueError: neither a lesson nor a run.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--resume", action="store_true")
-    try:
-        given = parser.parse_known_args(list(words))[0]
-    except argparse.ArgumentError:
-        given = argparse.Namespace(out=None, resume=False)
-    if not given.resume or given.out is None:
+    out = value_of("--out", words)
+    if "--resume" not in words or out is None:
         if lesson is None:
             raise ValueError("--resume: expected the folder of a run, got none")
         return None
-    if lesson is not None and not (given.out / CONFIG).exists():
+    folder = Path(out)
+    if lesson is not None and not (folder / CONFIG).exists():
         return None
-    config = read_config(given.out)
+    config = read_config(folder)
     if lesson not in (None, config.lesson):
         raise RunError(
-            f"{given.out}: expected the lesson {config.lesson!r} of this run, got "
-            f"{lesson!r}; `jax-rnn train --resume {given.out}` needs no lesson"
+            f"{folder}: expected the lesson {config.lesson!r} of this run, got "
+            f"{lesson!r}; `jax-rnn train --resume {folder}` needs no lesson"
         )
-    with whose_lesson(given.out):
+    with whose_lesson(folder):
         found, recipe, text = lesson_of(config)
-        begun = Begun(found, recipe, config.init, text, config.made.options or {})
-        _check_options(begun)
-    return begun
+        recorded = config.made.options or {}
+        options = {"init": config.init, "text": text} | {k: recorded.get(k) for k in RECORDED}
+        _check_options(options)
+    return Begun(found, recipe, {k: value for k, value in options.items() if value is not None})
 
 
-def _check_options(begun: Begun) -> None:
+def _check_options(options: Mapping[str, Any]) -> None:
     """Check the options. ValueError: a value that the command line does not accept."""
-    options = begun.options
-    for name, value, known in (
-        ("init", begun.init, ("torch", "flax")),
-        ("device", options.get("device"), (None, "cpu", "gpu", "tpu")),
-        ("tensorboard", options.get("tensorboard"), (None, False, True)),
+    for name, known in (
+        ("init", ("torch", "flax")),
+        ("device", (None, "cpu", "gpu", "tpu")),
+        ("tensorboard", (None, False, True)),
     ):
-        if value not in known:
-            raise ValueError(f"{name}: expected one of {known}, got {value!r}")
-    if not isinstance(options.get("mesh"), str | None):
+        if options[name] not in known:
+            raise ValueError(f"{name}: expected one of {known}, got {options[name]!r}")
+    if not isinstance(options["mesh"], str | None):
         raise ValueError(f"mesh: expected data=N, got {options['mesh']!r}")
 
 

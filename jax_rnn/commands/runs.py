@@ -9,14 +9,13 @@ from typing import Annotated, Literal
 import tyro
 from rich.table import Table
 
-from jax_rnn.commands.common import UsageError, check_seed, console
-from jax_rnn.console import printable, say
+from jax_rnn.commands.common import File, UsageError, check_seed, console, say_written
+from jax_rnn.console import printable
 from rnn_lecture.storage import write_text
 
 __all__ = ["evaluate", "export", "sample"]
 
 Folder = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Which = Literal["best", "last"]
 
 
@@ -87,12 +86,10 @@ def evaluate(
         checkpoint: The checkpoint with the lowest held-out loss, or the last one.
         json: Write the figures to this file.
     """
+    from jax_rnn.commands.outputs import check_outputs
     from jax_rnn.teaching.training import open_run, precision
 
-    if json is not None and not json.parent.is_dir():
-        raise FileNotFoundError(
-            f"--json: expected an existing folder, got {json.parent}; create it"
-        )
+    check_outputs({"--json": json})
     opened = open_run(run)
     with precision(opened.recipe):
         data = opened.data(text)
@@ -117,7 +114,7 @@ def evaluate(
     console.print(table)
     if json:
         write_text(json, json_format.dumps(figures, indent=2) + "\n")
-        say(console, f"written: {json}")
+        say_written(json)
 
 
 def export(
@@ -162,6 +159,6 @@ def export(
             save_torch(model, target)
         else:
             save_stablehlo(model, target, opened.arguments, lowered_for)
-    say(console, f"written: {target}")
+    say_written(target)
     if to == "stablehlo":
         console.print(f"platforms: {', '.join(lowered_for)}", highlight=False)

@@ -1,9 +1,8 @@
 """``jax-rnn train``: train a lesson, in a run folder if one is given."""
 
-import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
@@ -30,9 +29,6 @@ Values of --preset: {presets}.
 
 {examples}
 """
-
-RECORDED = ("mesh", "device", "tensorboard")
-"""Options besides the configuration with which a run is resumed."""
 
 RecipeT = TypeVar("RecipeT", bound=BaseRecipe)
 
@@ -136,25 +132,13 @@ def describe(lesson: Any) -> str:
 
 def _defaults(lesson: Any, words: Sequence[str], begun: "Begun | None") -> Options[Any]:
     """The default options: those of the preset, or of the run to resume."""
-    preset = _preset(words)
+    from jax_rnn.commands.resuming import value_of
+
+    preset = value_of("--preset", words)
     if begun is None:
         return Options(recipe=lesson.preset(preset))
     recipe = begun.recipe if preset is None else lesson.preset(preset)
-    kept = {k: begun.options.get(k) for k in RECORDED}
-    return replace(
-        Options(recipe=recipe, init=begun.init, text=begun.text),
-        **{name: value for name, value in kept.items() if value is not None},
-    )
-
-
-def _preset(words: Sequence[str]) -> str | None:
-    """The name of the preset on the command line, if any."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--preset")
-    try:
-        return parser.parse_known_args(list(words))[0].preset
-    except argparse.ArgumentError:
-        return None
+    return Options(recipe=recipe, **begun.options)
 
 
 def _train(lesson: Any, options: Options[Any]) -> None:
@@ -190,7 +174,7 @@ def _run(lesson: Any, options: Options[Any], console: Console) -> None:
     """Train, and print the lesson's lines about the steps and the trained model."""
     import jax
 
-    from jax_rnn.commands.resuming import guide
+    from jax_rnn.commands.resuming import RECORDED, guide
     from jax_rnn.teaching.training import train_lesson
     from jax_rnn.train.mesh import main_does, make_mesh
 
@@ -255,12 +239,10 @@ def _printing(lesson: Any, recipe: Any, out: Path | None, console: Console) -> t
     def record(row: dict[str, Any]) -> None:
         held_out = {k.removeprefix("held_out_"): v for k, v in row.items() if "held_out" in k}
         if held_out:
+            done = f"step {row['step']:6,}  loss {row['loss']:.4f}"
             figures = ", ".join(f"{name} {value:.4g}" for name, value in held_out.items())
-            say(
-                console,
-                f"step {row['step']:6,}  loss {row['loss']:.4f}  held out: {figures}  "
-                f"({row['tokens_per_second']:,.0f} tokens/s, {row['seconds']:.0f} s)",
-            )
+            speed = f"{row['tokens_per_second']:,.0f} tokens/s, {row['seconds']:.0f} s"
+            say(console, f"{done}  held out: {figures}  ({speed})")
 
     return start, record
 

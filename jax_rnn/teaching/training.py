@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from inspect import Parameter, signature
 from pathlib import Path
@@ -40,11 +40,9 @@ SMALL = 512
 """Numbers of layers and features below which the memory is not estimated."""
 
 
-@contextmanager
-def precision(recipe: BaseRecipe) -> Iterator[None]:
-    """JAX's default float is float64 inside if the recipe asks for it."""
-    with jax.enable_x64(recipe.dtype == "float64"):
-        yield
+def precision(recipe: BaseRecipe) -> AbstractContextManager[Any]:
+    """Context in which JAX's default float is float64 if the recipe asks for it."""
+    return jax.enable_x64(recipe.dtype == "float64")
 
 
 def train_lesson(

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import chain, count
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -81,15 +82,13 @@ class Stream:
         leaves = jax.tree.leaves(first)
         self.size: int = len(leaves[0])
         self.tokens: int = max(leaf.size for leaf in leaves)
-        self._per_epoch: int | None = None
 
-    @property
+    @cached_property
     def per_epoch(self) -> int:
         """Number of complete batches in an epoch, counted by reading one epoch."""
-        if self._per_epoch is None:
-            self._per_epoch = sum(1 for _ in self._epoch())
-            self._begin()
-        return self._per_epoch
+        complete = sum(1 for _ in self._epoch())
+        self._begin()
+        return complete
 
     def checksum(self, step: int) -> int | None:
         """Checksum of all batches before this step; None if they were not read."""
@@ -153,18 +152,15 @@ def as_array(leaf: Any) -> Any:
 
 def _is_shorter(shapes: Any, full: Any) -> bool:
     """Whether a batch differs from a complete one only by fewer rows."""
-
-    def flat(tree: Any) -> Any:
-        return jax.tree.flatten(tree, is_leaf=lambda x: isinstance(x, tuple) and _is_shape(x))
-
-    (ours, structure), (theirs, other) = flat(shapes), flat(full)
+    ours, structure = jax.tree.flatten(shapes, is_leaf=_is_shape)
+    theirs, other = jax.tree.flatten(full, is_leaf=_is_shape)
     return structure == other and all(
         a[1:] == b[1:] and a[0] < b[0] for a, b in zip(ours, theirs, strict=True)
     )
 
 
-def _is_shape(value: tuple[Any, ...]) -> bool:
-    return all(isinstance(size, int) for size in value)
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(size, int) for size in value)
 
 
 def _checksum(batch: Any, before: int) -> int:

@@ -1,6 +1,6 @@
 """Checkpoints of pytrees of arrays, written and read by any number of processes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -62,7 +62,7 @@ class Checkpoints(CheckpointFolder):
         Raises:
             CheckpointError: the arrays have other names, shapes or dtypes, or cannot be read.
         """
-        return self._read(step, like, lambda leaf: getattr(leaf, "sharding", None))
+        return self._read(step, like)
 
     def restore_part(self, step: int, part: str, like: Any) -> Any:
         """One part of a checkpoint on one device, independently of the devices at saving.
@@ -77,8 +77,7 @@ class Checkpoints(CheckpointFolder):
         Raises:
             CheckpointError: as ``restore``.
         """
-        device = SingleDeviceSharding(jax.local_devices()[0])
-        return self._read(step, like, lambda leaf: device, f"{part}/")
+        return self._read(step, like, f"{part}/", SingleDeviceSharding(jax.local_devices()[0]))
 
     def count(self, step: int, part: str) -> int:
         """Number of arrays in one part of a checkpoint."""
@@ -90,15 +89,14 @@ class Checkpoints(CheckpointFolder):
         with self._reading(step, f"{part}/") as saved:
             self._check_fit(step, flat(like, f"{part}/"), saved)
 
-    def _read(
-        self, step: int, like: Any, sharding_of: Callable[[Any], Any], prefix: str = ""
-    ) -> Any:
+    def _read(self, step: int, like: Any, prefix: str = "", sharding: Any = None) -> Any:
+        """The arrays whose names start with ``prefix``; None as sharding is that of ``like``."""
         wanted = flat(like, prefix)
         leaves, structure = jax.tree.flatten(like)
         with self._reading(step, prefix) as saved:
             self._check_fit(step, wanted, saved)
             arrays = [
-                place(saved[name], leaf, sharding_of(stored))
+                place(saved[name], leaf, sharding or getattr(stored, "sharding", None))
                 for leaf, (name, stored) in zip(leaves, wanted.items(), strict=True)
             ]
         return jax.tree.unflatten(structure, arrays)

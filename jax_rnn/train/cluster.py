@@ -44,10 +44,10 @@ def join(
         ClusterError: another process did not connect within the timeout.
     """
     given = {"coordinator=": coordinator, "processes=": processes, "process=": process}
-    if any(value is not None for value in given.values()) and None in given.values():
-        missing = ", ".join(name for name, value in given.items() if value is None)
+    missing = [name for name, value in given.items() if value is None]
+    if 0 < len(missing) < len(given):
         raise ValueError(
-            f"expected coordinator=, processes= and process= together, got no {missing}"
+            f"expected coordinator=, processes= and process= together, got no {', '.join(missing)}"
         )
     if not connect_timeout > 0:
         raise ValueError(f"connect_timeout: expected seconds above 0, got {connect_timeout}")

@@ -79,11 +79,8 @@ class Feed(NamedTuple):
         """The rows of this process of all batches of a span."""
         rows = self.layout.rows(self.batches.size)
         numbers = range(span.start * self.accumulate, span.stop * self.accumulate)
-        stacked = jax.tree.map(
-            lambda *leaves: np.stack(leaves), *(self.batches(k, rows) for k in numbers)
-        )
-        if self.accumulate == 1:
-            return stacked
+        axes = (len(span),) if self.accumulate == 1 else (len(span), self.accumulate)
         return jax.tree.map(
-            lambda leaf: leaf.reshape(len(span), self.accumulate, *leaf.shape[1:]), stacked
+            lambda *leaves: np.stack(leaves).reshape(*axes, *np.shape(leaves[0])),
+            *(self.batches(k, rows) for k in numbers),
         )

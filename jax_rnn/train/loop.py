@@ -16,7 +16,7 @@ from jax_rnn.train.mesh import Layout, in_mesh
 from jax_rnn.train.program import Schedule, choose_steps_per_call
 from jax_rnn.train.progress import progress_bar
 from jax_rnn.train.run import Run
-from jax_rnn.train.session import Session
+from jax_rnn.train.session import Record, Session
 from jax_rnn.train.step import Loss, prepare
 from jax_rnn.typing import DTypeLike, PyTree
 
@@ -126,33 +126,29 @@ def fit(
     )
     check_arguments(model, loss, optimizer, evaluate, patience)
     evaluations = Evaluations(patience, monitor, mode)
-    batches, layout = as_batches(data), Layout(mesh)
-    steps = count_steps(steps, epochs, batches, accumulate)
-    layout.check(batches.size)
-    training = prepare(
-        model,
-        loss,
-        optimizer,
-        carry=carry,
-        seed=seed,
-        accumulate=accumulate,
-        compute_dtype=compute_dtype,
-    )
-    feed = Feed(batches, layout, accumulate)
+    feed = Feed(as_batches(data), Layout(mesh), accumulate)
+    steps = count_steps(steps, epochs, feed.batches, accumulate)
+    feed.layout.check(feed.batches.size)
+    training = prepare(model, loss, optimizer, carry, seed, accumulate, compute_dtype)
     size = steps_per_call or choose_steps_per_call(
-        training.state.params, batches, steps, feed.streaming, evaluate_every
+        training.state.params, feed.batches, steps, feed.streaming, evaluate_every
     )
     saves = steps if run is None else checkpoint_every or evaluate_every or steps
     schedule = Schedule(steps, size, evaluate_every or steps, saves)
     session = Session(training, feed, schedule, evaluate, evaluations, run)
-    with progress_bar(description, steps) as bar, session.interruptible():
+    _run(session, description, on_record)
+    nnx.update(model, feed.layout.local(session.state.params))
+    if run is not None:
+        run.finish()
+    return session.history()
+
+
+def _run(session: Session, description: str, on_record: Callable[[Record], None]) -> None:
+    """Make all steps, with a progress bar, which is hidden while ``on_record`` prints."""
+    with progress_bar(description, session.schedule.steps) as bar, session.interruptible():
         bar(session.start, "compiling")
         for span, record in session.records():
             with bar.hidden():
                 on_record(record)
             speed = record["tokens_per_second"]
             bar(len(span), f"loss {record['loss']:.4g}, {speed:,.0f} tokens/s")
-    nnx.update(model, layout.local(session.state.params))
-    if run is not None:
-        run.finish()
-    return session.history()

@@ -102,8 +102,6 @@ def _is_manifest(manifest: dict[str, Any]) -> bool:
 
 def _inside(path: Path) -> list[Path]:
     """All files in a folder, including links, sorted; links are not followed."""
-    found = []
-    for folder, folders, files in os.walk(path):
-        inside = [Path(folder, name) for name in (*files, *folders)]
-        found += [p for p in inside if p.is_symlink() or not p.is_dir()]
-    return sorted(found)
+    walk = os.walk(path)
+    found = (Path(folder, name) for folder, inner, files in walk for name in (*inner, *files))
+    return sorted(p for p in found if p.is_symlink() or not p.is_dir())

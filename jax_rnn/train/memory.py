@@ -38,17 +38,16 @@ def available_memory(device: Any = None) -> int | None:
     return min(found, default=None)
 
 
-def check_memory(build: Callable[[], nnx.Module], device: Any = None) -> None:
+def check_memory(build: Callable[[], nnx.Module]) -> None:
     """Refuse a model whose training needs more memory than is available, before it is built.
 
     Args:
         build: builds the model; only its shapes are computed.
-        device: device of the training, by default JAX's.
 
     Raises:
         ValueError: the model does not fit into memory.
     """
-    available = available_memory(device)
+    available = available_memory()
     try:
         params = nnx.eval_shape(lambda: nnx.state(build(), nnx.Param))
         sizes = [(leaf.size, leaf.size * leaf.dtype.itemsize) for leaf in jax.tree.leaves(params)]

@@ -17,8 +17,6 @@ from jax_rnn.train.step import TrainState
 __all__ = [
     "AXIS",
     "Layout",
-    "LostProcessError",
-    "MainProcessError",
     "all_do",
     "any_process",
     "from_main",
@@ -36,14 +34,6 @@ PAGE = 1024
 
 ParametersT = ParamSpec("ParametersT")
 ResultT = TypeVar("ResultT")
-
-
-class LostProcessError(OSError):
-    """The processes cannot continue together, usually because one of them has ended."""
-
-
-class MainProcessError(OSError):
-    """The main process failed; the message is that of its error."""
 
 
 def make_mesh(text: str | None, kind: str | None = None) -> Mesh | None:
@@ -212,22 +202,16 @@ def main_does(work: Callable[[], ResultT]) -> ResultT:
     The others wait for it, so this is also a barrier.
 
     Raises:
-        MainProcessError: in the other processes, if ``work`` failed in the main process.
+        OSError: in the other processes, if ``work`` failed in the main process.
     """
     if jax.process_count() == 1:
         return work()
-    result: Any = None
-    fault: Exception | None = None
-    if is_main():
-        try:
-            result = work()
-        except Exception as error:
-            fault = error
+    result, fault = _attempt(work if is_main() else lambda: None)
     result, message = from_main((result, None if fault is None else str(fault)))
     if fault is not None:
         raise fault
     if message is not None:
-        raise MainProcessError(f"process 0: {message}")
+        raise OSError(f"process 0: {message}")
     return result
 
 
@@ -237,13 +221,17 @@ def all_do(work: Callable[[], None]) -> None:
     Raises:
         OSError: in the processes where ``work`` did not fail.
     """
-    fault: Exception | None = None
-    try:
-        work()
-    except Exception as error:
-        fault = error
+    _, fault = _attempt(work)
     if any_process(fault is not None):
         raise fault or OSError("another process failed")
+
+
+def _attempt(work: Callable[[], Any]) -> tuple[Any, Exception | None]:
+    """The result of ``work()``, or its error."""
+    try:
+        return work(), None
+    except Exception as error:
+        return None, error
 
 
 @contextmanager
@@ -251,14 +239,14 @@ def together() -> Iterator[None]:
     """Context for work of several processes, which replaces errors of JAX.
 
     Raises:
-        LostProcessError: instead of an error of JAX, if there are several processes.
+        OSError: instead of an error of JAX, if there are several processes.
     """
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
         if jax.process_count() == 1:
             raise
-        raise LostProcessError(
+        raise OSError(
             f"process {jax.process_index()} cannot continue with the others: "
             f"{str(error).splitlines()[0]}. One of them may have ended; start all of them again "
             "with resume=True, which continues from the last checkpoint"

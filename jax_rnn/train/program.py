@@ -40,20 +40,17 @@ def scan_steps(step: Callable, state: TrainState, batch: Any, steps: int) -> tup
     return lax.scan(lambda state, _: step(state, batch), state, length=steps)
 
 
-def scan_batches(step: Callable, state: TrainState, batches: Any) -> tuple[TrainState, Any]:
-    """An optimizer step on each of the batches, stacked along the first axis."""
-    return lax.scan(step, state, batches)
+def scan_batches(step: Callable, state: TrainState, batches: Any, steps: int) -> tuple:
+    """An optimizer step on each of the batches, which are stacked along the first axis."""
+    return lax.scan(step, state, batches, steps)
 
 
 def _jitted(step: Callable, streaming: bool, layout: Layout, structure: Any) -> Any:
     """The program for states of this tree structure."""
+    scan = partial(scan_batches if streaming else scan_steps, step)
     state = jax.tree.unflatten(structure, range(structure.num_leaves))
-    return jax.jit(
-        partial(scan_batches if streaming else scan_steps, step),
-        static_argnums=() if streaming else 2,
-        donate_argnums=0,
-        out_shardings=(layout.shardings(state), layout.replicated),
-    )
+    shardings = layout.shardings(state), layout.replicated
+    return jax.jit(scan, static_argnums=2, donate_argnums=0, out_shardings=shardings)
 
 
 class Program:
@@ -66,21 +63,19 @@ class Program:
     """
 
     def __init__(self, training: Training, layout: Layout, streaming: bool):
-        self.streaming = streaming
         structure = jax.tree.structure(training.state)
         self.run = cached(_jitted, training.step, streaming, layout, structure)
         self.compiled: set[int] = set()
         self.compile_seconds = self.run_seconds = self.last_seconds = self._called = 0.0
 
     def __call__(self, state: TrainState, arrays: Any, steps: int) -> tuple[TrainState, Report]:
-        arguments = (state, arrays) if self.streaming else (state, arrays, steps)
         start = perf_counter()
         if steps not in self.compiled:
-            self.run.lower(*arguments).compile()  # cached for the call below and for the next fit
+            self.run.lower(state, arrays, steps).compile()  # cached, also for the next fit
             self.compiled.add(steps)
         self._called = perf_counter()
         self.compile_seconds += self._called - start
-        return self.run(*arguments)
+        return self.run(state, arrays, steps)
 
     def read(self, report: Report) -> Report:
         """Wait for the last call and return its report as NumPy arrays."""

@@ -1,4 +1,4 @@
-"""A progress bar that appears only on a terminal and if the work takes long."""
+"""What training prints on standard error: messages, and a progress bar if the work takes long."""
 
 import threading
 import time
@@ -9,12 +9,22 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from jax_rnn.console import say
 from jax_rnn.train.mesh import is_main
 
-__all__ = ["Bar", "progress_bar"]
+__all__ = ["Bar", "notice", "progress_bar"]
 
 PATIENCE = 2.0
 """Seconds before the bar appears."""
+
+
+def notice(text: str) -> None:
+    """Print a message, from the main process only."""
+    say(_console(), text)
+
+
+def _console() -> Console:
+    return Console(stderr=True, quiet=not is_main())
 
 
 class Bar:
@@ -60,7 +70,7 @@ class Bar:
 
 @contextmanager
 def progress_bar(description: str, total: int, console: Console | None = None) -> Iterator[Bar]:
-    """Yield a ``Bar`` on standard error, which is erased at the end."""
+    """Yield a ``Bar``, which appears only on a terminal and is erased at the end."""
     progress = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -71,7 +81,7 @@ def progress_bar(description: str, total: int, console: Console | None = None) -
             markup=False,
             table_column=Column(no_wrap=True, overflow="ellipsis"),
         ),
-        console=console or Console(stderr=True, quiet=not is_main()),
+        console=console or _console(),
         transient=True,
     )
     bar = Bar(progress, progress.add_task(description, total=total, note=""))

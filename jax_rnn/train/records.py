@@ -6,7 +6,6 @@ import io
 import json
 import math
 import os
-import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -85,16 +84,14 @@ class Records:
 
     def _check_present(self) -> None:
         """Check the run folder. OSError: it is no longer the folder of this run."""
-        ours = os.fstat(self._file)
-        try:
+        with suppress(FileNotFoundError):
             found = os.stat(self.folder / LINES, follow_symlinks=False)
-        except FileNotFoundError:
-            found = None
-        if found is None or (found.st_dev, found.st_ino) != (ours.st_dev, ours.st_ino):
-            raise OSError(
-                f"{self.folder}: the run folder was removed or replaced during training, so "
-                "nothing more can be saved in it; train again in a new folder"
-            )
+            if os.path.samestat(found, os.fstat(self._file)):
+                return
+        raise OSError(
+            f"{self.folder}: the run folder was removed or replaced during training, so "
+            "nothing more can be saved in it; train again in a new folder"
+        )
 
 
 def read_records(
@@ -171,10 +168,8 @@ def _tensorboard(folder: Path, rows: list[dict[str, Any]]) -> Any:
     refuse_link(place)
     with writing(place):
         place.mkdir(exist_ok=True)
-        for old in place.iterdir():
-            if old.name.startswith("events.out.tfevents.") and not stat.S_ISDIR(
-                old.lstat().st_mode
-            ):
+        for old in place.glob("events.out.tfevents.*"):
+            if old.is_symlink() or not old.is_dir():
                 old.unlink()
         writer = SummaryWriter(str(place))
         end = time.time() - (rows[-1].get("seconds") or 0 if rows else 0)

@@ -20,8 +20,8 @@ from jax_rnn.train.config import (
     seal,
 )
 from jax_rnn.train.mesh import is_main, main_does
-from jax_rnn.train.notice import notice
 from jax_rnn.train.plots import loss_plot
+from jax_rnn.train.progress import notice
 from jax_rnn.train.readme import Guide, explain, python_guide
 from jax_rnn.train.records import (
     EVENTS,

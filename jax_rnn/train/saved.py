@@ -10,7 +10,7 @@ from flax import nnx
 
 from jax_rnn.train.checkpoints import Checkpoints
 from jax_rnn.train.config import ModelConfig, RunError, check_seal, read_config
-from jax_rnn.train.notice import notice
+from jax_rnn.train.progress import notice
 
 __all__ = ["load"]
 

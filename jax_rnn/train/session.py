@@ -10,20 +10,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jax_rnn.train.checkpoints import CheckpointError
 from jax_rnn.train.evaluations import Evaluations
 from jax_rnn.train.feed import Feed
 from jax_rnn.train.history import DivergedError, History, InterruptedRunError, NonFiniteLossError
 from jax_rnn.train.interrupt import Interrupt
 from jax_rnn.train.mesh import any_process, from_main, main_does
 from jax_rnn.train.program import Program, Schedule, Span
-from jax_rnn.train.resumption import resume, take_notes
 from jax_rnn.train.run import Run
 from jax_rnn.train.step import Report, Training
 from jax_rnn.typing import PyTree
 
-__all__ = ["Session"]
+__all__ = ["Record", "Session"]
 
 Record = dict[str, Any]
+"""Figures after a call of the program: ``"step"``, ``"loss"`` and others."""
 
 
 class Session:
@@ -42,7 +43,8 @@ class Session:
         state: the state after the last call.
 
     Raises:
-        CheckpointError, ValueError: the run cannot be resumed, or has more steps.
+        CheckpointError: all checkpoints are damaged, or the last one is not that of a training.
+        ValueError: the run has other data, another ``monitor``, or more steps.
     """
 
     def __init__(
@@ -60,20 +62,57 @@ class Session:
         self.state = feed.layout.state(training.state)
         self.start, self._seconds_before = 0, 0.0
         if run is not None:
-            resumed = resume(run, self.state, evaluations, feed)
-            self.start, self._seconds_before, self.state = resumed
+            self._resume(run)
         if self.start > schedule.steps:
             raise ValueError(
                 f"steps: expected at least {self.start}, the completed steps of the run, got "
                 f"{schedule.steps}"
             )
         self._parts: list[Report] = []
-        self._interrupt = Interrupt()
+        self._interrupt = None if run is None else Interrupt()
         self._began = perf_counter()
+
+    def _resume(self, run: Run) -> None:
+        """Continue from the last checkpoint of the run, if it has any."""
+        self.start, notes = main_does(run.resume_at)
+        if self.start:
+            self._recall(run, notes)
+            main_does(run.checkpoints.tidy)
+            self.state = run.checkpoints.restore(self.start, self.state)
+        run.begin(self.start, notes)
+
+    def _recall(self, run: Run, notes: Mapping[str, Any]) -> None:
+        """Take over what ``_notes`` wrote, which must be of the same data and ``monitor``."""
+        try:
+            self._seconds_before = float(notes["seconds"])
+            self.evaluations.recall(notes["evaluations"])
+            batches, monitored = notes["batches"], notes["monitor"]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError(
+                f"{run.folder}: expected the checkpoint of step {self.start} to hold the state of "
+                f"a training, got another ({type(error).__name__}: {error}); train in a new folder"
+            ) from error
+        wanted = [self.evaluations.monitor, self.evaluations.mode]
+        if monitored != wanted:
+            raise ValueError(
+                f"monitor: expected {monitored[0]!r} and mode {monitored[1]!r} as in the run, got "
+                f"{wanted[0]!r} and {wanted[1]!r}"
+            )
+        if batches is not None:
+            self.feed.check_same(self.start, batches)
+
+    def _notes(self, record: Record) -> dict[str, Any]:
+        """What a checkpoint says of its training beside the arrays, see ``Checkpoints.save``."""
+        return {
+            "seconds": record["seconds"],
+            "evaluations": self.evaluations.plain(),
+            "monitor": [self.evaluations.monitor, self.evaluations.mode],
+            "batches": self.feed.checksum(record["step"]),
+        }
 
     def interruptible(self) -> AbstractContextManager[Any]:
         """Context in which the first Ctrl-C saves the run, if there is one."""
-        return nullcontext() if self.run is None else self._interrupt
+        return self._interrupt or nullcontext()
 
     def records(self) -> Iterator[tuple[Span, Record]]:
         """Make the steps of all calls; yield those of each with its record, which is saved.
@@ -86,7 +125,7 @@ class Session:
             if self.evaluate is not None and self.schedule.evaluates(done):
                 record |= self._evaluated(record)
             finished = done == self.schedule.steps or self.evaluations.exhausted
-            stopping = self.run is not None and any_process(self._interrupt.requested)
+            stopping = self._interrupt is not None and any_process(self._interrupt.requested)
             self._keep(record, finished or stopping or self.schedule.saves(done))
             yield span, record
             if finished:
@@ -96,7 +135,8 @@ class Session:
 
     def history(self) -> History:
         """Everything since the start."""
-        loss, metrics = _concatenate(self._parts)
+        parts = self._parts or [Report(np.zeros(0), {})]
+        loss, metrics = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
         seconds = self.program.compile_seconds, self.program.run_seconds
         return History(loss, metrics, *seconds, tuple(self.evaluations.rows))
 
@@ -156,23 +196,16 @@ class Session:
             done = record["step"]
             if not _all_finite(self.state.params):
                 raise self._fault(done + 1, math.nan)
-            notes = take_notes(done, record["seconds"], self.evaluations, self.feed)
-            self.run.save(done, self.state, self.evaluations.at(done), notes)
+            self.run.save(done, self.state, self.evaluations.at(done), self._notes(record))
 
     def _fault(self, step: int, value: float) -> NonFiniteLossError:
         """The error of a loss that is not finite, which says what is kept."""
-        last = None if self.run is None else main_does(self.run.checkpoints.latest)
-        stays = "" if self.run is None else ", no checkpoint was saved before"
-        if self.run is not None and last is not None:
-            stays = f", the last good checkpoint stays in {self.run.folder}"
-        kept = f"the model keeps its initial weights{stays}"
+        kept = "the model keeps its initial weights"
+        if self.run is not None:
+            stays = f"the last good checkpoint stays in {self.run.folder}"
+            last = main_does(self.run.checkpoints.latest)
+            kept += f", {'no checkpoint was saved before' if last is None else stays}"
         return NonFiniteLossError(step, value, self.history(), kept)
-
-
-def _concatenate(parts: list[Report]) -> Report:
-    if not parts:
-        return Report(np.zeros(0), {})
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
 @jax.jit

@@ -49,7 +49,6 @@ def prepare(
     model: nnx.Module,
     loss: Loss,
     optimizer: optax.GradientTransformation,
-    *,
     carry: PyTree = None,
     seed: int | jax.Array | None = None,
     accumulate: int = 1,
@@ -72,16 +71,9 @@ def prepare(
     """
     graphdef, params, rest = nnx.split(model, nnx.Param, ...)
     what = graphdef, loss, optimizer, seed, accumulate, compute_dtype
-    functions = _functions(*what, rest) if jax.tree.leaves(rest) else cached(_functions, *what)
-    return Training(functions.begin(params, carry), functions.step, functions.rebuild)
-
-
-class Functions(NamedTuple):
-    """The result of ``prepare`` without the parameters of the model."""
-
-    begin: Callable[[Any, Any], TrainState]
-    step: Callable[[TrainState, Any], tuple[TrainState, Report]]
-    rebuild: Callable[[Any], nnx.Module]
+    made = _functions(*what, rest) if jax.tree.leaves(rest) else cached(_functions, *what)
+    begin, step, rebuild = made
+    return Training(begin(params, carry), step, rebuild)
 
 
 def _functions(
@@ -92,7 +84,9 @@ def _functions(
     accumulate: int,
     compute_dtype: DTypeLike | None,
     *rest: Any,
-) -> Functions:
+) -> tuple[Callable, Callable, Callable]:
+    """``begin(params, carry) -> state``, and the step and ``rebuild`` of ``Training``."""
+
     def evaluate(params, batch, carry, key):
         model = nnx.merge(graphdef, _cast(params, compute_dtype), *rest)
         more = {} if carry is None else {"carry": carry}
@@ -102,10 +96,34 @@ def _functions(
         return value, (metrics, last)
 
     def gradient(params, batch, carry, key):
-        (value, (metrics, carry)), gradients = jax.value_and_grad(evaluate, has_aux=True)(
-            params, batch, carry, key
-        )
+        found = jax.value_and_grad(evaluate, has_aux=True)(params, batch, carry, key)
+        (value, (metrics, carry)), gradients = found
         return gradients, Report(value, metrics), carry
+
+    take = gradient if accumulate == 1 else _mean(gradient, accumulate)
+
+    @jax.jit
+    def begin(params, carry):
+        params, carry = jax.tree.map(jnp.copy, (params, _cast(carry, compute_dtype)))
+        return TrainState(params, optimizer.init(params), carry, jnp.zeros((), jnp.int32))
+
+    def step(state: TrainState, batch: Any) -> tuple[TrainState, Report]:
+        key = None if seed is None else jax.random.fold_in(jax.random.key(seed), state.step)
+        gradients, report, carry = take(state.params, batch, state.carry, key)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(params, opt_state, carry, state.step + 1), report
+
+    def rebuild(params):
+        model = nnx.merge(graphdef, params, *rest)
+        model.eval()
+        return model
+
+    return begin, step, rebuild
+
+
+def _mean(gradient: Callable, accumulate: int) -> Callable:
+    """The same over the batches of a step, one after the other."""
 
     def mean_gradient(params, batches, carry, key):
         def add(carry, inputs):
@@ -118,25 +136,7 @@ def _functions(
         gradients, report = jax.tree.map(lambda leaf: leaf.mean(0), parts)
         return gradients, report, carry
 
-    @jax.jit
-    def begin(params, carry):
-        params, carry = jax.tree.map(jnp.copy, (params, _cast(carry, compute_dtype)))
-        return TrainState(params, optimizer.init(params), carry, jnp.zeros((), jnp.int32))
-
-    def step(state: TrainState, batch: Any) -> tuple[TrainState, Report]:
-        key = None if seed is None else jax.random.fold_in(jax.random.key(seed), state.step)
-        take = gradient if accumulate == 1 else mean_gradient
-        gradients, report, carry = take(state.params, batch, state.carry, key)
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        return TrainState(params, opt_state, carry, state.step + 1), report
-
-    def rebuild(params):
-        model = nnx.merge(graphdef, params, *rest)
-        model.eval()
-        return model
-
-    return Functions(begin, step, rebuild)
+    return mean_gradient
 
 
 def _parts(result: Any, carry: PyTree) -> tuple[Any, Any, Any]:
