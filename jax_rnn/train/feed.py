@@ -11,7 +11,7 @@ from jax_rnn.train.batches import Batches, Repeated, Stream
 from jax_rnn.train.mesh import Layout
 from jax_rnn.train.program import Span
 
-__all__ = ["Feed"]
+__all__ = ["Feed", "stacked"]
 
 
 class Feed(NamedTuple):
@@ -77,10 +77,14 @@ class Feed(NamedTuple):
 
     def _read(self, span: Span) -> Any:
         """The rows of this process of all batches of a span."""
-        rows = self.layout.rows(self.batches.size)
-        numbers = range(span.start * self.accumulate, span.stop * self.accumulate)
-        axes = (len(span),) if self.accumulate == 1 else (len(span), self.accumulate)
-        return jax.tree.map(
-            lambda *leaves: np.stack(leaves).reshape(*axes, *np.shape(leaves[0])),
-            *(self.batches(k, rows) for k in numbers),
-        )
+        return stacked(self.batches, span, self.accumulate, self.layout.rows(self.batches.size))
+
+
+def stacked(batches: Batches, span: Span, accumulate: int, rows: slice = slice(None)) -> Any:
+    """Rows of the batches of some steps, stacked: leaves (steps, [accumulate,] B, ...)."""
+    numbers = range(span.start * accumulate, span.stop * accumulate)
+    axes = (len(span),) if accumulate == 1 else (len(span), accumulate)
+    return jax.tree.map(
+        lambda *leaves: np.stack(leaves).reshape(*axes, *np.shape(leaves[0])),
+        *(batches(k, rows) for k in numbers),
+    )

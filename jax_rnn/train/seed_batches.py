@@ -12,6 +12,7 @@ from flax import nnx
 from jax import lax
 
 from jax_rnn.train.batches import Batches
+from jax_rnn.train.feed import stacked
 from jax_rnn.train.history import History
 from jax_rnn.train.memory import available_memory
 from jax_rnn.train.program import choose_steps_per_call
@@ -172,16 +173,8 @@ class _Program:
             advance(span)
         return state, np.concatenate(losses, axis=1)
 
-    def _stacked(self, batches: Sequence[Batches], start: int, span: int) -> Any:
-        """Arrays (seeds, steps, ...) of the batches of these steps, or (seeds, steps, batches of a
-        step, ...)."""
-        each = self.plan.accumulate
-
-        def of_seed(one: Batches) -> Any:
-            found = [one(k, slice(None)) for k in range(start * each, (start + span) * each)]
-            arrays = jax.tree.map(lambda *leaves: np.stack(leaves), *found)
-            if each == 1:
-                return arrays
-            return jax.tree.map(lambda a: a.reshape(span, each, *a.shape[1:]), arrays)
-
-        return jax.tree.map(lambda *leaves: np.stack(leaves), *map(of_seed, batches))
+    def _stacked(self, batches: Sequence[Batches], start: int, count: int) -> Any:
+        """Arrays (seeds, steps, [accumulate,] B, ...) of the batches of some steps."""
+        span = range(start, start + count)
+        each = (stacked(of_seed, span, self.plan.accumulate) for of_seed in batches)
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *each)
