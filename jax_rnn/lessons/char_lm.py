@@ -10,11 +10,10 @@ import optax
 from flax import nnx
 
 from jax_rnn.feedforward import Embedding, Linear
-from jax_rnn.initializers import Init
 from jax_rnn.teaching.lesson import Lesson
 from jax_rnn.teaching.models import recurrent, sizes
 from jax_rnn.teaching.sampling import fresh_state, stream
-from jax_rnn.typing import DTypeLike, accumulator
+from jax_rnn.typing import accumulator
 from rnn_lecture.char_lm import SLICE, CharLMFacts, side_by_side
 from rnn_lecture.facts import Data
 from rnn_lecture.recipe import Recipe
@@ -37,6 +36,7 @@ class Model(nnx.Module):
         hidden_size: H.
         num_layers: L.
         dropout: rate between layers and before the last map; training needs ``rngs``.
+        options: ``init``, ``dtype`` and ``rngs`` of all parts.
     """
 
     def __init__(
@@ -47,12 +47,8 @@ class Model(nnx.Module):
         hidden_size: int,
         num_layers: int = 1,
         dropout: float = 0.0,
-        *,
-        init: Init = "torch",
-        dtype: DTypeLike | None = None,
-        rngs: nnx.Rngs,
+        **options: Any,
     ):
-        options = {"init": init, "dtype": dtype, "rngs": rngs}
         self.embedding = Embedding(symbols, embedding_size, **options)
         self.rnn = recurrent(cell, embedding_size, hidden_size, num_layers, dropout, **options)
         self.dropout = nnx.Dropout(dropout)

@@ -35,11 +35,10 @@ from flax import nnx
 
 from jax_rnn.extras import how_to_install
 from jax_rnn.feedforward import Embedding, Linear
-from jax_rnn.initializers import Init
 from jax_rnn.teaching.held_out import equal_batches
 from jax_rnn.teaching.lesson import Lesson
 from jax_rnn.teaching.models import recurrent, sizes
-from jax_rnn.typing import DTypeLike, accumulator
+from jax_rnn.typing import accumulator
 from rnn_lecture.facts import Data
 from rnn_lecture.recipe import Recipe
 from rnn_lecture.sampling import Sampling
@@ -67,6 +66,7 @@ class Model(nnx.Module):
         hidden_size: H of each direction.
         num_layers: number of bidirectional layers.
         dropout: rate between layers, also after the embedding; training needs ``rngs``.
+        options: ``init``, ``dtype`` and ``rngs`` of all parts.
     """
 
     def __init__(
@@ -78,12 +78,8 @@ class Model(nnx.Module):
         hidden_size: int,
         num_layers: int = 1,
         dropout: float = 0.0,
-        *,
-        init: Init = "torch",
-        dtype: DTypeLike | None = None,
-        rngs: nnx.Rngs,
+        **options: Any,
     ):
-        options = {"init": init, "dtype": dtype, "rngs": rngs}
         self.embedding = Embedding(symbols, embedding_size, **options)
         self.rnn = recurrent(
             cell,
