@@ -72,6 +72,7 @@ def compare(
         raise UsageError("expected names of lessons, or --all; `jax-rnn lessons` lists them")
     if seeds < 1:
         raise UsageError(f"--seeds: expected at least 1, got {seeds}")
+    check_seed(seed + seeds - 1)
     from jax_rnn.commands.outputs import check_outputs
     from jax_rnn.compare.frameworks import import_seconds
 

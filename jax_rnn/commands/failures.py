@@ -31,11 +31,13 @@ def explain(error: Exception, options: Collection[str] = ()) -> tuple[str, int] 
     """
     from jax_rnn.devices import DeviceError
     from jax_rnn.lessons import UnknownLessonError
+    from jax_rnn.testing.ladder import ParityError
     from jax_rnn.train.cluster import ClusterError
     from jax_rnn.train.config import RunError
     from jax_rnn.train.history import DivergedError, NonFiniteLossError
 
-    failed = (DeviceError, DivergedError, NonFiniteLossError, ModuleNotFoundError, OSError)
+    trained = (DivergedError, NonFiniteLossError, ParityError)
+    failed = (DeviceError, ModuleNotFoundError, OSError, *trained)
     wrong = (UnknownLessonError, ValueError, OverflowError)
     if isinstance(error, failed + wrong):
         # a RunError or an OSError starts with a path, which may read like an argument

@@ -15,6 +15,7 @@ from jax_rnn.interop.state_dict import torch_state_dict
 from jax_rnn.teaching.lesson import Lesson
 from jax_rnn.teaching.training import precision
 from jax_rnn.train.progress import progress_bar
+from jax_rnn.train.seed_batches import figures_of
 from rnn_lecture.facts import Data
 
 __all__ = ["Sweep", "interval", "spread", "summarise", "sweep_jax", "sweep_torch"]
@@ -138,7 +139,9 @@ def sweep_torch(
             module.eval()
             held_out = exact is None
             evaluations.append(
-                theirs.evaluate(module, data) if held_out else {"accuracy": right.mean()}
+                figures_of(lambda m=module: theirs.evaluate(m, data))
+                if held_out
+                else {"accuracy": right.mean()}
             )
     return summarise(
         lesson,
@@ -167,9 +170,9 @@ def _module(lesson: Lesson, theirs: Any, recipe: Any, data: Data, init: InitName
 
 
 def _figures(evaluations: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
-    """One list per figure."""
-    names = [name for name in (evaluations[0] if evaluations else ()) if name != "seed"]
-    return {name: [float(figures[name]) for figures in evaluations] for name in names}
+    """One list per figure; NaN for a seed that has no such figure, since it diverged."""
+    names = {name: None for figures in evaluations for name in figures if name != "seed"}
+    return {name: [float(row.get(name, math.nan)) for row in evaluations] for name in names}
 
 
 def interval(count: int, total: int) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """The training of many seeds on a data set: every seed has its own weights, batches and dropout."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from jax_rnn.train.progress import progress_bar
 from jax_rnn.train.step import Loss, prepare
 from jax_rnn.typing import DTypeLike
 
-__all__ = ["SeedPlan", "fit_seed_batches"]
+__all__ = ["SeedPlan", "figures_of", "fit_seed_batches"]
 
 SHARE = 0.5
 """Share of the memory that the simultaneous trainings may take."""
@@ -61,7 +62,8 @@ def fit_seed_batches(
         batches: seed -> its batches, all of the same shapes.
         seeds: sequence of ints, one per training.
         steps: number of optimizer steps of each training.
-        evaluate: ``evaluate(model) -> {"loss": ..., ...}``, called with each trained model.
+        evaluate: ``evaluate(model) -> {"loss": ..., ...}``, called with each trained model; where
+            it overflows, since a training has diverged, the loss is infinite.
         seeds_per_call: number of simultaneous trainings. None (default) uses as many as half of the
             memory holds, by the compiler's estimate for one.
         description: text of the progress bar.
@@ -98,8 +100,7 @@ def fit_seed_batches(
             losses.append(loss[:count])
             for k, seed in enumerate(chunk):
                 model = program.rebuild(jax.tree.map(lambda leaf, k=k: leaf[k], state.params))
-                figures = {name: float(value) for name, value in evaluate(model).items()}
-                evaluations.append({"seed": seed, **figures})
+                evaluations.append({"seed": seed, **figures_of(lambda m=model: evaluate(m))})
     return History(
         np.concatenate(losses),
         {},
@@ -107,6 +108,14 @@ def fit_seed_batches(
         perf_counter() - began - compiling,
         tuple(evaluations),
     )
+
+
+def figures_of(evaluate: Callable[[], Mapping[str, float]]) -> dict[str, float]:
+    """The figures of one seed; an infinite loss alone if they overflow."""
+    try:
+        return {name: float(value) for name, value in evaluate().items()}
+    except ArithmeticError:
+        return {"loss": math.inf}
 
 
 class _Program:

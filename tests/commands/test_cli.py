@@ -89,6 +89,10 @@ def test_help_has_names_of_options_and_no_python(command, run):
         (("compare", "ihello", "--all"), "expected names of lessons, or --all"),
         (("compare", "ihello", "--seeds", 0), "--seeds: expected at least 1, got 0"),
         (("compare", "ihello", "--preset", "elman"), "expected one of default, lstm, gru"),
+        (
+            ("compare", "ihello", "--seed", 2**32 - 1, "--seeds", 2),
+            "--seed: expected a number from",
+        ),
         (("sweep", "ihello", "--seeds", 0), "--seeds: expected at least 1, got 0"),
         (("sweep", "ihello", "--preset", "elman"), "expected one of default, lstm, gru"),
         (("sweep", "cell"), "got cell, which only shows shapes; use `jax-rnn train cell`"),

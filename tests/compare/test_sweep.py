@@ -349,3 +349,21 @@ def test_torch_is_swept_on_data_too(little_data):
 def test_sweeping_nothing_on_data_is_refused(seeds, options, little_data):
     with pytest.raises(ValueError, match="expected at least one seed, one step and one seed per"):
         load("seq2seq").sweep(seeds, recipe=ON_DATA["seq2seq"], **options)
+
+
+def test_a_seed_that_diverged_does_not_end_a_sweep_on_data(monkeypatch, little_data):
+    """Its figures overflow: the loss is infinite, and the other seeds keep theirs."""
+    lesson, recipe = load("seq2seq"), ON_DATA["seq2seq"]
+    evaluate, calls = type(lesson).evaluate, []
+
+    def overflowing(self, model, data):
+        calls.append(model)
+        if len(calls) == 1:
+            raise OverflowError("math range error")
+        return evaluate(self, model, data)
+
+    monkeypatch.setattr(type(lesson), "evaluate", overflowing)
+    swept = sweep_jax(lesson, 2, recipe=replace(recipe, steps=3), seeds_per_call=2)
+    assert swept.figures["loss"][0] == np.inf
+    assert np.isnan(swept.figures["accuracy"][0])
+    assert np.isfinite([values[1] for values in swept.figures.values()]).all()

@@ -73,3 +73,20 @@ def test_both_programs_are_the_same(recall, tmp_path):
 def test_torch_runs_it_alone(recall, capsys):
     assert program.main(["recall", "--steps", "2"]) == 0
     assert "held out: loss" in capsys.readouterr().out
+
+
+def test_programs_with_other_parameters_are_reported(recall, monkeypatch, capsys):
+    from reference_torch.recall import Model
+
+    right = Model.__init__
+
+    def other(self, *arguments):
+        right(self, *arguments)
+        self.last = self.linear
+        del self.linear
+
+    monkeypatch.setattr(Model, "__init__", other)
+    with pytest.raises(SystemExit) as left:
+        cli.main(["compare", "recall"])
+    assert left.value.code == 1
+    assert "parameter names: missing in JAX: last.bias" in " ".join(capsys.readouterr().err.split())
