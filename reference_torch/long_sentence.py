@@ -10,7 +10,8 @@ from torch import nn
 
 from reference_torch.words import WordLesson
 from rnn_lecture import words
-from rnn_lecture.words import SENTENCE, encode
+from rnn_lecture.program import encode
+from rnn_lecture.words import SENTENCE
 
 
 class Model(nn.Module):

@@ -1,14 +1,16 @@
 """What several tests share: random arrays, and marks for the two tiers."""
 
+import json
 import os
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-__all__ = ["cases", "environment", "long", "normal"]
+__all__ = ["cases", "environment", "long", "normal", "rewrite_checkpoint"]
 
 long = pytest.mark.long
 """In the long tier only."""
@@ -27,6 +29,19 @@ def environment(devices: int | None = None, **variables: str) -> dict[str, str]:
     if devices is not None:
         flags.append(f"{count}{devices}")
     return {**os.environ, "XLA_FLAGS": " ".join(flags), **variables}
+
+
+def rewrite_checkpoint(path: Path, **changes: Any) -> None:
+    """Change entries of the metadata of a checkpoint, and its checksum, as an attacker would."""
+    from safetensors import safe_open
+    from safetensors.numpy import load_file, save_file
+
+    from jax_rnn.train.checkpoint_file import _sha256
+
+    with safe_open(path, "np") as file:
+        about = json.dumps(json.loads(file.metadata()["about"]) | changes)
+    tensors = load_file(path)
+    save_file(tensors, path, {"about": about, "sha256": _sha256(about, sorted(tensors.items()))})
 
 
 def cases(

@@ -33,8 +33,8 @@ from typing import Any
 
 from rich.console import Console
 
+from jax_rnn.train.checkpoint_file import opened
 from jax_rnn.train.checkpoints import Checkpoints
-from jax_rnn.train.shards import saved_arrays
 
 STEPS, EVERY = 160, 10
 OPTIONS = {
@@ -183,7 +183,7 @@ def _recorded(out: Path) -> int:
 def _partial(out: Path) -> set[tuple[str, int]]:
     """Names and start times of unfinished checkpoints."""
     found = set()
-    for path in (out / "checkpoints").glob("partial-*"):
+    for path in (out / "checkpoints").glob("*.partial"):
         with suppress(FileNotFoundError):
             found.add((path.name, path.stat().st_ctime_ns))
     return found
@@ -210,12 +210,12 @@ def contents(out: Path, last_only: bool = False) -> dict[str, Any]:
         "metrics.jsonl": [_without_times(json.loads(line)) for line in lines],
         "metrics.csv": [_without_times(row) for row in table],
         "unfinished": sorted(
-            path.name for path in out.rglob("*") if re.search("partial|removed|tmp", path.name)
+            path.name for path in out.rglob("*") if re.search("partial|tmp", path.name)
         ),
     }
     for step in steps:
-        with saved_arrays(checkpoints.path(step)) as arrays:
-            for name, array in arrays.items():
+        with opened(checkpoints.path(step)) as file:
+            for name, array in file.arrays.items():
                 value = array.dtype.name, array.shape, array.read().tobytes()
                 found[f"step {step}: {name}"] = value
     return found

@@ -9,7 +9,7 @@ import numpy as np
 
 from jax_rnn.testing.side import Side
 from rnn_lecture.facts import Data, Facts
-from rnn_lecture.words import Words
+from rnn_lecture.program import Words
 
 __all__ = [
     "LADDER_ROWS",

@@ -18,7 +18,8 @@ from jax_rnn.initializers import Init
 from jax_rnn.layers import LSTM
 from jax_rnn.teaching.words import WordLesson
 from rnn_lecture import words
-from rnn_lecture.words import SENTENCE, encode
+from rnn_lecture.program import encode
+from rnn_lecture.words import SENTENCE
 
 FIRST = encode([SENTENCE[0]], words.LONG_SENTENCE.symbols)[0]
 

@@ -20,10 +20,9 @@ from jax_rnn.train.history import History
 from jax_rnn.train.seeds import fit_seeds
 from jax_rnn.typing import accumulator, default_float
 from rnn_lecture.facts import Data
-from rnn_lecture.program import WordProgram
+from rnn_lecture.program import WordProgram, encode, one_hot
 from rnn_lecture.recipe import WordRecipe
 from rnn_lecture.sampling import Sampling, check_sampling
-from rnn_lecture.words import encode, one_hot
 
 __all__ = ["BuildModel", "WordLesson"]
 

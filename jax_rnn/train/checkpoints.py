@@ -1,21 +1,98 @@
-"""Checkpoints of pytrees of arrays, written and read by any number of processes."""
+"""The checkpoints of a run: the last ones and the best, each complete or absent.
 
-from collections.abc import Iterator, Mapping
+The checkpoint of step 100 is the file ``step-00000100.safetensors``. It is written under a
+temporary name and renamed last, so a killed process never leaves an incomplete one.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+from jax.experimental import multihost_utils
 from jax.sharding import SingleDeviceSharding
 
-from jax_rnn.train.checkpoint_folder import CheckpointError, CheckpointFolder
-from jax_rnn.train.mesh import all_do, is_main, main_does
-from jax_rnn.train.shards import SavedArray, flat, misfits, place, saved_arrays, write_shards
+from jax_rnn.train.checkpoint_file import About, SavedArray, damage, opened, write
+from jax_rnn.train.mesh import main_does
+from rnn_lecture.storage import PARTIAL, refuse_link
 
-__all__ = ["CheckpointError", "Checkpoints"]
+__all__ = ["CheckpointError", "Checkpoints", "flat"]
 
 
-class Checkpoints(CheckpointFolder):
-    """The checkpoints of one run, with their arrays; see ``CheckpointFolder`` for the arguments."""
+class CheckpointError(OSError):
+    """A checkpoint could not be written or read; earlier ones are not affected."""
+
+
+class Checkpoints:
+    """The checkpoints of one run: the latest ``keep`` and the best one.
+
+    Args:
+        folder: path of the checkpoints, created with the first one. Its parent must exist.
+        keep: number of the latest checkpoints to keep. Default 2: if the last is damaged, one
+            remains.
+        say: called with a message if a damaged checkpoint is skipped.
+    """
+
+    def __init__(
+        self, folder: Path, *, keep: int = 2, say: Callable[[str], None] = lambda text: None
+    ):
+        self.folder = folder.absolute()
+        self.keep = keep
+        self.say = say
+        self._damage: dict[int, str | None] = {}
+
+    def path(self, step: int) -> Path:
+        return self.folder / f"step-{step:08d}.safetensors"
+
+    def steps(self) -> list[int]:
+        """Steps of all checkpoints, complete or damaged, in order."""
+        refuse_link(self.folder)
+        if not self.folder.is_dir():
+            return []
+        names = (path.name for path in self.folder.iterdir() if not path.is_dir())
+        found = (re.fullmatch(r"step-([0-9]{8,})\.safetensors", name) for name in names)
+        return sorted(int(match[1]) for match in found if match)
+
+    def latest(self) -> int | None:
+        """The step of the last complete checkpoint; None if none exists."""
+        return next(self._complete(), None)
+
+    def best(self) -> int | None:
+        """The step of the checkpoint with the best figure; the latest if none was measured."""
+        measured: dict[int, float] = {}
+        for step in self._complete():
+            about = self._about(step)
+            name, mode = about.notes.get("monitor", ("loss", "min"))
+            value = about.figures.get(name)
+            if value is not None:
+                measured[step] = value if mode == "min" else -value
+        return min(measured, key=lambda step: (measured[step], step)) if measured else self.latest()
+
+    def resume_at(self) -> int:
+        """The step of the last complete checkpoint; 0 if none was ever saved.
+
+        Raises:
+            CheckpointError: all checkpoints are damaged.
+        """
+        step = self.latest()
+        if step is None and self.steps():
+            raise CheckpointError(
+                f"{self.folder}: expected a complete checkpoint, but all are damaged "
+                f"({', '.join(f'step {k}: {self._damage[k]}' for k in self.steps())}). Restore a "
+                "copy of one, or train again in another folder"
+            )
+        return step or 0
+
+    def figures(self, step: int) -> dict[str, float | None]:
+        """The figures saved with the checkpoint; None for values that were not finite."""
+        return dict(self._about(step).figures)
+
+    def notes(self, step: int) -> dict[str, Any]:
+        """The notes saved with the checkpoint."""
+        return dict(self._about(step).notes)
 
     def save(
         self,
@@ -24,7 +101,7 @@ class Checkpoints(CheckpointFolder):
         figures: Mapping[str, float],
         notes: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write the arrays of ``tree``; every process must call it.
+        """Write the arrays of ``tree``; every process must call it, the main one writes.
 
         Args:
             step: step of the checkpoint.
@@ -37,94 +114,144 @@ class Checkpoints(CheckpointFolder):
         Raises:
             CheckpointError: the checkpoint cannot be written, e.g. because the disk is full.
         """
-        arrays = flat(tree)
-        size = sum(leaf.nbytes for leaf in arrays.values())
+        named = flat(tree)
         try:
-            main_does(lambda: self.start(step, size))
-            all_do(lambda: write_shards(self.partial(step), arrays))
-            main_does(lambda: self._finish(step, figures, notes or {}))
+            arrays = {name: _gathered(leaf) for name, leaf in named.items()}
+            main_does(lambda: self._write(step, arrays, figures, notes or {}))
         except jax.errors.JaxRuntimeError:  # the cause is another process or a device, not the disk
             raise
         except (OSError, ValueError) as error:
-            if is_main():
-                self.abandon()
-            whole = self.latest()
-            kept = "none was saved before" if whole is None else f"that of step {whole} is complete"
+            last = self.latest()
+            kept = "none was saved before" if last is None else f"that of step {last} is complete"
             raise CheckpointError(
                 f"the checkpoint of step {step} could not be written to {self.folder}: "
                 f"{_reason(error)}; {kept}. Free disk space or make the folder writable, then use "
                 "resume=True"
             ) from error
 
-    def restore(self, step: int, like: Any) -> Any:
+    def restore(self, step: int, like: Any, part: str | None = None) -> Any:
         """The arrays of a checkpoint, in the structure, dtypes and shardings of ``like``.
+
+        Args:
+            step: step of the checkpoint.
+            like: pytree of arrays; for a part ``jax.ShapeDtypeStruct`` too.
+            part: a key of the saved tree, of which only this part is restored, on one device; a
+                single process may do so. None (default) restores all.
 
         Raises:
             CheckpointError: the arrays have other names, shapes or dtypes, or cannot be read.
         """
-        return self._read(step, like)
-
-    def restore_part(self, step: int, part: str, like: Any) -> Any:
-        """One part of a checkpoint on one device, independently of the devices at saving.
-
-        A single process may call it.
-
-        Args:
-            step: step of the checkpoint.
-            part: name of the part, a key of the saved tree.
-            like: arrays, or ``jax.ShapeDtypeStruct``, of the part.
-
-        Raises:
-            CheckpointError: as ``restore``.
-        """
-        return self._read(step, like, f"{part}/", SingleDeviceSharding(jax.local_devices()[0]))
+        prefix = "" if part is None else f"{part}/"
+        here = None if part is None else SingleDeviceSharding(jax.local_devices()[0])
+        wanted = flat(like, prefix)
+        leaves, structure = jax.tree.flatten(like)
+        with self._reading(step, prefix) as saved:
+            if faults := _misfits(wanted, saved):
+                raise CheckpointError(
+                    "\n  ".join([f"{self.path(step)} does not fit this model:", *faults])
+                )
+            arrays = [
+                _placed(saved[name], leaf, here or getattr(stored, "sharding", None))
+                for leaf, (name, stored) in zip(leaves, wanted.items(), strict=True)
+            ]
+        return jax.tree.unflatten(structure, arrays)
 
     def count(self, step: int, part: str) -> int:
         """Number of arrays in one part of a checkpoint."""
         with self._reading(step, f"{part}/") as saved:
             return len(saved)
 
-    def check_part(self, step: int, part: str, like: Any) -> None:
-        """CheckpointError: one part has other names, shapes or dtypes than ``like``."""
-        with self._reading(step, f"{part}/") as saved:
-            self._check_fit(step, flat(like, f"{part}/"), saved)
+    def tidy(self) -> None:
+        """Remove all checkpoints but those to keep, and unfinished ones of a killed process."""
+        for left in self.folder.glob(f".step-*{PARTIAL}"):
+            left.unlink()
+        complete = list(self._complete())
+        for step in {*self.steps()} - {*complete[: self.keep], self.best()}:
+            self.path(step).unlink()
 
-    def _read(self, step: int, like: Any, prefix: str = "", sharding: Any = None) -> Any:
-        """The arrays whose names start with ``prefix``; None as sharding is that of ``like``."""
-        wanted = flat(like, prefix)
-        leaves, structure = jax.tree.flatten(like)
-        with self._reading(step, prefix) as saved:
-            self._check_fit(step, wanted, saved)
-            arrays = [
-                place(saved[name], leaf, sharding or getattr(stored, "sharding", None))
-                for leaf, (name, stored) in zip(leaves, wanted.items(), strict=True)
-            ]
-        return jax.tree.unflatten(structure, arrays)
+    def _write(self, step: int, arrays: dict[str, Any], figures: Mapping, notes: Mapping) -> None:
+        refuse_link(self.folder)
+        self.folder.mkdir(exist_ok=True)
+        write(self.path(step), arrays, step, figures, notes)
+        self._damage[step] = None
+        self.tidy()
 
     @contextmanager
     def _reading(self, step: int, prefix: str) -> Iterator[dict[str, SavedArray]]:
         """The arrays of a checkpoint whose names start with ``prefix``."""
         try:
-            with saved_arrays(self.path(step)) as saved:
-                yield {name: array for name, array in saved.items() if name.startswith(prefix)}
+            with opened(self.path(step)) as file:
+                arrays = file.arrays.items()
+                yield {name: array for name, array in arrays if name.startswith(prefix)}
         except (CheckpointError, jax.errors.JaxRuntimeError):
             raise
-        except Exception as error:  # many kinds, where an index was forged
+        except Exception as error:  # many kinds, where a file was forged
             raise CheckpointError(
-                f"{self.path(step)}: expected the arrays of a checkpoint, got files that cannot be "
-                f"read ({_reason(error)}); restore a copy, or use another checkpoint"
+                f"{self.path(step)}: expected the arrays of a checkpoint, got a file that cannot "
+                f"be read ({_reason(error)}); restore a copy, or use another checkpoint"
             ) from error
 
-    def _finish(self, step: int, figures: Mapping[str, float], notes: Mapping[str, Any]) -> None:
-        with saved_arrays(self.partial(step)):  # the shards of all processes are there
-            self.finish(step, figures, notes)
+    def _about(self, step: int) -> About:
+        with opened(self.path(step)) as file:
+            return file.about
 
-    def _check_fit(self, step: int, wanted: dict[str, Any], saved: dict[str, Any]) -> None:
-        faults = misfits(wanted, saved)
-        if faults:
-            raise CheckpointError(
-                f"{self.path(step)} does not fit this model:\n  " + "\n  ".join(faults)
-            )
+    def _complete(self) -> Iterator[int]:
+        """Steps of the complete checkpoints, the last one first."""
+        for step in reversed(self.steps()):
+            if step not in self._damage:
+                self._damage[step] = fault = damage(self.path(step))
+                if fault is not None:
+                    self.say(f"the checkpoint of step {step} is damaged ({fault}) and skipped")
+            if self._damage[step] is None:
+                yield step
+
+
+def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """The leaves of a tree by their path after ``prefix``; random keys as numbers.
+
+    Raises:
+        ValueError: two leaves have the same path, such as ``{"a/b": x, "a": {"b": y}}``.
+    """
+    named = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        name = prefix + jax.tree_util.keystr(path, simple=True, separator="/")
+        if name in named:
+            raise ValueError(f"expected arrays of different names, got several {name!r}")
+        named[name] = jax.random.key_data(leaf) if _is_key(leaf) else leaf
+    return named
+
+
+def _misfits(wanted: Mapping[str, Any], saved: Mapping[str, SavedArray]) -> list[str]:
+    """How the names, shapes and dtypes of saved arrays differ from those wanted."""
+    faults = [f"missing: {name}" for name in wanted if name not in saved]
+    faults += [f"unexpected: {name}" for name in saved if name not in wanted]
+    for name in wanted.keys() & saved.keys():
+        a, b = wanted[name], saved[name]
+        if tuple(a.shape) != b.shape or a.dtype != b.dtype:
+            faults.append(f"{name}: expected {a.dtype} {tuple(a.shape)}, got {b.dtype} {b.shape}")
+    return sorted(faults)
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _gathered(leaf: Any) -> Any:
+    """An array of which this process has every part; every process must call it."""
+    if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable or leaf.is_fully_replicated:
+        return leaf
+    return multihost_utils.process_allgather(leaf, tiled=True)
+
+
+def _placed(array: SavedArray, like: Any, sharding: Any) -> Any:
+    """The array with this sharding; a NumPy array if it is None, random keys if ``like`` is."""
+    whole = array.read()
+    if sharding is None:
+        return whole
+    placed = jax.make_array_from_callback(array.shape, sharding, lambda index: whole[index])
+    if _is_key(like):
+        return jax.random.wrap_key_data(placed, impl=jax.random.key_impl(like))
+    return placed
 
 
 def _reason(error: BaseException) -> str:

@@ -17,7 +17,6 @@ from jax_rnn.train.step import TrainState
 __all__ = [
     "AXIS",
     "Layout",
-    "all_do",
     "any_process",
     "from_main",
     "in_mesh",
@@ -213,17 +212,6 @@ def main_does(work: Callable[[], ResultT]) -> ResultT:
     if message is not None:
         raise OSError(f"process 0: {message}")
     return result
-
-
-def all_do(work: Callable[[], None]) -> None:
-    """Run ``work()`` in every process; if it fails in one of them, it fails in all.
-
-    Raises:
-        OSError: in the processes where ``work`` did not fail.
-    """
-    _, fault = _attempt(work)
-    if any_process(fault is not None):
-        raise fault or OSError("another process failed")
 
 
 def _attempt(work: Callable[[], Any]) -> tuple[Any, Exception | None]:

@@ -17,7 +17,7 @@ Made by `{command}` with {versions}.
 | `config.json` | configuration of the run: model, vocabulary, data, hyperparameters |
 | `metrics.jsonl`, `metrics.csv` | loss, held-out figures and speed, by step |
 | `loss.png` | the losses as a plot |
-| `checkpoints/` | the last two and the best: parameters, optimizer, carried state, step |
+| `checkpoints/` | the last two and the best, as safetensors files with parameters and optimizer |
 
 {use}
 

@@ -64,9 +64,12 @@ def load(
     if model is None and not trust:  # sizes of unknown origin: check before anything is allocated
         _check_depth(options, kept.count(step, "params"))
         abstract = nnx.eval_shape(lambda: nnx.state(_build(kind, options), nnx.Param))
-        kept.check_part(step, "params", abstract)
-    built = _build(kind, options)
-    nnx.update(built, kept.restore_part(step, "params", nnx.state(built, nnx.Param)))
+        params = kept.restore(step, abstract, "params")
+        built = _build(kind, options)
+    else:
+        built = _build(kind, options)
+        params = kept.restore(step, nnx.state(built, nnx.Param), "params")
+    nnx.update(built, params)
     built.eval()
     return built
 

@@ -30,7 +30,7 @@ from jax_rnn.compare.parity import compare  # noqa: E402
 from jax_rnn.lessons import WORDS, UnknownLessonError, load  # noqa: E402
 from jax_rnn.teaching import lesson as lesson_module  # noqa: E402
 from jax_rnn.teaching.words import WordLesson  # noqa: E402
-from rnn_lecture.words import Words  # noqa: E402
+from rnn_lecture.program import Words  # noqa: E402
 from tests.kit import cases  # noqa: E402
 
 SIDES = ("jax", "torch")

@@ -27,10 +27,9 @@ from reference_torch.long_sentence import read, write  # noqa: E402
 from reference_torch.training import train  # noqa: E402
 from reference_torch.words import loss_of, successes  # noqa: E402
 from rnn_lecture.bounds import bounds  # noqa: E402
+from rnn_lecture.program import encode, one_hot  # noqa: E402
 from rnn_lecture.words import (  # noqa: E402
     SENTENCE,
-    encode,
-    one_hot,
     one_letter_bounds,
     window_bounds,
     windows,

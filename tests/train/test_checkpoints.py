@@ -1,8 +1,6 @@
 """Arrays of checkpoints: bit for bit, on any devices, and refused where something is missing."""
 
 import json
-from contextlib import nullcontext
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +12,8 @@ from jax.sharding import PartitionSpec as P
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from jax_rnn.train import CheckpointError, Checkpoints, mesh, shards
-from jax_rnn.train.mesh import all_do
+from jax_rnn.train import CheckpointError, Checkpoints
+from jax_rnn.train.checkpoint_file import damage
 from tests.kit import cases, normal
 
 DTYPES = (
@@ -65,8 +63,7 @@ class TestArrays:
     def test_of_one_device_are_tensors_of_the_same_names(self, kept):
         tree = {"params": {"x": jnp.ones((2, 3)), "y": jnp.ones(4, jnp.bfloat16)}}
         kept.save(1, tree, {})
-        (path,) = kept.path(1).glob("*.safetensors")
-        stored = load_file(path)
+        stored = load_file(kept.path(1))
         assert {name: array.shape for name, array in stored.items()} == {
             "params/x": (2, 3),
             "params/y": (4,),
@@ -109,86 +106,71 @@ class TestShards:
         np.testing.assert_array_equal(restored["x"], values)
         np.testing.assert_array_equal(restored["y"], values[0])
 
-    def test_are_written_once(self, kept):
-        kept.save(1, {"x": spread(normal(4, 8).astype(np.float32), "a")}, {})
-        (path,) = kept.path(1).glob("*.safetensors")
-        assert {k: v.shape for k, v in load_file(path).items()} == {
-            "x@0,0": (2, 8),
-            "x@2,0": (2, 8),
-        }
+    def test_are_written_as_one_array(self, kept):
+        x = normal(4, 8).astype(np.float32)
+        kept.save(1, {"x": spread(x, "a"), "y": spread(x)}, {})
+        stored = load_file(kept.path(1))
+        assert stored.keys() == {"x", "y"}
+        for array in stored.values():
+            np.testing.assert_array_equal(array, x)
 
     def test_a_part_is_restored_on_one_device(self, kept):
         params = {"w": spread(normal(4, 8).astype(np.float32), "b")}
         kept.save(1, {"params": params, "paramsx": params, "step": jnp.zeros(())}, {})
         assert kept.count(1, "params") == 1
-        restored = kept.restore_part(1, "params", {"w": jax.ShapeDtypeStruct((4, 8), jnp.float32)})
+        restored = kept.restore(1, {"w": jax.ShapeDtypeStruct((4, 8), jnp.float32)}, "params")
         assert len(restored["w"].devices()) == 1
         np.testing.assert_array_equal(restored["w"], params["w"])
 
-    def test_of_several_processes_are_put_together(self, kept, monkeypatch):
-        """Two processes in turn, each with four of the devices."""
-        x = normal(8, 4).astype(np.float32)
-        arrays = {"one": spread(x, ("a", "b")), "two": spread(x, "b"), "three": spread(x)}
-        kept.start(1, 0)
-        monkeypatch.setattr(jax, "process_count", lambda: 2)
-        monkeypatch.setattr(jax, "Array", SimpleNamespace)
-        for process in range(2):
-            monkeypatch.setattr(jax, "process_index", lambda process=process: process)
-            seen = {
-                name: SimpleNamespace(
-                    shape=array.shape,
-                    addressable_shards=[
-                        shard
-                        for shard in array.addressable_shards
-                        if shard.device.id // 4 == process
-                    ],
-                )
-                for name, array in arrays.items()
-            }
-            shards.write_shards(kept.partial(1), {**seen, "host": x})
-            refused = pytest.raises(ValueError, match="got 1 of 2 files of arrays")
-            with refused if process == 0 else nullcontext(), shards.saved_arrays(kept.partial(1)):
-                pass
-        with shards.saved_arrays(kept.partial(1)) as saved:
-            assert saved.keys() == {*arrays, "host"}
-            for array in saved.values():
-                np.testing.assert_array_equal(array.read(), x)
-
 
 def rewrite(path, change):
-    """Change the tensors and the index of a file."""
+    """Change the tensors and the JSON of a file."""
     with safe_open(path, "np") as file:
-        index = json.loads(file.metadata()["index"])
-    tensors = load_file(path)
-    change(tensors, index)
-    save_file(tensors, path, {"index": json.dumps(index)})
+        metadata = file.metadata()
+    tensors, about = load_file(path), json.loads(metadata["about"])
+    change(tensors, about)
+    save_file(tensors, path, metadata | {"about": json.dumps(about)})
+
+
+def dtype_of_x(name):
+    return lambda path: rewrite(path, lambda tensors, about: about["dtypes"].update(x=name))
 
 
 FORGED = {
-    "no file": (lambda path: path.unlink(), "got 0 of 1 files of arrays"),
+    "no file": (lambda path: path.unlink(), "No such file"),
     "text": (lambda path: path.write_text("{}"), "deserializing"),
-    "no index": (lambda path: save_file({}, path), "NoneType"),
-    "a shard is missing": (
-        lambda path: rewrite(path, lambda tensors, index: index.pop("x@0")),
-        "x: expected 4 numbers, got shards with 2",
+    "no metadata": (lambda path: save_file({}, path), "NoneType"),
+    "other metadata": (lambda path: save_file({}, path, {"a": "b"}), "about"),
+    "a tensor is missing": (
+        lambda path: rewrite(path, lambda tensors, about: tensors.pop("x")),
+        "does not fit this model:\n  missing: x",
+    ),
+    "another shape": (
+        lambda path: rewrite(path, lambda tensors, about: tensors.update(x=tensors["x"][:2])),
+        "x: expected int32 .4,., got int32 .2,.",
     ),
     "another dtype": (
-        lambda path: rewrite(path, lambda tensors, index: index["x@0"].update(dtype="O")),
-        "does not fit this model:\n  x: expected int32 .4,., got object",
+        dtype_of_x("O"),
+        "does not fit this model:\n  x: expected int32 .4,., got obj",
     ),
-    "a tensor is missing": (
-        lambda path: rewrite(path, lambda tensors, index: tensors.pop("x@0")),
-        "x@0",
-    ),
-    "huge": (
-        lambda path: rewrite(path, lambda tensors, index: index["x@0"].update(shape=[1 << 60])),
-        "expected 1152921504606846976 numbers",
-    ),
-    "too long": (
-        lambda path: rewrite(path, lambda tensors, index: index["x@0"].update(box=[[0, 1e99]])),
-        "cannot be",
-    ),
+    "no dtype": (dtype_of_x("none at all"), "cannot be read"),
 }
+
+
+def test_every_changed_byte_is_found(kept):
+    kept.save(1, {"x": jnp.arange(3), "y": jnp.ones(2, jnp.bfloat16)}, {"loss": 0.5}, {"a": 1})
+    path = kept.path(1)
+    whole = path.read_bytes()
+    assert damage(path) is None
+    for place in range(len(whole)):
+        changed = whole[place] ^ (1 << place % 8)
+        path.write_bytes(whole[:place] + bytes([changed]) + whole[place + 1 :])
+        assert damage(path) in ("it cannot be read", "it has changed"), place
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place])
+        assert damage(path) == "it cannot be read"
+    path.write_bytes(whole + b"x")
+    assert damage(path) == "it cannot be read"
 
 
 @cases("kind", FORGED, short=1)
@@ -196,28 +178,6 @@ def test_files_that_are_forged_are_refused(kind, kept):
     forge, message = FORGED[kind]
     like = {"x": spread(np.arange(4, dtype=np.int32), "a")}
     kept.save(1, like, {})
-    (path,) = kept.path(1).glob("*.safetensors")
-    forge(path)
+    forge(kept.path(1))
     with pytest.raises(CheckpointError, match=message):
         kept.restore(1, like)
-
-
-class TestAllDo:
-    """What every process does fails in all, if it fails in one."""
-
-    def test_an_error_of_this_process_is_raised(self):
-        def fail():
-            raise KeyError("mine")
-
-        with pytest.raises(KeyError, match="mine"):
-            all_do(fail)
-
-    def test_an_error_of_another_is_one_here(self, monkeypatch):
-        done = []
-        monkeypatch.setattr(mesh, "any_process", lambda flag: True)
-        with pytest.raises(OSError, match="another process failed"):
-            all_do(lambda: done.append(1))
-        assert done
-
-    def test_no_error_is_none(self):
-        all_do(lambda: None)

@@ -22,9 +22,9 @@ from jax_rnn.commands.train import train
 from jax_rnn.lessons.char_lm import lesson
 from jax_rnn.teaching.training import open_run, precision, train_lesson
 from jax_rnn.train import load, make_mesh
+from jax_rnn.train.checkpoint_file import opened
 from jax_rnn.train.checkpoints import Checkpoints
 from jax_rnn.train.mesh import Layout
-from jax_rnn.train.shards import saved_arrays
 from rnn_lecture.recipe import Recipe
 from rnn_lecture.sampling import Sampling
 from tests.kit import environment
@@ -154,8 +154,8 @@ def everything(run: Path) -> dict[str, np.ndarray]:
     kept = Checkpoints(run / "checkpoints")
     step = kept.latest()
     assert step is not None
-    with saved_arrays(kept.path(step)) as arrays:
-        return {name: array.read() for name, array in arrays.items()}
+    with opened(kept.path(step)) as file:
+        return {name: array.read() for name, array in file.arrays.items()}
 
 
 def rows_read(errors: str) -> set[tuple[int, int]]:
@@ -208,7 +208,7 @@ def test_four_devices_of_two_processes_give_the_losses_of_one_in_float64(four, f
 
 def test_each_process_reads_its_own_rows_and_only_the_main_one_writes_and_prints(four):
     run, (main, other) = four
-    assert not list((run / "checkpoints").glob("partial*"))
+    assert not list((run / "checkpoints").glob("*.partial"))
     assert rows_read(main.errors) == {(0, 4)}
     assert rows_read(other.errors) == {(4, 8)}
     assert {".config.json.partial", "metrics.jsonl", ".lock"} <= written(main.errors, run)
@@ -222,7 +222,9 @@ def test_when_one_is_killed_the_other_ends_and_both_go_on_bit_for_bit(four, fold
     run = folder / "killed"
     pair = Pair(run, text, IN_FLOAT64, devices=2)
     end = time.monotonic() + PATIENCE
-    while not (run / "checkpoints" / "step-00000008").exists() and time.monotonic() < end:
+    while (
+        not (run / "checkpoints" / "step-00000008.safetensors").exists() and time.monotonic() < end
+    ):
         time.sleep(0.01)
     pair.processes[1].send_signal(signal.SIGKILL)
     main, other = pair.wait()

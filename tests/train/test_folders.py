@@ -12,13 +12,16 @@ from typing import Any
 import jax.numpy as jnp
 import pytest
 from flax import nnx
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from jax_rnn.teaching.training import open_run
 from jax_rnn.train import CheckpointError, Checkpoints, Run, RunConfig, RunError, load
+from jax_rnn.train.checkpoint_file import damage, opened
 from jax_rnn.train.config import MAY_CHANGE, as_config, read_config, seal
-from jax_rnn.train.manifest import damage, write_manifest
 from jax_rnn.train.records import Records, read_records, recorded
 from rnn_lecture.storage import FileError, open_regular, read_json, replacing, write_text
+from tests.kit import rewrite_checkpoint
 
 NAMES = (
     "[x]",
@@ -68,12 +71,7 @@ def reseal(folder, config):
     kept = Checkpoints(folder / "checkpoints")
     for step in kept.steps():
         notes = kept.notes(step) | {"config": seal(as_config(config))}
-        write_manifest_again(kept.path(step), step, kept.figures(step), notes)
-
-
-def write_manifest_again(path, step, figures, notes):
-    (path / "manifest.json").unlink()
-    write_manifest(path, step, figures, notes)
+        rewrite_checkpoint(kept.path(step), notes=notes)
 
 
 @pytest.fixture(scope="module")
@@ -170,12 +168,9 @@ class TestLinks:
             trained(folder)
         assert target.read_text() == "mine"
 
-    def test_inside_a_checkpoint_damage_it(self, folder, tmp_path):
+    def test_in_place_of_a_checkpoint_damage_it(self, folder, tmp_path):
         path = Checkpoints(folder / "checkpoints").path(2)
-        (path / "more").symlink_to(tmp_path)
-        assert damage(path) == "more does not belong to it"
-        moved = path.rename(tmp_path / "moved")
-        path.symlink_to(moved)
+        path.symlink_to(path.rename(tmp_path / "moved"))
         assert damage(path) == "it is a symbolic link"
 
     def test_a_partial_file_of_another_is_not_written_through(self, tmp_path):
@@ -317,39 +312,42 @@ class TestCheckpointFolders:
         with pytest.raises(CheckpointError, match="all are damaged"):
             load(folder, model=Weight)
 
-    @pytest.mark.parametrize(
-        "text", [DEEP, "[]", "{}", '{"sha256": 3}', '{"files": {"../../x": "y"}, "sha256": ""}']
-    )
-    def test_of_a_crafted_manifest_are_damaged(self, text, folder):
+    @pytest.mark.parametrize("text", [DEEP, "[]", "{}", '{"step": 3}', '"model"'])
+    def test_of_crafted_metadata_are_damaged(self, text, folder):
         path = Checkpoints(folder / "checkpoints").path(2)
-        (path / "manifest.json").write_text(text)
-        assert damage(path) in ("manifest.json cannot be read", "manifest.json has changed")
+        with safe_open(path, "np") as file:
+            metadata = file.metadata()
+        save_file(load_file(path), path, metadata | {"about": text})
+        assert damage(path) == "it cannot be read"
         said = []
         model = load(folder, "last", model=Weight, say=said.append)
         assert model.weight[...].tolist() == [1, 1] and len(said) == 1
 
     @pytest.mark.parametrize(
         ("name", "value"),
-        [("step", "2"), ("figures", {"loss": "x"}), ("notes", []), ("files", {"a": 1})],
+        [
+            ("step", "2"),
+            ("figures", {"loss": "x"}),
+            ("notes", []),
+            ("notes", {"monitor": 3}),
+            ("dtypes", {"a": 1}),
+        ],
     )
     def test_with_fields_of_other_types_are_damaged(self, name, value, folder):
-        from jax_rnn.train import manifest as module
-
         path = Checkpoints(folder / "checkpoints").path(2)
-        manifest = module.read_manifest(path) | {name: value}
-        del manifest["sha256"]
-        manifest["sha256"] = module._seal_of(manifest)
-        (path / "manifest.json").write_text(json.dumps(manifest))
-        assert damage(path) == "manifest.json cannot be read"
+        rewrite_checkpoint(path, **{name: value})
+        assert damage(path) == "it cannot be read"
 
     def test_whose_arrays_make_no_sense_are_refused(self, folder):
-        kept = Checkpoints(folder / "checkpoints")
-        path, notes = kept.path(2), kept.notes(2)
-        (path / "arrays-00000-of-00001.safetensors").write_text("{}")
-        write_manifest_again(path, 2, {}, notes)
+        path = Checkpoints(folder / "checkpoints").path(2)
+        with opened(path) as file:
+            dtypes = dict.fromkeys(file.about.dtypes, "uint8")
+        rewrite_checkpoint(path, dtypes=dtypes)
         assert damage(path) is None
-        with pytest.raises(CheckpointError, match=r"cannot be read|does not fit"):
+        with pytest.raises(CheckpointError, match=r"does not fit"):
             load(folder, "last", model=Weight)
+        rewrite_checkpoint(path, dtypes=dict.fromkeys(dtypes, "nothing"))
+        assert damage(path) == "it cannot be read"
 
 
 class TestRecords:

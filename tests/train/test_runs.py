@@ -3,6 +3,7 @@
 import errno
 import json
 import math
+import os
 import re
 import resource
 import shutil
@@ -11,7 +12,6 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from safetensors.numpy import load_file, save_file
 
 from jax_rnn import RNN, Embedding, Linear, NonFiniteLossError, cli, fit
 from jax_rnn.lessons import char_lm
@@ -38,11 +39,10 @@ from jax_rnn.train import (
 from jax_rnn.train.config import as_config, seal
 from jax_rnn.train.evaluations import Evaluations
 from jax_rnn.train.interrupt import Interrupt
-from jax_rnn.train.manifest import damage, write_manifest
 from jax_rnn.train.program import spans
 from jax_rnn.train.records import Records, read_records
 from rnn_lecture.recipe import Recipe
-from tests.kit import cases
+from tests.kit import cases, rewrite_checkpoint
 from tools.kill import Lost, compare, contents
 
 S, E, H, B, T = 5, 3, 4, 8, 6
@@ -232,25 +232,23 @@ class TestGoingOn:
         compare(folder, standard.folder)
 
 
-def largest(checkpoint):
-    return max(checkpoint.glob("*.safetensors"), key=lambda path: path.stat().st_size)
-
-
 def truncate(path):
     path.write_bytes(path.read_bytes()[:-7])
 
 
 def flip(path):
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
+    data[-4] ^= 1
     path.write_bytes(data)
 
 
 def nudge_figure(path):
-    """Another held-out loss, and still JSON."""
-    manifest = json.loads(path.read_text())
-    manifest["figures"]["loss"] /= 2
-    path.write_text(json.dumps(manifest))
+    """Another held-out loss, and still JSON, with the old checksum."""
+    data = path.read_bytes()
+    place = re.search(rb'figures\\": {\\"loss\\": \d\.(\d)', data)
+    assert place is not None
+    digit = b"1" if place[1] != b"1" else b"2"
+    path.write_bytes(data[: place.start(1)] + digit + data[place.end(1) :])
 
 
 def forge(folder, changed):
@@ -259,26 +257,24 @@ def forge(folder, changed):
     kept = Checkpoints(folder / "checkpoints")
     for step in kept.steps():
         notes = kept.notes(step) | {"config": seal(as_config(changed))}
-        figures = kept.figures(step)
-        (kept.path(step) / "manifest.json").unlink()
-        write_manifest(kept.path(step), step, figures, notes)
+        rewrite_checkpoint(kept.path(step), notes=notes)
 
 
 DAMAGE = {
-    "truncated": (largest, truncate, "has changed"),
-    "flipped": (largest, flip, "has changed"),
-    "missing": (largest, Path.unlink, "is missing"),
-    "no manifest": (lambda c: c / "manifest.json", Path.unlink, "manifest.json is missing"),
-    "manifest truncated": (lambda c: c / "manifest.json", truncate, "manifest.json cannot be read"),
-    "manifest nudged": (lambda c: c / "manifest.json", nudge_figure, "manifest.json has changed"),
+    "truncated": (truncate, "it cannot be read"),
+    "flipped": (flip, "it has changed"),
+    "empty": (lambda path: path.write_bytes(b""), "it cannot be read"),
+    "no metadata": (lambda path: save_file(load_file(path), path), "it cannot be read"),
+    "a figure nudged": (nudge_figure, "it has changed"),
+    "a link": (lambda path: path.symlink_to(path.rename(path.with_name("x"))), "symbolic link"),
 }
 
 
 class TestDamage:
     @cases("kind", DAMAGE, short=1)
     def test_of_the_last_checkpoint_is_said_and_the_one_before_used(self, kind, standard, stopped):
-        find, spoil, reason = DAMAGE[kind]
-        spoil(find(stopped / "checkpoints" / "step-00000008"))
+        spoil, reason = DAMAGE[kind]
+        spoil(stopped / "checkpoints" / "step-00000008.safetensors")
         last = train(stopped, resume=True)
         (said,) = last.said
         assert said.startswith("the checkpoint of step 8 is damaged") and reason in said
@@ -287,7 +283,7 @@ class TestDamage:
 
     def test_of_all_stops_and_touches_nothing(self, stopped):
         for checkpoint in (stopped / "checkpoints").iterdir():
-            flip(largest(checkpoint))
+            flip(checkpoint)
         recorded, saved = (stopped / "metrics.jsonl").read_bytes(), files(stopped / "checkpoints")
         with pytest.raises(CheckpointError, match=r"all are damaged \(step 4: .*step 8: .*another"):
             train(stopped, resume=True)
@@ -298,54 +294,32 @@ class TestDamage:
 
     @pytest.mark.long
     def test_unfinished_checkpoints_of_a_killed_process_are_removed(self, standard, stopped):
-        for name in ("partial-00000012", "partial-00000016"):
-            shutil.copytree(
-                stopped / "checkpoints" / "step-00000008", stopped / "checkpoints" / name
-            )
+        whole = (stopped / "checkpoints" / "step-00000008.safetensors").read_bytes()
+        for step, size in ((12, None), (16, 100), (20, 0)):
+            name = f".step-{step:08d}.safetensors.0123abcd.partial"
+            (stopped / "checkpoints" / name).write_bytes(whole[:size])
         (stopped / ".config.json.partial").write_text("{")
         train(stopped, resume=True)
         (stopped / ".config.json.partial").unlink(missing_ok=True)
         compare(stopped, standard.folder)
 
     @pytest.mark.long
-    def test_a_process_killed_while_it_removes_an_old_one_leaves_none_damaged(
-        self, tmp_path, monkeypatch
-    ):
-        class Killed(BaseException):
-            pass
-
-        def rmtree(path, *arguments, before=shutil.rmtree, **options):
-            if re.match("(step|removed)-", Path(path).name) and Path(path).exists():
-                largest(Path(path)).unlink()
-                raise Killed
-            before(path, *arguments, **options)
-
-        whole, killed = tmp_path / "whole", tmp_path / "killed"
-        plain = {"evaluate": None, "checkpoint_every": EVERY}
-        train(whole, **plain)
-        with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(shutil, "rmtree", rmtree)
-            train(killed, **plain)
-        there = Checkpoints(killed / "checkpoints")
-        assert {step: damage(there.path(step)) for step in there.steps()} == {8: None, STEPS: None}
-        assert train(killed, resume=True, **plain).said == []
-        compare(killed, whole)
-
-    @pytest.mark.long
     def test_what_a_finished_run_had_not_yet_removed_is_cleared_away(self, tmp_path):
         whole, killed = tmp_path / "whole", tmp_path / "killed"
         plain = {"evaluate": None, "checkpoint_every": EVERY}
         stop(killed, EVERY, **plain)
-        old = shutil.copytree(killed / "checkpoints" / "step-00000004", tmp_path / "old")
+        name = "step-00000004.safetensors"
+        old = (killed / "checkpoints" / name).read_bytes()
         train(killed, resume=True, **plain)
         shutil.copytree(killed, whole)
-        for name in ("step-00000004", "removed-00000002", "partial-00000012"):
-            shutil.copytree(old, killed / "checkpoints" / name)
+        for left in (name, f".{name}.0123abcd.partial"):
+            (killed / "checkpoints" / left).write_bytes(old)
         assert train(killed, resume=True, **plain).records == []
         compare(killed, whole)
 
-    def test_folders_of_other_names_are_let_alone(self, stopped):
-        (stopped / "checkpoints" / "step-00000008 (copy)").mkdir()
+    def test_others_in_the_folder_are_let_alone(self, stopped):
+        (stopped / "checkpoints" / "step-00000012.safetensors").mkdir()
+        (stopped / "checkpoints" / "step-00000008 (copy).safetensors").touch()
         assert Checkpoints(stopped / "checkpoints").steps() == [4, 8]
 
     @cases("text", ["", "{", "[]", '"model"'], short=1)
@@ -390,7 +364,7 @@ class TestFullDisk:
         assert "ERROR" not in capfd.readouterr().err
         assert Checkpoints(folder / "checkpoints").latest() == 4
         train(folder, resume=True)
-        assert not list((folder / "checkpoints").glob("partial-*"))
+        assert not list((folder / "checkpoints").glob("*.partial"))
         compare(folder, standard.folder)
 
     @pytest.mark.long
@@ -420,29 +394,19 @@ class TestFullDisk:
             Run(stopped, config(steps=20), resume=True).__enter__()
         assert (stopped / "config.json").read_text() == before
 
-    def test_is_seen_before_anything_is_written(self, tmp_path, monkeypatch):
+    def test_that_shows_only_when_the_checkpoint_is_synced(self, tmp_path, monkeypatch):
         kept = Checkpoints(tmp_path / "checkpoints")
         kept.save(1, {"x": jnp.ones(3)}, {})
-        usage = SimpleNamespace(free=400_000)
-        monkeypatch.setattr("jax_rnn.train.checkpoint_folder.shutil.disk_usage", lambda path: usage)
-        kept.save(2, {"x": jnp.ones(30_000)}, {})
-        with pytest.raises(
-            CheckpointError,
-            match=r"space left on device, 0.5 MB are needed and 0.4 MB are free; that of step 2",
-        ):
-            kept.save(3, {"x": jnp.ones(60_000)}, {})
-        assert kept.steps() == [1, 2] and len(list(kept.folder.iterdir())) == 2
-
-    def test_that_shows_only_when_the_checkpoint_is_sealed(self, tmp_path, monkeypatch):
-        kept = Checkpoints(tmp_path / "checkpoints")
 
         def full(*_):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr("jax_rnn.train.checkpoint_folder.write_manifest", full)
-        with pytest.raises(CheckpointError, match=r"No space left on device; none was saved"):
-            kept.save(1, {"x": jnp.ones(3)}, {})
-        assert list(kept.folder.iterdir()) == []
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(
+            CheckpointError, match=r"step 2 could not .*No space left on device; that of step 1 is"
+        ):
+            kept.save(2, {"x": jnp.ones(3)}, {})
+        assert list(kept.folder.iterdir()) == [kept.path(1)]
 
     def test_a_place_that_is_no_folder(self, tmp_path):
         (tmp_path / "file").touch()
@@ -658,7 +622,7 @@ class TestLoad:
 
     def test_passes_over_a_damaged_checkpoint_and_says_so(self, stopped):
         said = []
-        flip(largest(stopped / "checkpoints" / "step-00000008"))
+        flip(stopped / "checkpoints" / "step-00000008.safetensors")
         model = load(stopped, "last", model=Model, say=said.append)
         assert held_out(model)["loss"] == Checkpoints(stopped / "checkpoints").figures(4)["loss"]
         assert "step 8 is damaged" in said[0]
