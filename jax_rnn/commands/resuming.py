@@ -1,6 +1,5 @@
 """Resume a run with ``jax-rnn train``, whose options are read from its folder, unless given."""
 
-import argparse
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from jax_rnn.train.config import CONFIG, RunError, program, read_config
 from jax_rnn.train.readme import Guide
 from rnn_lecture.recipe import BaseRecipe
 
-__all__ = ["RECORDED", "Begun", "guide", "read_begun", "spell_out", "value_of"]
+__all__ = ["RECORDED", "Begun", "guide", "read_begun", "spell_out"]
 
 USE = """    jax-rnn sample {folder} --prompt ...
     jax-rnn eval {folder}
@@ -36,7 +35,7 @@ class Begun(NamedTuple):
 
 
 def spell_out(words: Sequence[str]) -> list[str]:
-    """``--resume RUN`` as ``--out RUN --resume``.
+    """``--resume RUN`` as ``--out=RUN --resume``, and ``--out RUN`` as ``--out=RUN``.
 
     Raises:
         ValueError: an empty name, or two names.
@@ -45,25 +44,24 @@ def spell_out(words: Sequence[str]) -> list[str]:
     rest = list(words)
     while rest:
         word = rest.pop(0)
-        if word == "--resume" and rest and not rest[0].startswith("-"):
-            word = f"--resume={rest.pop(0)}"
+        if word in ("--out", "--resume") and rest and not rest[0].startswith("-"):
+            word = f"{word}={rest.pop(0)}"
         if word.startswith("--resume="):
             found += [f"--out={word.removeprefix('--resume=')}", "--resume"]
         else:
             found.append(word)
     if sum(word == "--out" or word.startswith("--out=") for word in found) > 1:
         raise ValueError("expected one run folder, got two; use --resume RUN or --out RUN --resume")
-    name = value_of("--out", found)
-    if name is not None and not name.strip():
+    out = _out(found)
+    if out is not None and not out.strip():
         raise ValueError("--out: expected the name of a run folder, got an empty one")
     return found
 
 
-def value_of(option: str, words: Sequence[str]) -> str | None:
-    """The value of an option on a command line; None if it is absent or has no value."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument(option, dest="value", nargs="?")
-    return parser.parse_known_args(list(words))[0].value
+def _out(words: Sequence[str]) -> str | None:
+    """The run folder on a command line, as ``spell_out`` returns it; None without one."""
+    given = (word.removeprefix("--out=") for word in words if word.startswith("--out="))
+    return next(given, None)
 
 
 def read_begun(words: Sequence[str], lesson: str | None) -> Begun | None:
@@ -77,7 +75,7 @@ def read_begun(words: Sequence[str], lesson: str | None) -> Begun | None:
         RunError: no run in the folder, or one of another lesson.
         ValueError: neither a lesson nor a run.
     """
-    out = value_of("--out", words)
+    out = _out(words)
     if "--resume" not in words or out is None:
         if lesson is None:
             raise ValueError("--resume: expected the folder of a run, got none")

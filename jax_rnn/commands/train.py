@@ -1,5 +1,6 @@
 """``jax-rnn train``: train a lesson, in a run folder if one is given."""
 
+import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -90,13 +91,15 @@ def train(arguments: Sequence[str]) -> None:
 
     `jax-rnn train LESSON --help` lists the options of a lesson, `jax-rnn lessons` the lessons.
     """
-    from jax_rnn.commands.resuming import read_begun, spell_out
-
     if not arguments:
         raise UsageError("expected the name of a lesson; see `jax-rnn train --help`")
-    name = arguments[0] if not arguments[0].startswith("-") else None
-    words = spell_out(arguments[0 if name is None else 1 :])
-    begun = read_begun(words, name)
+    name = None if arguments[0].startswith("-") else arguments[0]
+    words, begun = list(arguments[0 if name is None else 1 :]), None
+    if name is None or any(word.startswith(("--out", "--resume")) for word in words):
+        from jax_rnn.commands.resuming import read_begun, spell_out
+
+        words = spell_out(words)
+        begun = read_begun(words, name)
     lesson = load(name or "") if begun is None else begun.lesson
     options = tyro.cli(
         Options[type(lesson.recipe)],
@@ -132,9 +135,9 @@ def describe(lesson: Any) -> str:
 
 def _defaults(lesson: Any, words: Sequence[str], begun: "Begun | None") -> Options[Any]:
     """The default options: those of the preset, or of the run to resume."""
-    from jax_rnn.commands.resuming import value_of
-
-    preset = value_of("--preset", words)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--preset", nargs="?")
+    preset = parser.parse_known_args(list(words))[0].preset
     if begun is None:
         return Options(recipe=lesson.preset(preset))
     recipe = begun.recipe if preset is None else lesson.preset(preset)

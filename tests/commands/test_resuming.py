@@ -43,7 +43,7 @@ def test_a_run_may_be_named_by_resume():
     expected = ["--out=runs/x", "--resume", "--steps", "9"]
     assert spell_out(["--resume", "runs/x", "--steps", "9"]) == expected
     assert spell_out(["--resume=runs/x", "--steps", "9"]) == expected
-    assert spell_out(["--out", "x", "--resume"]) == ["--out", "x", "--resume"]
+    assert spell_out(["--out", "x", "--resume"]) == ["--out=x", "--resume"]
     assert spell_out(["--steps", "9", "--resume"]) == ["--steps", "9", "--resume"]
 
 
@@ -89,7 +89,7 @@ def test_a_new_run_has_the_options_of_its_lesson(tmp_path, asked):
 
 def test_another_lesson_is_named(run):
     with pytest.raises(RunError, match=r"expected the lesson 'char_lm' of this run, got 'names'"):
-        read_begun(["--out", str(run), "--resume"], "names")
+        read_begun([f"--out={run}", "--resume"], "names")
 
 
 DAMAGED = [
@@ -109,7 +109,7 @@ def test_a_damaged_run_is_refused(change, run):
     config = json.loads((run / "config.json").read_text()) | change
     (run / "config.json").write_text(json.dumps(config))
     with pytest.raises(RunError, match=r"expected a run of a lesson|made\.(text|options) is"):
-        read_begun(["--out", str(run), "--resume"], None)
+        read_begun([f"--out={run}", "--resume"], None)
 
 
 @pytest.mark.parametrize("words", [["--resume"], ["--resume", "nothing-here"]])
