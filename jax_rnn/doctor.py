@@ -12,18 +12,18 @@ from jax_rnn.caches import compiled_folder
 from jax_rnn.console import printable
 from jax_rnn.devices import KINDS, REMEDIES, DeviceError, available, start
 from jax_rnn.environment import PACKAGES, environment, installed
-from jax_rnn.extras import how_to_install
+from jax_rnn.extras import EXTRAS, how_to_install
 from jax_rnn.typing import default_float
 
 __all__ = ["examine"]
 
 OPTIONAL = {
-    "torch": ("`jax-rnn compare` and `sweep --framework torch`", "torch"),
-    "matplotlib": ("--plot and --html", "plot"),
-    "jinja2": ("--html", "plot"),
-    "tensorboardX": ("--tensorboard", "tensorboard"),
+    "torch": "`jax-rnn compare` and `sweep --framework torch`",
+    "matplotlib": "--plot and --html",
+    "jinja2": "--html",
+    "tensorboardX": "--tensorboard",
 }
-"""Package -> its purpose, and the extra that installs it."""
+"""Package -> its purpose."""
 
 
 def examine() -> Iterator[str]:
@@ -90,8 +90,8 @@ def _compiled() -> str:
 
 
 def _missing(kinds: set[str]) -> Iterator[str]:
-    for package, (use, extra) in OPTIONAL.items():
+    for package, use in OPTIONAL.items():
         if installed(package) is None:
-            yield escape(f"  {package}, for {use}: {how_to_install(extra)}")
+            yield escape(f"  {package}, for {use}: {how_to_install(EXTRAS[package])}")
     if "gpu" not in kinds and shutil.which("nvidia-smi"):
         yield escape(f"  JAX for the NVIDIA GPU of this machine: {REMEDIES['gpu']}")

@@ -1,10 +1,9 @@
 """Check the output files of a command before the work, so that no result is lost."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from jax_rnn.compare.figures import check_figure_suffix
-from jax_rnn.extras import how_to_install
+from jax_rnn.extras import optional
 
 __all__ = ["check_outputs"]
 
@@ -32,9 +31,4 @@ def check_outputs(paths: dict[str, Path | None]) -> None:
         if option == "--plot":
             check_figure_suffix(path)
         for package in NEEDED.get(option, ()):
-            if find_spec(package) is None:
-                raise ModuleNotFoundError(
-                    f"{option}: expected {package} to be installed, but it is not: "
-                    f"{how_to_install('plot')}",
-                    name=package,
-                )
+            optional(package)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jax_rnn.extras import how_to_install
+from jax_rnn.extras import optional
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,13 +30,8 @@ COLOURS = {"jax": JAX, "torch": TORCH}
 
 
 def figure_of(width: float, height: float) -> "Figure":
-    """An empty figure of a size in inches. ImportError: matplotlib is not installed."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        message = f"figures need matplotlib, which is not installed: {how_to_install('plot')}"
-        raise ImportError(message) from error
-    return Figure((width, height), layout="constrained")
+    """An empty figure of a size in inches. ModuleNotFoundError: matplotlib is not installed."""
+    return optional("matplotlib.figure").Figure((width, height), layout="constrained")
 
 
 def finish(axes: "Axes", xlabel: str, ylabel: str) -> None:

@@ -30,7 +30,7 @@ def comparison_figure(comparisons: Sequence[Comparison]) -> "Figure":
 
     Raises:
         ValueError: no comparison trained.
-        ImportError: matplotlib is not installed.
+        ModuleNotFoundError: matplotlib is not installed.
     """
     trained = [comparison for comparison in comparisons if comparison.steps]
     if not trained:
@@ -66,7 +66,7 @@ def sweep_figure(sweeps: Sequence[Sweep]) -> "Figure":
 
     Raises:
         ValueError: no sweeps.
-        ImportError: matplotlib is not installed.
+        ModuleNotFoundError: matplotlib is not installed.
     """
     if not sweeps:
         raise ValueError("nothing to plot: expected at least one sweep, got none")

@@ -13,7 +13,7 @@ import numpy as np
 from jax_rnn.compare.comparison import Comparison, title_of
 from jax_rnn.compare.figures import GRID, INK, JAX, MUTED, TORCH
 from jax_rnn.compare.plots import difference_figure, first_right, loss_figure
-from jax_rnn.extras import how_to_install
+from jax_rnn.extras import optional
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,18 +47,13 @@ def render_html(comparisons: Sequence[Comparison]) -> str:
 
     Raises:
         ValueError: no comparisons.
-        ImportError: jinja2 or matplotlib is not installed.
+        ModuleNotFoundError: jinja2 or matplotlib is not installed.
     """
     if not comparisons:
         raise ValueError("nothing to report: expected at least one comparison, got none")
-    try:
-        from jinja2 import Environment, StrictUndefined
-    except ImportError as error:
-        message = f"the page needs jinja2, which is not installed: {how_to_install('plot')}"
-        raise ImportError(message) from error
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    jinja2 = optional("jinja2")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
         "number": number,

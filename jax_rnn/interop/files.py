@@ -6,7 +6,7 @@ from flax import nnx
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from jax_rnn.extras import how_to_install
+from jax_rnn.extras import optional
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
 from jax_rnn.interop.tensors import torch_tensors
 from rnn_lecture.storage import replacing
@@ -72,14 +72,7 @@ def save_torch(module: nnx.Module, path: str | Path) -> None:
         ModuleNotFoundError: torch is not installed.
         FileNotFoundError: the folder does not exist. IsADirectoryError: ``path`` is a folder.
     """
-    try:
-        import torch
-
-        tensors = torch_tensors(module)
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"expected torch to be installed to write its format: {how_to_install('torch')}",
-            name="torch",
-        ) from error
+    torch = optional("torch")
+    tensors = torch_tensors(module)
     with replacing(check_target(path)) as file:
         torch.save(tensors, file)

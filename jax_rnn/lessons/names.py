@@ -33,7 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jax_rnn.extras import how_to_install
+from jax_rnn.extras import optional
 from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.teaching.held_out import equal_batches
 from jax_rnn.teaching.lesson import Lesson
@@ -226,11 +226,10 @@ def write_confusion(confusion: np.ndarray, languages: list[str], path: Path) -> 
 def draw_confusion(confusion: np.ndarray, languages: list[str], path: Path) -> str:
     """Plot the confusion matrix as shares of its rows."""
     try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        return f"{path.name} is not written: matplotlib is not installed: {how_to_install('plot')}"
+        figure = optional("matplotlib.figure").Figure(figsize=(8, 7), layout="constrained")
+    except ModuleNotFoundError as error:
+        return f"{path.name} is not written: {error}"
     shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
-    figure = Figure(figsize=(8, 7), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(languages)), languages, rotation=90)

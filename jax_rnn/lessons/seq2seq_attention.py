@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jax_rnn.extras import how_to_install
+from jax_rnn.extras import optional
 from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.lessons import seq2seq
 from jax_rnn.lessons.seq2seq import Seq2Seq, translate
@@ -110,9 +110,9 @@ class Seq2SeqAttention(Seq2SeqAttentionFacts, Seq2Seq):
 def draw_attention(model: Model, data: Data, path: Path) -> str:
     """Plot the attention weights for the first held-out sources of different lengths."""
     try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        return f"{path.name} is not written: matplotlib is not installed: {how_to_install('plot')}"
+        figure = optional("matplotlib.figure").Figure(figsize=(9, 9), layout="constrained")
+    except ModuleNotFoundError as error:
+        return f"{path.name} is not written: {error}"
     _, chosen = np.unique(data.held_out["lengths"], return_index=True)
     rows = {name: array[chosen[[0, len(chosen) // 2, -1]]] for name, array in data.held_out.items()}
     sources, lengths = rows["sources"], rows["lengths"]
@@ -120,7 +120,6 @@ def draw_attention(model: Model, data: Data, path: Path) -> str:
     shares = np.asarray(jax.jit(Model.shares)(model, sources, lengths, written), np.float32)
     source, target = vocabularies(data.vocabulary)
 
-    figure = Figure(figsize=(9, 9), layout="constrained")
     for axes, ids, length, answer, seen in zip(
         figure.subplots(len(sources)), sources, lengths, np.asarray(written), shares, strict=True
     ):

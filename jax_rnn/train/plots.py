@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import IO, Any
 
-from jax_rnn.extras import how_to_install
+from jax_rnn.extras import optional
 
 __all__ = ["loss_plot"]
 
@@ -14,13 +14,7 @@ def loss_plot(rows: Sequence[dict[str, Any]], file: IO[bytes]) -> None:
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"expected matplotlib to be installed: {how_to_install('plot')}", name="matplotlib"
-        ) from error
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = optional("matplotlib.figure").Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for name, label, style in (
         ("loss", "training", {"color": "C0", "alpha": 0.6}),

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from jax_rnn.extras import how_to_install
+from jax_rnn.extras import optional
 from rnn_lecture.storage import read_regular, refuse_link, write_text
 
 __all__ = ["Records", "read_records", "recorded", "replace", "writing"]
@@ -156,14 +156,7 @@ def _plain(value: Any) -> Any:
 
 def _tensorboard(folder: Path, rows: list[dict[str, Any]]) -> Any:
     """A writer of events that has rewritten all rows, also those of an earlier process."""
-    try:
-        from tensorboardX import SummaryWriter
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "expected tensorboardX to be installed for TensorBoard, but it is not: "
-            f"{how_to_install('tensorboard')}",
-            name="tensorboardX",
-        ) from error
+    tensorboard = optional("tensorboardX")
     place = folder / EVENTS
     refuse_link(place)
     with writing(place):
@@ -171,7 +164,7 @@ def _tensorboard(folder: Path, rows: list[dict[str, Any]]) -> Any:
         for old in place.glob("events.out.tfevents.*"):
             if old.is_symlink() or not old.is_dir():
                 old.unlink()
-        writer = SummaryWriter(str(place))
+        writer = tensorboard.SummaryWriter(str(place))
         end = time.time() - (rows[-1].get("seconds") or 0 if rows else 0)
         for row in rows:
             _add_scalars(writer, row, end + (row.get("seconds") or 0))
