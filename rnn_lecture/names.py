@@ -52,11 +52,6 @@ class Names:
         longest = self.train.ids.shape[1]
         return {"symbols": self.symbols, "languages": list(self.languages), "longest": longest}
 
-    @property
-    def majority(self) -> float:
-        """Accuracy on ``held_out`` of always predicting its most frequent language."""
-        return float(np.bincount(self.held_out.language).max() / len(self.held_out.language))
-
 
 def is_held_out(name: str) -> bool:
     """Whether a name is held out, decided by its SHA-256 independently of the language."""

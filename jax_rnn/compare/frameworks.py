@@ -3,6 +3,7 @@
 This module imports no framework itself, so that import times are correct.
 """
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -24,9 +25,13 @@ _measured: dict[str, float | None] = {}
 def import_seconds(framework: str) -> float | None:
     """Import ``"jax"`` or ``"torch"`` and return the seconds; None if it was already imported.
 
+    The threads of torch sleep while they wait, unless OMP_WAIT_POLICY says otherwise: if they wait
+    actively and another program needs a core too, a step takes up to fifty times as long.
+
     Raises:
         ModuleNotFoundError: torch is not installed; the message states how to install it.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if framework not in _measured:
         modules = FRAMEWORKS[framework]
         loaded = modules[0] in sys.modules

@@ -126,6 +126,7 @@ def _draw_loss(axes: "Axes", comparison: Comparison) -> None:
         mark = "o" if any(first.values()) else " "
         axes.plot([], [], mark, color=JAX, label=_first_epochs(first))
     axes.set_ylim(bottom=0)
+    axes.locator_params(axis="x", integer=True)
     finish(axes, comparison.unit, "loss (nats)")
 
 
@@ -171,6 +172,7 @@ def _draw_difference(axes: "Axes", comparison: Comparison) -> None:
     axes.minorticks_off()
     axes.set_ylim(10 ** (bottom - margin / 3), 10 ** (high + margin / 3))
     titles = " − ".join(map(title_of, comparison.frameworks))
+    axes.locator_params(axis="x", integer=True)
     finish(axes, comparison.unit, f"|{titles}| (nats)")
 
 

@@ -232,6 +232,11 @@ def test_first_right_epochs_are_marked():
     assert "never correct" in labels
 
 
+def test_ticks_are_at_whole_steps():
+    for axes in comparison_figure([trained()]).axes:
+        assert all(tick == int(tick) for tick in axes.get_xticks())
+
+
 def test_exact_zeros_stand_on_a_tick_of_their_own():
     axes = difference_figure(trained()).axes[0]
     zeros = line(axes, "0 at 2 epochs")

@@ -1,5 +1,6 @@
 """A third framework takes part in a comparison with one file."""
 
+import os
 from io import StringIO
 
 import pytest
@@ -9,6 +10,7 @@ pytest.importorskip("torch")
 
 from jax_rnn.compare.comparison import title_of
 from jax_rnn.compare.console import print_comparison
+from jax_rnn.compare.frameworks import import_seconds
 from jax_rnn.compare.jax_lesson import JaxLesson
 from jax_rnn.compare.parity import compare
 from jax_rnn.compare.torch_lesson import TorchLesson
@@ -50,6 +52,17 @@ def test_a_wrong_gate_in_linen_shows(monkeypatch):
     monkeypatch.setitem(linen_side.GATES, "gru", ("z", "r", "n"))
     result = compare("ihello", "gru", steps=1, dtype="float64", sides=(LinenSide, TorchLesson))
     assert [rung.name for rung in result.rungs if not rung.passed] == ["forward"]
+
+
+@pytest.mark.parametrize("given", [None, "ACTIVE"])
+def test_threads_of_torch_sleep_while_they_wait_unless_told_otherwise(given, monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "restored at the end")
+    if given is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    else:
+        monkeypatch.setenv("OMP_WAIT_POLICY", given)
+    import_seconds("torch")
+    assert os.environ["OMP_WAIT_POLICY"] == (given or "PASSIVE")
 
 
 def test_other_parameters_are_refused():
