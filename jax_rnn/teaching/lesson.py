@@ -1,4 +1,4 @@
-"""The definition of a lesson: facts, a model, its loss and its evaluation."""
+"""The definition of a lesson: facts, a model, its loss, its optimizer and its evaluation."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -9,20 +9,21 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from flax import nnx
 
 from jax_rnn.initializers import Init
-from jax_rnn.teaching.optimizer import optimizer
 from jax_rnn.train.batches import Batches
 from jax_rnn.train.cache import cached
 from jax_rnn.train.history import History
 from jax_rnn.train.loop import fit
 from jax_rnn.train.seeds import fit_seeds
+from jax_rnn.typing import default_float
 from rnn_lecture.facts import Data, Facts
 from rnn_lecture.recipe import BaseRecipe
 from rnn_lecture.sampling import Sampling
 
-__all__ = ["Lesson"]
+__all__ = ["Lesson", "learning_rates", "optimizer"]
 
 
 class Lesson(Facts):
@@ -205,3 +206,35 @@ def _functions(
         lambda rngs: lesson.build(recipe, dict(vocabulary), init=init, rngs=rngs),
         lambda model: lesson.carry(model, lesson.batch_size(recipe)),
     )
+
+
+def learning_rates(recipe: BaseRecipe) -> optax.Schedule:
+    """Step (from 0) -> learning rate."""
+    rest = max(recipe.steps - recipe.warmup, 1)
+    after = {
+        "constant": optax.constant_schedule(recipe.learning_rate),
+        "linear": optax.linear_schedule(recipe.learning_rate, 0.0, rest),
+        "cosine": optax.cosine_decay_schedule(recipe.learning_rate, rest),
+    }[recipe.schedule]
+    rise = optax.linear_schedule(0.0, recipe.learning_rate, max(recipe.warmup, 1))
+    rates = optax.join_schedules([rise, after], [recipe.warmup]) if recipe.warmup else after
+    # optax counts steps in int32, and int32 with a Python float is float32 in any mode
+    return lambda step: rates(jnp.asarray(step, default_float()))
+
+
+def optimizer(recipe: BaseRecipe) -> optax.GradientTransformation:
+    """Clipping of the gradient by its global norm, then AdamW.
+
+    Without clipping, weight decay and a schedule this is Adam on all parameters as one vector,
+    which is faster for tiny models. The result is cached, so that ``fit`` reuses its program.
+    """
+    return cached(_optimizer, recipe)
+
+
+def _optimizer(recipe: BaseRecipe) -> optax.GradientTransformation:
+    plain = recipe.clip is None and recipe.weight_decay == 0
+    if plain and recipe.warmup == 0 and recipe.schedule == "constant":
+        return optax.flatten(optax.adam(recipe.learning_rate))
+    adam = optax.adamw(learning_rates(recipe), weight_decay=recipe.weight_decay)
+    clip = optax.identity() if recipe.clip is None else optax.clip_by_global_norm(recipe.clip)
+    return optax.chain(clip, adam)

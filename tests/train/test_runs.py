@@ -24,7 +24,7 @@ from flax import nnx
 
 from jax_rnn import RNN, Embedding, Linear, NonFiniteLossError, cli, fit
 from jax_rnn.lessons import char_lm
-from jax_rnn.teaching.optimizer import optimizer
+from jax_rnn.teaching.lesson import optimizer
 from jax_rnn.train import (
     CheckpointError,
     Checkpoints,
