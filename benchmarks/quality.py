@@ -72,7 +72,7 @@ def measure(
 
     from jax_rnn import torch_state_dict
     from jax_rnn.lessons import load
-    from jax_rnn.teaching.optimizer import optimizer
+    from jax_rnn.teaching.lesson import optimizer
     from jax_rnn.train import fit
 
     curves: dict[str, list[dict[str, Any]]] = {framework: [] for framework in frameworks}

@@ -15,7 +15,7 @@ from jax_rnn.interop.state_dict import torch_state_dict
 from jax_rnn.teaching.lesson import Lesson
 from jax_rnn.teaching.training import precision
 from jax_rnn.train.progress import progress_bar
-from jax_rnn.train.seed_batches import figures_of
+from jax_rnn.train.seeds import figures_of
 from rnn_lecture.facts import Data
 
 __all__ = ["Sweep", "interval", "spread", "summarise", "sweep_jax", "sweep_torch"]
@@ -89,15 +89,15 @@ def sweep_jax(
     start = time.perf_counter()
     with precision(recipe):
         history = lesson.sweep(seeds, recipe=recipe, init=init, seeds_per_call=seeds_per_call)
-    metrics = history.metrics
+    exact = None if lesson.holds_out else history.metrics["exact"]
     return summarise(
         lesson,
         preset,
         framework="jax",
         init=init,
         loss=history.loss,
-        exact=metrics.get("exact"),
-        figures=_figures(history.evaluations) or {"accuracy": metrics["accuracy"][:, -1]},
+        exact=exact,
+        figures=_figures(history.evaluations) or {"accuracy": history.metrics["accuracy"][:, -1]},
         seconds=time.perf_counter() - start,
     )
 
@@ -139,7 +139,7 @@ def sweep_torch(
             module.eval()
             held_out = exact is None
             evaluations.append(
-                figures_of(lambda m=module: theirs.evaluate(m, data))
+                figures_of(theirs.evaluate, module, data)
                 if held_out
                 else {"accuracy": right.mean()}
             )

@@ -17,7 +17,7 @@ from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.initializers import Init
 from jax_rnn.layers import RNN
 from jax_rnn.lessons import rnn_linear
-from jax_rnn.teaching.optimizer import optimizer
+from jax_rnn.teaching.lesson import optimizer
 from jax_rnn.teaching.words import WordLesson
 from jax_rnn.train.seeds import fit_seeds
 from rnn_lecture import words

@@ -1,7 +1,7 @@
-"""The definition of a lesson: facts, a model, its loss and its evaluation."""
+"""The definition of a lesson: facts, a model, its loss, its optimizer and its evaluation."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,17 +9,21 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from flax import nnx
 
 from jax_rnn.initializers import Init
-from jax_rnn.teaching.optimizer import optimizer
+from jax_rnn.train.batches import Batches
+from jax_rnn.train.cache import cached
 from jax_rnn.train.history import History
 from jax_rnn.train.loop import fit
-from jax_rnn.train.seed_batches import SeedPlan, fit_seed_batches
+from jax_rnn.train.seeds import fit_seeds
+from jax_rnn.typing import default_float
 from rnn_lecture.facts import Data, Facts
+from rnn_lecture.recipe import BaseRecipe
 from rnn_lecture.sampling import Sampling
 
-__all__ = ["Lesson"]
+__all__ = ["Lesson", "learning_rates", "optimizer"]
 
 
 class Lesson(Facts):
@@ -43,6 +47,10 @@ class Lesson(Facts):
     def loss(self, model: Any, batch: Any, **more: Any) -> Any:
         """As ``jax_rnn.train.fit`` calls it: ``(loss, metrics)``, or with a carry
         ``(loss, metrics, carry)``; ``rngs=`` is given where the recipe has dropout."""
+
+    def score(self, model: Any, batch: Any, **more: Any) -> Any:
+        """The loss with the metrics that ``sweep`` returns; by default those of ``loss``."""
+        return self.loss(model, batch, **more)
 
     def carry(self, model: Any, batch_size: int) -> Any:
         """State that goes from each batch to the next; None if every batch starts from zeros."""
@@ -129,13 +137,9 @@ class Lesson(Facts):
         """
         recipe = recipe or self.recipe
         data = self.read(recipe) if data is None else data
-        planned = {
-            "steps": recipe.steps,
-            "optimizer": optimizer(recipe),
+        planned = _planned(recipe) | {
             "carry": self.carry(model, self.batch_size(recipe)),
             "seed": recipe.seed if recipe.dropout else None,
-            "accumulate": recipe.accumulate,
-            "compute_dtype": jnp.bfloat16 if recipe.dtype == "bfloat16" else None,
             "description": self.name,
         }
         return fit(model, self.loss, self.batches(recipe, data), **(planned | options))
@@ -156,28 +160,81 @@ class Lesson(Facts):
             preset: name of the hyperparameters; None uses the lesson's.
             recipe: hyperparameters instead of the preset's.
             init: initial distribution of the weights. Default ``"torch"``.
-            seeds_per_call: number of simultaneous trainings; None uses as many as fit into memory.
+            seeds_per_call: number of simultaneous trainings; None chooses it, see ``fit_seeds``.
 
         Returns:
-            The history with a leading axis of seeds, see ``fit_seed_batches``.
+            The history with a leading axis of seeds, see ``fit_seeds``; the metrics are those of
+            ``score``. With held-out data, every trained model is evaluated.
         """
         recipe = recipe or self.preset(preset)
         data = self.read(recipe)
-        plan = SeedPlan(
-            build=lambda rngs: self.build(recipe, data.vocabulary, init=init, rngs=rngs),
-            loss=self.loss,
-            optimizer=optimizer(recipe),
-            carry=lambda model: self.carry(model, self.batch_size(recipe)),
-            dropout=recipe.dropout > 0,
-            accumulate=recipe.accumulate,
-            compute_dtype=jnp.bfloat16 if recipe.dtype == "bfloat16" else None,
-        )
-        return fit_seed_batches(
-            plan,
-            lambda seed: self.batches(replace(recipe, seed=seed), data),
+        build, carry = cached(_functions, self, recipe, init, tuple(data.vocabulary.items()))
+        batches = self.batches(recipe, data)
+
+        def of_seed(seed: int) -> Any:
+            return self.batches(replace(recipe, seed=seed), data)
+
+        return fit_seeds(
+            build,
+            self.score,
+            of_seed if isinstance(batches, Batches) else batches,
             seeds=range(seeds),
-            steps=recipe.steps,
-            evaluate=lambda model: self.evaluate(model, data),
+            **_planned(recipe),
+            carry=carry,
+            dropout=recipe.dropout > 0,
+            evaluate=(lambda model: self.evaluate(model, data)) if self.holds_out else None,
             seeds_per_call=seeds_per_call,
             description=f"{self.name}, {seeds} seeds",
         )
+
+
+def _planned(recipe: BaseRecipe) -> dict[str, Any]:
+    """The arguments of ``fit`` and ``fit_seeds`` that the recipe states."""
+    return {
+        "steps": recipe.steps,
+        "optimizer": optimizer(recipe),
+        "accumulate": recipe.accumulate,
+        "compute_dtype": jnp.bfloat16 if recipe.dtype == "bfloat16" else None,
+    }
+
+
+def _functions(
+    lesson: Lesson, recipe: Any, init: Init, vocabulary: tuple[tuple[str, Any], ...]
+) -> tuple[Callable[[nnx.Rngs], Any], Callable[[Any], Any]]:
+    """``build(rngs)`` and ``carry(model)`` of a lesson."""
+    return (
+        lambda rngs: lesson.build(recipe, dict(vocabulary), init=init, rngs=rngs),
+        lambda model: lesson.carry(model, lesson.batch_size(recipe)),
+    )
+
+
+def learning_rates(recipe: BaseRecipe) -> optax.Schedule:
+    """Step (from 0) -> learning rate."""
+    rest = max(recipe.steps - recipe.warmup, 1)
+    after = {
+        "constant": optax.constant_schedule(recipe.learning_rate),
+        "linear": optax.linear_schedule(recipe.learning_rate, 0.0, rest),
+        "cosine": optax.cosine_decay_schedule(recipe.learning_rate, rest),
+    }[recipe.schedule]
+    rise = optax.linear_schedule(0.0, recipe.learning_rate, max(recipe.warmup, 1))
+    rates = optax.join_schedules([rise, after], [recipe.warmup]) if recipe.warmup else after
+    # optax counts steps in int32, and int32 with a Python float is float32 in any mode
+    return lambda step: rates(jnp.asarray(step, default_float()))
+
+
+def optimizer(recipe: BaseRecipe) -> optax.GradientTransformation:
+    """Clipping of the gradient by its global norm, then AdamW.
+
+    Without clipping, weight decay and a schedule this is Adam on all parameters as one vector,
+    which is faster for tiny models. The result is cached, so that ``fit`` reuses its program.
+    """
+    return cached(_optimizer, recipe)
+
+
+def _optimizer(recipe: BaseRecipe) -> optax.GradientTransformation:
+    plain = recipe.clip is None and recipe.weight_decay == 0
+    if plain and recipe.warmup == 0 and recipe.schedule == "constant":
+        return optax.flatten(optax.adam(recipe.learning_rate))
+    adam = optax.adamw(learning_rates(recipe), weight_decay=recipe.weight_decay)
+    clip = optax.identity() if recipe.clip is None else optax.clip_by_global_norm(recipe.clip)
+    return optax.chain(clip, adam)

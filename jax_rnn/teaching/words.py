@@ -1,6 +1,6 @@
 """A lesson on a word or a sentence: the batch is all of its data, and every epoch is printed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,7 @@ from flax import nnx
 
 from jax_rnn.initializers import Init
 from jax_rnn.teaching.lesson import Lesson
-from jax_rnn.teaching.optimizer import optimizer
-from jax_rnn.train.cache import cached
 from jax_rnn.train.history import History
-from jax_rnn.train.seeds import fit_seeds
 from jax_rnn.typing import accumulator, default_float
 from rnn_lecture.facts import Data
 from rnn_lecture.program import WordProgram, encode, one_hot
@@ -31,11 +28,6 @@ class BuildModel(Protocol):
     """Builds a model, which is called as ``model(inputs, hidden=None) -> (logits, hidden)``."""
 
     def __call__(self, *, init: Init = "torch", rngs: nnx.Rngs) -> Any: ...
-
-
-def seed_builder(lesson: "WordLesson", recipe: WordRecipe, init: Init) -> Callable[..., Any]:
-    """``lesson.build`` with its arguments."""
-    return lambda rngs: lesson.build(recipe, init=init, rngs=rngs)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -86,7 +78,7 @@ class WordLesson(WordProgram, Lesson):
         loss = entropy.mean() if self.reduction == "mean" else entropy.sum()
         return loss, {"prediction": logits.argmax(-1)}
 
-    def score(self, model: Any, batch: Any) -> tuple[Any, dict[str, Any]]:
+    def score(self, model: Any, batch: Any, **more: Any) -> tuple[Any, dict[str, Any]]:
         """Cross entropy, and the accuracy of the prediction."""
         loss, metrics = self.loss(model, batch)
         right = metrics["prediction"] == batch["labels"]
@@ -139,25 +131,3 @@ class WordLesson(WordProgram, Lesson):
     def train(self, model: Any, epochs: int | None = None) -> History:
         """Train ``model`` in place; return the history of losses and predictions, see ``fit``."""
         return self.fit(model, steps=self.epochs if epochs is None else epochs)
-
-    def sweep(
-        self,
-        seeds: int,
-        preset: str | None = None,
-        *,
-        recipe: WordRecipe | None = None,
-        init: Init = "torch",
-        seeds_per_call: int | None = None,
-    ) -> History:
-        """As for all lessons; returns losses and scores of every epoch, see ``fit_seeds``."""
-        used: WordRecipe = recipe or self.preset(preset)
-        return fit_seeds(
-            cached(seed_builder, self, used, init),
-            self.score,
-            self.batch(),
-            seeds=range(seeds),
-            steps=used.steps,
-            optimizer=optimizer(used),
-            seeds_per_call=seeds_per_call,
-            description=f"{self.name}, {seeds} seeds",
-        )

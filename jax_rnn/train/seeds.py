@@ -1,7 +1,7 @@
-"""The same training with many seeds as one compiled program under ``vmap``."""
+"""The same training with many seeds at once, under ``vmap``."""
 
-from collections.abc import Callable, Sequence
-from math import ceil
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -11,16 +11,24 @@ import numpy as np
 import optax
 from flax import nnx
 
-from jax_rnn.train.batches import Repeated
+from jax_rnn.train.batches import Batches, Repeated
 from jax_rnn.train.cache import cached
+from jax_rnn.train.checks import count_steps
+from jax_rnn.train.feed import stacked
 from jax_rnn.train.history import History
 from jax_rnn.train.memory import available_memory
-from jax_rnn.train.program import BUSY_CALL_OPERATIONS, scan_steps, training_operations
+from jax_rnn.train.program import (
+    BUSY_CALL_OPERATIONS,
+    choose_steps_per_call,
+    scan_batches,
+    scan_steps,
+    training_operations,
+)
 from jax_rnn.train.progress import progress_bar
-from jax_rnn.train.step import Loss, prepare
-from jax_rnn.typing import PyTree
+from jax_rnn.train.step import Loss, Report, Training, TrainState, prepare
+from jax_rnn.typing import DTypeLike, PyTree
 
-__all__ = ["choose_seeds_per_call", "fit_seeds"]
+__all__ = ["choose_seeds_per_call", "figures_of", "fit_seeds"]
 
 FEWEST_SEEDS, MOST_SEEDS = 1_000, 10_000
 """Bounds of the seeds per call: XLA on CPU parallelizes only large operations."""
@@ -28,15 +36,26 @@ FEWEST_SEEDS, MOST_SEEDS = 1_000, 10_000
 MOST_PARAMETERS = 2**24
 """Maximum memory of all models in a call with more than the minimum: 64 MiB, and per moment."""
 
+SHARE = 0.5
+"""Share of the memory that simultaneous trainings on batches of their own may take."""
+
+SMALL = 100_000_000
+"""Bytes of losses below which the memory is not checked."""
+
 
 def fit_seeds(
     build: Callable[[nnx.Rngs], nnx.Module],
     loss: Loss,
-    batch: PyTree,
+    data: PyTree | Callable[[int], Batches],
     *,
     seeds: Sequence[int],
     steps: int,
     optimizer: optax.GradientTransformation,
+    carry: Callable[[Any], PyTree] | None = None,
+    dropout: bool = False,
+    accumulate: int = 1,
+    compute_dtype: DTypeLike | None = None,
+    evaluate: Callable[[Any], Mapping[str, float]] | None = None,
     seeds_per_call: int | None = None,
     description: str = "sweeping",
 ) -> History:
@@ -44,56 +63,69 @@ def fit_seeds(
 
     Args:
         build: function ``build(rngs) -> model``. Another call with the same function, loss,
-            optimizer and steps reuses the compiled program.
-        loss: as for ``fit``.
-        batch: pytree of arrays, the same at every step and for all seeds.
-        seeds: sequence of ints, one per training.
+            optimizer and options reuses the compiled program.
+        loss, optimizer, accumulate, compute_dtype: as for ``fit``.
+        data: pytree of arrays, the same at every step and for all seeds; or a function
+            ``data(seed) -> Batches``, all of the same shapes.
+        seeds: sequence of ints from 0 to 2^32 - 1, one per training.
         steps: number of optimizer steps of each training.
-        optimizer: any ``optax.GradientTransformation``.
-        seeds_per_call: number of trainings in one call of the compiled program; bounds the memory.
-            None (default) uses 1,000, and up to 10,000 for a small model whose training takes less
-            than a millisecond.
+        carry: function ``carry(model)`` that returns the state before the first batch, see
+            ``fit``. None (default) carries nothing.
+        dropout: whether the loss is called with ``rngs=``, seeded as ``fit(..., seed=k)`` does.
+        evaluate: function that is called with each trained model in evaluation mode and returns
+            figures, a dict of floats. None (default) does not evaluate.
+        seeds_per_call: number of simultaneous trainings; bounds the memory. None (default) uses, on
+            arrays, 1,000, and up to 10,000 for a small model whose training takes less than a
+            millisecond; on batches, as many as half of the memory holds, by the compiler's
+            estimate for one.
         description: text of the progress bar.
 
     Returns:
-        The history, with a leading axis of seeds. Losses that are not finite are not an error, so
-        one bad seed does not end a sweep.
+        The history, with a leading axis of seeds, and one evaluation per seed, ``"seed"`` and its
+        figures. Losses that are not finite are not an error, so one bad seed does not end a sweep;
+        if its figures overflow, its evaluation has an infinite loss alone.
 
     Raises:
-        ValueError: no seeds, fewer than one step, or more losses than fit into memory.
+        TypeError: batches instead of a function that returns them.
+        ValueError: no seeds, fewer than one step, or more losses than fit into memory; several
+            batches per step with arrays.
     """
-    if len(seeds) == 0 or steps < 1 or (seeds_per_call is not None and seeds_per_call < 1):
-        raise ValueError(
-            "expected at least one seed, one step and one seed per call, "
-            f"got {len(seeds)}, {steps} and {seeds_per_call}"
-        )
-    _check_room(len(seeds), steps)
-    if seeds_per_call is None:
-        seeds_per_call = choose_seeds_per_call(cached(_parameters, build), batch, steps)
-    run = cached(_program, build, loss, optimizer, steps)
-    size = ceil(len(seeds) / ceil(len(seeds) / seeds_per_call))
+    _check(data, len(seeds), steps, accumulate, seeds_per_call)
+    span = None
+    if callable(data):
+        first: Any = data(seeds[0])
+        span = choose_steps_per_call(cached(_shapes, build), first, steps, True, None)
+    options = carry, dropout, accumulate, compute_dtype
+    sweep = cached(_Sweep, build, (loss, optimizer), steps, span, *options)
     began = perf_counter()
-    run.lower(jnp.zeros(size, jnp.int32), batch).compile()
+    most = seeds_per_call or sweep.room(data, seeds[0])
+    size = math.ceil(len(seeds) / math.ceil(len(seeds) / most))  # equal calls
+    sweep.compile(data, seeds[:size])
     ready = perf_counter()
-    parts = []
-    with progress_bar(description, len(seeds)) as advance:
+    reports, evaluations = [], []
+    with progress_bar(description, len(seeds) * steps) as advance:
         for start in range(0, len(seeds), size):
-            chunk = np.asarray(seeds[start : start + size])
-            padded = np.resize(chunk, size)  # one shape, one compilation
-            parts.append(jax.tree.map(np.asarray, run(jnp.asarray(padded, jnp.int32), batch)))
-            advance(len(chunk))
-    report = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(seeds)], *parts)
-    return History(report.loss, report.metrics, ready - began, perf_counter() - ready)
+            chunk = seeds[start : start + size]
+            params, report = sweep.train(data, chunk, size, advance)
+            reports.append(report)
+            if evaluate is None:
+                continue
+            for k, seed in enumerate(chunk):
+                model = build(nnx.Rngs(seed))
+                nnx.update(model, jax.tree.map(lambda leaf, k=k: leaf[k], params))
+                model.eval()
+                evaluations.append({"seed": seed, **figures_of(evaluate, model)})
+    report = _joined(reports, 0)
+    seconds = ready - began, perf_counter() - ready
+    return History(report.loss, report.metrics, *seconds, tuple(evaluations))
 
 
-def _check_room(seeds: int, steps: int) -> None:
-    """Check that the losses of all seeds and steps fit into memory. ValueError otherwise."""
-    needed, available = 4 * seeds * steps, available_memory(jax.local_devices(backend="cpu")[0])
-    if available is not None and needed > available:
-        raise ValueError(
-            f"seeds: expected losses that fit into {available / 1e9:,.1f} GB of memory, got "
-            f"{needed / 1e9:,.1f} GB for {seeds:,} seeds of {steps:,} steps; choose fewer seeds"
-        )
+def figures_of(evaluate: Callable[..., Mapping[str, float]], *arguments: Any) -> dict[str, float]:
+    """``evaluate(*arguments)`` as floats; an infinite loss alone if they overflow."""
+    try:
+        return {name: float(value) for name, value in evaluate(*arguments).items()}
+    except ArithmeticError:
+        return {"loss": math.inf}
 
 
 def choose_seeds_per_call(parameters: int, batch: PyTree, steps: int) -> int:
@@ -103,22 +135,116 @@ def choose_seeds_per_call(parameters: int, batch: PyTree, steps: int) -> int:
     return max(FEWEST_SEEDS, min(MOST_SEEDS, int(most)))
 
 
-def _parameters(build: Callable[[nnx.Rngs], nnx.Module]) -> int:
-    """Number of trained parameters, found without computing any."""
-    params = jax.eval_shape(lambda: nnx.state(build(nnx.Rngs(0)), nnx.Param))
-    return sum(leaf.size for leaf in jax.tree.leaves(params))
+def _check(data: Any, seeds: int, steps: int, accumulate: int, seeds_per_call: int | None) -> None:
+    """Check the arguments. TypeError, ValueError: see ``fit_seeds``."""
+    if seeds == 0 or steps < 1 or (seeds_per_call is not None and seeds_per_call < 1):
+        raise ValueError(
+            "expected at least one seed, one step and one seed per call, "
+            f"got {seeds}, {steps} and {seeds_per_call}"
+        )
+    if isinstance(data, Batches):
+        raise TypeError(
+            f"data: expected arrays or a function of the seed, got {type(data).__name__}; for the "
+            "same batches for all seeds, pass `lambda seed: batches`"
+        )
+    if not callable(data):
+        count_steps(steps, None, Repeated(data), accumulate)
+    if (needed := 4 * seeds * steps) < SMALL:
+        return
+    available = available_memory(jax.local_devices(backend="cpu")[0])
+    if available is not None and needed > available:
+        raise ValueError(
+            f"seeds: expected losses that fit into {available / 1e9:,.1f} GB of memory, got "
+            f"{needed / 1e9:,.1f} GB for {seeds:,} seeds of {steps:,} steps; choose fewer seeds"
+        )
 
 
-def _program(
-    build: Callable[[nnx.Rngs], nnx.Module],
-    loss: Loss,
-    optimizer: optax.GradientTransformation,
-    steps: int,
-) -> Any:
-    """The training of one seed, mapped over many seeds."""
+def _shapes(build: Callable[[nnx.Rngs], nnx.Module]) -> PyTree:
+    """Shapes of the trained parameters, found without computing any."""
+    return jax.eval_shape(lambda: nnx.state(build(nnx.Rngs(0)), nnx.Param))
 
-    def one(seed, batch):
-        training = prepare(build(nnx.Rngs(jax.random.key(seed))), loss, optimizer)
-        return scan_steps(training.step, training.state, batch, steps)[1]
 
-    return jax.jit(jax.vmap(one, in_axes=(0, None)))
+class _Sweep:
+    """The compiled trainings of many seeds; equal calls of ``fit_seeds`` share one object.
+
+    If one call of ``advance`` makes all steps, it makes the first states too, so that only one
+    program is compiled.
+
+    Args:
+        build, steps: see ``fit_seeds``.
+        objective: loss and optimizer.
+        span: number of steps per call on batches; None makes all steps on the same arrays.
+        options: carry, dropout, accumulate and compute_dtype.
+    """
+
+    def __init__(self, build: Any, objective: Any, steps: int, span: int | None, *options: Any):
+        self.build, self.objective, self.steps, self.span = build, objective, steps, span or steps
+        self.carry, self.dropout, self.accumulate, self.compute_dtype = options
+        self.scan = scan_batches if span else scan_steps
+        self.begin = jax.jit(jax.vmap(lambda seed: self._training(seed).state))
+        axes = 0, 0, 0 if span else None
+        self.advance = jax.jit(jax.vmap(self._advance, axes), donate_argnums=1)
+
+    def _training(self, seed: Any) -> Training:
+        model = self.build(nnx.Rngs(jax.random.key(seed)))
+        carry = None if self.carry is None else self.carry(model)
+        drawn = seed if self.dropout else None
+        loss, optimizer = self.objective
+        return prepare(model, loss, optimizer, carry, drawn, self.accumulate, self.compute_dtype)
+
+    def _advance(self, seed: Any, state: Any, arrays: Any) -> tuple[TrainState, Report]:
+        training = self._training(seed)
+        state = training.state if state is None else state
+        return self.scan(training.step, state, arrays, self.span)
+
+    def room(self, data: Any, seed: int) -> int:
+        """The number of simultaneous trainings, at least one."""
+        if not callable(data):
+            leaves = jax.tree.leaves(cached(_shapes, self.build))
+            return choose_seeds_per_call(sum(leaf.size for leaf in leaves), data, self.steps)
+        found = self._lower(data, [seed]).compile().memory_analysis()
+        available = available_memory()
+        if available is None or found is None:
+            return 1
+        each = found.temp_size_in_bytes + found.argument_size_in_bytes + found.output_size_in_bytes
+        return max(1, int(SHARE * available // max(each, 1)))
+
+    def compile(self, data: Any, seeds: Sequence[int]) -> None:
+        """Compile the programs for this number of seeds."""
+        if self.span < self.steps:
+            self.begin.lower(jnp.asarray(seeds, jnp.uint32)).compile()
+        self._lower(data, seeds).compile()
+
+    def _lower(self, data: Any, seeds: Sequence[int]) -> Any:
+        numbers = jnp.asarray(seeds, jnp.uint32)
+        state = jax.eval_shape(self.begin, numbers) if self.span < self.steps else None
+        return self.advance.lower(numbers, state, next(self._arrays(data, seeds)))
+
+    def train(
+        self, data: Any, seeds: Sequence[int], size: int, advance: Callable[[int], None]
+    ) -> tuple[Any, Report]:
+        """The parameters after the last step, and the reports with axes (seeds, steps)."""
+        padded = np.resize(seeds, size).tolist()  # one shape, one compilation
+        numbers = jnp.asarray(padded, jnp.uint32)
+        state: Any = self.begin(numbers) if self.span < self.steps else None
+        reports = []
+        for arrays in self._arrays(data, padded):
+            state, report = self.advance(numbers, state, arrays)
+            reports.append(jax.tree.map(lambda leaf: np.asarray(leaf)[: len(seeds)], report))
+            advance(self.span * len(seeds))
+        return state.params, _joined(reports, 1)
+
+    def _arrays(self, data: Any, seeds: Sequence[int]) -> Iterator[Any]:
+        """The data of each call: batches (seeds, span, [accumulate,] B, ...), or the arrays."""
+        if not callable(data):
+            yield data
+            return
+        batches: list[Any] = [data(seed) for seed in seeds]
+        for start in range(0, self.steps, self.span):
+            steps = range(start, start + self.span)
+            each = (stacked(of_seed, steps, self.accumulate) for of_seed in batches)
+            yield jax.tree.map(lambda *leaves: np.stack(leaves), *each)
+
+
+def _joined(reports: Sequence[Report], axis: int) -> Report:
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis), *reports)

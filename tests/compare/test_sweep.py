@@ -10,8 +10,8 @@ from scipy.stats import fisher_exact
 
 from jax_rnn.compare.sweep import InitName, summarise, sweep_jax, sweep_torch
 from jax_rnn.lessons import WORDS, load
-from jax_rnn.teaching.optimizer import optimizer
-from jax_rnn.train import seed_batches
+from jax_rnn.teaching.lesson import optimizer
+from jax_rnn.train import seeds as many_seeds
 from jax_rnn.train.seeds import choose_seeds_per_call, fit_seeds
 from rnn_lecture.recipe import Recipe
 from tests.kit import cases
@@ -69,6 +69,17 @@ def test_seed_k_of_a_sweep_is_the_training_from_seed_k(name, variant, x64):
         right = alone.metrics["prediction"] == np.asarray(labels)
         np.testing.assert_array_equal(history.metrics["exact"][seed], right.all((1, 2)))
         np.testing.assert_allclose(history.metrics["accuracy"][seed], right.mean((1, 2)))
+
+
+def test_another_sweep_of_a_lesson_reuses_its_program(monkeypatch):
+    lesson, built = load("softmax"), []
+    first = lesson.sweep(2)
+    build = type(lesson).build
+    monkeypatch.setattr(type(lesson), "build", lambda *a, **k: built.append(1) or build(*a, **k))
+    np.testing.assert_array_equal(lesson.sweep(2).loss, first.loss)
+    assert not built
+    lesson.sweep(2, recipe=replace(lesson.recipe, steps=3))
+    assert built
 
 
 @pytest.mark.long
@@ -301,11 +312,14 @@ def test_seed_k_of_a_sweep_on_data_is_the_training_from_seed_k(name, x64, little
     history = lesson.sweep(3, recipe=recipe, seeds_per_call=2)
     data = lesson.read(recipe)
     assert history.loss.shape == (3, 12)
+    assert history.compile_seconds > 0
     for seed in range(3):
         seeded = replace(recipe, seed=seed)
         model = lesson.draw(seed, seeded, data.vocabulary)
         alone = lesson.fit(model, seeded, data)
         np.testing.assert_allclose(history.loss[seed], alone.loss, rtol=0, atol=1e-10)
+        accuracies = history.metrics["accuracy"][seed], alone.metrics["accuracy"]
+        np.testing.assert_allclose(*accuracies, rtol=0, atol=1e-10)
         model.eval()
         figures = {"seed": seed} | lesson.evaluate(model, data)
         assert history.evaluations[seed] == pytest.approx(figures, abs=1e-9)
@@ -318,14 +332,14 @@ def test_as_many_seeds_as_fit_into_memory_are_trained_at_once(memory, monkeypatc
     """None and one at a time in the memory that is known, else all at once: the same losses."""
     lesson, recipe = load("seq2seq"), ON_DATA["seq2seq"]
     sizes = []
-    train = seed_batches._Program.train
+    train = many_seeds._Sweep.train
 
-    def counted(self, batches, *rest):
-        sizes.append(len(batches))
-        return train(self, batches, *rest)
+    def counted(self, data, seeds, size, *rest):
+        sizes.append(size)
+        return train(self, data, seeds, size, *rest)
 
-    monkeypatch.setattr(seed_batches._Program, "train", counted)
-    monkeypatch.setattr(seed_batches, "available_memory", lambda: memory)
+    monkeypatch.setattr(many_seeds._Sweep, "train", counted)
+    monkeypatch.setattr(many_seeds, "available_memory", lambda: memory)
     swept = sweep_jax(lesson, 3, recipe=recipe)
     assert sizes == ([3] if memory == 10**12 else [1, 1, 1])
     reference = lesson.sweep(3, recipe=recipe, seeds_per_call=3)

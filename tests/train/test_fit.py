@@ -16,6 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from rich.console import Console
 
 from jax_rnn import GRU, Linear, NonFiniteLossError, fit
+from jax_rnn.data import Shuffled
 from jax_rnn.train import loop, program, progress
 from jax_rnn.train.progress import progress_bar
 from jax_rnn.train.seeds import fit_seeds
@@ -361,6 +362,39 @@ class TestSeeds:
         expected = history.metrics["at"] < 0
         assert 0 < expected.any(1).sum() < 20
         np.testing.assert_array_equal(np.isnan(history.loss), expected)
+
+    def test_every_trained_model_is_evaluated(self, batch, close):
+        seeds, trained = [3, 0, 7], []
+        history = fit_seeds(
+            lambda rngs: Linear(I, 2, rngs=rngs),
+            squares,
+            batch,
+            seeds=seeds,
+            steps=STEPS,
+            optimizer=ADAM,
+            evaluate=lambda model: trained.append(parameters(model)) or {"loss": len(trained)},
+            seeds_per_call=2,
+        )
+        assert history.evaluations == tuple(
+            {"seed": seed, "loss": k} for k, seed in enumerate(seeds, 1)
+        )
+        for seed, found in zip(seeds, trained, strict=True):
+            model = line(seed)
+            fit(model, squares, batch, steps=STEPS, optimizer=ADAM)
+            close(found, parameters(model))
+
+    @pytest.mark.parametrize(
+        ("wrong", "error", "message"),
+        [
+            ({"data": Shuffled({"x": np.ones((4, 1))}, 2, 0)}, TypeError, "got Shuffled; .*lambda"),
+            ({"accumulate": 2}, ValueError, "accumulate: expected batches .* got the same arrays"),
+        ],
+        ids=["batches without a seed", "accumulate"],
+    )
+    def test_refuses_other_data(self, wrong, error, message):
+        options = {"data": jnp.ones(()), "seeds": [0], "steps": 1, **wrong}
+        with pytest.raises(error, match=message):
+            fit_seeds(Root, root, optimizer=optax.sgd(0.1), **options)
 
     @pytest.mark.parametrize(
         "wrong", [{"seeds": []}, {"steps": 0}, {"seeds_per_call": 0}], ids=lambda wrong: str(wrong)

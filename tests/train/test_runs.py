@@ -25,7 +25,7 @@ from safetensors.numpy import load_file, save_file
 
 from jax_rnn import RNN, Embedding, Linear, NonFiniteLossError, cli, fit
 from jax_rnn.lessons import char_lm
-from jax_rnn.teaching.optimizer import optimizer
+from jax_rnn.teaching.lesson import optimizer
 from jax_rnn.train import (
     CheckpointError,
     Checkpoints,
