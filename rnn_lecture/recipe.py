@@ -66,14 +66,14 @@ class BaseRecipe:
         _check_number("weight_decay", self.weight_decay)
         if self.clip is not None:
             _check_number("clip", self.clip, above=True)
-        for name, most, what in (
-            ("warmup", self.steps, ", the steps of the run"),
-            ("seed", 2**32 - 1, ""),
+        for name, most, what, remedy in (
+            ("warmup", self.steps, ", the steps of the run", "; set warmup too"),
+            ("seed", 2**32 - 1, "", ""),
         ):
             value = getattr(self, name)
             _check_int(name, value)
             if not 0 <= value <= most:
-                raise ValueError(f"{name}: expected 0 to {most}{what}, got {_short(value)}")
+                raise ValueError(f"{name}: expected 0 to {most}{what}, got {_short(value)}{remedy}")
 
 
 RecipeT = TypeVar("RecipeT", bound=BaseRecipe)
