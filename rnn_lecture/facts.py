@@ -59,6 +59,13 @@ class Facts(ABC):
     def batches(self, recipe: Any, data: Data) -> Any:
         """The batches to train on: by number, as ``Shuffled`` gives them, or one dict of arrays."""
 
+    def check_text(self, text: Path | None) -> None:
+        """Check a text of the user. ValueError: the lesson has its own data."""
+        if text is not None and not self.takes_text:
+            raise ValueError(
+                f"text: expected none, since {self.name} has its own data, got {text}; remove it"
+            )
+
     def batch_size(self, recipe: Any) -> int:
         """Number of sequences in a batch."""
         return recipe.batch_size

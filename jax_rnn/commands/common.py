@@ -18,6 +18,7 @@ __all__ = [
     "Seeds",
     "SeedsPerCall",
     "Steps",
+    "SweepDtype",
     "UsageError",
     "check_seed",
     "console",
@@ -33,6 +34,7 @@ Kind = Annotated[Literal["cpu", "gpu", "tpu"] | None, tyro.conf.arg(metavar="cpu
 Preset = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 Steps = Annotated[int | None, tyro.conf.arg(metavar="N")]
 Dtype = Literal["float32", "float64"]
+SweepDtype = Annotated[Dtype | None, tyro.conf.arg(metavar="float32|float64")]
 
 console = Console()
 

@@ -125,8 +125,7 @@ def _runs(names: tuple[str, ...], seeds: range, options: dict[str, Any]) -> list
         if len(names) != 1 and not lesson.trained:
             given["steps"] = None
         steps_of(lesson, recipe, given["steps"])
-        if given["text"] is not None and not lesson.takes_text:
-            raise UsageError(f"--text: {lesson.name} has its own data; remove it")
+        lesson.check_text(given["text"])
         if lesson.holds_out:
             lesson.read(recipe, given["text"])
         runs += [_Run(lesson, given | {"seed": seed}) for seed in seeds]

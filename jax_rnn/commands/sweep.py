@@ -1,8 +1,10 @@
 """``jax-rnn sweep``: train with many seeds."""
 
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 from jax_rnn.commands.common import (
+    File,
     Kind,
     LessonName,
     Output,
@@ -10,6 +12,7 @@ from jax_rnn.commands.common import (
     Seeds,
     SeedsPerCall,
     Steps,
+    SweepDtype,
     UsageError,
     console,
     say_written,
@@ -24,6 +27,8 @@ def sweep(
     preset: Preset = None,
     seeds: Seeds = 200,
     steps: Steps = None,
+    dtype: SweepDtype = None,
+    text: File = None,
     framework: Literal["jax", "torch", "both"] = "jax",
     init: Literal["torch", "flax"] = "torch",
     device: Kind = None,
@@ -37,12 +42,15 @@ def sweep(
     $ jax-rnn sweep rnn_linear --framework both --plot rates.png
     $ jax-rnn sweep ihello --preset gru --init flax --json gru.json
     $ jax-rnn sweep names_generate --seeds 8 --steps 500
+    $ jax-rnn sweep char_lm --seeds 4 --steps 200 --text my_book.txt
 
     Args:
         lesson: Name of a lesson, see `jax-rnn lessons`.
         preset: Name of hyperparameters, or of another model for the same lesson.
         seeds: Number of runs, with seeds from 0.
         steps: Number of optimizer steps of each run; default: that of the preset.
+        dtype: Data type of weights and inputs; default: that of the preset.
+        text: UTF-8 text file to train on (char_lm only).
         framework: JAX runs many seeds in one compiled program, PyTorch one after another.
         init: Distribution of the initial weights, that of torch.nn or that of Flax.
         device: Device of JAX; default: the best device found.
@@ -66,16 +74,17 @@ def sweep(
     check_outputs({"--json": json, "--plot": plot})
     chosen = load(lesson)
     recipe = with_steps(chosen.preset(preset), steps)
+    given: dict[str, Any] = {
+        "recipe": recipe if dtype is None else replace(recipe, dtype=dtype),
+        "text": text,
+        "init": init,
+    }
     sweeps = []
     with jax.default_device(choose(device)):
         if framework != "torch":
-            sweeps.append(
-                sweep_jax(
-                    chosen, seeds, preset, recipe=recipe, init=init, seeds_per_call=seeds_per_call
-                )
-            )
+            sweeps.append(sweep_jax(chosen, seeds, preset, **given, seeds_per_call=seeds_per_call))
     if framework != "jax":
-        sweeps.append(sweep_torch(chosen, seeds, preset, recipe=recipe, init=init))
+        sweeps.append(sweep_torch(chosen, seeds, preset, **given))
     print_sweeps(console, sweeps)
 
     if json:

@@ -70,8 +70,7 @@ def compare(
     lesson = load(name)
     wanted = lesson.preset(preset) if recipe is None else recipe
     count = steps_of(lesson, wanted, steps)
-    if text is not None and not lesson.takes_text:
-        raise ValueError(f"text: {name} has its own data, got {text}; omit the text")
+    lesson.check_text(text)
     used = _without_dropout(wanted, dtype, count)
     seconds = {framework: import_seconds(framework) for framework in ("jax", "torch")}
     with (

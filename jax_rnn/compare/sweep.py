@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -72,6 +73,7 @@ def sweep_jax(
     preset: str | None = None,
     *,
     recipe: Any = None,
+    text: Path | None = None,
     init: InitName = "torch",
     seeds_per_call: int | None = None,
 ) -> Sweep:
@@ -82,13 +84,16 @@ def sweep_jax(
         seeds: number of runs, with seeds from 0.
         preset: name of the hyperparameters; None uses the lesson's.
         recipe: hyperparameters instead of the preset's.
+        text: text to train on, if the lesson accepts one; None (default) uses its own data.
         init: initial distribution of the weights. Default ``"torch"``.
         seeds_per_call: number of simultaneous runs; None chooses it.
     """
     recipe = recipe or lesson.preset(preset)
     start = time.perf_counter()
     with precision(recipe):
-        history = lesson.sweep(seeds, recipe=recipe, init=init, seeds_per_call=seeds_per_call)
+        history = lesson.sweep(
+            seeds, recipe=recipe, text=text, init=init, seeds_per_call=seeds_per_call
+        )
     exact = None if lesson.holds_out else history.metrics["exact"]
     return summarise(
         lesson,
@@ -108,6 +113,7 @@ def sweep_torch(
     preset: str | None = None,
     *,
     recipe: Any = None,
+    text: Path | None = None,
     init: InitName = "torch",
 ) -> Sweep:
     """Train one seed after another. ``init="flax"`` uses the weights that Flax would draw.
@@ -115,7 +121,8 @@ def sweep_torch(
     For the arguments see ``sweep_jax``.
     """
     recipe = recipe or lesson.preset(preset)
-    data = lesson.read(recipe)
+    lesson.check_text(text)
+    data = lesson.read(recipe, text)
     import_seconds("torch")
     import reference_torch
     from reference_torch.training import train

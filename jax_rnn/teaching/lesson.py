@@ -150,6 +150,7 @@ class Lesson(Facts):
         preset: str | None = None,
         *,
         recipe: Any = None,
+        text: Path | None = None,
         init: Init = "torch",
         seeds_per_call: int | None = None,
     ) -> History:
@@ -159,6 +160,7 @@ class Lesson(Facts):
             seeds: number of trainings.
             preset: name of the hyperparameters; None uses the lesson's.
             recipe: hyperparameters instead of the preset's.
+            text: text to train on, if the lesson accepts one; None (default) uses its own data.
             init: initial distribution of the weights. Default ``"torch"``.
             seeds_per_call: number of simultaneous trainings; None chooses it, see ``fit_seeds``.
 
@@ -167,7 +169,8 @@ class Lesson(Facts):
             ``score``. With held-out data, every trained model is evaluated.
         """
         recipe = recipe or self.preset(preset)
-        data = self.read(recipe)
+        self.check_text(text)
+        data = self.read(recipe, text)
         build, carry = cached(_functions, self, recipe, init, tuple(data.vocabulary.items()))
         batches = self.batches(recipe, data)
 

@@ -85,8 +85,7 @@ def train_lesson(
         ValueError: a text for a lesson with its own data; a model that does not fit into memory;
             and the errors of ``fit`` and ``Run``.
     """
-    if text is not None and not lesson.takes_text:
-        raise ValueError(f"text: expected none, since {lesson.name} has its own data; remove it")
+    lesson.check_text(text)
     if resume and out is None:
         raise ValueError("resume: expected the folder of a run, got none")
     Layout(one_axis(mesh)).check(lesson.batch_size(recipe))

@@ -100,7 +100,7 @@ def fit_seeds(
     began = perf_counter()
     most = seeds_per_call or sweep.room(data, seeds[0])
     size = math.ceil(len(seeds) / math.ceil(len(seeds) / most))  # equal calls
-    sweep.compile(data, seeds[:size])
+    sweep.compile(data, seeds[0], size)
     ready = perf_counter()
     reports, evaluations = [], []
     with progress_bar(description, len(seeds) * steps) as advance:
@@ -202,23 +202,30 @@ class _Sweep:
         if not callable(data):
             leaves = jax.tree.leaves(cached(_shapes, self.build))
             return choose_seeds_per_call(sum(leaf.size for leaf in leaves), data, self.steps)
-        found = self._lower(data, [seed]).compile().memory_analysis()
+        found = self._lower(data, seed, 1).compile().memory_analysis()
         available = available_memory()
         if available is None or found is None:
             return 1
         each = found.temp_size_in_bytes + found.argument_size_in_bytes + found.output_size_in_bytes
         return max(1, int(SHARE * available // max(each, 1)))
 
-    def compile(self, data: Any, seeds: Sequence[int]) -> None:
-        """Compile the programs for this number of seeds."""
+    def compile(self, data: Any, seed: int, count: int) -> None:
+        """Compile the programs for this number of seeds, one of which is ``seed``."""
         if self.span < self.steps:
-            self.begin.lower(jnp.asarray(seeds, jnp.uint32)).compile()
-        self._lower(data, seeds).compile()
+            self.begin.lower(jax.ShapeDtypeStruct((count,), jnp.uint32)).compile()
+        self._lower(data, seed, count).compile()
 
-    def _lower(self, data: Any, seeds: Sequence[int]) -> Any:
-        numbers = jnp.asarray(seeds, jnp.uint32)
+    def _lower(self, data: Any, seed: int, count: int) -> Any:
+        def of_all(leaf):
+            dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+            return jax.ShapeDtypeStruct((count, *leaf.shape[1:]), dtype)
+
+        numbers = jax.ShapeDtypeStruct((count,), jnp.uint32)
         state = jax.eval_shape(self.begin, numbers) if self.span < self.steps else None
-        return self.advance.lower(numbers, state, next(self._arrays(data, seeds)))
+        arrays = next(self._arrays(data, [seed]))
+        return self.advance.lower(
+            numbers, state, jax.tree.map(of_all, arrays) if callable(data) else arrays
+        )
 
     def train(
         self, data: Any, seeds: Sequence[int], size: int, advance: Callable[[int], None]

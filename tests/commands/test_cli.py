@@ -1,6 +1,7 @@
 """The command line: what it prints, what it writes, and what it says when something is wrong."""
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from types import SimpleNamespace
 
 import jax
+import numpy as np
 import pytest
 
 from jax_rnn import cli
@@ -301,6 +303,19 @@ def test_sweep_of_one_framework_takes_its_options(run, tmp_path):
     saved = json.loads(path.read_text())
     assert (saved["framework"], saved["preset"], saved["init"]) == ("jax", "gru", "flax")
     assert (saved["seeds"], saved["steps"]) == (5, load("ihello").epochs)
+
+
+@cases("framework", ["jax", "torch"], short=1)
+def test_sweep_takes_a_text_and_a_dtype(framework, run, tmp_path):
+    pytest.importorskip("torch")
+    text, path = tmp_path / "text.txt", tmp_path / "text.json"
+    text.write_text("ab" * 3000)
+    options = ("--seeds", 1, "--steps", 1, "--framework", framework)
+    result = run("sweep", "char_lm", *options, "--text", text, "--dtype", "float64", "--json", path)
+    assert result.code == 0
+    (loss,) = json.loads(path.read_text())["final_loss"]
+    assert abs(loss - math.log(2)) < 0.2  # two symbols
+    assert loss != float(np.float32(loss))
 
 
 # In a process of its own

@@ -211,7 +211,7 @@ def test_the_state_is_carried_past_the_end_of_the_text():
     [
         ({"dtype": "float16"}, "dtype: expected float32 or float64, got 'float16'"),
         ({"steps": 0}, "steps: expected at least 1, got 0"),
-        ({"text": "book.txt"}, "text: names has its own data"),
+        ({"text": "book.txt"}, "text: expected none, since names has its own data, got book.txt"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(arguments, message):
