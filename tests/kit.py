@@ -36,12 +36,12 @@ def rewrite_checkpoint(path: Path, **changes: Any) -> None:
     from safetensors import safe_open
     from safetensors.numpy import load_file, save_file
 
-    from jax_rnn.train.checkpoint_file import _sha256
+    from jax_rnn.train.checkpoint_file import sha256
 
     with safe_open(path, "np") as file:
         about = json.dumps(json.loads(file.metadata()["about"]) | changes)
     tensors = load_file(path)
-    save_file(tensors, path, {"about": about, "sha256": _sha256(about, sorted(tensors.items()))})
+    save_file(tensors, path, {"about": about, "sha256": sha256(about, sorted(tensors.items()))})
 
 
 def cases(

@@ -30,6 +30,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from jax_rnn.train.checkpoint_file import sha256
+
 LIMIT = 120.0
 """Seconds after which a call counts as hanging; compilation on a busy machine takes a few."""
 
@@ -58,11 +63,13 @@ NAMES = [
 COMMANDS: dict[str, list[str]] = {
     "lessons": [],
     "doctor": [],
-    "train": ["--variant", "--seed", "--init", "--dtype", "--device"],
+    "train": ["--preset", "--seed", "--init", "--dtype", "--device"],
     "compare": ["--preset", "--seed", "--seeds", "--dtype", "--steps", "--json", "--html"],
     "sweep": [
         "--preset",
         "--steps",
+        "--dtype",
+        "--text",
         "--seeds",
         "--framework",
         "--init",
@@ -224,29 +231,43 @@ def damage(rng: random.Random, path: Path, run: Path) -> None:
     elif kind == 7:
         path.unlink()
         path.mkdir()
+    elif kind in (8, 9) and path.suffix == ".safetensors":
+        edit_checkpoint(rng, path)
     elif kind == 8:
         path.chmod(0)
     elif kind == 9 and path.suffix == ".json":
-        edit_json(rng, path)
+        path.write_text(edited(rng, data.decode("utf-8", "replace")))
     elif kind == 10:
         swap_steps(run)
     else:
         path.write_bytes(data + data)
 
 
-def edit_json(rng: random.Random, path: Path) -> None:
-    """Another value for one field, at any depth."""
-    with contextlib.suppress(ValueError):
-        found = json.loads(path.read_text())
-        place = found
-        while isinstance(place, dict) and place:
-            key = rng.choice(list(place))
-            if not isinstance(place[key], dict) or rng.random() < 0.3:
-                values = [None, [], {}, "", "../..", "evil:Model", "/dev/zero", -1, 1e300, [[]] * 9]
-                place[key] = rng.choice(values)
-                break
-            place = place[key]
-        path.write_text(json.dumps(found))
+def edited(rng: random.Random, text: str) -> str:
+    """JSON with another value for one field, at any depth; other text unchanged."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    place = found
+    while isinstance(place, dict) and place:
+        key = rng.choice(list(place))
+        if not isinstance(place[key], dict) or rng.random() < 0.3:
+            values = [None, [], {}, "", "../..", "evil:Model", "/dev/zero", -1, 1e300, [[]] * 9]
+            place[key] = rng.choice(values)
+            break
+        place = place[key]
+    return json.dumps(found)
+
+
+def edit_checkpoint(rng: random.Random, path: Path) -> None:
+    """Another value in the metadata of a checkpoint, with a checksum that fits."""
+    with contextlib.suppress(Exception):  # it was damaged before
+        with safe_open(path, "np") as file:
+            about = edited(rng, file.metadata()["about"])
+        tensors = load_file(path)
+        checksum = sha256(about, sorted(tensors.items()))
+        save_file(tensors, path, {"about": about, "sha256": checksum})
 
 
 def swap_steps(run: Path) -> None:
@@ -295,8 +316,8 @@ def work(folder: str, connection: Any) -> None:
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     os.environ.setdefault("XLA_FLAGS", QUICK_COMPILER)
     os.chdir(folder)
-    seq2seq: Any = importlib.import_module("jax_rnn.lessons.seq2seq")
-    seq2seq.read_dates = partial(seq2seq.read_dates, 150)
+    dates: Any = importlib.import_module("rnn_lecture.dates")
+    dates.read_dates = partial(dates.read_dates, 150)
     workplace = Workplace(Path(folder))
     if not all(run.exists() for run in workplace.runs):
         workplace.prepare()

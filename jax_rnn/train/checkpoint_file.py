@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from rnn_lecture.storage import refuse_link, replacing
+from rnn_lecture.storage import open_regular, replacing
 
-__all__ = ["About", "SavedArray", "SavedFile", "damage", "opened", "write"]
+__all__ = ["About", "SavedArray", "SavedFile", "damage", "opened", "sha256", "write"]
 
 
 class About(NamedTuple):
@@ -59,7 +59,7 @@ class SavedFile(NamedTuple):
     def is_complete(self) -> bool:
         """Whether its checksum fits; reads all arrays."""
         stored = ((name, self.arrays[name].slice[()]) for name in sorted(self.arrays))
-        return _sha256(self.metadata["about"], stored) == self.metadata["sha256"]
+        return sha256(self.metadata["about"], stored) == self.metadata["sha256"]
 
 
 def write(
@@ -78,7 +78,7 @@ def write(
     stored = {name: _encoded(whole[name]) for name in sorted(whole)}
     about = json.dumps(About(step, finite, notes, dtypes)._asdict())
     with replacing(path) as file:
-        file.write(save(stored, {"about": about, "sha256": _sha256(about, stored.items())}))
+        file.write(save(stored, {"about": about, "sha256": sha256(about, stored.items())}))
 
 
 @contextmanager
@@ -90,8 +90,7 @@ def opened(path: Path) -> Iterator[SavedFile]:
     """
     from safetensors import safe_open
 
-    refuse_link(path)
-    with safe_open(path, "np") as file:
+    with open_regular(path), safe_open(path, "np") as file:
         metadata = file.metadata()
         about = _about(metadata["about"])
         names = list(file.keys())
@@ -113,7 +112,7 @@ def damage(path: Path) -> str | None:
     return None if path.stem == f"step-{step:08d}" else f"it holds step {step}"
 
 
-def _sha256(about: str, stored: Iterable[tuple[str, np.ndarray]]) -> str:
+def sha256(about: str, stored: Iterable[tuple[str, np.ndarray]]) -> str:
     """The checksum of the JSON and of the arrays, sorted by name."""
     digest = hashlib.sha256(about.encode())
     for name, array in stored:

@@ -312,6 +312,14 @@ class TestCheckpointFolders:
         with pytest.raises(CheckpointError, match="all are damaged"):
             load(folder, model=Weight)
 
+    def test_that_are_pipes_are_damaged(self, folder):
+        path = Checkpoints(folder / "checkpoints").path(2)
+        path.unlink()
+        os.mkfifo(path)
+        assert damage(path) == "it cannot be read"
+        with pytest.raises(CheckpointError, match="expected a regular file"):
+            Checkpoints(folder / "checkpoints").restore(2, {})
+
     @pytest.mark.parametrize("text", [DEEP, "[]", "{}", '{"step": 3}', '"model"'])
     def test_of_crafted_metadata_are_damaged(self, text, folder):
         path = Checkpoints(folder / "checkpoints").path(2)
