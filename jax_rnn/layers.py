@@ -3,7 +3,8 @@
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from inspect import cleandoc
+from typing import Literal, TypeVar
 
 from flax import nnx
 
@@ -23,43 +24,57 @@ from jax_rnn.typing import DTypeLike
 __all__ = ["GRU", "LSTM", "RNN"]
 
 
+SHARED = """
+Call: ``output, h_n = layer(input, hx=None, *, lengths=None, resets=None, rngs=None)``.
+More on shapes and errors: see ``Recurrent``.
+
+    input: (T, B, I), (B, T, I) with ``batch_first``, or (T, I) without a batch.
+    hx: the state before the first step, zeros by default: an array (L, B, H), L being layers times
+        directions; of an LSTM a tuple (h_0, c_0) of arrays (L, B, P or H) and (L, B, H).
+    lengths: (B,) integers, number of valid steps of each sequence; None (default) is all.
+    resets: (T, B) booleans, steps before which the state goes back to the initial one.
+    rngs: ``nnx.Rngs(dropout=seed)`` or a key; needed while training with dropout.
+    return_states: bool, whether to return the states after every step too.
+    output: (T, B, O), in the layout of the input; O is H (P of a projected LSTM), twice that in two
+        directions.
+    h_n: the state after the last step, in the layout of ``hx``.
+
+Args of all layers:
+    input_size: int, I, features of the input.
+    hidden_size: int, H, features of the hidden state of each direction.
+    num_layers: int, number of stacked layers; 1 by default.
+    bias: bool, whether cells have biases; True by default.
+    batch_first: bool, whether batched inputs and outputs are (B, T, features); False by default.
+    dropout: float from 0 to 1, rate between layers while training; 0 by default.
+    bidirectional: bool, whether every layer has a second, backward direction; False by default.
+    init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
+    dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
+    heads: int, number of blocks of the hidden maps, see ``AffineCell``; 1 (default) is dense, as in
+        torch, H is diagonal.
+    scan: how cells run over time, a ``jax_rnn.scans.Scan`` or a name; ``"auto"`` by default, see
+        ``Recurrent``.
+    rngs: ``nnx.Rngs``, source of the initial values.
+"""
+
+LayerT = TypeVar("LayerT", bound=type[Recurrent])
+
+
+def documented(layer: LayerT) -> LayerT:
+    """Add what all layers share to the documentation of one."""
+    layer.__doc__ = f"{cleandoc(layer.__doc__ or '')}\n{SHARED}"
+    return layer
+
+
+@documented
 class RNN(Recurrent):
     """``torch.nn.RNN``: layers of ``RNNCell``.
 
     Equations, parameters and their shapes: those of ``RNNCell``, whose I is the input of a layer,
     H or 2H above the first.
 
-    Call: ``output, h_n = layer(input, hx=None, *, lengths=None, resets=None, rngs=None)``.
-    More on shapes and errors: see ``Recurrent``.
-
-        input: (T, B, I), (B, T, I) with ``batch_first``, or (T, I) without a batch.
-        hx: the state before the first step, zeros by default: an array (L, B, H), L being
-            layers times directions.
-        lengths: (B,) integers, number of valid steps of each sequence; None (default) is all.
-        resets: (T, B) booleans, steps before which the state goes back to the initial one.
-        rngs: ``nnx.Rngs(dropout=seed)`` or a key; needed while training with dropout.
-        return_states: bool, whether to return the states after every step too.
-        output: (T, B, O), in the layout of the input; O is H, twice that in two directions.
-        h_n: the state after the last step, in the layout of ``hx``.
-
     Args:
-        input_size: int, I, features of the input.
-        hidden_size: int, H, features of the hidden state of each direction.
-        num_layers: int, number of stacked layers; 1 by default.
         nonlinearity: ``"tanh"`` (default) or ``"relu"``.
-        bias: bool, whether cells have biases; True by default.
-        batch_first: bool, whether batched inputs and outputs are (B, T, features); False by
-            default.
-        dropout: float from 0 to 1, rate between layers while training; 0 by default.
-        bidirectional: bool, whether every layer has a second, backward direction; False by default.
         proj_size: int, only 0, as in torch; the projection is that of LSTM.
-        init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
-        dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
-        heads: int, number of blocks of the hidden maps, see ``AffineCell``; 1 (default) is dense,
-            as in torch, H is diagonal.
-        scan: how cells run over time, a ``jax_rnn.scans.Scan`` or a name; ``"auto"`` by default,
-            see ``Recurrent``.
-        rngs: ``nnx.Rngs``, source of the initial values.
     """
 
     def __init__(
@@ -97,42 +112,15 @@ class RNN(Recurrent):
         self.bias = bias
 
 
+@documented
 class LSTM(Recurrent):
     """``torch.nn.LSTM``: layers of ``LSTMCell``, or of ``ProjectedLSTMCell`` with ``proj_size``.
 
     Equations, parameters and their shapes: those of the cell, whose I is the input of a layer, all
     that the one below returns.
 
-    Call: ``output, h_n = layer(input, hx=None, *, lengths=None, resets=None, rngs=None)``.
-    More on shapes and errors: see ``Recurrent``.
-
-        input: (T, B, I), (B, T, I) with ``batch_first``, or (T, I) without a batch.
-        hx: the state before the first step, zeros by default: a tuple (h_0, c_0)
-            of arrays (L, B, P or H) and (L, B, H), L being layers times directions.
-        lengths: (B,) integers, number of valid steps of each sequence; None (default) is all.
-        resets: (T, B) booleans, steps before which the state goes back to the initial one.
-        rngs: ``nnx.Rngs(dropout=seed)`` or a key; needed while training with dropout.
-        return_states: bool, whether to return the states after every step too.
-        output: (T, B, O), in the layout of the input; O is P or H, twice that in two directions.
-        h_n: the state after the last step, in the layout of ``hx``.
-
     Args:
-        input_size: int, I, features of the input.
-        hidden_size: int, H, features of the hidden state of each direction.
-        num_layers: int, number of stacked layers; 1 by default.
-        bias: bool, whether cells have biases; True by default.
-        batch_first: bool, whether batched inputs and outputs are (B, T, features); False by
-            default.
-        dropout: float from 0 to 1, rate between layers while training; 0 by default.
-        bidirectional: bool, whether every layer has a second, backward direction; False by default.
         proj_size: int, P, features of the projected h, 0 < P < H; 0 (default) is H.
-        init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
-        dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
-        heads: int, number of blocks of the hidden maps, see ``AffineCell``; 1 (default) is dense,
-            as in torch, H is diagonal.
-        scan: how cells run over time, a ``jax_rnn.scans.Scan`` or a name; ``"auto"`` by default,
-            see ``Recurrent``.
-        rngs: ``nnx.Rngs``, source of the initial values.
     """
 
     def __init__(
@@ -170,44 +158,17 @@ class LSTM(Recurrent):
         self.proj_size = proj_size
 
 
+@documented
 class GRU(Recurrent):
     """``torch.nn.GRU``: layers of ``GRUCell``, or of ``OriginalGRUCell`` if not ``reset_after``.
 
     Equations, parameters and their shapes: those of ``GRUCell``, whose I is the input of a layer,
     H or 2H above the first.
 
-    Call: ``output, h_n = layer(input, hx=None, *, lengths=None, resets=None, rngs=None)``.
-    More on shapes and errors: see ``Recurrent``.
-
-        input: (T, B, I), (B, T, I) with ``batch_first``, or (T, I) without a batch.
-        hx: the state before the first step, zeros by default: an array (L, B, H), L being
-            layers times directions.
-        lengths: (B,) integers, number of valid steps of each sequence; None (default) is all.
-        resets: (T, B) booleans, steps before which the state goes back to the initial one.
-        rngs: ``nnx.Rngs(dropout=seed)`` or a key; needed while training with dropout.
-        return_states: bool, whether to return the states after every step too.
-        output: (T, B, O), in the layout of the input; O is H, twice that in two directions.
-        h_n: the state after the last step, in the layout of ``hx``.
-
     Args:
-        input_size: int, I, features of the input.
-        hidden_size: int, H, features of the hidden state of each direction.
-        num_layers: int, number of stacked layers; 1 by default.
-        bias: bool, whether cells have biases; True by default.
-        batch_first: bool, whether batched inputs and outputs are (B, T, features); False by
-            default.
-        dropout: float from 0 to 1, rate between layers while training; 0 by default.
-        bidirectional: bool, whether every layer has a second, backward direction; False by default.
         reset_after: bool, whether the reset gate acts after the product, as in torch; True by
             default.
         proj_size: int, only 0, as in torch; the projection is that of LSTM.
-        init: initial distribution, ``"torch"`` (default), ``"flax"`` or an ``initializers.Scheme``.
-        dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
-        heads: int, number of blocks of the hidden maps, see ``AffineCell``; 1 (default) is dense,
-            as in torch, H is diagonal.
-        scan: how cells run over time, a ``jax_rnn.scans.Scan`` or a name; ``"auto"`` by default,
-            see ``Recurrent``.
-        rngs: ``nnx.Rngs``, source of the initial values.
     """
 
     def __init__(
