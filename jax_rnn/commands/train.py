@@ -15,7 +15,7 @@ from jax_rnn.commands.common import Kind, UsageError
 from jax_rnn.commands.failures import for_commands
 from jax_rnn.console import say
 from jax_rnn.lessons import DATA_SETS, load
-from rnn_lecture.recipe import BaseRecipe, Recipe, WordRecipe
+from rnn_lecture.recipe import BaseRecipe, Recipe, WordRecipe, with_steps
 
 if TYPE_CHECKING:
     from jax_rnn.commands.resuming import Begun
@@ -134,13 +134,19 @@ def describe(lesson: Any) -> str:
 
 
 def _defaults(lesson: Any, words: Sequence[str], begun: "Begun | None") -> Options[Any]:
-    """The default options: those of the preset, or of the run to resume."""
+    """The default options: those of the preset, or of the run to resume.
+
+    The warm-up of a preset is at most as long as a new run.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--preset", nargs="?")
-    preset = parser.parse_known_args(list(words))[0].preset
+    for option in ("--preset", "--steps"):
+        parser.add_argument(option, nargs="?")
+    given = parser.parse_known_args(list(words))[0]
     if begun is None:
-        return Options(recipe=lesson.preset(preset))
-    recipe = begun.recipe if preset is None else lesson.preset(preset)
+        recipe = lesson.preset(given.preset)
+        fewer = given.steps is not None and given.steps.isdecimal() and int(given.steps) > 0
+        return Options(recipe=with_steps(recipe, int(given.steps) if fewer else None))
+    recipe = begun.recipe if given.preset is None else lesson.preset(given.preset)
     return Options(recipe=recipe, **begun.options)
 
 
@@ -236,6 +242,8 @@ def _printing(lesson: Any, recipe: Any, out: Path | None, console: Console) -> t
         rows = lesson.batch_size(recipe)
         say(console, f"{lesson.name}: {lesson.teaches}")
         say(console, f"{count:,} parameters, {recipe.steps:,} steps of {rows} rows, into {out}")
+        if recipe.warmup == recipe.steps:
+            say(console, "the learning rate rises during the whole run, see --warmup")
         if step:
             say(console, f"resuming at step {step:,} of {recipe.steps:,}")
 

@@ -87,6 +87,16 @@ def test_a_new_run_has_the_options_of_its_lesson(tmp_path, asked):
     assert asked[0][1].recipe == load("char_lm").recipe
 
 
+def test_the_warm_up_of_a_preset_is_at_most_as_long_as_a_new_run(run, asked, capsys):
+    usual = load("char_lm").recipe.warmup
+    for steps in (usual + 1, usual - 1):
+        cli.main(["train", "char_lm", "--steps", str(steps)])
+    assert [options.recipe.warmup for _, options in asked] == [usual, usual - 1]
+    with pytest.raises(SystemExit):
+        cli.main(["train", "char_lm", "--steps", "20", "--warmup", "30"])
+    assert "got 30; set warmup too" in " ".join(capsys.readouterr().err.split())
+
+
 def test_another_lesson_is_named(run):
     with pytest.raises(RunError, match=r"expected the lesson 'char_lm' of this run, got 'names'"):
         read_begun([f"--out={run}", "--resume"], "names")
