@@ -144,8 +144,9 @@ def _defaults(lesson: Any, words: Sequence[str], begun: "Begun | None") -> Optio
     given = parser.parse_known_args(list(words))[0]
     if begun is None:
         recipe = lesson.preset(given.preset)
-        fewer = given.steps is not None and given.steps.isdecimal() and int(given.steps) > 0
-        return Options(recipe=with_steps(recipe, int(given.steps) if fewer else None))
+        steps = given.steps or ""
+        counted = steps.isdecimal() and int(steps) > 0
+        return Options(recipe=with_steps(recipe, int(steps) if counted else None))
     recipe = begun.recipe if given.preset is None else lesson.preset(given.preset)
     return Options(recipe=recipe, **begun.options)
 
