@@ -19,6 +19,8 @@ Seconds = Annotated[float, tyro.conf.arg(metavar="S")]
 BUSY = 0.3
 """Load per core above which timings are unreliable."""
 
+MOST_LAYERS = 1_000
+
 Count = Annotated[int, tyro.conf.arg(metavar="N")]
 
 
@@ -50,7 +52,7 @@ def bench(
         shape: Batch size, time steps, input features and hidden features.
         passes: forward, backward (with forward), step (with an update by Adam), loop (one of four
             steps, which JAX runs in one program), or all.
-        layers: Number of layers.
+        layers: Number of layers, at most 1,000.
         bidirectional: Use a bidirectional layer.
         ragged: Use sequences of different lengths, of which T is the longest.
         precision: Data type of weights and inputs; tf32 is float32 with products in TF32.
@@ -59,8 +61,8 @@ def bench(
         json: Write all results to this file.
     """
     sizes = _numbers(shape)
-    if layers < 1:
-        raise UsageError(f"--layers: expected at least 1, got {layers}")
+    if not 1 <= layers <= MOST_LAYERS:
+        raise UsageError(f"--layers: expected 1 to {MOST_LAYERS:,}, got {layers:,}")
     if not seconds > 0:
         raise UsageError(f"--seconds: expected more than 0, got {seconds:g}")
     from functools import partial

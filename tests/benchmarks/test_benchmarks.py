@@ -266,7 +266,8 @@ def test_jax_rnn_bench_prints_a_table_and_writes_json(tmp_path, monkeypatch, cap
     ("words", "wrong"),
     [
         ("--shape 3,5", "--shape: expected four sizes like 32,35,200,200, got '3,5'"),
-        ("--layers 0", "--layers: expected at least 1, got 0"),
+        ("--layers 0", "--layers: expected 1 to 1,000, got 0"),
+        ("--layers 100000000", "--layers: expected 1 to 1,000, got 100,000,000"),
         ("--seconds 0", "--seconds: expected more than 0, got 0"),
     ],
 )
