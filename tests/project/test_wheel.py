@@ -10,6 +10,7 @@ import pytest
 from tests.kit import environment
 
 ROOT = Path(__file__).parents[2]
+PACKAGES = ("jax_rnn", "reference_torch", "rnn_lecture")
 
 
 def run(*arguments: str, folder: Path, path: Path) -> str:
@@ -26,7 +27,7 @@ def unpacked(tmp_path_factory):
     """The wheel, built and unpacked, without what it depends on."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    for package in ("jax_rnn", "reference_torch"):
+    for package in PACKAGES:
         shutil.copytree(ROOT / package, source / package)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
@@ -40,10 +41,11 @@ def unpacked(tmp_path_factory):
 
 
 @pytest.mark.long
-def test_the_wheel_holds_both_trees_and_their_data(unpacked):
+def test_the_wheel_holds_all_packages_and_their_data(unpacked):
     for name in ("jax_rnn/__init__.pyi", "jax_rnn/py.typed", "jax_rnn/compare/page.html.jinja"):
         assert (unpacked / name).is_file(), name
     assert (unpacked / "reference_torch" / "as_on_slide" / "hidden_order.py").is_file()
+    assert (unpacked / "rnn_lecture" / "words.py").is_file()
     assert not (unpacked / "tests").exists()
 
 
@@ -51,7 +53,7 @@ def test_the_wheel_holds_both_trees_and_their_data(unpacked):
 def test_the_command_line_of_the_wheel_compares_and_writes_a_page(unpacked, tmp_path):
     pytest.importorskip("torch")
     pytest.importorskip("jinja2")
-    where = "import jax_rnn, reference_torch; print(jax_rnn.__file__, reference_torch.__file__)"
+    where = "".join(f"import {package}; print({package}.__file__);" for package in PACKAGES)
     found = subprocess.run(
         [sys.executable, "-P", "-c", where],
         cwd=tmp_path,
@@ -59,6 +61,7 @@ def test_the_command_line_of_the_wheel_compares_and_writes_a_page(unpacked, tmp_
         capture_output=True,
         text=True,
     ).stdout.split()
+    assert len(found) == len(PACKAGES)
     assert all(Path(file).is_relative_to(unpacked) for file in found)
 
     page = tmp_path / "page.html"
