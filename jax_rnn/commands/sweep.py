@@ -1,6 +1,8 @@
 """``jax-rnn sweep``: train with many seeds."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 from jax_rnn.commands.common import (
@@ -86,12 +88,16 @@ def sweep(
     if framework != "jax":
         sweeps.append(sweep_torch(chosen, seeds, preset, **given))
     print_sweeps(console, sweeps)
-
     if json:
         write_json(json, sweeps)
     if plot:
-        from jax_rnn.compare.figures import save_figure
-        from jax_rnn.compare.plots import sweep_figure
-
-        save_figure(sweep_figure(sweeps), plot)
+        _draw(sweeps, plot)
     say_written(json, plot)
+
+
+def _draw(sweeps: Sequence[Any], path: Path) -> None:
+    """Write the histograms."""
+    from jax_rnn.compare.figures import save_figure
+    from jax_rnn.compare.plots import sweep_figure
+
+    save_figure(sweep_figure(sweeps), path)
