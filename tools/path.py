@@ -20,7 +20,17 @@ from jax_rnn import cli
 __all__ = ["main", "passed"]
 
 ROOT = Path(__file__).parents[1]
-OUTSIDE = {"caches", "cli", "commands", "console", "devices", "lessons", "teaching", "train"}
+OUTSIDE = {
+    "caches",
+    "cli",
+    "commands",
+    "console",
+    "devices",
+    "extras",
+    "lessons",
+    "teaching",
+    "train",
+}
 """Parts of jax_rnn that are not its core."""
 STARTS = tuple(f"{ROOT}/{name}/" for name in ("jax_rnn", "rnn_lecture", "reference_torch"))
 
