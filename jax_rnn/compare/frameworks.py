@@ -26,7 +26,7 @@ def import_seconds(framework: str) -> float | None:
     """Import ``"jax"`` or ``"torch"`` and return the seconds; None if it was already imported.
 
     The threads of torch sleep while they wait, unless OMP_WAIT_POLICY says otherwise: if they wait
-    actively and another program needs a core too, a step takes up to fifty times as long.
+    actively and another program needs a core too, a step takes thirty times as long and more.
 
     Raises:
         ModuleNotFoundError: torch is not installed; the message states how to install it.
