@@ -1,10 +1,11 @@
 """Optional dependencies, and the commands that install them."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-__all__ = ["EXTRAS", "how_to_install", "optional"]
+__all__ = ["EXTRAS", "check_installed", "how_to_install", "optional"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,11 +33,20 @@ def optional(module: str) -> Any:
     Raises:
         ModuleNotFoundError: its package is not installed; the message states how to install it.
     """
-    package = module.partition(".")[0]
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"expected {package} to be installed, but it is not: {how_to_install(EXTRAS[package])}",
-            name=package,
-        ) from error
+        raise _missing(module.partition(".")[0]) from error
+
+
+def check_installed(package: str) -> None:
+    """Check an optional dependency without importing it. ModuleNotFoundError: as ``optional``."""
+    if find_spec(package) is None:
+        raise _missing(package)
+
+
+def _missing(package: str) -> ModuleNotFoundError:
+    return ModuleNotFoundError(
+        f"expected {package} to be installed, but it is not: {how_to_install(EXTRAS[package])}",
+        name=package,
+    )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from jax_rnn.compare.figures import check_figure_suffix
-from jax_rnn.extras import optional
+from jax_rnn.extras import check_installed
 
 __all__ = ["check_outputs"]
 
@@ -31,4 +31,4 @@ def check_outputs(paths: dict[str, Path | None]) -> None:
         if option == "--plot":
             check_figure_suffix(path)
         for package in NEEDED.get(option, ()):
-            optional(package)
+            check_installed(package)

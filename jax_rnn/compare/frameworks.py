@@ -31,7 +31,8 @@ def import_seconds(framework: str) -> float | None:
     Raises:
         ModuleNotFoundError: torch is not installed; the message states how to install it.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if framework == "torch":
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if framework not in _measured:
         modules = FRAMEWORKS[framework]
         loaded = modules[0] in sys.modules

@@ -187,3 +187,17 @@ def test_the_doctor_says_where_they_are_and_what_they_take(settings, monkeypatch
     assert any(f"{compiled}: 1 file, 1.2 MB" in line for line in doctor.examine())
     monkeypatch.setenv(caches.SWITCH, "false")
     assert "  not cached: the compilation cache is disabled" in list(doctor.examine())
+
+
+def test_the_check_of_output_files_imports_nothing_that_would_be_timed(tmp_path):
+    """Otherwise NumPy would come with matplotlib, and JAX's import would look shorter."""
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    code = f"""
+import sys
+from pathlib import Path
+from jax_rnn.commands.outputs import check_outputs
+check_outputs({{"--html": Path({str(tmp_path)!r}) / "page.html"}})
+print({{"numpy", "matplotlib", "jinja2"}} & {{*sys.modules}})
+"""
+    assert python("-c", code, cache=tmp_path).stdout == "set()\n"
