@@ -2,7 +2,7 @@
 
     python -m benchmarks --sections projection
 
-The sizes at which the gated scan switches (constants of jax_rnn/scans/projection.py) come from this
+The sizes at which the gated scan switches (constants of jax_rnn/scans/sizes.py) come from this
 table.
 """
 
@@ -16,7 +16,7 @@ from jax_rnn.bench.ours import build_layer, ours
 from jax_rnn.bench.problem import Kind, Pass, Problem, Setting
 from jax_rnn.bench.timing import interleave
 from jax_rnn.scans.gated import Gated
-from jax_rnn.scans.projection import projects_inside
+from jax_rnn.scans.sizes import projects_inside
 
 __all__ = ["SHAPES", "projection"]
 

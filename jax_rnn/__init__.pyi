@@ -1,4 +1,5 @@
 from . import data, scans, testing, train
+from .calls import LayerState
 from .cells.affine import AffineCell
 from .cells.base import Cell, HiddenCarry, Noise
 from .cells.dropout import RecurrentDropout, VariationalDropout
@@ -28,7 +29,6 @@ from .sequences import (
     pack_padded_sequence,
     pad_packed_sequence,
 )
-from .states import LayerState
 from .train.history import DivergedError, History, NonFiniteLossError
 from .train.loop import fit
 

@@ -1,16 +1,26 @@
-"""The cache of compiled programs, a folder that can be deleted at any time."""
+"""Caches of compiled programs: a folder, which can be deleted at any time, and in this process."""
 
 import os
 import warnings
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 from rnn_lecture.files import cache_folder
 
-__all__ = ["compiled_folder", "keep_compiled"]
+__all__ = ["cached", "compiled_folder", "keep_compiled"]
 
 FOLDER = "JAX_COMPILATION_CACHE_DIR"
 SWITCH = "JAX_ENABLE_COMPILATION_CACHE"
 SHORTEST = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
+
+KEPT = 32
+"""Number of results that are kept: those of at least eight trainings. One needs three (optimizer,
+functions, program), a sweep four (optimizer, builder, its size, program). Each holds its loss, and
+the objects that the loss closes over."""
+
+ResultT = TypeVar("ResultT")
 
 
 def compiled_folder() -> str | None:
@@ -57,3 +67,21 @@ def _check_writable(folder: Path) -> None:
         raise NotADirectoryError(f"{existing} is a file")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise PermissionError(f"{existing} cannot be written")
+
+
+def cached(make: Callable[..., ResultT], *arguments: Any) -> ResultT:
+    """``make(*arguments)``, or the result of an earlier call with equal arguments.
+
+    Arguments without a hash, for example a loss that is an object with its own equality, are equal
+    to no others.
+    """
+    try:
+        hash(arguments)
+    except TypeError:
+        return make(*arguments)
+    return _cached(make, *arguments)
+
+
+@lru_cache(maxsize=KEPT)
+def _cached(make: Callable[..., ResultT], *arguments: Any) -> ResultT:
+    return make(*arguments)

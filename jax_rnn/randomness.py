@@ -1,4 +1,7 @@
-"""Random numbers of a layer: the key of a call, and dropout between its layers."""
+"""Random numbers of a layer: the key of a call, dropout between layers, and noise of its cells.
+
+The noise of a cell is drawn before the loop, so that it is the same under every scan.
+"""
 
 from typing import Any
 
@@ -6,9 +9,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jax_rnn.typing import Array, describe
+from jax_rnn.cells.base import Cell
+from jax_rnn.typing import Array, Size, describe
 
-__all__ = ["call_key", "drop"]
+__all__ = ["call_key", "draw", "draw_step", "drop", "is_random", "key_of_cell"]
 
 
 def call_key(name: str, rngs: Any, what: str) -> Array:
@@ -46,3 +50,38 @@ def drop(xs: Array, rate: float, key: Any, layer: int, first: Any = 0) -> Array:
 
     masks = jax.vmap(mask)(first + jnp.arange(xs.shape[0]))
     return jnp.where(masks, xs / jnp.asarray(kept, xs.dtype), jnp.zeros_like(xs))
+
+
+def is_random(cell: Cell) -> bool:
+    """Whether the cell draws random numbers."""
+    if type(cell).noise is Cell.noise and type(cell).sequence_noise is Cell.sequence_noise:
+        return False
+    drawn = jax.eval_shape(lambda key: draw_step(cell, key, 0, ()), jax.random.key(0))
+    return bool(jax.tree.leaves(drawn))
+
+
+def draw(cell: Cell, key: Array | None, steps: Size, batch: tuple[Size, ...]) -> tuple[Any, Any]:
+    """The random numbers of all steps, with a leading time axis, and those of the sequence.
+
+    Step t uses the key ``fold_in(key, t + 1)``, the sequence ``fold_in(key, 0)``, so that a step on
+    its own draws the same numbers.
+    """
+    if key is None:
+        return None, None
+    every = jax.vmap(lambda t: draw_step(cell, key, t, batch)[0])(jnp.arange(steps))
+    return every, cell.sequence_noise(jax.random.fold_in(key, 0), batch)
+
+
+def draw_step(cell: Cell, key: Array | None, t: Any, batch: tuple[Size, ...]) -> tuple[Any, Any]:
+    """The random numbers of step t, and those of the sequence."""
+    if key is None:
+        return None, None
+    step = cell.noise(jax.random.fold_in(key, t + 1), batch)
+    return step, cell.sequence_noise(jax.random.fold_in(key, 0), batch)
+
+
+def key_of_cell(cell: Cell, key: Array | None, number: int) -> Array | None:
+    """The key of a cell of a layer, from the key of the call; None if the cell draws nothing."""
+    if key is None or not is_random(cell):
+        return None
+    return jax.random.fold_in(jax.random.fold_in(key, 0), number)

@@ -9,23 +9,23 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jax_rnn.arguments import ConstructorSignature, check_rate
-from jax_rnn.cells.base import Cell
-from jax_rnn.cells.wrapper import Recorded, Recorder
-from jax_rnn.inputs import check_features, check_input
-from jax_rnn.randomness import call_key, drop
-from jax_rnn.scans.base import Constants, Inputs, Scan, advance
-from jax_rnn.scans.choice import check_scan, chosen, run
-from jax_rnn.scans.masking import clean
-from jax_rnn.scans.noise import draw_step, is_random, key_of_cell
-from jax_rnn.sequences import check_lengths, check_resets, lengths_to_mask
-from jax_rnn.stack import Stack
-from jax_rnn.states import (
+from jax_rnn.calls import (
     LayerState,
+    check_features,
+    check_input,
     check_layer_state,
     final_state,
     initial_carries,
     recorded,
 )
+from jax_rnn.cells.base import Cell
+from jax_rnn.cells.wrapper import Recorded, Recorder
+from jax_rnn.randomness import call_key, draw_step, drop, is_random, key_of_cell
+from jax_rnn.scans.base import Constants, Inputs, Scan
+from jax_rnn.scans.choice import check_scan, chosen, run
+from jax_rnn.scans.step import advance, clean
+from jax_rnn.sequences import check_lengths, check_resets, lengths_to_mask
+from jax_rnn.stack import Stack
 from jax_rnn.typing import Array, Float, Size, State
 
 __all__ = ["LayerState", "Recurrent"]

@@ -10,9 +10,9 @@ from jax_rnn.arguments import check_count
 from jax_rnn.cells.base import Cell, check_output
 from jax_rnn.cells.linear import is_linear
 from jax_rnn.cells.wrapper import Recorded, Recorder, Wrapper, before, core_of, wrappers_of
-from jax_rnn.scans.base import Constants, Inputs, Scan, finished
-from jax_rnn.scans.masking import only
+from jax_rnn.scans.base import Constants, Inputs, Scan
 from jax_rnn.scans.recurrence import How, linear_recurrence
+from jax_rnn.scans.step import finished, only
 from jax_rnn.typing import CarryT, Size, is_symbolic
 
 __all__ = ["Associative"]

@@ -3,26 +3,11 @@
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from jax_rnn.arguments import check_count
-from jax_rnn.cells.base import Cell, Noise, check_output
-from jax_rnn.cells.wrapper import after, main
-from jax_rnn.scans.masking import only
-from jax_rnn.scans.placement import like
+from jax_rnn.cells.base import Cell
 from jax_rnn.typing import Array, Bool, CarryT, Size
 
-__all__ = [
-    "Constants",
-    "Inputs",
-    "Scan",
-    "advance",
-    "advance_projected",
-    "check_options",
-    "finished",
-    "noise_of",
-]
+__all__ = ["Constants", "Inputs", "Scan", "check_options"]
 
 
 class Inputs(NamedTuple):
@@ -92,46 +77,6 @@ class Scan(ABC):
         Equal to ``advance`` step by step; with ``reverse`` from the last step to the first, and the
         outputs keep their positions.
         """
-
-
-def advance(
-    cell: Cell[CarryT], carry: CarryT, inputs: Inputs, constants: Constants
-) -> tuple[CarryT, Any]:
-    """One step of a scan: reset, step and mask. All leaves of ``inputs`` are those of one step."""
-    batch = inputs.x.shape[: inputs.x.ndim - cell.num_feature_axes]
-    return advance_projected(
-        cell, carry, inputs._replace(x=cell.project(inputs.x)), constants, batch
-    )
-
-
-def advance_projected(
-    cell: Cell[CarryT],
-    carry: CarryT,
-    inputs: Inputs,
-    constants: Constants,
-    batch: tuple[Size, ...],
-) -> tuple[CarryT, Any]:
-    """``advance`` where ``inputs.x`` is the result of ``cell.project``."""
-    before = carry
-    if inputs.resets is not None:
-        before = only(inputs.resets, constants.initial, carry)
-    noise = noise_of(inputs.noise, constants.noise)
-    new, y = cell.step(before, inputs.x, *(() if noise is None else (noise,)))
-    check_output(cell, main(y), batch)
-    zero = jax.tree.map(jnp.zeros_like, y)
-    return only(inputs.mask, (like(new, carry), y), (carry, zero))
-
-
-def finished(cell: Cell, ys: Any, inputs: Inputs) -> Any:
-    """Outputs of the innermost cell for all steps, passed through the wrappers around it."""
-    outputs = after(cell, ys, inputs.x)
-    if outputs is ys or inputs.mask is None:
-        return outputs
-    return only(inputs.mask, outputs, jax.tree.map(jnp.zeros_like, outputs))
-
-
-def noise_of(step: Any, sequence: Any) -> Noise | None:
-    return None if step is None and sequence is None else Noise(step, sequence)
 
 
 def check_options(scan: Any, *more: str) -> None:

@@ -11,7 +11,7 @@ from jax import lax
 from jax_rnn.arguments import check_count
 from jax_rnn.cells.base import Cell
 from jax_rnn.scans.base import Constants, Inputs, Scan
-from jax_rnn.scans.precision import summed_wide
+from jax_rnn.scans.step import summed_wide
 from jax_rnn.typing import CarryT, Size, is_symbolic
 
 __all__ = ["Checkpointed"]

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from jax_rnn.cells.base import Cell
+from jax_rnn.randomness import draw
 from jax_rnn.scans.associative import Associative
 from jax_rnn.scans.base import Constants, Inputs, Scan
 from jax_rnn.scans.gated import Gated
-from jax_rnn.scans.masking import clean
-from jax_rnn.scans.noise import draw
 from jax_rnn.scans.placement import placed
 from jax_rnn.scans.sequential import Sequential
+from jax_rnn.scans.step import clean
 from jax_rnn.typing import Array, Bool, CarryT, Float, Size
 
 __all__ = ["AUTO", "check_scan", "chosen", "run"]

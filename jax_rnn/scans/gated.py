@@ -11,11 +11,11 @@ from flax import nnx
 from jax_rnn.cells.base import Cell
 from jax_rnn.cells.gated import is_gated
 from jax_rnn.cells.wrapper import before, core_of
-from jax_rnn.scans.base import Constants, Inputs, Scan, check_options, finished
+from jax_rnn.scans.base import Constants, Inputs, Scan, check_options
 from jax_rnn.scans.gated_forward import Run, forward
 from jax_rnn.scans.gated_tangent import tangent
-from jax_rnn.scans.projection import projects_inside
-from jax_rnn.scans.sizes import is_tiny
+from jax_rnn.scans.sizes import is_tiny, projects_inside
+from jax_rnn.scans.step import finished
 from jax_rnn.typing import CarryT, Size, is_symbolic
 
 __all__ = ["Gated"]

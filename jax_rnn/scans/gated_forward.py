@@ -11,11 +11,10 @@ from jax_rnn.cells.affine import hidden_product
 from jax_rnn.cells.base import check_output
 from jax_rnn.cells.gated import GatedCell, Maps
 from jax_rnn.cells.wrapper import core_of, main, map_main
-from jax_rnn.scans.base import noise_of
 from jax_rnn.scans.gates import Gates, biases, by_gate, columns, joined, matmul, plus
-from jax_rnn.scans.masking import only
 from jax_rnn.scans.placement import like
-from jax_rnn.scans.projection import projects_inside
+from jax_rnn.scans.sizes import projects_inside
+from jax_rnn.scans.step import noise_of, only
 from jax_rnn.typing import Array, accumulator
 
 __all__ = ["Kept", "Run", "forward", "update"]

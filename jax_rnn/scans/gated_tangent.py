@@ -17,11 +17,10 @@ from jax.custom_derivatives import SymbolicZero
 
 from jax_rnn.cells.affine import hidden_product
 from jax_rnn.cells.wrapper import core_of
-from jax_rnn.scans.base import noise_of
 from jax_rnn.scans.gated_forward import Kept, Run, update
 from jax_rnn.scans.gates import Gates, biased, product, rows, weighed, widened
-from jax_rnn.scans.masking import only
 from jax_rnn.scans.placement import is_explicit, like
+from jax_rnn.scans.step import noise_of, only
 from jax_rnn.typing import Array, accumulator
 
 __all__ = ["tangent"]

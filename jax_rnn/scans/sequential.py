@@ -9,16 +9,9 @@ from jax import lax
 
 from jax_rnn.cells.affine import transposed_weights
 from jax_rnn.cells.base import Cell
-from jax_rnn.scans.base import (
-    Constants,
-    Inputs,
-    Scan,
-    advance,
-    advance_projected,
-    check_options,
-)
-from jax_rnn.scans.precision import summed_wide
+from jax_rnn.scans.base import Constants, Inputs, Scan, check_options
 from jax_rnn.scans.sizes import is_tiny
+from jax_rnn.scans.step import advance, advance_projected, summed_wide
 from jax_rnn.typing import CarryT, Size, is_symbolic
 
 __all__ = ["Sequential"]

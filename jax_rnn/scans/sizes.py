@@ -1,11 +1,13 @@
-"""Sizes by which scans are chosen."""
+"""Sizes of a cell and its inputs that decide how the cell is run."""
 
 import math
+from typing import Any
 
 from jax_rnn.cells.base import Cell
-from jax_rnn.typing import Size, is_symbolic
+from jax_rnn.cells.wrapper import changes_read, core_of
+from jax_rnn.typing import Size, accumulator, is_symbolic
 
-__all__ = ["is_tiny", "rows_of"]
+__all__ = ["is_tiny", "projects_inside"]
 
 TINY = 64
 """Number of hidden units times batch size below which the gated scan is slower.
@@ -14,6 +16,22 @@ XLA on CPU runs small programs in the calling thread, which is four times faster
 thread. It counts a product outside a loop fully, but one inside the loop only once. A symbolic
 size, in a program exported for any batch, is not tiny.
 """
+
+IN_LOOP_BYTES = 2**25
+"""On CPU, inputs whose projection is larger are projected step by step in the loop.
+
+A symbolic number of steps or rows counts as large.
+"""
+
+IN_LOOP_WEIGHT_BYTES = (400_000, 2_600_000)
+"""If steps are stored for the gradient, this also applies to cells of several gates whose input
+weight has this size, about that of a core's cache, and batches of at least some rows."""
+
+CHANGED_READ_BYTES = 700_000
+"""The smallest such weight if a wrapper changes the argument of the hidden map. That product then
+waits for the change, and competes with the one of the inputs."""
+
+SOME_ROWS = 4
 
 
 def is_tiny(cell: Cell, shape: tuple[Size, ...]) -> bool:
@@ -25,3 +43,18 @@ def is_tiny(cell: Cell, shape: tuple[Size, ...]) -> bool:
 def rows_of(cell: Cell, shape: tuple[Size, ...]) -> Size:
     """The number of sequences in inputs of shape (T, *batch, I)."""
     return math.prod(shape[1 : len(shape) - cell.num_feature_axes])
+
+
+def projects_inside(cell: Cell, shape: tuple[Size, ...], keep: bool) -> bool:
+    """Whether inputs of a gated cell, also in wrappers, are projected in the loop on a CPU."""
+    core: Any = core_of(cell)
+    steps, *batch, _ = shape
+    rows, width = math.prod(batch), len(core.gates) * core.hidden_size
+    size = steps * rows * width * accumulator(core.dtype).itemsize
+    if is_symbolic(size) or size > IN_LOOP_BYTES:
+        return True
+    least, most = IN_LOOP_WEIGHT_BYTES
+    least = CHANGED_READ_BYTES if changes_read(cell) else least
+    weight = core.weight_ih
+    fits = least <= math.prod(weight.shape) * weight.dtype.itemsize <= most
+    return keep and fits and len(core.gates) > 1 and rows >= SOME_ROWS

@@ -12,9 +12,9 @@ import numpy as np
 import optax
 from flax import nnx
 
+from jax_rnn.caches import cached
 from jax_rnn.initializers import Init
 from jax_rnn.train.batches import Batches
-from jax_rnn.train.cache import cached
 from jax_rnn.train.history import History
 from jax_rnn.train.loop import fit
 from jax_rnn.train.seeds import fit_seeds

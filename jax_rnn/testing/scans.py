@@ -6,11 +6,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from jax_rnn.scans.base import noise_of
+from jax_rnn.randomness import draw_step, is_random
 from jax_rnn.scans.checkpointed import Checkpointed
 from jax_rnn.scans.choice import AUTO, run
-from jax_rnn.scans.noise import draw_step, is_random
 from jax_rnn.scans.sequential import Sequential
+from jax_rnn.scans.step import noise_of
 from jax_rnn.sequences import lengths_to_mask
 from jax_rnn.testing.advice import NOISE, UPDATE
 from jax_rnn.testing.candidate import Candidate, Wrong, agree, outcome, sequential

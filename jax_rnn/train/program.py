@@ -9,8 +9,8 @@ import jax
 import numpy as np
 from jax import lax
 
+from jax_rnn.caches import cached
 from jax_rnn.train.batches import Batches
-from jax_rnn.train.cache import cached
 from jax_rnn.train.mesh import Layout
 from jax_rnn.train.step import Report, Training, TrainState
 from jax_rnn.typing import PyTree

@@ -11,8 +11,8 @@ import numpy as np
 import optax
 from flax import nnx
 
+from jax_rnn.caches import cached
 from jax_rnn.train.batches import Batches, Repeated
-from jax_rnn.train.cache import cached
 from jax_rnn.train.checks import count_steps
 from jax_rnn.train.feed import stacked
 from jax_rnn.train.history import History

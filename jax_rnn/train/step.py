@@ -9,7 +9,7 @@ import optax
 from flax import nnx
 from jax import lax
 
-from jax_rnn.train.cache import cached
+from jax_rnn.caches import cached
 from jax_rnn.typing import DTypeLike, PyTree
 
 __all__ = ["Loss", "Report", "TrainState", "Training", "prepare"]

@@ -28,7 +28,7 @@ from jax_rnn import (
     RNNCell,
 )
 from jax_rnn.scans import Checkpointed, Gated, Sequential, run
-from jax_rnn.scans.projection import projects_inside
+from jax_rnn.scans.sizes import projects_inside
 from tests import kit
 from tests.kit import cases
 
