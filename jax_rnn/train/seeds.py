@@ -77,7 +77,7 @@ def fit_seeds(
         seeds_per_call: number of simultaneous trainings; bounds the memory. None (default) uses, on
             arrays, 1,000, and up to 10,000 for a small model whose training takes less than a
             millisecond; on batches, as many as half of the memory holds, by the compiler's
-            estimate for one.
+            estimate for all.
         description: text of the progress bar.
 
     Returns:
@@ -98,7 +98,7 @@ def fit_seeds(
     options = carry, dropout, accumulate, compute_dtype
     sweep = cached(_Sweep, build, (loss, optimizer), steps, span, *options)
     began = perf_counter()
-    most = seeds_per_call or sweep.room(data, seeds[0])
+    most = seeds_per_call or sweep.room(data, seeds)
     size = math.ceil(len(seeds) / math.ceil(len(seeds) / most))  # equal calls
     sweep.compile(data, seeds[0], size)
     ready = perf_counter()
@@ -197,17 +197,21 @@ class _Sweep:
         state = training.state if state is None else state
         return self.scan(training.step, state, arrays, self.span)
 
-    def room(self, data: Any, seed: int) -> int:
+    def room(self, data: Any, seeds: Sequence[int]) -> int:
         """The number of simultaneous trainings, at least one."""
         if not callable(data):
             leaves = jax.tree.leaves(cached(_shapes, self.build))
             return choose_seeds_per_call(sum(leaf.size for leaf in leaves), data, self.steps)
-        found = self._lower(data, seed, 1).compile().memory_analysis()
         available = available_memory()
-        if available is None or found is None:
+        if available is None:
             return 1
-        each = found.temp_size_in_bytes + found.argument_size_in_bytes + found.output_size_in_bytes
-        return max(1, int(SHARE * available // max(each, 1)))
+        found = self._lower(data, seeds[0], len(seeds)).compile().memory_analysis()
+        if found is None:
+            return 1
+        needed = (
+            found.temp_size_in_bytes + found.argument_size_in_bytes + found.output_size_in_bytes
+        )
+        return max(1, int(len(seeds) * min(1.0, SHARE * available / max(needed, 1))))
 
     def compile(self, data: Any, seed: int, count: int) -> None:
         """Compile the programs for this number of seeds, one of which is ``seed``."""

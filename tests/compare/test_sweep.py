@@ -329,19 +329,25 @@ def test_seed_k_of_a_sweep_on_data_is_the_training_from_seed_k(name, x64, little
 @pytest.mark.long
 @pytest.mark.parametrize("memory", [None, 10_000, 10**12])
 def test_as_many_seeds_as_fit_into_memory_are_trained_at_once(memory, monkeypatch, little_data):
-    """None and one at a time in the memory that is known, else all at once: the same losses."""
+    """One at a time if the memory is small or unknown, else all at once by the only program."""
     lesson, recipe = load("seq2seq"), ON_DATA["seq2seq"]
-    sizes = []
-    train = many_seeds._Sweep.train
+    sizes, lowered = [], set()
+    train, lower = many_seeds._Sweep.train, many_seeds._Sweep._lower
 
     def counted(self, data, seeds, size, *rest):
         sizes.append(size)
         return train(self, data, seeds, size, *rest)
 
+    def noted(self, data, seed, count):
+        lowered.add(count)
+        return lower(self, data, seed, count)
+
     monkeypatch.setattr(many_seeds._Sweep, "train", counted)
+    monkeypatch.setattr(many_seeds._Sweep, "_lower", noted)
     monkeypatch.setattr(many_seeds, "available_memory", lambda: memory)
     swept = sweep_jax(lesson, 3, recipe=recipe)
     assert sizes == ([3] if memory == 10**12 else [1, 1, 1])
+    assert lowered == {None: {1}, 10_000: {1, 3}, 10**12: {3}}[memory]
     reference = lesson.sweep(3, recipe=recipe, seeds_per_call=3)
     assert swept.final_loss == pytest.approx(reference.loss[:, -1].tolist(), abs=1e-5)
     assert (swept.ever, swept.first_epoch, swept.seeds, swept.steps) == (None, [], 3, 12)
