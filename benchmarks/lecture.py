@@ -36,7 +36,7 @@ def warm(rounds: int) -> Iterator[dict[str, Any]]:
     As in the race, each measurement follows a warm-up call.
     """
     import reference_torch
-    from reference_torch.training import train
+    from reference_torch.teaching.training import train
 
     lesson, theirs = load("ihello"), reference_torch.load("ihello")
     model = lesson.build(rngs=nnx.Rngs(0))

@@ -47,7 +47,7 @@ def torch_side(name: str, recipe: Any, state: dict[str, Any], text: Path | None)
     import torch
 
     import reference_torch
-    from reference_torch.training import train
+    from reference_torch.teaching.training import train
 
     task = reference_torch.load(name)
     data = task.read(recipe, text)

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from reference_torch import LESSONS, load
-from reference_torch.training import train
+from reference_torch import lesson_names, load
+from reference_torch.teaching.training import train
 from rnn_lecture.recipe import with_steps
 
 EXAMPLES = """\
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.lesson is None:
         parser.print_help()
         return 0
-    lesson = load(_known(parser, "lesson", options.lesson, LESSONS))
+    lesson = load(_known(parser, "lesson", options.lesson, lesson_names()))
     recipe: Any = lesson.recipe
     if options.preset is not None:
         recipe = lesson.recipes[_known(parser, "preset", options.preset, lesson.recipes)]
@@ -82,8 +82,8 @@ def _print(lines: Iterable[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    lessons = [*map(load, LESSONS)]
-    width = max(map(len, LESSONS))
+    lessons = [*map(load, lesson_names())]
+    width = max(len(lesson.name) for lesson in lessons)
     lines = [f"  {lesson.name:{width}}  {lesson.teaches}" for lesson in lessons]
     parser = argparse.ArgumentParser(
         prog="python -m reference_torch",

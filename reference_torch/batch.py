@@ -7,7 +7,7 @@ each other: each output equals that of the single word, up to rounding.
 import torch
 
 from reference_torch.cell import Model
-from reference_torch.words import WordLesson
+from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
 
 

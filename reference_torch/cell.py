@@ -8,7 +8,7 @@ directions, batch, hidden) for any `batch_first`.
 import torch
 from torch import nn
 
-from reference_torch.words import WordLesson
+from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
 
 

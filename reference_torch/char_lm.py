@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from reference_torch.drawing import draw
-from reference_torch.lesson import Lesson
-from reference_torch.words import loss_of
+from reference_torch.teaching.drawing import draw
+from reference_torch.teaching.lesson import Lesson
+from reference_torch.teaching.words import loss_of
 from rnn_lecture.char_lm import SLICE, CharLMFacts, side_by_side
 from rnn_lecture.sampling import check_sampling
 from rnn_lecture.vocabulary import Vocabulary

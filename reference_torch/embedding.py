@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from reference_torch.ihello import SEEDS
-from reference_torch.training import train
-from reference_torch.words import WordLesson, successes
+from reference_torch.teaching.training import train
+from reference_torch.teaching.words import WordLesson, successes
 from rnn_lecture import words
 
 

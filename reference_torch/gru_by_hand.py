@@ -16,7 +16,7 @@ import copy
 import torch
 from torch import nn
 
-from reference_torch.words import WordLesson
+from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
 
 

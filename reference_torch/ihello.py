@@ -12,7 +12,7 @@ from functools import partial
 
 from torch import nn
 
-from reference_torch.words import WordLesson, successes
+from reference_torch.teaching.words import WordLesson, successes
 from rnn_lecture import words
 
 SEEDS = range(20)

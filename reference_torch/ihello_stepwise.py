@@ -8,7 +8,7 @@ epsilon in its denominator: the losses differ by 1e-7 for most seeds and by up t
 import torch
 from torch import nn
 
-from reference_torch.words import WordLesson
+from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
 
 

@@ -8,7 +8,7 @@ true letters as inputs and with the first letter and its own predictions as inpu
 import torch
 from torch import nn
 
-from reference_torch.words import WordLesson
+from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
 from rnn_lecture.program import encode
 from rnn_lecture.words import SENTENCE

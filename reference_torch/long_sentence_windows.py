@@ -14,7 +14,7 @@ chaotic: two runs that differ by one rounding error diverge.
 
 from torch import nn
 
-from reference_torch.words import WordLesson, score
+from reference_torch.teaching.words import WordLesson, score
 from rnn_lecture import words
 
 

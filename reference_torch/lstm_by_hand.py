@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn.functional import linear
 
-from reference_torch.words import WordLesson
+from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
 
 

@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from reference_torch.lesson import Lesson, tensors
+from reference_torch.teaching.lesson import Lesson, tensors
 from rnn_lecture.surnames import LIKELIEST, SMOOTHING, NamesFacts
 from rnn_lecture.vocabulary import Vocabulary
 

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from reference_torch.drawing import draw
-from reference_torch.lesson import Lesson, tensors
+from reference_torch.teaching.drawing import draw
+from reference_torch.teaching.lesson import Lesson, tensors
 from rnn_lecture.sampling import check_sampling
 from rnn_lecture.surnames import DRAWN, EDGE, NamesGenerateFacts, language_number
 from rnn_lecture.vocabulary import Vocabulary

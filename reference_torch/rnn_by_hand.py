@@ -9,7 +9,7 @@ s_t = tanh(W s_{t-1} + W_hx x_t), which is `nn.RNN` without biases.
 import torch
 from torch import nn
 
-from reference_torch.words import WordLesson
+from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
 
 f = torch.tanh

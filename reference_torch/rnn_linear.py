@@ -15,7 +15,7 @@ from functools import partial
 from torch import nn
 
 from reference_torch.ihello import SEEDS
-from reference_torch.words import WordLesson, score, successes
+from reference_torch.teaching.words import WordLesson, score, successes
 from rnn_lecture import words
 
 

@@ -13,7 +13,7 @@ The prediction is a function of the letter, so it cannot be ihello. The model ha
 import torch
 from torch import nn
 
-from reference_torch.words import WordLesson, score
+from reference_torch.teaching.words import WordLesson, score
 from rnn_lecture import words
 
 

@@ -7,7 +7,7 @@ output of the last step is the final hidden state h.
 import torch
 
 from reference_torch.cell import Model
-from reference_torch.words import WordLesson
+from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
 
 

@@ -116,11 +116,11 @@ def _write(results: list[Any], json: Output, html: Output, plot: Output) -> None
 
 def _runs(names: tuple[str, ...], seeds: range, options: dict[str, Any]) -> list[_Run]:
     """All runs, of which every option and the data have been checked."""
+    from jax_rnn import lessons
     from jax_rnn.compare.parity import steps_of
-    from jax_rnn.lessons import LESSONS, load
 
     runs = []
-    for lesson in map(load, names or LESSONS):
+    for lesson in map(lessons.load, names or lessons.lesson_names()):
         recipe, given = lesson.preset(options["preset"]), dict(options)
         if len(names) != 1 and not lesson.trained:
             given["steps"] = None

@@ -13,12 +13,12 @@ def lessons() -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from jax_rnn.lessons import LESSONS, load
+    from jax_rnn.lessons import lesson_names, load
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("lesson", no_wrap=True)
     table.add_column("what it teaches, its slide, its presets")
-    for lesson in map(load, LESSONS):
+    for lesson in map(load, lesson_names()):
         presets = ", ".join(lesson.recipes)
         details = f"{lesson.slide}; presets: {presets}" if presets else lesson.slide
         table.add_row(lesson.name, Text(lesson.teaches))

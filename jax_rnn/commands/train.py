@@ -14,7 +14,7 @@ from rich.console import Console
 from jax_rnn.commands.common import Kind, UsageError
 from jax_rnn.commands.failures import for_commands
 from jax_rnn.console import say
-from jax_rnn.lessons import DATA_SETS, load
+from jax_rnn.lessons import load
 from rnn_lecture.recipe import BaseRecipe, Recipe, WordRecipe, with_steps
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def train(arguments: Sequence[str]) -> None:
 def describe(lesson: Any) -> str:
     """The text of ``jax-rnn train LESSON --help`` above the options."""
     examples = [f"$ jax-rnn train {lesson.name}"]
-    if lesson.name in DATA_SETS:
+    if lesson.holds_out:
         examples.append(f"$ jax-rnn train {lesson.name} --out runs/mine --hidden-size 96")
         examples.append("$ jax-rnn train --resume runs/mine")
         examples.append(f"$ jax-rnn train {lesson.name} --mesh data=8")

@@ -8,7 +8,7 @@ from flax import nnx
 
 from jax_rnn.compare.side import LessonSide, Program, Step, first_batch, lesson_arguments
 from jax_rnn.interop.state_dict import torch_state_dict
-from jax_rnn.teaching.catalog import load
+from jax_rnn.lessons import load
 from jax_rnn.testing.jax_side import JaxSide
 
 __all__ = ["JaxLesson"]

@@ -16,7 +16,7 @@ from jax_rnn.compare.jax_lesson import JaxLesson
 from jax_rnn.compare.side import LessonSide, MakeSide, Program, Step
 from jax_rnn.compare.torch_lesson import TorchLesson
 from jax_rnn.environment import environment
-from jax_rnn.teaching.catalog import load
+from jax_rnn.lessons import load
 from jax_rnn.teaching.lesson import Lesson
 from jax_rnn.testing.ladder import Climb, ParityError, climb_sides
 from rnn_lecture.facts import Data

@@ -125,7 +125,7 @@ def sweep_torch(
     data = lesson.read(recipe, text)
     import_seconds("torch")
     import reference_torch
-    from reference_torch.training import train
+    from reference_torch.teaching.training import train
 
     theirs = reference_torch.load(lesson.name)
     start = time.perf_counter()

@@ -27,7 +27,7 @@ class TorchLesson(TorchSide, LessonSide):
         super().__init__(module, lesson_arguments(self.lesson, program, module.forward))
 
     def loss_gradients(self) -> dict[str, np.ndarray]:
-        from reference_torch.lesson import tensors
+        from reference_torch.teaching.lesson import tensors
 
         batch = tensors(first_batch(self.lesson, self.program), self.module)
         self.module.zero_grad()
@@ -37,7 +37,7 @@ class TorchLesson(TorchSide, LessonSide):
         return found
 
     def train(self, steps: int) -> Iterator[Step]:
-        from reference_torch.training import train
+        from reference_torch.teaching.training import train
 
         program, lesson = self.program, self.lesson
         run = train(lesson, self.module, program.recipe, program.data)

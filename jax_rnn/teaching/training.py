@@ -14,7 +14,6 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from jax_rnn.initializers import Init
-from jax_rnn.teaching.catalog import load
 from jax_rnn.teaching.lesson import Lesson
 from jax_rnn.train import saved
 from jax_rnn.train.checks import as_batches
@@ -31,6 +30,7 @@ from jax_rnn.train.memory import check_memory
 from jax_rnn.train.mesh import Layout, main_does, one_axis
 from jax_rnn.train.readme import Guide
 from jax_rnn.train.run import Run
+from rnn_lecture.lessons import find
 from rnn_lecture.recipe import BaseRecipe
 
 __all__ = ["OpenRun", "lesson_of", "open_run", "precision", "train_lesson", "whose_lesson"]
@@ -218,7 +218,7 @@ def lesson_of(config: RunConfig) -> tuple[Lesson, Any, Path | None]:
     text = config.made.text
     if text == "":
         raise ValueError("made.text is missing")
-    lesson = load(config.lesson)
+    lesson = find("jax_rnn.lessons", config.lesson)
     return lesson, type(lesson.recipe)(**config.recipe), None if text is None else Path(text)
 
 

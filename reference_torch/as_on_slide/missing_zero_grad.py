@@ -10,7 +10,7 @@ Correct: `optimizer.zero_grad()` once per epoch, between a step and the next `ba
 import torch
 
 from reference_torch.ihello import Model, lesson
-from reference_torch.words import loss_of
+from reference_torch.teaching.words import loss_of
 
 
 def final_text(seed: int) -> str:

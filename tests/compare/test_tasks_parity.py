@@ -29,7 +29,7 @@ from jax_rnn.lessons import DATA_SETS, load  # noqa: E402
 from jax_rnn.teaching import lesson as lesson_module  # noqa: E402
 from jax_rnn.teaching.lesson import learning_rates, optimizer  # noqa: E402
 from jax_rnn.train.step import prepare  # noqa: E402
-from reference_torch.training import learning_rate_factor, train  # noqa: E402
+from reference_torch.teaching.training import learning_rate_factor, train  # noqa: E402
 from rnn_lecture.recipe import Recipe  # noqa: E402
 from rnn_lecture.sampling import Sampling  # noqa: E402
 from tests.kit import cases  # noqa: E402
@@ -231,11 +231,11 @@ def clipped_with_a_little_more(parameters, largest):
 
 
 FAULTS = [
-    ("char_lm", "reference_torch.training.clip_gradient", clipped_with_a_little_more),
-    ("names", "reference_torch.training.clip_gradient", lambda parameters, largest: None),
+    ("char_lm", "reference_torch.teaching.training.clip_gradient", clipped_with_a_little_more),
+    ("names", "reference_torch.teaching.training.clip_gradient", lambda parameters, largest: None),
     ("char_lm", "reference_torch.char_lm.forget", lambda hidden, fresh: hidden),
-    ("char_lm", "reference_torch.training.detached", lambda hidden: None),
-    ("seq2seq", "reference_torch.training.learning_rate_factor", lambda recipe, step: 1.0),
+    ("char_lm", "reference_torch.teaching.training.detached", lambda hidden: None),
+    ("seq2seq", "reference_torch.teaching.training.learning_rate_factor", lambda recipe, step: 1.0),
     (
         "names_generate",
         "reference_torch.names_generate.inside",

@@ -11,8 +11,8 @@ import jax_rnn.lessons
 import reference_torch
 import rnn_lecture
 from jax_rnn import cli
-from jax_rnn.teaching import catalog
 from reference_torch import __main__ as program
+from rnn_lecture.lessons import LESSONS
 from tests.kit import cases
 
 FILES = Path(__file__).parent / "outside"
@@ -25,6 +25,7 @@ COMMANDS = [
     "eval {folder}/run",
     "sample {folder}/run --prompt abcca",
     "export {folder}/run --to safetensors",
+    "lessons",
 ]
 
 
@@ -38,8 +39,6 @@ def recall():
             (reference_torch, "theirs"),
         ):
             patch.setattr(package, "__path__", [*package.__path__, str(FILES / place)])
-        for module in (catalog, reference_torch, program):
-            patch.setattr(module, "LESSONS", (*module.LESSONS, "recall"))
         yield
 
 
@@ -58,6 +57,14 @@ def test_every_command_takes_it(command, folder, request, capsys):
         words[words.index("--out") + 1] += "2"
     cli.main(words)
     assert capsys.readouterr().out
+
+
+def test_it_is_listed_after_those_of_the_lecture_in_both_trees(recall, capsys):
+    for tree in (jax_rnn.lessons, reference_torch):
+        assert tree.lesson_names() == (*LESSONS, "recall")
+        assert tree.load("recall").name == "recall"
+    assert program.main([]) == 0
+    assert "\n  recall " in capsys.readouterr().out
 
 
 def test_both_programs_are_the_same(recall, tmp_path):

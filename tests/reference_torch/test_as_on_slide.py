@@ -16,7 +16,7 @@ from reference_torch.as_on_slide import (  # noqa: E402
     single_layer_dropout,
     unassigned_view,
 )
-from reference_torch.words import successes  # noqa: E402
+from reference_torch.teaching.words import successes  # noqa: E402
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch")
 import reference_torch  # noqa: E402
 from reference_torch import (  # noqa: E402
     WORDS,
+    UnknownLessonError,
     gru_by_hand,
     load,
     lstm_by_hand,
@@ -24,8 +25,8 @@ from reference_torch import (  # noqa: E402
 )
 from reference_torch.__main__ import main  # noqa: E402
 from reference_torch.long_sentence import read, write  # noqa: E402
-from reference_torch.training import train  # noqa: E402
-from reference_torch.words import loss_of, successes  # noqa: E402
+from reference_torch.teaching.training import train  # noqa: E402
+from reference_torch.teaching.words import loss_of, successes  # noqa: E402
 from rnn_lecture.bounds import bounds  # noqa: E402
 from rnn_lecture.program import encode, one_hot  # noqa: E402
 from rnn_lecture.words import (  # noqa: E402
@@ -461,8 +462,9 @@ def test_module_is_a_program():
 
 
 def test_load_refuses_other_names():
-    with pytest.raises(ValueError, match="got 'training'"):
-        load("training")
+    for name in ("training", "teaching", "__main__", "as_on_slide.caption"):
+        with pytest.raises(UnknownLessonError, match=f"unknown lesson '{name}'"):
+            load(name)
 
 
 def test_imports_only_torch_numpy_the_facts_and_the_standard_library():

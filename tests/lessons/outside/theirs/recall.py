@@ -5,7 +5,7 @@ from rnn_lecture.recall_facts import RecallFacts
 from torch import nn
 from torch.nn import functional as F
 
-from reference_torch.lesson import Lesson, tensors
+from reference_torch.teaching.lesson import Lesson, tensors
 
 LAYERS = {"rnn": nn.RNN, "gru": nn.GRU}
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from reference_torch.lesson import Lesson, tensors
-from reference_torch.training import train
+from reference_torch.teaching.lesson import Lesson, tensors
+from reference_torch.teaching.training import train
 from rnn_lecture.program import WordProgram
 
 

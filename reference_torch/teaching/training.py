@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from reference_torch.lesson import Batch, Hidden, Lesson, Step, tensors
+from reference_torch.teaching.lesson import Batch, Hidden, Lesson, Step, tensors
 from rnn_lecture.facts import Data
 
 
