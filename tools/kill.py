@@ -33,7 +33,7 @@ from typing import Any
 
 from rich.console import Console
 
-from jax_rnn.train.checkpoint_file import opened
+from jax_rnn.train.checkpoint_file import read
 from jax_rnn.train.checkpoints import Checkpoints
 
 STEPS, EVERY = 160, 10
@@ -214,10 +214,8 @@ def contents(out: Path, last_only: bool = False) -> dict[str, Any]:
         ),
     }
     for step in steps:
-        with opened(checkpoints.path(step)) as file:
-            for name, array in file.arrays.items():
-                value = array.dtype.name, array.shape, array.read().tobytes()
-                found[f"step {step}: {name}"] = value
+        for name, array in read(checkpoints.path(step)).items():
+            found[f"step {step}: {name}"] = array.dtype.name, array.shape, array.tobytes()
     return found
 
 

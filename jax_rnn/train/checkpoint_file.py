@@ -18,7 +18,7 @@ import numpy as np
 
 from rnn_lecture.storage import open_regular, replacing
 
-__all__ = ["About", "SavedArray", "SavedFile", "damage", "opened", "sha256", "write"]
+__all__ = ["About", "damage", "read", "read_about", "sha256", "write"]
 
 
 class About(NamedTuple):
@@ -37,65 +37,51 @@ class About(NamedTuple):
     dtypes: Mapping[str, str]
 
 
-class SavedArray(NamedTuple):
-    """An array in a file, which is read when asked."""
-
-    dtype: np.dtype
-    shape: tuple[int, ...]
-    slice: Any
-
-    def read(self) -> np.ndarray:
-        stored = self.slice[()]
-        return stored if stored.dtype == self.dtype else stored.view(self.dtype)[..., 0]
-
-
-class SavedFile(NamedTuple):
-    """An open checkpoint."""
-
-    about: About
-    arrays: dict[str, SavedArray]
-    metadata: Mapping[str, str]
-
-    def is_complete(self) -> bool:
-        """Whether its checksum fits; reads all arrays."""
-        stored = ((name, self.arrays[name].slice[()]) for name in sorted(self.arrays))
-        return sha256(self.metadata["about"], stored) == self.metadata["sha256"]
-
-
-def write(
-    path: Path,
-    arrays: Mapping[str, Any],
-    step: int,
-    figures: Mapping[str, float],
-    notes: Mapping[str, Any],
-) -> None:
+def write(path: Path, step: int, arrays: Mapping, figures: Mapping, notes: Mapping) -> None:
     """Write a checkpoint, which is complete or absent, see ``replacing``."""
     from safetensors.numpy import save
 
-    whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    whole = {name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}
     finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
     dtypes = {name: array.dtype.name for name, array in whole.items()}
-    stored = {name: _encoded(whole[name]) for name in sorted(whole)}
+    stored = {
+        name: array if _is_plain(array.dtype) else array[..., None].view(np.uint8)
+        for name, array in whole.items()
+    }
     about = json.dumps(About(step, finite, notes, dtypes)._asdict())
     with replacing(path) as file:
         file.write(save(stored, {"about": about, "sha256": sha256(about, stored.items())}))
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[SavedFile]:
-    """The contents of a checkpoint; arrays can be read within the context.
+def read(path: Path, prefix: str = "") -> dict[str, np.ndarray]:
+    """The arrays of a checkpoint whose names start with ``prefix``; no checksum is compared.
 
     Raises:
         Exception: of many kinds, if the file is not a checkpoint.
     """
-    from safetensors import safe_open
+    dtypes = read_about(path).dtypes
+    with _opened(path) as file:
+        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+        stored = {name: file.get_tensor(name) for name in names}
+    return {
+        name: array if array.dtype == dtypes[name] else array.view(dtypes[name])[..., 0]
+        for name, array in stored.items()
+    }
 
-    with open_regular(path), safe_open(path, "np") as file:
-        metadata = file.metadata()
-        about = _about(metadata["about"])
-        names = list(file.keys())
-        arrays = {name: _saved(file.get_slice(name), about.dtypes[name]) for name in names}
-        yield SavedFile(about, arrays, metadata)
+
+def read_about(path: Path) -> About:
+    """What a checkpoint says about itself; its arrays are not read, and the errors of ``read``."""
+    with _opened(path) as file:
+        about = About(**json.loads(file.metadata()["about"]))
+    kinds = ("figures", float | int | None), ("notes", object), ("dtypes", str)
+    for name, kind in kinds:
+        entries = getattr(about, name)
+        if not (isinstance(entries, dict) and all(isinstance(v, kind) for v in entries.values())):
+            raise TypeError(f"{name} is {entries!r}")
+    monitor = about.notes.get("monitor", ["loss", "min"])
+    if not isinstance(about.step, int) or [type(entry) for entry in monitor] != [str, str]:
+        raise TypeError(f"step is {about.step!r}, monitor {monitor!r}")
+    return about._replace(dtypes={name: np.dtype(v).name for name, v in about.dtypes.items()})
 
 
 def damage(path: Path) -> str | None:
@@ -103,11 +89,14 @@ def damage(path: Path) -> str | None:
     if path.is_symlink():
         return "it is a symbolic link"
     try:
-        with opened(path) as file:
-            step, complete = file.about.step, file.is_complete()
+        step = read_about(path).step
+        with _opened(path) as file:
+            metadata, names = file.metadata(), sorted(file.keys())
+            stored = ((name, file.get_tensor(name)) for name in names)
+            changed = sha256(metadata["about"], stored) != metadata["sha256"]
     except Exception:  # many kinds, where a file was forged
         return "it cannot be read"
-    if not complete:
+    if changed:
         return "it has changed"
     return None if path.stem == f"step-{step:08d}" else f"it holds step {step}"
 
@@ -121,31 +110,15 @@ def sha256(about: str, stored: Iterable[tuple[str, np.ndarray]]) -> str:
     return digest.hexdigest()
 
 
-def _about(text: str) -> About:
-    """The JSON in the metadata. ValueError, TypeError: entries of other types."""
-    about = About(**json.loads(text))
-    kinds = ("figures", float | int | None), ("notes", object), ("dtypes", str)
-    for name, kind in kinds:
-        entries = getattr(about, name)
-        if not (isinstance(entries, dict) and all(isinstance(v, kind) for v in entries.values())):
-            raise TypeError(f"{name} is {entries!r}")
-    monitor = about.notes.get("monitor", ["loss", "min"])
-    if not isinstance(about.step, int) or [type(entry) for entry in monitor] != [str, str]:
-        raise TypeError(f"step is {about.step!r}, monitor {monitor!r}")
-    return about
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The open file, a regular one."""
+    from safetensors import safe_open
+
+    with open_regular(path), safe_open(path, "np") as file:
+        yield file
 
 
-def _saved(data: Any, name: str) -> SavedArray:
-    dtype, shape = np.dtype(name), tuple(data.get_shape())
-    return SavedArray(dtype, shape if _stored(dtype) == dtype else shape[:-1], data)
-
-
-def _encoded(data: np.ndarray) -> np.ndarray:
-    stored = _stored(data.dtype)
-    return data if stored == data.dtype else data[..., None].view(stored)
-
-
-def _stored(dtype: np.dtype) -> np.dtype:
-    """The dtype in the file."""
-    plain = dtype.isbuiltin == 1 and dtype.kind != "c"
-    return dtype if plain or dtype == jnp.bfloat16 else np.dtype(np.uint8)
+def _is_plain(dtype: np.dtype) -> bool:
+    """Whether safetensors has the dtype."""
+    return dtype == jnp.bfloat16 or (dtype.isbuiltin == 1 and dtype.kind != "c")

@@ -6,16 +6,16 @@ temporary name and renamed last, so a killed process never leaves an incomplete 
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import SingleDeviceSharding
 
-from jax_rnn.train.checkpoint_file import About, SavedArray, damage, opened, write
+from jax_rnn.train.checkpoint_file import About, damage, read, read_about, write
 from jax_rnn.train.mesh import main_does
 from rnn_lecture.storage import PARTIAL, refuse_link
 
@@ -64,7 +64,7 @@ class Checkpoints:
         """The step of the checkpoint with the best figure; the latest if none was measured."""
         measured: dict[int, float] = {}
         for step in self._complete():
-            about = self._about(step)
+            about = self.about(step)
             name, mode = about.notes.get("monitor", ("loss", "min"))
             value = about.figures.get(name)
             if value is not None:
@@ -86,13 +86,9 @@ class Checkpoints:
             )
         return step or 0
 
-    def figures(self, step: int) -> dict[str, float | None]:
-        """The figures saved with the checkpoint; None for values that were not finite."""
-        return dict(self._about(step).figures)
-
-    def notes(self, step: int) -> dict[str, Any]:
-        """The notes saved with the checkpoint."""
-        return dict(self._about(step).notes)
+    def about(self, step: int) -> About:
+        """What was saved with the arrays: figures, None for those not finite, and notes."""
+        return read_about(self.path(step))
 
     def save(
         self,
@@ -107,19 +103,16 @@ class Checkpoints:
             step: step of the checkpoint.
             tree: pytree of arrays.
             figures: figures measured at this step.
-            notes: JSON-serializable data, returned by ``notes``. ``"monitor": [name, "min" or
+            notes: JSON-serializable data. ``"monitor": [name, "min" or
                 "max"]`` selects the figure and its direction for the best checkpoint; by default
                 ``["loss", "min"]``.
 
         Raises:
             CheckpointError: the checkpoint cannot be written, e.g. because the disk is full.
         """
-        named = flat(tree)
+        arrays = {name: _gathered(leaf) for name, leaf in flat(tree).items()}
         try:
-            arrays = {name: _gathered(leaf) for name, leaf in named.items()}
             main_does(lambda: self._write(step, arrays, figures, notes or {}))
-        except jax.errors.JaxRuntimeError:  # the cause is another process or a device, not the disk
-            raise
         except (OSError, ValueError) as error:
             last = self.latest()
             kept = "none was saved before" if last is None else f"that of step {last} is complete"
@@ -145,21 +138,15 @@ class Checkpoints:
         here = None if part is None else SingleDeviceSharding(jax.local_devices()[0])
         wanted = flat(like, prefix)
         leaves, structure = jax.tree.flatten(like)
-        with self._reading(step, prefix) as saved:
-            if faults := _misfits(wanted, saved):
-                raise CheckpointError(
-                    "\n  ".join([f"{self.path(step)} does not fit this model:", *faults])
-                )
-            arrays = [
-                _placed(saved[name], leaf, here or getattr(stored, "sharding", None))
-                for leaf, (name, stored) in zip(leaves, wanted.items(), strict=True)
-            ]
+        saved = self._read(step, prefix)
+        if faults := _misfits(wanted, saved):
+            fault = f"{self.path(step)} does not fit this model:"
+            raise CheckpointError("\n  ".join([fault, *faults]))
+        arrays = [
+            _placed(saved[name], leaf, here or getattr(stored, "sharding", None))
+            for leaf, (name, stored) in zip(leaves, wanted.items(), strict=True)
+        ]
         return jax.tree.unflatten(structure, arrays)
-
-    def count(self, step: int, part: str) -> int:
-        """Number of arrays in one part of a checkpoint."""
-        with self._reading(step, f"{part}/") as saved:
-            return len(saved)
 
     def tidy(self) -> None:
         """Remove all checkpoints but those to keep, and unfinished ones of a killed process."""
@@ -172,28 +159,19 @@ class Checkpoints:
     def _write(self, step: int, arrays: dict[str, Any], figures: Mapping, notes: Mapping) -> None:
         refuse_link(self.folder)
         self.folder.mkdir(exist_ok=True)
-        write(self.path(step), arrays, step, figures, notes)
+        write(self.path(step), step, arrays, figures, notes)
         self._damage[step] = None
         self.tidy()
 
-    @contextmanager
-    def _reading(self, step: int, prefix: str) -> Iterator[dict[str, SavedArray]]:
+    def _read(self, step: int, prefix: str) -> dict[str, np.ndarray]:
         """The arrays of a checkpoint whose names start with ``prefix``."""
         try:
-            with opened(self.path(step)) as file:
-                arrays = file.arrays.items()
-                yield {name: array for name, array in arrays if name.startswith(prefix)}
-        except (CheckpointError, jax.errors.JaxRuntimeError):
-            raise
+            return read(self.path(step), prefix)
         except Exception as error:  # many kinds, where a file was forged
             raise CheckpointError(
                 f"{self.path(step)}: expected the arrays of a checkpoint, got a file that cannot "
                 f"be read ({_reason(error)}); restore a copy, or use another checkpoint"
             ) from error
-
-    def _about(self, step: int) -> About:
-        with opened(self.path(step)) as file:
-            return file.about
 
     def _complete(self) -> Iterator[int]:
         """Steps of the complete checkpoints, the last one first."""
@@ -221,7 +199,7 @@ def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     return named
 
 
-def _misfits(wanted: Mapping[str, Any], saved: Mapping[str, SavedArray]) -> list[str]:
+def _misfits(wanted: Mapping[str, Any], saved: Mapping[str, np.ndarray]) -> list[str]:
     """How the names, shapes and dtypes of saved arrays differ from those wanted."""
     faults = [f"missing: {name}" for name in wanted if name not in saved]
     faults += [f"unexpected: {name}" for name in saved if name not in wanted]
@@ -243,12 +221,11 @@ def _gathered(leaf: Any) -> Any:
     return multihost_utils.process_allgather(leaf, tiled=True)
 
 
-def _placed(array: SavedArray, like: Any, sharding: Any) -> Any:
+def _placed(array: np.ndarray, like: Any, sharding: Any) -> Any:
     """The array with this sharding; a NumPy array if it is None, random keys if ``like`` is."""
-    whole = array.read()
     if sharding is None:
-        return whole
-    placed = jax.make_array_from_callback(array.shape, sharding, lambda index: whole[index])
+        return array
+    placed = jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
     if _is_key(like):
         return jax.random.wrap_key_data(placed, impl=jax.random.key_impl(like))
     return placed

@@ -190,7 +190,7 @@ def seal(config: RunConfig) -> str:
 
 def check_seal(folder: Path, config: RunConfig, checkpoints: Checkpoints, step: int) -> None:
     """Check the configuration. RunError: it changed after the checkpoint of this step."""
-    if checkpoints.notes(step).get("config", seal(config)) != seal(config):
+    if checkpoints.about(step).notes.get("config", seal(config)) != seal(config):
         raise RunError(
             _damaged(folder / CONFIG, f"it was changed after the checkpoint of step {step}")
         )

@@ -134,7 +134,7 @@ class Run:
             CheckpointError: all checkpoints are damaged.
         """
         step = self.checkpoints.resume_at()
-        return step, self.checkpoints.notes(step) if step else {}
+        return step, dict(self.checkpoints.about(step).notes) if step else {}
 
     def begin(self, step: int, notes: Mapping[str, Any] | None = None) -> None:
         """Continue after this step; later records are removed.

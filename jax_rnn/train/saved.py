@@ -62,7 +62,8 @@ def load(
     if options is None:
         raise RunError("expected the options of the model in the configuration, got none")
     if model is None and not trust:  # sizes of unknown origin: check before anything is allocated
-        _check_depth(options, kept.count(step, "params"))
+        names = kept.about(step).dtypes
+        _check_depth(options, sum(name.startswith("params/") for name in names))
         abstract = nnx.eval_shape(lambda: nnx.state(_build(kind, options), nnx.Param))
         params = kept.restore(step, abstract, "params")
         built = _build(kind, options)

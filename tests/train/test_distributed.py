@@ -22,7 +22,7 @@ from jax_rnn.commands.train import train
 from jax_rnn.lessons.char_lm import lesson
 from jax_rnn.teaching.training import open_run, precision, train_lesson
 from jax_rnn.train import load, make_mesh
-from jax_rnn.train.checkpoint_file import opened
+from jax_rnn.train.checkpoint_file import read
 from jax_rnn.train.checkpoints import Checkpoints
 from jax_rnn.train.mesh import Layout
 from rnn_lecture.recipe import Recipe
@@ -154,8 +154,7 @@ def everything(run: Path) -> dict[str, np.ndarray]:
     kept = Checkpoints(run / "checkpoints")
     step = kept.latest()
     assert step is not None
-    with opened(kept.path(step)) as file:
-        return {name: array.read() for name, array in file.arrays.items()}
+    return read(kept.path(step))
 
 
 def rows_read(errors: str) -> set[tuple[int, int]]:

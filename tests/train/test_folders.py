@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from jax_rnn.teaching.training import open_run
 from jax_rnn.train import CheckpointError, Checkpoints, Run, RunConfig, RunError, load
-from jax_rnn.train.checkpoint_file import damage, opened
+from jax_rnn.train.checkpoint_file import damage, read_about
 from jax_rnn.train.config import MAY_CHANGE, as_config, read_config, seal
 from jax_rnn.train.records import Records, read_records, recorded
 from rnn_lecture.storage import FileError, open_regular, read_json, replacing, write_text
@@ -70,7 +70,7 @@ def reseal(folder, config):
     (folder / "config.json").write_text(json.dumps(config))
     kept = Checkpoints(folder / "checkpoints")
     for step in kept.steps():
-        notes = kept.notes(step) | {"config": seal(as_config(config))}
+        notes = dict(kept.about(step).notes) | {"config": seal(as_config(config))}
         rewrite_checkpoint(kept.path(step), notes=notes)
 
 
@@ -348,8 +348,7 @@ class TestCheckpointFolders:
 
     def test_whose_arrays_make_no_sense_are_refused(self, folder):
         path = Checkpoints(folder / "checkpoints").path(2)
-        with opened(path) as file:
-            dtypes = dict.fromkeys(file.about.dtypes, "uint8")
+        dtypes = dict.fromkeys(read_about(path).dtypes, "uint8")
         rewrite_checkpoint(path, dtypes=dtypes)
         assert damage(path) is None
         with pytest.raises(CheckpointError, match=r"does not fit"):
@@ -368,7 +367,7 @@ class TestRecords:
 
     def test_a_gap_shows(self, folder):
         path = folder / "metrics.jsonl"
-        summary = Checkpoints(folder / "checkpoints").notes(2)["records"]
+        summary = Checkpoints(folder / "checkpoints").about(2).notes["records"]
         assert recorded(folder, summary)
         lines = path.read_bytes().splitlines(True)
         path.write_bytes(lines[1])

@@ -256,7 +256,7 @@ def forge(folder, changed):
     (folder / "config.json").write_text(json.dumps(changed))
     kept = Checkpoints(folder / "checkpoints")
     for step in kept.steps():
-        notes = kept.notes(step) | {"config": seal(as_config(changed))}
+        notes = dict(kept.about(step).notes) | {"config": seal(as_config(changed))}
         rewrite_checkpoint(kept.path(step), notes=notes)
 
 
@@ -546,7 +546,7 @@ class TestPatience:
         kept = Checkpoints(tmp_path, keep=9)
         for step, value in enumerate((math.nan, 2.0, math.inf, 1.0, -math.inf, math.nan), 1):
             kept.save(step, {"x": jnp.ones(2)}, {"loss": value})
-        assert kept.best() == 4 and kept.figures(1) == {"loss": None}
+        assert kept.best() == 4 and kept.about(1).figures == {"loss": None}
         assert Checkpoints(tmp_path).best() == 4
 
 
@@ -616,15 +616,16 @@ class TestLoad:
         kept = Checkpoints(standard.folder / "checkpoints")
         last, best = load(standard.folder, "last", model=Model), load(standard.folder, trust=True)
         assert equal(last, standard.model)
-        assert held_out(last)["loss"] == kept.figures(12)["loss"]
-        assert held_out(best)["loss"] == kept.figures(kept.best())["loss"]
+        assert held_out(last)["loss"] == kept.about(12).figures["loss"]
+        assert held_out(best)["loss"] == kept.about(kept.best()).figures["loss"]
         assert last.dropout.deterministic
 
     def test_passes_over_a_damaged_checkpoint_and_says_so(self, stopped):
         said = []
         flip(stopped / "checkpoints" / "step-00000008.safetensors")
         model = load(stopped, "last", model=Model, say=said.append)
-        assert held_out(model)["loss"] == Checkpoints(stopped / "checkpoints").figures(4)["loss"]
+        kept = Checkpoints(stopped / "checkpoints")
+        assert held_out(model)["loss"] == kept.about(4).figures["loss"]
         assert "step 8 is damaged" in said[0]
 
     @pytest.mark.parametrize(
