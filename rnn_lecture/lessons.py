@@ -42,10 +42,22 @@ def names_in(package: str) -> tuple[str, ...]:
 
 
 def find(package: str, name: str) -> Any:
-    """The lesson of this name in a package. UnknownLessonError: there is none."""
+    """The lesson of this name in a package.
+
+    Raises:
+        UnknownLessonError: no file of this name, or one that does not define this lesson.
+    """
     names = names_in(package)
-    if name in names:
-        return import_module(f"{package}.{name}").lesson
-    nearest = get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-    raise UnknownLessonError(f"unknown lesson {name!r}{hint} The lessons are {', '.join(names)}")
+    if name not in names:
+        nearest = get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
+        raise UnknownLessonError(
+            f"unknown lesson {name!r}{hint} The lessons are {', '.join(names)}"
+        )
+    lesson = getattr(import_module(f"{package}.{name}"), "lesson", None)
+    found = getattr(lesson, "name", None)
+    if found != name:
+        raise UnknownLessonError(
+            f"{package}.{name}: expected `lesson`, whose name is {name!r}, got {found!r}"
+        )
+    return lesson

@@ -67,6 +67,22 @@ def test_it_is_listed_after_those_of_the_lecture_in_both_trees(recall, capsys):
     assert "\n  recall " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("text", "got"), [("", "None"), ("from jax_rnn.lessons.ihello import lesson", "'ihello'")]
+)
+def test_a_file_that_defines_no_lesson_of_its_name_is_reported(
+    text, got, tmp_path, monkeypatch, capsys
+):
+    name = f"unfinished{len(text)}"
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.setattr(jax_rnn.lessons, "__path__", [*jax_rnn.lessons.__path__, str(tmp_path)])
+    with pytest.raises(SystemExit) as left:
+        cli.main(["train", name])
+    assert left.value.code == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"expected `lesson`, whose name is '{name}', got {got}" in said
+
+
 def test_both_programs_are_the_same(recall, tmp_path):
     path = tmp_path / "one.json"
     cli.main(f"compare recall --dtype float64 --json {path}".split())
