@@ -326,8 +326,7 @@ def test_seed_k_of_a_sweep_on_data_is_the_training_from_seed_k(name, x64, little
     assert len({*history.loss[:, 0]}) == 3
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("memory", [None, 10_000, 10**12])
+@cases("memory", [10**12, None, 10_000], short=1)
 def test_as_many_seeds_as_fit_into_memory_are_trained_at_once(memory, monkeypatch, little_data):
     """One at a time if the memory is small or unknown, else all at once by the only program."""
     lesson, recipe = load("seq2seq"), ON_DATA["seq2seq"]
