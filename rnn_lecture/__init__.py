@@ -4,7 +4,7 @@
 words, symbols and hyperparameters of every lesson, the data sets with their checksums and their
 split into training and held-out parts, and the batches.
 
-- ``lessons``: the names of all lessons, in the order of the lecture
+- ``lessons``: the names of all lessons, in the order of the lecture, and finding one
 - ``words``: the lessons on a word or a sentence
 - ``char_lm``, ``surnames``, ``translation``: the lessons on data sets
 - ``text``, ``names``, ``dates``: reading the data sets; ``files``: finding or downloading them

@@ -143,7 +143,7 @@ class Checkpoints:
             fault = f"{self.path(step)} does not fit this model:"
             raise CheckpointError("\n  ".join([fault, *faults]))
         arrays = [
-            _placed(saved[name], leaf, here or getattr(stored, "sharding", None))
+            _placed(saved.pop(name), leaf, here or getattr(stored, "sharding", None))
             for leaf, (name, stored) in zip(leaves, wanted.items(), strict=True)
         ]
         return jax.tree.unflatten(structure, arrays)
