@@ -77,17 +77,7 @@ def sweep_jax(
     init: InitName = "torch",
     seeds_per_call: int | None = None,
 ) -> Sweep:
-    """Train many seeds at once in one compiled program, ``seeds_per_call`` at a time.
-
-    Args:
-        lesson: the lesson.
-        seeds: number of runs, with seeds from 0.
-        preset: name of the hyperparameters; None uses the lesson's.
-        recipe: hyperparameters instead of the preset's.
-        text: text to train on, if the lesson accepts one; None (default) uses its own data.
-        init: initial distribution of the weights. Default ``"torch"``.
-        seeds_per_call: number of simultaneous runs; None chooses it.
-    """
+    """Train many seeds at once in one compiled program. Arguments: those of ``Lesson.sweep``."""
     recipe = recipe or lesson.preset(preset)
     start = time.perf_counter()
     with precision(recipe):
@@ -116,9 +106,9 @@ def sweep_torch(
     text: Path | None = None,
     init: InitName = "torch",
 ) -> Sweep:
-    """Train one seed after another. ``init="flax"`` uses the weights that Flax would draw.
+    """Train one seed after another; the arguments are those of ``Lesson.sweep``.
 
-    For the arguments see ``sweep_jax``.
+    ``init="flax"`` uses the weights that Flax would draw.
     """
     recipe = recipe or lesson.preset(preset)
     lesson.check_text(text)
