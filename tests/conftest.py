@@ -154,3 +154,17 @@ def little_data(tmp_path_factory):
         patch.setattr(names_data, "fetch_names", lambda: paths)
         patch.setattr(dates, "read_dates", partial(dates.read_dates, 150))
         yield
+
+
+@pytest.fixture
+def compilations():
+    """The programs compiled so far, one entry each."""
+    found = []
+
+    def listen(event, duration, **_):
+        if event.endswith("backend_compile_duration"):
+            found.append(duration)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield found
+    jax.monitoring.unregister_event_duration_listener(listen)

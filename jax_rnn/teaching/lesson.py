@@ -1,5 +1,6 @@
 """The definition of a lesson: facts, a model, its loss, its optimizer and its evaluation."""
 
+import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -171,7 +172,7 @@ class Lesson(Facts):
         recipe = recipe or self.preset(preset)
         self.check_text(text)
         data = self.read(recipe, text)
-        build, carry = cached(_functions, self, recipe, init, tuple(data.vocabulary.items()))
+        build, carry = cached(_functions, self, recipe, init, json.dumps(data.vocabulary))
         batches = self.batches(recipe, data)
 
         def of_seed(seed: int) -> Any:
@@ -202,11 +203,11 @@ def _planned(recipe: BaseRecipe) -> dict[str, Any]:
 
 
 def _functions(
-    lesson: Lesson, recipe: Any, init: Init, vocabulary: tuple[tuple[str, Any], ...]
+    lesson: Lesson, recipe: Any, init: Init, vocabulary: str
 ) -> tuple[Callable[[nnx.Rngs], Any], Callable[[Any], Any]]:
-    """``build(rngs)`` and ``carry(model)`` of a lesson."""
+    """``build(rngs)`` and ``carry(model)`` of a lesson, with a vocabulary in JSON."""
     return (
-        lambda rngs: lesson.build(recipe, dict(vocabulary), init=init, rngs=rngs),
+        lambda rngs: lesson.build(recipe, json.loads(vocabulary), init=init, rngs=rngs),
         lambda model: lesson.carry(model, lesson.batch_size(recipe)),
     )
 

@@ -326,6 +326,16 @@ def test_seed_k_of_a_sweep_on_data_is_the_training_from_seed_k(name, x64, little
     assert len({*history.loss[:, 0]}) == 3
 
 
+@cases("name", sorted(ON_DATA, key=lambda name: name != "names"), short=1)
+def test_a_second_sweep_on_data_compiles_nothing(name, little_data, compilations):
+    lesson, recipe = load(name), replace(ON_DATA[name], steps=4)
+    lesson.sweep(2, recipe=recipe)
+    assert compilations
+    compilations.clear()
+    lesson.sweep(2, recipe=recipe)
+    assert not compilations
+
+
 @cases("memory", [10**12, None, 10_000], short=1)
 def test_as_many_seeds_as_fit_into_memory_are_trained_at_once(memory, monkeypatch, little_data):
     """One at a time if the memory is small or unknown, else all at once by the only program."""

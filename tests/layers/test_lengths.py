@@ -245,20 +245,6 @@ def test_other_lengths_need_no_other_program():
     assert len(traces) == 1
 
 
-@pytest.fixture
-def compilations():
-    """The programs compiled so far, one entry each."""
-    found = []
-
-    def listen(event, duration, **_):
-        if event.endswith("backend_compile_duration"):
-            found.append(duration)
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    yield found
-    jax.monitoring.unregister_event_duration_listener(listen)
-
-
 def test_a_second_call_outside_jit_compiles_nothing(compilations):
     layer = build("gru")
     x = jnp.asarray(normal(T, B, I), jnp.float32)
