@@ -16,9 +16,9 @@ SWITCH = "JAX_ENABLE_COMPILATION_CACHE"
 SHORTEST = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 
 KEPT = 32
-"""Number of results that are kept: those of at least eight trainings. One needs three (optimizer,
-functions, program), a sweep four (optimizer, builder, its size, program). Each holds its loss, and
-the objects that the loss closes over."""
+"""Number of results that are kept: those of at least eight trainings. One needs four (weights,
+optimizer, functions, program), and so does a sweep (optimizer, builder, its size, program). Each
+holds its loss, and the objects that the loss closes over."""
 
 ResultT = TypeVar("ResultT")
 

@@ -116,14 +116,10 @@ class Lesson(Facts):
         """The model of ``build`` with ``nnx.Rngs(seed)``, built by one compiled program.
 
         Weights are equal bit for bit with ``init="torch"``, and up to rounding for orthogonal ones.
+        The program is cached for all seeds.
         """
-
-        @nnx.jit
-        def drawn(seed):
-            rngs = nnx.Rngs(jax.random.key(seed))
-            return self.build(recipe, vocabulary, init=init, rngs=rngs)
-
-        return drawn(np.uint32(seed))
+        kind, options = self.architecture(recipe or self.recipe, vocabulary or {})
+        return cached(_drawing, kind, json.dumps(options), init)(np.uint32(seed))
 
     def fit(
         self, model: Any, recipe: Any = None, data: Data | None = None, **options: Any
@@ -212,6 +208,15 @@ def _functions(
     )
 
 
+def _drawing(kind: Any, options: str, init: Init) -> Callable[[Any], Any]:
+    """A compiled function of the seed that builds a model, with the options in JSON."""
+
+    def drawn(seed):
+        return kind(**json.loads(options), init=init, rngs=nnx.Rngs(jax.random.key(seed)))
+
+    return nnx.jit(drawn)
+
+
 def learning_rates(recipe: BaseRecipe) -> optax.Schedule:
     """Step (from 0) -> learning rate."""
     rest = max(recipe.steps - recipe.warmup, 1)
@@ -230,9 +235,10 @@ def optimizer(recipe: BaseRecipe) -> optax.GradientTransformation:
     """Clipping of the gradient by its global norm, then AdamW.
 
     Without clipping, weight decay and a schedule this is Adam on all parameters as one vector,
-    which is faster for tiny models. The result is cached, so that ``fit`` reuses its program.
+    which is faster for tiny models. The result is cached for all seeds, so that ``fit`` reuses its
+    program.
     """
-    return cached(_optimizer, recipe)
+    return cached(_optimizer, replace(recipe, seed=0))
 
 
 def _optimizer(recipe: BaseRecipe) -> optax.GradientTransformation:

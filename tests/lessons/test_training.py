@@ -16,6 +16,7 @@ from jax_rnn.train import RunError
 from jax_rnn.train.mesh import make_mesh
 from rnn_lecture.recipe import Recipe
 from rnn_lecture.sampling import Sampling
+from tests.kit import cases
 
 RECIPE = Recipe(hidden_size=4, embedding_size=4, batch_size=4, window=5, steps=2)
 VOCABULARIES = {
@@ -50,6 +51,18 @@ def make(tmp_path):
         return tmp_path
 
     return folder
+
+
+@cases("name", ["names", "ihello", *sorted(VOCABULARIES.keys() - {"names"})], short=2)
+def test_a_second_training_compiles_nothing(name, little_data, compilations):
+    """Not even for other first weights."""
+    lesson = load(name)
+    recipe = RECIPE if lesson.holds_out else replace(lesson.recipe, steps=3)
+    train_lesson(lesson, recipe)
+    assert compilations
+    compilations.clear()
+    train_lesson(lesson, replace(recipe, seed=4))
+    assert not compilations
 
 
 @pytest.mark.parametrize("name", VOCABULARIES)
