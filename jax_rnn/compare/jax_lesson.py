@@ -1,6 +1,8 @@
 """A lesson in JAX, as a side of a comparison."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -27,8 +29,7 @@ class JaxLesson(JaxSide, LessonSide):
         batch = first_batch(self.lesson, self.program)
         carry = self.lesson.carry(self.module, self.lesson.batch_size(self.program.recipe))
         more = {} if carry is None else {"carry": carry}
-        grad = jax.jit(jax.grad(lambda model, batch: self.lesson.loss(model, batch, **more)[0]))
-        return torch_state_dict(grad(self.module, batch))
+        return torch_state_dict(_gradients(self.lesson.loss, self.module, batch, more))
 
     def train(self, steps: int) -> Iterator[Step]:
         recipe, data = self.program.recipe, self.program.data
@@ -41,3 +42,8 @@ class JaxLesson(JaxSide, LessonSide):
     def evaluate(self) -> dict[str, float]:
         self.module.eval()
         return dict(self.lesson.evaluate(self.module, self.program.data))
+
+
+@partial(jax.jit, static_argnums=0)
+def _gradients(loss: Callable[..., Any], model: Any, batch: Any, more: dict[str, Any]) -> Any:
+    return jax.grad(lambda model: loss(model, batch, **more)[0])(model)

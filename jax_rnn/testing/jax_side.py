@@ -16,6 +16,8 @@ from jax_rnn.typing import default_float
 
 __all__ = ["JaxSide", "copied"]
 
+ADAM = optax.adam(1e-2)
+
 
 class JaxSide(Side):
     """An NNX module whose parameters have torch's names.
@@ -51,37 +53,40 @@ class JaxSide(Side):
         return [leaf.shape for leaf in jax.tree.leaves(results)]
 
     def run(self, cotangents: Sequence[np.ndarray]) -> Pass:
-        @jax.jit
-        def run(model, arguments):
-            results, pull = jax.vjp(lambda model, x: model(*x), model, arguments)
-            leaves, structure = jax.tree.flatten(results)
-            seeds = [jnp.asarray(w, leaf.dtype) for w, leaf in zip(cotangents, leaves, strict=True)]
-            by_model, by_argument = pull(jax.tree.unflatten(structure, seeds))
-            of_integers = jax.dtypes.float0
-            differentiable = [x for x in jax.tree.leaves(by_argument) if x.dtype != of_integers]
-            return leaves, by_model, differentiable
-
-        leaves, by_model, by_argument = run(self.module, self.arguments)
+        leaves, by_model, by_argument = _run(self.module, self.arguments, [*cotangents])
         results, by_input = ([np.asarray(x) for x in part] for part in (leaves, by_argument))
         return Pass(results, by_input, self.named(by_model))
 
     def adam(self, cotangents: Sequence[np.ndarray], steps: int) -> dict[str, np.ndarray]:
-        optimizer = optax.adam(1e-2)
+        model, opt_state = self.module, ADAM.init(self.module)
         weights = [jnp.asarray(w, default_float()) for w in cotangents]
-
-        def scalar(model):
-            leaves = jax.tree.leaves(model(*self.arguments))
-            return sum((w * leaf).sum() for w, leaf in zip(weights, leaves, strict=True))
-
-        @jax.jit
-        def step(model, opt_state):
-            updates, opt_state = optimizer.update(jax.grad(scalar)(model), opt_state, model)
-            return optax.apply_updates(model, updates), opt_state
-
-        model, opt_state = self.module, optimizer.init(self.module)
         for _ in range(steps):
-            model, opt_state = step(model, opt_state)
+            model, opt_state = _adam_step(model, opt_state, self.arguments, weights)
         return self.named(model)
+
+
+@jax.jit
+def _run(model: Any, arguments: Any, cotangents: list[Any]) -> tuple[list, Any, list]:
+    """The results of a model, and the gradients of its parameters and of its arguments."""
+    results, pull = jax.vjp(lambda model, x: model(*x), model, arguments)
+    leaves, structure = jax.tree.flatten(results)
+    seeds = [jnp.asarray(w, leaf.dtype) for w, leaf in zip(cotangents, leaves, strict=True)]
+    by_model, by_argument = pull(jax.tree.unflatten(structure, seeds))
+    of_integers = jax.dtypes.float0
+    differentiable = [x for x in jax.tree.leaves(by_argument) if x.dtype != of_integers]
+    return leaves, by_model, differentiable
+
+
+@jax.jit
+def _adam_step(model: Any, opt_state: Any, arguments: Any, weights: list[Any]) -> tuple[Any, Any]:
+    """A step of Adam on the weighted sum of the results."""
+
+    def scalar(model):
+        leaves = jax.tree.leaves(model(*arguments))
+        return sum((w * leaf).sum() for w, leaf in zip(weights, leaves, strict=True))
+
+    updates, opt_state = ADAM.update(jax.grad(scalar)(model), opt_state, model)
+    return optax.apply_updates(model, updates), opt_state
 
 
 def copied(module: Any) -> Any:

@@ -347,6 +347,15 @@ def test_a_fault_shows_on_the_rung_where_it_was_made(
     assert next((name for name, passed in climbed.items() if not passed), None) == rung
 
 
+@cases("name", ["ihello", "seq2seq"], short=1)
+def test_a_comparison_from_another_seed_compiles_nothing(name, little_data, compilations):
+    compare(name, seed=1, steps=7)
+    assert compilations
+    compilations.clear()
+    compare(name, seed=2, steps=7)
+    assert not compilations
+
+
 # Two trees, one lesson
 
 

@@ -328,7 +328,7 @@ def test_seed_k_of_a_sweep_on_data_is_the_training_from_seed_k(name, x64, little
 
 @cases("name", sorted(ON_DATA, key=lambda name: name != "names"), short=1)
 def test_a_second_sweep_on_data_compiles_nothing(name, little_data, compilations):
-    lesson, recipe = load(name), replace(ON_DATA[name], steps=4)
+    lesson, recipe = load(name), replace(ON_DATA[name], steps=7)
     lesson.sweep(2, recipe=recipe)
     assert compilations
     compilations.clear()
