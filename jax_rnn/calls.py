@@ -1,23 +1,23 @@
 """What a layer is called with and returns: the input, and the states of its cells."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from jax_rnn.cells.base import Cell, state_parts
-from jax_rnn.typing import Array, Size, describe
+from jax_rnn.cells.base import Cell
+from jax_rnn.cells.inputs import check_input, leaves_of, shape_of
+from jax_rnn.cells.states import as_carry, dtype_outside
+from jax_rnn.typing import Array, describe
 
 __all__ = [
     "LayerState",
-    "check_features",
-    "check_input",
+    "check_context",
     "check_layer_state",
+    "check_sequence",
     "final_state",
     "initial_carries",
-    "recorded",
+    "laid_out",
 ]
 
 
@@ -32,40 +32,51 @@ class LayerState(NamedTuple):
     """Key of the random numbers; None in evaluation mode."""
 
 
-def check_input(name: str, input: Any, cell: Cell, batch_first: bool) -> None:
+def check_sequence(name: str, input: Any, cell: Cell, batch_first: bool) -> None:
     """Check the input of all steps, which ``cell`` reads."""
-    axes = cell.num_feature_axes
-    if not isinstance(input, Array | np.ndarray):
+    check_input(name, cell, input, "B, T, " if batch_first else "T, B, ", least=1)
+    outer = {leaf.shape[: leaf.ndim - axes] for leaf, axes, *_ in leaves_of(cell, input)}
+    if len(outer) > 1:
+        raise ValueError(
+            f"{name}: expected arrays of the same steps and batch, got {sorted(outer, key=str)}"
+        )
+    (shape,) = outer
+    if shape[-1 if batch_first else 0] == 0:
+        raise ValueError(
+            f"{name}: expected at least one time step, got none in shape {shape_of(input)}"
+        )
+    _check_mesh(name, input)
+
+
+def _check_mesh(name: str, input: Any) -> None:
+    """Check that the mesh of arrays with explicit axes is set, which loops over them need."""
+    if not jax.sharding.get_abstract_mesh().empty:
+        return
+    for leaf in jax.tree.leaves(input):
+        mesh = getattr(jax.typeof(leaf).sharding, "mesh", None)
+        if mesh is not None and mesh.explicit_axes:
+            raise ValueError(
+                f"{name}: expected a mesh to be set for an input with explicit axes "
+                f"{mesh.explicit_axes}, got none; call jax.set_mesh(mesh) before, or use "
+                "axis_types=(AxisType.Auto,) in jax.make_mesh"
+            )
+
+
+def check_context(name: str, context: Any, cells: list[Cell]) -> None:
+    """Check that some cell reads the context, and that it is a tree of arrays."""
+    if context is None:
+        return
+    if not any(cell._takes("context") for cell in cells):
+        kinds = ", ".join(dict.fromkeys(type(cell).__name__ for cell in cells))
         raise TypeError(
-            f"{name}: expected the input to be an array, got {describe(input)}; "
-            "use jnp.asarray, and lengths= for sequences of different lengths"
+            f"{name}: expected no context, since no method of {kinds} has an argument of this name"
+            f", got {describe(context)}"
         )
-    if input.ndim < axes + 1:
-        features = ", ".join(["_"] * (axes - 1) + ["I"])
-        layout = f"(B, T, {features})" if batch_first else f"(T, B, {features})"
-        raise ValueError(
-            f"{name}: expected an input of shape {layout}, or (T, {features}) without a batch, "
-            f"got {input.shape}"
-        )
-    check_features(name, input, cell)
-    if input.shape[input.ndim - axes - 1 if batch_first else 0] == 0:
-        raise ValueError(
-            f"{name}: expected at least one time step, got none in shape {input.shape}"
-        )
-
-
-def check_features(name: str, input: Any, cell: Cell) -> None:
-    """Check the number of features and the dtype of the input of one or all steps."""
-    if input.shape[-1] != cell.input_size:
-        raise ValueError(
-            f"{name}: expected {cell.input_size} input features, got {input.shape[-1]}; the "
-            "last axis of the input holds the features"
-        )
-    if input.dtype != cell.dtype:
-        raise ValueError(
-            f"{name}: expected an input of dtype {cell.dtype}, that of the parameters, "
-            f"got {input.dtype}; cast the input with .astype, or build the layer with dtype="
-        )
+    for leaf in jax.tree.leaves(context):
+        if not hasattr(leaf, "shape"):
+            raise TypeError(
+                f"{name}: expected context to be arrays, got {describe(leaf)}; use jnp.asarray"
+            )
 
 
 def check_layer_state(name: str, state: Any) -> None:
@@ -77,64 +88,36 @@ def check_layer_state(name: str, state: Any) -> None:
 
 
 def initial_carries(
-    name: str, cells: list[Cell], batch: tuple[Size, ...], hx: Any, dtype: Any
+    name: str, inputs: list[tuple[Cell, Any]], hx: Any, dtype: Any
 ) -> list[Any]:
-    """Check ``hx``, and return the initial carry of every cell."""
-    initialize = [partial(cell.initialize_carry, (*batch, cell.input_size)) for cell in cells]
+    """Check ``hx``, and return the initial carry of every cell; ``inputs`` is what each reads."""
+    pairs = [(cell, shape_of(x)) for cell, x in inputs]
     if hx is None:
-        return [carry() for carry in initialize]
-    wanted: list[Any] = [jax.eval_shape(carry) for carry in initialize]
-    if not _alike(wanted):
-        return _unlike_carries(name, hx, wanted)
-    first = wanted[0]
-    parts = state_parts(hx, first._fields)
-    if parts is None and len(first) == 1:
-        parts = (hx,)
-    if parts is None:
-        raise TypeError(
-            f"{name}: expected hx to be a tuple ({', '.join(first._fields)}), got {describe(hx)}"
-        )
-    for field, value, leaf in zip(first._fields, parts, first, strict=True):
-        shape, own = (len(cells), *leaf.shape), _dtype_outside(leaf.dtype, dtype)
-        if not isinstance(value, Array | np.ndarray):
-            raise TypeError(
-                f"{name}: expected {field} of hx to be an array of shape {shape}, "
-                f"got {describe(value)}"
-            )
-        if value.shape != shape or value.dtype != own:
-            raise ValueError(
-                f"{name}: expected {field} of hx to be a {own} array of shape {shape}, "
-                f"(layers * directions, {'batch, ' if batch else ''}features) for any "
-                f"batch_first, got {describe(value)}"
-            )
-    return [
-        type(first)(*(part[k].astype(leaf.dtype) for part, leaf in zip(parts, first, strict=True)))
-        for k in range(len(cells))
+        return [cell.initialize_carry(shape) for cell, shape in pairs]
+    wanted: list[Any] = [
+        jax.eval_shape(lambda c=cell, s=shape: c.initialize_carry(s)) for cell, shape in pairs
     ]
-
-
-def _unlike_carries(name: str, hx: Any, wanted: list[Any]) -> list[Any]:
-    """The carries of cells that differ, given one by one."""
+    if _alike(wanted):
+        return _stacked(name, hx, wanted, dtype)
     if not isinstance(hx, tuple | list) or len(hx) != len(wanted):
         raise TypeError(
             f"{name}: expected hx to be a tuple of {len(wanted)} carries, one for each cell, "
             f"since they differ, got {describe(hx)}"
         )
-    carries = []
-    for k, (given, carry) in enumerate(zip(hx, wanted, strict=True)):
-        parts = state_parts(given, carry._fields)
-        shapes = {field: leaf.shape for field, leaf in carry._asdict().items()}
-        if parts is None or any(
-            getattr(part, "shape", None) != leaf.shape
-            for part, leaf in zip(parts, carry, strict=True)
-        ):
-            raise ValueError(
-                f"{name}: expected hx[{k}] to be {type(carry).__name__} with arrays of shapes "
-                f"{shapes}, got {describe(given)}"
-            )
-        leaves = zip(parts, carry, strict=True)
-        carries.append(type(carry)(*(p.astype(leaf.dtype) for p, leaf in leaves)))
-    return carries
+    given = zip(hx, wanted, strict=True)
+    return [as_carry(name, f"hx[{k}]", *pair, dtype) for k, pair in enumerate(given)]
+
+
+def _stacked(name: str, hx: Any, wanted: list[Any], dtype: Any) -> list[Any]:
+    """The carries of cells that are alike, given with a leading axis."""
+    count = len(wanted)
+    whole = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape), leaf.dtype), wanted[0]
+    )
+    axes = "batch, features" if wanted[0][0].ndim > 1 else "features"
+    hint = f", (layers * directions, {axes}) for any batch_first"
+    carries = as_carry(name, "hx", hx, whole, dtype, hint)
+    return [jax.tree.map(lambda leaf, k=k: leaf[k], carries) for k in range(count)]
 
 
 def final_state(carries: list[Any], dtype: Any) -> Any:
@@ -152,15 +135,10 @@ def _alike(carries: list[Any]) -> bool:
     return len(kinds) == 1
 
 
-def _dtype_outside(dtype: Any, own: Any) -> Any:
-    """The dtype of a state in the layer's arguments and results."""
-    return own if jnp.issubdtype(dtype, jnp.floating) else dtype
-
-
-def recorded(leaf: Array, *, dtype: Any, at: int) -> Array:
-    """A state of every step in the dtype of a layer, with time as axis ``at``."""
-    return jnp.moveaxis(_narrow(leaf, dtype), 0, at)
+def laid_out(states: Any, dtype: Any, at: int) -> Any:
+    """States of every step in the dtype of a layer, with time as axis ``at``."""
+    return jax.tree.map(lambda leaf: jnp.moveaxis(_narrow(leaf, dtype), 0, at), states)
 
 
 def _narrow(leaf: Array, own: Any) -> Array:
-    return leaf.astype(_dtype_outside(leaf.dtype, own))
+    return leaf.astype(dtype_outside(leaf.dtype, own))

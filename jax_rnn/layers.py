@@ -34,7 +34,9 @@ More on shapes and errors: see ``Recurrent``.
     lengths: (B,) integers, number of valid steps of each sequence; None (default) is all.
     resets: (T, B) booleans, steps before which the state goes back to the initial one.
     rngs: ``nnx.Rngs(dropout=seed)`` or a key; needed while training with dropout.
+    context: for cells that take it, see ``Recurrent``; the cells of these layers do not.
     return_states: bool, whether to return the states after every step too.
+    return_extras: bool, whether to return what the scans return beside outputs and states too.
     output: (T, B, O), in the layout of the input; O is H (P of a projected LSTM), twice that in two
         directions.
     h_n: the state after the last step, in the layout of ``hx``.

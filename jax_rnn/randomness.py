@@ -10,9 +10,10 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jax_rnn.cells.base import Cell
+from jax_rnn.cells.inputs import example
 from jax_rnn.typing import Array, Size, describe
 
-__all__ = ["call_key", "draw", "draw_step", "drop", "is_random", "key_of_cell"]
+__all__ = ["call_key", "draw_all", "draw_step", "drop", "is_random", "key_of_cell"]
 
 
 def call_key(name: str, rngs: Any, what: str) -> Array:
@@ -54,30 +55,29 @@ def drop(xs: Array, rate: float, key: Any, layer: int, first: Any = 0) -> Array:
 
 def is_random(cell: Cell) -> bool:
     """Whether the cell draws random numbers."""
-    if type(cell).noise is Cell.noise and type(cell).sequence_noise is Cell.sequence_noise:
-        return False
-    drawn = jax.eval_shape(lambda key: draw_step(cell, key, 0, ()), jax.random.key(0))
+    drawn = jax.eval_shape(lambda: draw_step(cell, jax.random.key(0), 0, example(cell)))
     return bool(jax.tree.leaves(drawn))
 
 
-def draw(cell: Cell, key: Array | None, steps: Size, batch: tuple[Size, ...]) -> tuple[Any, Any]:
+def draw_all(cell: Cell, key: Array | None, steps: Size, x: Any) -> tuple[Any, Any]:
     """The random numbers of all steps, with a leading time axis, and those of the sequence.
 
-    Step t uses the key ``fold_in(key, t + 1)``, the sequence ``fold_in(key, 0)``, so that a step on
-    its own draws the same numbers.
+    ``x`` is an input of one step, or its shapes and dtypes. Step t uses the key
+    ``fold_in(key, t + 1)``, the sequence ``fold_in(key, 0)``, so that a step on its own draws the
+    same numbers.
     """
     if key is None:
         return None, None
-    every = jax.vmap(lambda t: draw_step(cell, key, t, batch)[0])(jnp.arange(steps))
-    return every, cell.sequence_noise(jax.random.fold_in(key, 0), batch)
+    every = jax.vmap(lambda t: draw_step(cell, key, t, x)[0])(jnp.arange(steps))
+    return every, draw_step(cell, key, 0, x)[1]
 
 
-def draw_step(cell: Cell, key: Array | None, t: Any, batch: tuple[Size, ...]) -> tuple[Any, Any]:
+def draw_step(cell: Cell, key: Array | None, t: Any, x: Any) -> tuple[Any, Any]:
     """The random numbers of step t, and those of the sequence."""
     if key is None:
         return None, None
-    step = cell.noise(jax.random.fold_in(key, t + 1), batch)
-    return step, cell.sequence_noise(jax.random.fold_in(key, 0), batch)
+    step = cell._draw("noise", jax.random.fold_in(key, t + 1), x)
+    return step, cell._draw("sequence_noise", jax.random.fold_in(key, 0), x)
 
 
 def key_of_cell(cell: Cell, key: Array | None, number: int) -> Array | None:

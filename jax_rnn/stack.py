@@ -1,7 +1,5 @@
-"""The stack of cells of a layer."""
+"""The layers of a stack: one or two directions each, and what may stand in them."""
 
-from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import jax
@@ -9,84 +7,63 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jax_rnn.cells.base import Cell
+from jax_rnn.cells.inputs import example, output_axes, shape_of
 from jax_rnn.typing import describe
 
-__all__ = ["Stack"]
+__all__ = ["Directions", "as_layers"]
+
+Directions = tuple[Cell | None, Cell | None]
+"""The cells of a layer, forward and backward; None if it has no such direction."""
 
 
-class Stack(nnx.Module):
-    """Cells of one or several layers, in one or both directions.
+def as_layers(layers: tuple[Any, ...]) -> list[Directions]:
+    """The arguments of ``Recurrent`` as pairs, checked.
 
-    Args:
-        layers: the cells of every layer: one, or two, the second of which reads from the end.
+    Raises:
+        TypeError, ValueError: not cells, or cells that do not fit together.
     """
-
-    def __init__(self, layers: list[tuple[Cell, ...]]):
-        _check_layers(layers)
-        self.cells = nnx.List([layer[0] for layer in layers])
-        self.reverse_cells = nnx.List([layer[1] for layer in layers if len(layer) == 2])
-
-    @property
-    def num_layers(self) -> int:
-        return len(self.cells)
-
-    @property
-    def bidirectional(self) -> bool:
-        return len(self.reverse_cells) > 0
-
-    @property
-    def input_size(self) -> int:
-        return self.cells[0].input_size
-
-    @property
-    def hidden_size(self) -> int:
-        return self.cells[-1].hidden_size
-
-    @property
-    def dtype(self) -> jnp.dtype:
-        """Dtype of inputs, outputs, states and parameters."""
-        return self.cells[0].dtype
-
-    def _directions(self) -> Iterator[tuple[Cell, ...]]:
-        for k, cell in enumerate(self.cells):
-            yield (cell, self.reverse_cells[k]) if self.bidirectional else (cell,)
-
-    def _cells(self) -> list[Cell]:
-        return [cell for directions in self._directions() for cell in directions]
-
-
-def _check_layers(layers: list[tuple[Cell, ...]]) -> None:
-    """Check that all layers have the same directions and matching sizes."""
     if not layers:
         raise ValueError("Recurrent: expected at least one cell, got none")
-    for cell in (cell for layer in layers for cell in layer):
-        _check_cell(cell)
-    axes = {cell.num_feature_axes for layer in layers for cell in layer}
-    if len(axes) > 1:
-        raise ValueError(
-            f"Recurrent: expected cells with the same number of feature axes, got {sorted(axes)}"
-        )
-    dtypes = {str(cell.dtype) for layer in layers for cell in layer}
+    pairs: list[Any] = [layer if isinstance(layer, tuple) else (layer, None) for layer in layers]
+    for pair in pairs:
+        if len(pair) != 2 or pair == (None, None):
+            raise ValueError(
+                "Recurrent: expected a cell, or a pair (forward, backward), of which one may be "
+                f"None, got {describe(pair)}"
+            )
+    above: Any = None
+    for pair in pairs:
+        cells = [cell for cell in pair if cell is not None]
+        for cell in cells:
+            _check_cell(cell)
+            _check_input(cell, above or cells[0])
+        above = cells
+    dtypes = {str(cell.dtype) for pair in pairs for cell in pair if cell is not None}
     if len(dtypes) > 1:
         raise ValueError(f"Recurrent: expected cells of one dtype, got {sorted(dtypes)}")
-    directions = sorted({len(layer) for layer in layers})
-    if directions not in ([1], [2]):
+    return pairs
+
+
+def _check_input(cell: Cell, source: Any) -> None:
+    """Check that a cell reads what the first cell reads, or what the cells below return."""
+    if isinstance(source, Cell):
+        wanted, axes = source.input_size, source.num_feature_axes
+    else:
+        wanted, axes = sum(one.output_size for one in source), output_axes(source[0])
+    if cell.input_size != wanted:
         raise ValueError(
-            f"Recurrent: expected one or two directions, the same in all layers, got {directions}"
+            f"Recurrent: expected a cell with input_size {wanted} in this layer, "
+            f"got {type(cell).__name__} with input_size {cell.input_size}"
         )
-    features = layers[0][0].input_size
-    for layer in layers:
-        for cell in layer:
-            if cell.input_size != features:
-                raise ValueError(
-                    f"Recurrent: expected a cell with input_size {features} in this layer, "
-                    f"got {type(cell).__name__} with input_size {cell.input_size}"
-                )
-        features = sum(cell.output_size for cell in layer)
+    if cell.num_feature_axes != axes:
+        raise ValueError(
+            "Recurrent: expected cells with the same number of feature axes, got "
+            f"{sorted([axes, cell.num_feature_axes])}"
+        )
 
 
 def _check_cell(cell: Any) -> None:
-    """Check that a scan can run the cell: pure, with one feature axis of the input."""
+    """Check that a scan can run the cell: pure, with a NamedTuple of numbers as its carry."""
     kind = type(cell).__name__
     if isinstance(cell, type):
         raise TypeError(
@@ -103,11 +80,10 @@ def _check_cell(cell: Any) -> None:
     if jax.tree.leaves(nnx.state(cell, nnx.RngState)):
         raise TypeError(
             f"Recurrent: expected a cell without random state, got {kind}, which holds nnx.Rngs; "
-            "step must be pure: implement noise and take the numbers as a third argument of step, "
+            "step must be pure: implement noise and take the numbers as an argument noise of step, "
             "or use Zoneout, RecurrentDropout or VariationalDropout"
         )
-    inner = (1,) * (cell.num_feature_axes - 1)
-    carry: Any = jax.eval_shape(partial(cell.initialize_carry, (*inner, cell.input_size)))
+    carry: Any = jax.eval_shape(lambda: cell.initialize_carry(shape_of(example(cell))))
     if not hasattr(carry, "_fields"):
         raise TypeError(
             f"Recurrent: expected initialize_carry of {kind} to return a NamedTuple of arrays, "
@@ -117,5 +93,5 @@ def _check_cell(cell: Any) -> None:
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             raise TypeError(
                 f"Recurrent: expected a carry of numbers, got a PRNG key as {field} in the carry "
-                f"of {kind}; implement noise and take the numbers as a third argument of step"
+                f"of {kind}; implement noise and take the numbers as an argument noise of step"
             )

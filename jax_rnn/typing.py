@@ -51,6 +51,27 @@ def as_numpy(value: Any) -> np.ndarray:
     return np.asarray(value)
 
 
+def floats_of(tree: PyTree) -> tuple[PyTree, PyTree]:
+    """The arrays of a tree that have derivatives, and the others; None in place of the rest."""
+
+    def pick(wanted: bool) -> PyTree:
+        def leaf(x: Any) -> Any:
+            return x if jnp.issubdtype(jnp.result_type(x), jnp.inexact) == wanted else None
+
+        return jax.tree.map(leaf, tree)
+
+    return pick(True), pick(False)
+
+
+def combined(floats: PyTree, others: PyTree) -> PyTree:
+    """The tree of which ``floats_of`` returned the parts."""
+    return jax.tree.map(lambda a, b: b if a is None else a, floats, others, is_leaf=_is_none)
+
+
+def _is_none(leaf: Any) -> bool:
+    return leaf is None
+
+
 def describe(value: Any) -> str:
     """Description of a value for an error message."""
     if isinstance(value, tuple | list):
@@ -73,7 +94,9 @@ __all__ = [
     "State",
     "accumulator",
     "as_numpy",
+    "combined",
     "default_float",
     "describe",
+    "floats_of",
     "is_symbolic",
 ]

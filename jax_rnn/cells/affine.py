@@ -11,8 +11,9 @@ from jax import lax
 
 from jax_rnn.arguments import check_count, check_rngs, parameter_dtype
 from jax_rnn.cells.base import Cell
+from jax_rnn.cells.final import final
 from jax_rnn.initializers import Init, resolve
-from jax_rnn.typing import Array, CarryT, DTypeLike, Float, Size, accumulator
+from jax_rnn.typing import Array, CarryT, DTypeLike, Float, accumulator
 
 __all__ = ["AffineCell", "added", "affine", "hidden_product", "transposed_weights"]
 
@@ -37,8 +38,10 @@ class AffineCell(Cell[CarryT]):
         input_size: I, features of the input.
         hidden_size: H, features of the hidden state.
         bias: whether both maps have a bias.
-        output_size: features of h, if not H; then ``weight_hh`` is (G*H, output_size / heads).
-        heads: number of blocks of the hidden map; it divides H and ``output_size``.
+        output_size: features of h, and of y, if not H; then ``weight_hh`` is
+            (G*H, output_size / heads). If only y has other features, set the attribute
+            ``output_size``.
+        heads: number of blocks of the hidden map; it divides H and the features of h.
         init: initial distribution, ``"torch"``, ``"flax"`` or an ``initializers.Scheme``.
         dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         rngs: source of the initial values.
@@ -63,15 +66,18 @@ class AffineCell(Cell[CarryT]):
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):
-        check_class(type(self))
+        check_gates(type(self))
         check_count("input_size", input_size)
         check_count("hidden_size", hidden_size)
         check_rngs(rngs)
         self.input_size = input_size
         self.hidden_size = hidden_size
-        self._output_size = hidden_size if output_size is None else output_size
+        state_size = hidden_size
+        if output_size is not None:
+            check_count("output_size", output_size)
+            self.output_size = state_size = output_size
         check_count("heads", heads)
-        if hidden_size % heads or self._output_size % heads:
+        if hidden_size % heads or state_size % heads:
             raise ValueError(
                 f"heads: expected a divisor of hidden_size {hidden_size}"
                 + ("" if output_size is None else f" and of the {output_size} features of h")
@@ -88,25 +94,21 @@ class AffineCell(Cell[CarryT]):
             return nnx.Param(drawn.astype(dtype))
 
         self.weight_ih = parameter(scheme.weight_ih, input_size)
-        self.weight_hh = parameter(scheme.weight_hh, self._output_size // heads)
+        self.weight_hh = parameter(scheme.weight_hh, state_size // heads)
         self.bias_ih = parameter(scheme.bias, input_size) if bias else None
-        self.bias_hh = parameter(scheme.bias, self._output_size // heads) if bias else None
+        self.bias_hh = parameter(scheme.bias, state_size // heads) if bias else None
 
     @property
-    def output_size(self) -> int:
-        return self._output_size
-
-    @property
+    @final("it is the dtype of the parameters, an argument of the constructor")
     def dtype(self) -> jnp.dtype:
         return jnp.dtype(self.weight_hh.dtype)
 
-    def initialize_carry(
-        self, input_shape: tuple[Size, ...], rngs: Any = None, carry_init: Any = None
-    ) -> CarryT:
-        """Zeros: ``h`` has ``output_size`` features, every other field ``hidden_size``."""
+    def initialize_carry(self, input_shape: Any, rngs: Any = None, carry_init: Any = None) -> CarryT:
+        """Zeros: ``h`` has the features that the hidden map reads, every other field H."""
         batch, dtype = input_shape[:-1], accumulator(self.dtype)
         kind: Any = self.carry_type
-        sizes = (self.output_size if name == "h" else self.hidden_size for name in kind._fields)
+        widths = {"h": self.weight_hh.shape[1] * self.heads}
+        sizes = (widths.get(name, self.hidden_size) for name in kind._fields)
         return kind(*(jnp.zeros((*batch, size), dtype) for size in sizes))
 
     def project(self, x: Float[Array, "*batch I"]) -> tuple[Float[Array, "*batch H"], ...]:
@@ -123,7 +125,9 @@ class AffineCell(Cell[CarryT]):
             weight, bias = (self._of(parameter, gates) for parameter in (weight, bias))
         y = hidden_product(h.astype(self.dtype), weight, self.hidden_size, self.heads)
         y = y if bias is None else added(y, bias.astype(y.dtype))
-        return tuple(jnp.split(y, y.shape[-1] // self.hidden_size, axis=-1))
+        if gates is not None:
+            return tuple(jnp.split(y, y.shape[-1] // self.hidden_size, axis=-1))
+        return self.by_gate(y)
 
     def _of(self, parameter: Array | None, gates: tuple[str, ...]) -> Array | None:
         if parameter is None:
@@ -132,10 +136,11 @@ class AffineCell(Cell[CarryT]):
         return jnp.concatenate([blocks[self.gates.index(name)] for name in gates])
 
     def by_gate(self, x: Float[Array, "*batch GH"]) -> tuple[Float[Array, "*batch H"], ...]:
+        """The features of every gate, which both maps compute side by side."""
         return tuple(jnp.split(x, len(self.gates), axis=-1))
 
 
-def check_class(kind: type[AffineCell]) -> None:
+def check_gates(kind: type[AffineCell]) -> None:
     """Check that a class has defined what its cells are made of."""
     gates = getattr(kind, "gates", ())
     if isinstance(gates, str) or not gates or not all(isinstance(name, str) for name in gates):
@@ -153,6 +158,11 @@ def check_class(kind: type[AffineCell]) -> None:
         raise TypeError(
             f"{kind.__name__}: expected the type of its carry as a type parameter, got none; write "
             f"e.g. class {kind.__name__}({kind.__mro__[1].__name__}[HiddenCarry])"
+        )
+    if "h" not in kind.carry_type._fields:  # pyright: ignore[reportAttributeAccessIssue]
+        raise TypeError(
+            f"{kind.__name__}: expected a carry with a field h, which the hidden map reads, got "
+            f"{kind.carry_type.__name__}; call this field h"
         )
 
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jax_rnn.arguments import check_rate
 from jax_rnn.cells.base import Cell, Noise
-from jax_rnn.cells.gated import is_gated
-from jax_rnn.cells.wrapper import Wrapper, core_of
+from jax_rnn.cells.gated import GatedCell
+from jax_rnn.cells.inputs import example, of_lead
+from jax_rnn.cells.wrapper import Wrapper
 from jax_rnn.typing import Array, CarryT, Size
 
 __all__ = ["RecurrentDropout", "VariationalDropout"]
@@ -37,13 +37,11 @@ class RecurrentDropout(Wrapper[CarryT]):
         _check(type(self).__name__, cell, rate=rate)
         self.rate = float(rate)
 
-    def draw(self, key: Array, batch: tuple[Size, ...]) -> Any:
-        if self.rate == 0:
-            return None
-        return _mask(key, self.rate, (*batch, _width(self.cell)), self.dtype)
+    def noise(self, key: Array, batch: tuple[Size, ...]) -> Any:
+        return _mask(key, self.rate, (*batch, _width(self)), self.dtype)
 
-    def on_read(self, h: Array, noise: Noise | None) -> Array:
-        return h if noise is None else h * _fit(noise.step, h)
+    def on_read(self, h: Array, noise: Noise | None = None) -> Array:
+        return h if noise is None else h * noise.step.astype(h.dtype)
 
 
 class VariationalDropout(Wrapper[CarryT]):
@@ -72,24 +70,32 @@ class VariationalDropout(Wrapper[CarryT]):
     def __init__(self, cell: Cell[CarryT], *, input: float = 0.0, hidden: float = 0.0):
         super().__init__(cell)
         _check(type(self).__name__, cell if hidden else None, input=input, hidden=hidden)
+        leaves = jax.tree.leaves(example(cell))
+        if input and not all(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in leaves):
+            raise TypeError(
+                f"VariationalDropout: expected a cell whose inputs are floats, got "
+                f"{type(cell).__name__} with input_dtype {cell.input_dtype}; use input=0"
+            )
         self.input, self.hidden = float(input), float(hidden)
 
-    def draw_sequence(self, key: Array, batch: tuple[Size, ...]) -> Any:
+    def sequence_noise(self, key: Array, batch: tuple[Size, ...]) -> Any:
         if self.input == self.hidden == 0:
             return None
-        keys = jax.random.split(key)
+        keys, x = jax.random.split(key), of_lead(self, batch)
         return (
-            _mask(keys[0], self.input, (*batch, self.input_size), self.dtype),
-            _mask(keys[1], self.hidden, (*batch, _width(self.cell)), self.dtype),
+            jax.tree.map(lambda leaf: _mask(keys[0], self.input, leaf.shape, leaf.dtype), x),
+            _mask(keys[1], self.hidden, (*batch, _width(self) if self.hidden else 0), self.dtype),
         )
 
-    def before(self, x: Array, noise: Any) -> Array:
-        return x if noise is None or noise[0] is None else x * _fit(noise[0], x)
+    def before(self, x: Any, noise: Noise | None = None) -> Any:
+        if noise is None or self.input == 0:
+            return x
+        return jax.tree.map(lambda x, mask: x * mask.astype(x.dtype), x, noise.sequence[0])
 
-    def on_read(self, h: Array, noise: Noise | None) -> Array:
-        if noise is None or noise.sequence[1] is None:
+    def on_read(self, h: Array, noise: Noise | None = None) -> Array:
+        if noise is None or self.hidden == 0:
             return h
-        return h * _fit(noise.sequence[1], h)
+        return h * noise.sequence[1].astype(h.dtype)
 
 
 def _check(name: str, cell: Cell | None, **rates: float) -> None:
@@ -97,16 +103,17 @@ def _check(name: str, cell: Cell | None, **rates: float) -> None:
         check_rate(option, rate)
         if rate == 1:
             raise ValueError(f"{option}: expected a number from 0 to below 1, got {rate}")
-    if cell is not None and not is_gated(core_of(cell)):
+    if cell is not None and not isinstance(cell._core(), GatedCell):
         raise TypeError(
             f"{name}: expected a GatedCell, whose hidden map reads the state, got "
-            f"{type(core_of(cell)).__name__}; apply dropout in its step instead"
+            f"{type(cell._core()).__name__}; apply dropout in its step instead"
         )
 
 
 def _width(cell: Cell) -> int:
-    carry: Any = jax.eval_shape(lambda: cell.initialize_carry((cell.input_size,)))
-    return carry.h.shape[-1] if "h" in carry._fields else 0
+    """Features of h, which the hidden map reads."""
+    core: Any = cell._core()
+    return core.weight_hh.shape[1] * core.heads
 
 
 def _mask(key: Array, rate: float, shape: tuple[Size, ...], dtype: Any) -> Array | None:
@@ -114,8 +121,3 @@ def _mask(key: Array, rate: float, shape: tuple[Size, ...], dtype: Any) -> Array
         return None
     kept = jax.random.bernoulli(key, 1 - rate, shape)
     return jnp.where(kept, 1 / (1 - rate), 0).astype(dtype)
-
-
-def _fit(mask: Array, x: Array) -> Array:
-    """The mask in the dtype of ``x``, with a leading axis if ``x`` has one of time."""
-    return lax.expand_dims(mask.astype(x.dtype), range(x.ndim - mask.ndim))

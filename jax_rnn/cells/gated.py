@@ -6,12 +6,20 @@ from functools import cache
 from typing import Any, ClassVar, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jax_rnn.cells.affine import AffineCell
-from jax_rnn.cells.base import Noise
+from jax_rnn.cells.base import Noise, call
+from jax_rnn.cells.final import final
+from jax_rnn.cells.states import check_result
 from jax_rnn.typing import Array, CarryT, Float
 
-__all__ = ["GatedCell", "Maps", "is_gated", "step_gates"]
+__all__ = ["GatedCell", "Maps"]
+
+MAPS = (
+    "change gates in update, for which separate lists the gates whose maps it needs, or derive from "
+    "AffineCell"
+)
 
 
 class Maps(NamedTuple):
@@ -50,8 +58,9 @@ class GatedCell(AffineCell[CarryT]):
 
     ``update`` must be pure. It returns the new carry and y, (*batch, output_size), which may be the
     new h or anything else; if it is the same array as the new h, it is stored once. The field of
-    the carry that the hidden map reads is always called ``h``. A cell with random numbers takes
-    them as a third argument, ``update(gates, carry, noise)``, see ``Cell``.
+    the carry that the hidden map reads is always called ``h``; ``hidden_input`` may return a
+    function of it. Both take ``noise`` and ``context``, see ``Cell``, as further arguments if they
+    need them.
 
     Parameters, hidden maps of several ``heads`` and arguments: those of ``AffineCell``.
 
@@ -74,28 +83,59 @@ class GatedCell(AffineCell[CarryT]):
     separate: ClassVar[tuple[str, ...]] = ()
     """Names of the gates whose two maps ``update`` needs separately."""
 
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        if cls.by_gate is not AffineCell.by_gate and not _splits_equally(cls):
+            raise TypeError(
+                f"{cls.__name__}: expected by_gate of AffineCell to stay as it is, got another "
+                f"split, which the fast scans would not see; {MAPS}"
+            )
+
     @abstractmethod
     def update(self, gates: Any, carry: CarryT) -> tuple[CarryT, Float[Array, "*batch O"]]:
         """The equations of the cell."""
 
+    def hidden_input(self, carry: CarryT) -> Float[Array, "*batch O"]:
+        """The argument of the hidden map: h of the carry."""
+        return carry.h  # pyright: ignore[reportAttributeAccessIssue]
+
+    @final(MAPS)
+    def project(self, x: Float[Array, "*batch I"]) -> tuple[Float[Array, "*batch H"], ...]:
+        return super().project(x)
+
+    @final(MAPS)
+    def recur(
+        self, h: Float[Array, "*batch O"], gates: tuple[str, ...] | None = None
+    ) -> tuple[Float[Array, "*batch H"], ...]:
+        return super().recur(h, gates)
+
+    @final("write update")
     def step(
         self,
         carry: CarryT,
         x: tuple[Float[Array, "*batch H"], ...],
         noise: Noise | None = None,
+        context: Any = None,
     ) -> tuple[CarryT, Float[Array, "*batch O"]]:
-        new_carry, y = step_gates(self, self, carry, x, noise)
-        return new_carry, y.astype(self.dtype)
+        return self._step_inside(self, carry, x, noise, context)
 
-    def read(self, carry: CarryT, noise: Noise | None = None) -> Float[Array, "*batch O"]:
-        """The argument of the hidden map."""
-        return carry.h  # pyright: ignore[reportAttributeAccessIssue]
+    def _step_inside(
+        self, cell: Any, carry: CarryT, x: Any, noise: Noise | None, context: Any
+    ) -> tuple[CarryT, Any]:
+        h = self.recur(cell._read(carry, noise, context))
+        gates = tuple(
+            Maps(a, b) if name in self.separate else a + b
+            for name, a, b in zip(self.gates, x, h, strict=True)
+        )
+        return self._update_inside(cell, gates, carry, noise, context)
 
-    def updated(self, gates: tuple[Any, ...], carry: CarryT, noise: Noise | None) -> Any:
-        """``update`` of gates in their order."""
-        named = named_gates(type(self).gates)(*gates)
+    def _update_inside(
+        self, cell: Any, gates: tuple[Any, ...], carry: CarryT, noise: Noise | None, context: Any
+    ) -> tuple[CarryT, Any]:
+        """``update`` of gates in their order, changed by the wrappers of ``cell`` around it."""
+        named, own = named_gates(type(self).gates)(*gates), cell._own(noise)
         try:
-            return self.update(named, carry, *(() if noise is None else (noise,)))
+            result = call(self.update, named, carry, noise=own, context=context)
         except AttributeError as error:
             if error.name in Maps._fields and isinstance(error.obj, jax.Array):
                 raise AttributeError(
@@ -106,25 +146,23 @@ class GatedCell(AffineCell[CarryT]):
                     obj=error.obj,
                 ) from error
             raise
+        new, y = check_result(self, "update", result, carry)
+        new, y = cell._changed(carry, new, y, noise, context)
+        return new, y.astype(self.dtype)
+
+    def _read(self, carry: CarryT, noise: Noise | None, context: Any) -> Any:
+        return call(self.hidden_input, carry, noise=noise, context=context)
 
 
-def is_gated(cell: Any) -> bool:
-    """Whether a cell is a ``GatedCell`` whose steps are two affine maps and an ``update``."""
-    kind = type(cell)
-    return issubclass(kind, GatedCell) and all(
-        getattr(kind, name) is getattr(GatedCell, name)
-        for name in ("project", "recur", "by_gate", "step", "read", "updated")
-    )
-
-
-def step_gates(cell: Any, core: Any, carry: Any, x: Any, noise: Noise | None) -> tuple[Any, Any]:
-    """A step of a gated cell, or of wrappers (``cell``) around it (``core``)."""
-    h = core.recur(cell.read(carry, noise))
-    gates = tuple(
-        Maps(a, b) if name in core.separate else a + b
-        for name, a, b in zip(core.gates, x, h, strict=True)
-    )
-    return cell.updated(gates, carry, noise)
+def _splits_equally(kind: type[GatedCell]) -> bool:
+    """Whether ``by_gate`` of a class returns what that of ``AffineCell`` does."""
+    cell = object.__new__(kind)
+    object.__setattr__(cell, "gates", ("a", "b"))
+    x = jnp.arange(4.0)
+    try:
+        return [part.tolist() for part in cell.by_gate(x)] == [[0, 1], [2, 3]]
+    except Exception:  # of a method that needs a whole cell
+        return False
 
 
 @cache

@@ -6,10 +6,25 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jax_rnn.cells.base import Cell
-from jax_rnn.typing import Array, CarryT, Float, Size
+from jax_rnn.cells.base import Cell, Noise, call, taken_by
+from jax_rnn.cells.final import final
+from jax_rnn.cells.inputs import batch_of, input_like
+from jax_rnn.cells.states import check_result
+from jax_rnn.typing import Array, CarryT, Float, accumulator
 
-__all__ = ["Coefficients", "LinearCell", "is_linear"]
+__all__ = ["Blocks", "Coefficients", "LinearCell", "product"]
+
+COEFFICIENTS = "write coefficients and output"
+
+
+class Blocks(NamedTuple):
+    """A coefficient a_t that mixes the last axis of the state: matrices (*batch, ..., n, n).
+
+    The field of the carry is (*batch, ..., n); axes of the matrices may be missing or 1 where all
+    are the same.
+    """
+
+    a: Any
 
 
 class Coefficients(NamedTuple):
@@ -21,7 +36,7 @@ class Coefficients(NamedTuple):
 
 
 class LinearCell(Cell[CarryT]):
-    r"""An elementwise linear recurrence, which can run in parallel over time.
+    r"""A linear recurrence, elementwise or in small blocks, which can run in parallel over time.
 
     .. math::
         h_t = a_t h_{t-1} + b_t \qquad y_t = output(h_t, x_t)
@@ -35,42 +50,73 @@ class LinearCell(Cell[CarryT]):
                 self.rate = nnx.Param(jnp.zeros(size))
 
             def coefficients(self, x):
-                a = jnp.broadcast_to(sigmoid(self.rate[...]), x.shape)
+                a = sigmoid(self.rate[...])
                 return HiddenCarry(a), HiddenCarry((1 - a) * x)
 
             def output(self, carry, x):
                 return carry.h
 
+    In a field whose a is ``Blocks(matrices)``, the product is that of matrices with the last axis
+    of the state, e.g. of 2x2 matrices with a position and a velocity.
+
     It runs under every scan; ``Associative`` is made for it.
     """
 
     @abstractmethod
-    def coefficients(self, x: Float[Array, "*batch I"]) -> tuple[CarryT, CarryT]:
-        """a and b, each a carry of arrays (*batch, ...); x may have a time axis."""
+    def coefficients(self, x: Any) -> tuple[CarryT, CarryT]:
+        """a and b, each a carry; b has arrays (*batch, ...), a what can be broadcast to them."""
 
     @abstractmethod
-    def output(self, carry: CarryT, x: Float[Array, "*batch I"]) -> Float[Array, "*batch O"]:
-        """y, (*batch, output_size), given the new carry; both may have a time axis."""
+    def output(self, carry: CarryT, x: Any) -> Float[Array, "*batch O"]:
+        """y, (*batch, output_size), given the new carry."""
 
-    def initialize_carry(
-        self, input_shape: tuple[Size, ...], rngs: Any = None, carry_init: Any = None
-    ) -> CarryT:
-        """Zeros of the shapes and dtypes of the coefficients."""
-        x = jax.ShapeDtypeStruct(input_shape, self.dtype)
-        _, b = jax.eval_shape(self.coefficients, x)
+    def initialize_carry(self, input_shape: Any, rngs: Any = None, carry_init: Any = None) -> CarryT:
+        """Zeros of the shapes and dtypes of b; of H features if it depends on the context."""
+        x = input_like(self, input_shape)
+        if "context" in (taken_by(type(self).coefficients) or ()):
+            shape, dtype = (*batch_of(self, x), self.hidden_size), accumulator(self.dtype)
+            return self.carry_type(*(jnp.zeros(shape, dtype) for _ in self.carry_type._fields))
+        _, b = jax.eval_shape(lambda x: call(self.coefficients, x), x)
         return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), b)
 
-    def project(self, x: Float[Array, "*batch I"]) -> Coefficients:
-        return Coefficients(*self.coefficients(x), x)
+    @final(COEFFICIENTS)
+    def project(self, x: Any) -> Coefficients:
+        return self._project(x, None, None)
 
-    def step(self, carry: CarryT, x: Coefficients) -> tuple[CarryT, Float[Array, "*batch O"]]:
-        new = jax.tree.map(lambda a, h, b: a * h + b, x.a, carry, x.b)
-        return new, self.output(new, x.x).astype(self.dtype)
+    @final(COEFFICIENTS)
+    def step(
+        self, carry: CarryT, x: Coefficients, noise: Noise | None = None, context: Any = None
+    ) -> tuple[CarryT, Any]:
+        return self._step_inside(self, carry, x, noise, context)
+
+    def _project(self, x: Any, noise: Noise | None, context: Any) -> Coefficients:
+        a, b = call(self.coefficients, x, noise=noise, context=context)
+        kind: Any = type(b)
+        return Coefficients(kind(*map(_like, a, b)), b, x)
+
+    def _step_inside(
+        self, cell: Any, carry: CarryT, x: Coefficients, noise: Noise | None, context: Any
+    ) -> tuple[CarryT, Any]:
+        kind: Any = type(carry)
+        new = kind(*(_times(a, h) + b for a, h, b in zip(x.a, carry, x.b, strict=True)))  # pyright: ignore
+        y = call(self.output, new, x.x, noise=cell._own(noise), context=context)
+        new, y = check_result(self, "coefficients", (new, y), carry)
+        new, y = cell._changed(carry, new, y, noise, context)
+        return new, y.astype(self.dtype)
 
 
-def is_linear(cell: Any) -> bool:
-    """Whether a cell is a ``LinearCell`` whose steps follow from its coefficients."""
-    kind = type(cell)
-    return issubclass(kind, LinearCell) and all(
-        getattr(kind, name) is getattr(LinearCell, name) for name in ("project", "step")
-    )
+def _like(a: Any, b: Array) -> Any:
+    """The coefficient for every row and feature of b."""
+    if isinstance(a, Blocks):
+        return Blocks(jnp.broadcast_to(a.a, (*b.shape, b.shape[-1])))
+    return jnp.broadcast_to(a, b.shape)
+
+
+def _times(a: Any, h: Array) -> Array:
+    """The product of a coefficient and a state."""
+    return product(a.a, h) if isinstance(a, Blocks) else a * h
+
+
+def product(matrices: Array, h: Array) -> Array:
+    """Matrices (..., n, n) times vectors (..., n), elementwise, since n is small."""
+    return (matrices * h[..., None, :]).sum(-1)

@@ -70,7 +70,7 @@ class LRUCell(LinearCell[LRUCarry]):
             raise ValueError(f"radius: expected 0 <= smallest < largest < 1, got {radius}")
         if not max_phase > 0:
             raise ValueError(f"max_phase: expected a phase above 0, got {max_phase}")
-        self.input_size, self.hidden_size, self._output_size = input_size, hidden_size, outputs
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, outputs
         dtype = parameter_dtype(dtype)
         wide = accumulator(dtype)
 
@@ -90,10 +90,6 @@ class LRUCell(LinearCell[LRUCarry]):
         self.c_imag = normal(outputs, hidden_size, hidden_size**-0.5)
         self.d = normal(outputs, input_size, input_size**-0.5)
 
-    @property
-    def output_size(self) -> int:
-        return self._output_size
-
     def coefficients(self, x: Float[Array, "*batch I"]) -> tuple[LRUCarry, LRUCarry]:
         nu, theta, b_real, b_imag = map(self._wide, (self.nu, self.theta, self.b_real, self.b_imag))
         decay = jnp.exp(nu)
@@ -102,7 +98,7 @@ class LRUCell(LinearCell[LRUCarry]):
         x = x.astype(nu.dtype)
         real, imag = (gamma * jnp.matmul(x, weight.T) for weight in (b_real, b_imag))
         b = jax.lax.complex(real, imag)
-        return LRUCarry(jnp.broadcast_to(a, b.shape)), LRUCarry(b)
+        return LRUCarry(a), LRUCarry(b)
 
     def output(self, carry: LRUCarry, x: Float[Array, "*batch I"]) -> Float[Array, "*batch O"]:
         c_real, c_imag, d = map(self._wide, (self.c_real, self.c_imag, self.d))

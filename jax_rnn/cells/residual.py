@@ -1,6 +1,7 @@
 """A cell whose output is added to its input."""
 
 from jax_rnn.cells.base import Cell
+from jax_rnn.cells.inputs import is_one_array
 from jax_rnn.cells.wrapper import Wrapper
 from jax_rnn.typing import Array, CarryT
 
@@ -19,13 +20,18 @@ class Residual(Wrapper[CarryT]):
         cell: a cell whose output has as many features as its input.
 
     Raises:
-        TypeError: not a cell. ValueError: other sizes.
+        TypeError: not a cell, or one that reads several arrays. ValueError: other sizes.
 
     Source: Y. Wu et al., "Google's neural machine translation system", 2016, section 3.1.
     """
 
     def __init__(self, cell: Cell[CarryT]):
         super().__init__(cell)
+        if not is_one_array(cell):
+            raise TypeError(
+                "Residual: expected a cell that reads one array, to which its output is added, got "
+                f"{type(cell).__name__} with input_size {cell.input_size}"
+            )
         if cell.output_size != cell.input_size:
             raise ValueError(
                 "Residual: expected a cell with as many output as input features, got "

@@ -1,40 +1,43 @@
 """Cells around another cell, which change what goes in and what comes out of a step."""
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jax_rnn.cells.base import Cell, Noise
-from jax_rnn.cells.gated import is_gated, step_gates
-from jax_rnn.typing import Array, CarryT, Size
+from jax_rnn.cells.base import Cell, Noise, call, taken_by
+from jax_rnn.cells.final import final
+from jax_rnn.cells.inputs import Setting, input_like, lead, of_lead
+from jax_rnn.cells.states import check_result
+from jax_rnn.typing import Array, CarryT
 
-__all__ = [
-    "Recorded",
-    "Recorder",
-    "Wrapper",
-    "after",
-    "before",
-    "changes_read",
-    "core_of",
-    "main",
-    "wrappers_of",
-]
+__all__ = ["Wrapper"]
+
+HOOK = "write before, on_read, on_update or after, which every scan calls"
 
 
 class Wrapper(Cell[CarryT]):
     """A cell that runs another one and changes its steps; base class of ``Zoneout`` and others.
 
-    A subclass overrides some of the methods ``draw``, ``draw_sequence``, ``before``, ``on_read``,
-    ``on_update`` and ``after``. Wrappers compose: whatever their order, inputs pass all ``before``
-    methods from the outermost to the innermost, then the cell, whose steps are changed by all
-    ``on_update`` methods, and outputs pass all ``after`` methods. A wrapped ``GatedCell`` keeps the
-    fast scan, and its parameters keep their names below ``cell``.
+    A subclass overrides some of the methods ``before``, ``on_read``, ``on_update`` and ``after``,
+    and ``noise`` or ``sequence_noise`` if it needs random numbers; each takes ``noise`` and
+    ``context``, see ``Cell``, as arguments or leaves them out. Wrappers compose: whatever their
+    order, inputs pass all ``before`` methods from the outermost to the innermost, then the cell,
+    whose steps are changed by all ``on_update`` methods, and outputs pass all ``after`` methods. A
+    wrapped ``GatedCell`` keeps the fast scan, and its parameters keep their names below ``cell``.
+
+    Sizes are those of the cell unless they are set; a wrapper whose ``before`` reads other inputs
+    sets ``input_size``, and ``num_feature_axes`` or ``input_dtype`` if they differ too.
 
     Args:
         cell: the cell, which may be a wrapper itself.
     """
+
+    input_size: Any = Setting(lambda wrapper: wrapper.cell.input_size)
+    hidden_size: Any = Setting(lambda wrapper: wrapper.cell.hidden_size)
+    output_size: Any = Setting(lambda wrapper: wrapper.cell.output_size)
+    num_feature_axes: Any = Setting(lambda wrapper: wrapper.cell.num_feature_axes)
+    input_dtype: Any = Setting(lambda wrapper: wrapper.cell.input_dtype)
 
     def __init__(self, cell: Cell[CarryT]):
         if not isinstance(cell, Cell):
@@ -43,176 +46,98 @@ class Wrapper(Cell[CarryT]):
                 f"{type(self).__name__}(LSTMCell(3, 4, rngs=nnx.Rngs(0)))"
             )
         self.cell = cell
-        self.input_size = cell.input_size
-        self.hidden_size = cell.hidden_size
 
     @property
-    def output_size(self) -> int:
-        return self.cell.output_size
-
-    @property
+    @final("it is that of the cell inside")
     def dtype(self) -> jnp.dtype:
         return self.cell.dtype
 
-    @property
-    def num_feature_axes(self) -> int:
-        return self.cell.num_feature_axes
-
-    def draw(self, key: Array, batch: tuple[Size, ...]) -> Any:
-        """Random numbers for one step; None (default) if there are none."""
-        return None
-
-    def draw_sequence(self, key: Array, batch: tuple[Size, ...]) -> Any:
-        """Random numbers for all steps of a sequence; None (default) if there are none."""
-        return None
-
-    def before(self, x: Array, noise: Any) -> Array:
-        """The input of the cell; ``noise`` is that of the sequence. x may have a time axis."""
+    def before(self, x: Any) -> Any:
+        """The input of the cell."""
         return x
 
-    def on_read(self, h: Array, noise: Noise | None) -> Array:
-        """The argument of the hidden map of a ``GatedCell``; h may have a time axis."""
+    def on_read(self, h: Array) -> Array:
+        """The argument of the hidden map of a ``GatedCell``; other cells have none."""
         return h
 
-    def on_update(
-        self, old: CarryT, new: CarryT, y: Any, noise: Noise | None
-    ) -> tuple[CarryT, Any]:
-        """The new carry and the output; ``noise`` is None in evaluation mode."""
+    def on_update(self, old: CarryT, new: CarryT, y: Any) -> tuple[CarryT, Any]:
+        """The new carry and the output, given those of the cell and the carry before the step."""
         return new, y
 
-    def after(self, y: Array, x: Array) -> Array:
-        """The output, given the input of the wrapper; both may have a time axis."""
+    def after(self, y: Array, x: Any) -> Array:
+        """The output, given the input of this wrapper."""
         return y
 
-    def initialize_carry(
-        self, input_shape: tuple[Size, ...], rngs: Any = None, carry_init: Any = None
-    ) -> CarryT:
-        return self.cell.initialize_carry(input_shape, rngs, carry_init)
+    def initialize_carry(self, input_shape: Any, rngs: Any = None, carry_init: Any = None) -> CarryT:
+        inner = self._inner(input_like(self, input_shape))
+        shape = jax.tree.map(lambda leaf: tuple(leaf.shape), inner)
+        return self.cell.initialize_carry(shape, rngs, carry_init)
 
-    def noise(self, key: Array, batch: tuple[Size, ...]) -> Any:
-        return _pair(self.draw, self.cell.noise, key, batch)
+    @final(HOOK)
+    def project(self, x: Any) -> Any:
+        return x
 
-    def sequence_noise(self, key: Array, batch: tuple[Size, ...]) -> Any:
-        return _pair(self.draw_sequence, self.cell.sequence_noise, key, batch)
-
-    def project(self, x: Array) -> "Projected":
-        late = any(_changes(w, "before") for w in wrappers_of(self))
-        keeps = late or any(_changes(w, "after") for w in wrappers_of(self))
-        return Projected(x if keeps else None, None if late else core_of(self).project(x))
-
-    def step(self, carry: CarryT, x: "Projected", noise: Noise | None = None) -> tuple[CarryT, Any]:
-        raw, projected = x
-        if projected is None:
-            sequence = None if noise is None else noise.sequence
-            projected = core_of(self).project(before(self, raw, sequence))
-        core: Any = core_of(self)
-        if is_gated(core):
-            new, y = step_gates(self, core, carry, projected, noise)
-            y = map_main(lambda y: y.astype(core.dtype), y)
-        else:
-            new, y = self._step_core(carry, projected, noise)
-        return new, after(self, y, raw)
-
-    def read(self, carry: CarryT, noise: Noise | None = None) -> Array:
-        """As in ``GatedCell``."""
-        own, inner = _split(noise)
-        cell: Any = self.cell
-        return self.on_read(cell.read(carry, inner), own)
-
-    def updated(self, gates: tuple[Any, ...], carry: CarryT, noise: Noise | None) -> Any:
-        """As in ``GatedCell``."""
-        own, inner = _split(noise)
-        cell: Any = self.cell
-        new, y = cell.updated(gates, carry, inner)
-        return self.on_update(carry, new, y, own)
-
-    def _step_core(self, carry: CarryT, x: Any, noise: Noise | None) -> tuple[CarryT, Any]:
-        own, inner = _split(noise)
-        if isinstance(self.cell, Wrapper):
-            new, y = self.cell._step_core(carry, x, inner)
-        else:
-            new, y = self.cell.step(carry, x, *(() if inner is None else (inner,)))
-        return self.on_update(carry, new, y, own)
-
-
-class Projected(NamedTuple):
-    """The projected input of a wrapped cell."""
-
-    raw: Any
-    """The input itself, if a wrapper uses it."""
-    projected: Any
-    """The projection, unless a wrapper changes the input in every step."""
-
-
-class Recorded(NamedTuple):
-    """The output of a ``Recorder``."""
-
-    y: Any
-    carry: Any
-
-
-class Recorder(Wrapper[CarryT]):
-    """The same cell, whose output is ``Recorded(y, carry)``."""
-
-    def on_update(
-        self, old: CarryT, new: CarryT, y: Any, noise: Noise | None
+    @final(HOOK)
+    def step(
+        self, carry: CarryT, x: Any, noise: Noise | None = None, context: Any = None
     ) -> tuple[CarryT, Any]:
-        return new, Recorded(y, new)
+        return self._step(carry, x, noise, context)
 
+    def _core(self) -> Cell:
+        return self.cell._core()
 
-def core_of(cell: Cell) -> Cell:
-    """The cell inside all wrappers."""
-    while isinstance(cell, Wrapper):
-        cell = cell.cell
-    return cell
+    def _before(self, x: Any, noise: Noise | None, context: Any) -> tuple[Any, ...]:
+        own, inner = _split(noise)
+        changed = call(self.before, x, noise=own, context=context)
+        return x, *self.cell._before(changed, inner, context)
 
+    def _after(self, y: Any, inputs: tuple[Any, ...], noise: Noise | None, context: Any) -> Any:
+        own, inner = _split(noise)
+        y = self.cell._after(y, inputs[1:], inner, context)
+        return call(self.after, y, inputs[0], noise=own, context=context)
 
-def wrappers_of(cell: Cell) -> Iterator[Wrapper]:
-    """All wrappers around a cell, the outermost first."""
-    while isinstance(cell, Wrapper):
-        yield cell
-        cell = cell.cell
+    def _read(self, carry: CarryT, noise: Noise | None, context: Any) -> Array:
+        """The argument of the hidden map of a gated cell, changed by the wrappers around it."""
+        own, inner = _split(noise)
+        cell: Any = self.cell
+        return call(self.on_read, cell._read(carry, inner, context), noise=own, context=context)
 
+    def _check_read(self, carry: Any, noise: Noise | None, context: Any) -> None:
+        core = self._core()
+        if hasattr(core, "_read"):
+            return
+        own, inner = _split(noise)
+        if call(self.on_read, carry[0], noise=own, context=context) is not carry[0]:
+            raise TypeError(
+                f"{type(self).__name__}: expected a GatedCell, whose hidden map reads what on_read "
+                f"returns, got {type(core).__name__}; use before, on_update or after"
+            )
+        self.cell._check_read(carry, inner, context)
 
-def before(cell: Cell, x: Any, noise: Any) -> Any:
-    """The input of the innermost cell."""
-    for wrapper in wrappers_of(cell):
-        own, noise = (None, None) if noise is None else noise
-        x = wrapper.before(x, own)
-    return x
+    def _changed(
+        self, old: CarryT, new: CarryT, y: Any, noise: Noise | None, context: Any
+    ) -> tuple[CarryT, Any]:
+        own, inner = _split(noise)
+        new, y = self.cell._changed(old, new, y, inner, context)
+        result = call(self.on_update, old, new, y, noise=own, context=context)
+        return check_result(self, "on_update", result, old)
 
+    def _own(self, noise: Noise | None) -> Noise | None:
+        return self.cell._own(_split(noise)[1])
 
-def after(cell: Cell, y: Any, x: Any) -> Any:
-    """The output of the outermost cell."""
-    for wrapper in reversed([*wrappers_of(cell)]):
-        if _changes(wrapper, "after"):
-            y = map_main(lambda y, wrapper=wrapper: wrapper.after(y, x), y)
-    return y
+    def _inner(self, x: Any) -> Any:
+        """The input of the cell, of one step; shapes and dtypes only."""
+        if "context" in (taken_by(type(self).before) or ()):
+            return of_lead(self.cell, lead(self, x))
+        return jax.eval_shape(lambda x: call(self.before, x), x)
 
+    def _draw(self, method: str, key: Array, x: Any) -> Any:
+        own = getattr(self, method)(jax.random.fold_in(key, 0), lead(self, x))
+        inner = self.cell._draw(method, jax.random.fold_in(key, 1), self._inner(x))
+        return None if own is None and inner is None else (own, inner)
 
-def main(y: Any) -> Any:
-    """The output without recorded states."""
-    return y.y if isinstance(y, Recorded) else y
-
-
-def map_main(function: Callable[[Array], Array], y: Any) -> Any:
-    """Apply a function to the output, not to recorded states."""
-    return y._replace(y=function(y.y)) if isinstance(y, Recorded) else function(y)
-
-
-def changes_read(cell: Cell) -> bool:
-    """Whether a wrapper changes the argument of the hidden map."""
-    return any(_changes(wrapper, "on_read") for wrapper in wrappers_of(cell))
-
-
-def _changes(wrapper: Wrapper, name: str) -> bool:
-    return getattr(type(wrapper), name) is not getattr(Wrapper, name)
-
-
-def _pair(own: Any, inner: Any, key: Array, batch: tuple[Size, ...]) -> Any:
-    """The numbers of a wrapper and those of its cell; None if there are none."""
-    pair = own(jax.random.fold_in(key, 0), batch), inner(jax.random.fold_in(key, 1), batch)
-    return None if pair[0] is None and pair[1] is None else pair
+    def _takes(self, name: str) -> bool:
+        return super()._takes(name) or self.cell._takes(name)
 
 
 def _split(noise: Noise | None) -> tuple[Noise | None, Noise | None]:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jax_rnn.arguments import check_rate
 from jax_rnn.cells.base import Cell, Noise
+from jax_rnn.cells.inputs import example, of_lead, shape_of
 from jax_rnn.cells.wrapper import Wrapper
 from jax_rnn.typing import Array, CarryT, Size
 
@@ -20,30 +21,31 @@ class Zoneout(Wrapper[CarryT]):
         h_t = d_t h_{t-1} + (1 - d_t) \tilde h_t, \quad d_t \sim Bernoulli(rate)
 
     where :math:`\tilde h_t` is the new state of the cell. In evaluation mode d_t is replaced by its
-    expectation, the rate. If the cell returns its new h as y, y is the h after zoneout. New numbers
-    are drawn for every step, unit and sequence.
+    expectation, the rate. New numbers are drawn for every step, unit and sequence.
+
+    The output of most cells is their new h, so with a rate for h the output is zoned like h,
+    :math:`y_t = d_t h_{t-1} + (1 - d_t) \tilde y_t`, if it has the shape of h. Where y is
+    something else, ``output=False`` leaves it as the cell computes it.
 
     Args:
         cell: the cell.
+        output: bool, whether y is zoned like h; True by default.
         rates: float from 0 to 1 for each field of the carry, by name, e.g. ``h=0.05, c=0.5``; 0 for
             the others.
 
     Raises:
-        TypeError: not a cell; a rate that is not a number. ValueError: a rate outside [0, 1]; a
-            field that the carry does not have; a field that is not a vector.
+        TypeError: not a cell; a rate that is not a number, an output that is not a bool.
+        ValueError: a rate outside [0, 1]; a field that the carry does not have.
 
     Source: D. Krueger et al., "Zoneout: regularizing RNNs by randomly preserving hidden
     activations", 2017.
     """
 
-    def __init__(self, cell: Cell[CarryT], **rates: float):
+    def __init__(self, cell: Cell[CarryT], *, output: bool = True, **rates: float):
         super().__init__(cell)
-        if cell.num_feature_axes != 1:
-            raise ValueError(
-                f"Zoneout: expected a cell whose input has one axis of features, got "
-                f"{type(cell).__name__} with num_feature_axes {cell.num_feature_axes}"
-            )
-        carry: Any = jax.eval_shape(lambda: cell.initialize_carry((cell.input_size,)))
+        if not isinstance(output, bool):
+            raise TypeError(f"output: expected True or False, got {output!r}")
+        carry: Any = jax.eval_shape(lambda: cell.initialize_carry(shape_of(example(cell))))
         for name, rate in rates.items():
             check_rate(name, rate)
             if name not in carry._fields:
@@ -51,23 +53,26 @@ class Zoneout(Wrapper[CarryT]):
                     f"Zoneout: expected rates for fields of the carry, {', '.join(carry._fields)}, "
                     f"got {name}"
                 )
+        self.output = output
         self.rates = tuple((name, float(rate)) for name, rate in rates.items())
-        self.shapes = tuple(getattr(carry, name).shape for name in rates)
 
-    def draw(self, key: Array, batch: tuple[Size, ...]) -> Any:
+    def noise(self, key: Array, batch: tuple[Size, ...]) -> Any:
+        shape = shape_of(of_lead(self, batch))
+        carry: Any = jax.eval_shape(lambda: self.initialize_carry(shape))
         return tuple(
-            jax.random.bernoulli(jax.random.fold_in(key, k), rate, (*batch, *shape))
-            for k, ((_, rate), shape) in enumerate(zip(self.rates, self.shapes, strict=True))
+            jax.random.bernoulli(jax.random.fold_in(key, k), rate, getattr(carry, name).shape)
+            for k, (name, rate) in enumerate(self.rates)
         )
 
-    def on_update(self, old: Any, new: Any, y: Any, noise: Noise | None) -> tuple[Any, Any]:
+    def on_update(self, old: Any, new: Any, y: Any, noise: Noise | None = None) -> tuple[Any, Any]:
+        def zoned(k: int, rate: float, before: Array, now: Array) -> Array:
+            if noise is None:
+                return rate * before + (1 - rate) * now
+            return jnp.where(noise.step[k], before, now)
+
         mixed = {}
         for k, (name, rate) in enumerate(self.rates):
-            before, now = getattr(old, name), getattr(new, name)
-            if noise is None:
-                mixed[name] = rate * before + (1 - rate) * now
-            else:
-                mixed[name] = jnp.where(noise.step[k], before, now)
-        if "h" in mixed and y is new.h:
-            y = mixed["h"]
+            mixed[name] = zoned(k, rate, getattr(old, name), getattr(new, name))
+            if name == "h" and self.output and y.shape == new.h.shape:
+                y = mixed["h"] if y is new.h else zoned(k, rate, old.h.astype(y.dtype), y)
         return new._replace(**mixed), y

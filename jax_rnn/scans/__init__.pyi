@@ -1,8 +1,9 @@
 from .associative import Associative
-from .base import Constants, Inputs, Scan
+from .base import Constants, Inputs, Scan, Unsupported
 from .checkpointed import Checkpointed
-from .choice import AUTO, run
+from .choice import AUTO
 from .gated import Gated
+from .runner import run
 from .sequential import Sequential
 from .step import advance
 
@@ -15,6 +16,7 @@ __all__ = [
     "Inputs",
     "Scan",
     "Sequential",
+    "Unsupported",
     "advance",
     "run",
 ]

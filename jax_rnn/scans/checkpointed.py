@@ -10,9 +10,10 @@ from jax import lax
 
 from jax_rnn.arguments import check_count
 from jax_rnn.cells.base import Cell
-from jax_rnn.scans.base import Constants, Inputs, Scan
-from jax_rnn.scans.step import summed_wide
-from jax_rnn.typing import CarryT, Size, is_symbolic
+from jax_rnn.scans.base import Constants, Inputs, Scan, Unsupported
+from jax_rnn.scans.choice import chosen, named
+from jax_rnn.scans.step import with_wide_gradients
+from jax_rnn.typing import CarryT, is_symbolic
 
 __all__ = ["Checkpointed"]
 
@@ -34,12 +35,13 @@ class Checkpointed(Scan):
 
     def __post_init__(self):
         check_count("Checkpointed.every", self.every)
+        named(self.scan)
 
-    def inner(self) -> Any:
-        return self.scan
+    def supports(self, cell: Cell) -> bool | Unsupported:
+        return self.scan == "auto" or named(self.scan).supports(cell)
 
-    def with_inner(self, scan: Scan) -> "Checkpointed":
-        return replace(self, scan=scan)
+    def resolved(self, cell: Cell, shape: Any, platform: str) -> "Checkpointed":
+        return replace(self, scan=chosen(cell, shape, self.scan, platform))
 
     def __call__(
         self,
@@ -50,14 +52,14 @@ class Checkpointed(Scan):
         *,
         reverse: bool = False,
     ) -> tuple[CarryT, Any]:
-        total: Size = inputs.x.shape[0]
-        if is_symbolic(total) or self.every >= total:
+        total, every = inputs.steps, self.every
+        if is_symbolic(total) or every >= total:
             return self.scan(cell, carry, inputs, constants, reverse=reverse)
-        own, every = summed_wide(cell), self.every
+        own = with_wide_gradients(cell)
 
         @partial(jax.checkpoint, prevent_cse=False)
         def chunk(carry, inputs):
-            return self.scan(own(), carry, inputs, constants, reverse=reverse)
+            return self.scan(own(), carry, inputs, constants, reverse=reverse)[:2]
 
         whole = total - total % every
         first, rest = slice(None, whole), slice(whole, None)

@@ -2,21 +2,20 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from jax_rnn.cells.base import Cell
-from jax_rnn.cells.gated import is_gated
-from jax_rnn.cells.wrapper import before, core_of
-from jax_rnn.scans.base import Constants, Inputs, Scan, check_options
-from jax_rnn.scans.gated_forward import Run, forward
+from jax_rnn.cells.gated import GatedCell
+from jax_rnn.cells.inputs import example, shape_of
+from jax_rnn.scans.base import Constants, Inputs, Scan, Unsupported, check_options
+from jax_rnn.scans.gated_forward import Run, forward, reads_h
 from jax_rnn.scans.gated_tangent import tangent
-from jax_rnn.scans.sizes import is_tiny, projects_inside
-from jax_rnn.scans.step import finished
-from jax_rnn.typing import CarryT, Size, is_symbolic
+from jax_rnn.scans.sizes import is_tiny, projects_inside, steps_of
+from jax_rnn.typing import CarryT, floats_of, is_symbolic
 
 __all__ = ["Gated"]
 
@@ -46,41 +45,43 @@ class Gated(Scan):
         unroll: int, steps per iteration of the loop; None (default) is chosen by platform.
         project: where the inputs are projected: ``"before"`` the loop, for all steps at once, or
             ``"inside"``, step by step, which needs less memory; ``"auto"`` (default) chooses by
-            platform and size.
+            platform and size, on a CPU also by whether the scan is differentiated.
     """
 
     unroll: int | None = None
     project: str = "auto"
 
-    requires: ClassVar[str] = (
-        "a GatedCell that writes update and leaves project, recur and step as they are"
-    )
-
     def __post_init__(self):
-        check_options(self, "by size")  # what "auto" becomes on a CPU
+        check_options(self)
 
-    def supports(self, cell: Cell) -> bool:
-        if not is_gated(core_of(cell)):
-            return False
-        carry = jax.eval_shape(lambda: cell.initialize_carry((cell.input_size,)))
-        leaves = jax.tree.leaves((carry, nnx.state(cell, nnx.Param)))
-        return all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
+    def supports(self, cell: Cell) -> bool | Unsupported:
+        core = cell._core()
+        if not isinstance(core, GatedCell):
+            return Unsupported(f"expected a GatedCell, got {type(core).__name__}")
+        carry: Any = jax.eval_shape(lambda: cell.initialize_carry(shape_of(example(cell))))
+        for name, leaf in carry._asdict().items():
+            if not jnp.issubdtype(leaf.dtype, jnp.floating):
+                return Unsupported(f"expected a carry of floats, got {name} of {leaf.dtype}")
+        for path, leaf in nnx.to_flat_state(nnx.state(cell, nnx.Param)):
+            if not jnp.issubdtype(leaf.dtype, jnp.floating):
+                name = ".".join(map(str, path))
+                return Unsupported(f"expected parameters of floats, got {name} of {leaf.dtype}")
+        return True
 
-    def suits(self, cell: Cell, shape: tuple[Size, ...], platform: str) -> bool:
-        return not is_tiny(cell, shape) and self.supports(cell)
+    def suits(self, cell: Cell, shape: Any, platform: str) -> bool:
+        return not is_tiny(cell, shape) and bool(self.supports(cell))
 
-    def tuned(self, cell: Cell, shape: tuple[Size, ...], platform: str) -> "Gated":
-        steps, unroll, project = shape[0], self.unroll, self.project
+    def resolved(self, cell: Cell, shape: Any, platform: str) -> "Gated":
+        steps, unroll, project = steps_of(cell, shape), self.unroll, self.project
         if is_symbolic(steps):
             unroll = 1
         elif unroll is None:
             unroll = UNROLL.get(platform, 1) if steps >= LONG else 1
         if project == "auto":
-            project = "by size" if platform == "cpu" else "before"
-            if project == "by size" and not any(
-                projects_inside(cell, shape, keep) for keep in (False, True)
-            ):
-                project = "before"
+            choices = [(keep, changed) for keep in (False, True) for changed in (False, True)]
+            inside = {platform == "cpu" and projects_inside(cell, shape, *c) for c in choices}
+            if len(inside) == 1:  # otherwise it depends on what is known when it is called
+                project = "inside" if inside.pop() else "before"
         return replace(self, unroll=unroll, project=project)
 
     def __call__(
@@ -93,11 +94,15 @@ class Gated(Scan):
         reverse: bool = False,
     ) -> tuple[CarryT, Any]:
         graphdef, params, fixed = nnx.split(cell, _is_float, ...)
-        run = Run(graphdef, reverse, self.unroll or 1, self.project)
-        x = before(cell, inputs.x, constants.noise)
-        rest = (fixed, inputs._replace(x=None), constants.noise)
-        carry, ys = _scan(run, params, (carry, constants.initial), x, rest)
-        return carry, finished(cell, ys, inputs)
+        inside = (self.project == "inside",) * 2
+        if self.project == "auto":
+            shape = shape_of(inputs.x)
+            changed = not reads_h(cell, carry, inputs, constants)
+            inside = tuple(projects_inside(cell._core(), shape, k, changed) for k in (False, True))
+        run = Run(graphdef, reverse, self.unroll or 1, inside)
+        context, other = floats_of(constants.context)
+        steps = fixed, inputs._replace(x=None), replace(constants, initial=None, context=other)
+        return _scan(run, (params, context), (carry, constants.initial), inputs.x, steps)
 
 
 def _is_float(path: Any, leaf: Any) -> bool:

@@ -8,16 +8,14 @@ from flax import nnx
 from jax import lax
 
 from jax_rnn.cells.affine import hidden_product
-from jax_rnn.cells.base import check_output
 from jax_rnn.cells.gated import GatedCell, Maps
-from jax_rnn.cells.wrapper import core_of, main, map_main
+from jax_rnn.scans.base import Constants, Inputs
 from jax_rnn.scans.gates import Gates, biases, by_gate, columns, joined, matmul, plus
 from jax_rnn.scans.placement import like
-from jax_rnn.scans.sizes import projects_inside
-from jax_rnn.scans.step import noise_of, only
-from jax_rnn.typing import Array, accumulator
+from jax_rnn.scans.step import noise_of, where_rows
+from jax_rnn.typing import Array, accumulator, combined
 
-__all__ = ["Kept", "Run", "forward", "update"]
+__all__ = ["Residuals", "Run", "forward", "merged", "reads_h", "update"]
 
 
 class Run(NamedTuple):
@@ -26,10 +24,11 @@ class Run(NamedTuple):
     graphdef: Any
     reverse: bool
     unroll: int
-    project: str
+    inside: tuple[bool, bool]
+    """Whether inputs are projected in the loop, without and with storing steps."""
 
 
-class Kept(NamedTuple):
+class Residuals(NamedTuple):
     """The arrays that every step stores for the tangent, one per gate.
 
     On CPU a loop that slices gates from one array of all steps is not vectorised.
@@ -46,15 +45,15 @@ class Kept(NamedTuple):
 def forward(
     run: Run, params: Any, carries: Any, xs: Array, fixed: Any, *, keep: bool
 ) -> tuple[Any, Any]:
-    """The last carry and all outputs; with ``keep``, also the arrays for the tangent."""
-    (carry, initial), (rest, inputs, shared) = carries, fixed
-    cell = nnx.merge(run.graphdef, params, rest)
-    core: Any = core_of(cell)
-    inside = run.project == "inside" or (
-        run.project == "by size" and projects_inside(cell, xs.shape, keep)
-    )
+    """The last carry and all outputs; with ``keep``, also the residuals for the tangent."""
+    (carry, initial), (inputs, constants) = carries, fixed[1:]
+    cell, context = merged(run, params, fixed)
+    core: Any = cell._core()
+    inside = run.inside[keep]
     stores_h = not (
-        inputs.mask is None and carry.h.dtype == core.dtype and _returns_h(cell, carry, fixed)
+        inputs.mask is None
+        and carry.h.dtype == core.dtype
+        and _returns_h(cell, carry, inputs, constants, context)
     )
     separate = [name in core.separate for name in core.gates]
     x_weight = columns(core.weight_ih)
@@ -63,57 +62,74 @@ def forward(
 
     def body(carry, step):
         x, inputs = step
-        before = carry if inputs.resets is None else only(inputs.resets, initial, carry)
-        noise = noise_of(inputs.noise, shared)
+        before = carry if inputs.resets is None else where_rows(inputs.resets, initial, carry)
+        noise = noise_of(inputs.noise, constants.noise)
         x = by_gate(core, matmul(x, x_weight)) if inside else x
-        h = by_gate(core, hidden(cell.read(before, noise).astype(core.dtype)))
+        h = by_gate(core, hidden(cell._read(before, noise, context).astype(core.dtype)))
         x, h = joined(separate, x, h)
         x, h = plus(x, x_bias), plus(h, h_bias)
-        new, y = update(cell, x, h, before, noise)
+        new, y = update(cell, x, h, before, noise, context)
         if run.unroll > 1:  # otherwise XLA on GPU computes steps again to store their outputs
             new, y = lax.optimization_barrier((new, y))
-        zero = jax.tree.map(jnp.zeros_like, y)
-        new, y = only(inputs.mask, (like(new, carry), y), (carry, zero))
+        outputs = (y, new) if constants.states else y
+        zero = jax.tree.map(jnp.zeros_like, outputs)
+        new, outputs = where_rows(inputs.mask, (like(new, carry), outputs), (carry, zero))
         if not keep:
-            return new, (y, None)
-        return new, (y, Kept(x, h, before if stores_h else before._replace(h=None)))
+            return new, (outputs, None)
+        return new, (outputs, Residuals(x, h, before if stores_h else before._replace(h=None)))
 
     steps: Any = xs if inside else tuple(matmul(xs, w) for w in by_gate(core, x_weight)), inputs
     last, (ys, kept) = lax.scan(body, carry, steps, reverse=run.reverse, unroll=run.unroll)
     if kept is not None and not stores_h:
-        y = main(ys)
+        y = ys[0] if constants.states else ys
         h = jnp.concatenate([y[1:], carry.h[None]] if run.reverse else [carry.h[None], y[:-1]])
         if inputs.resets is not None:
-            h = only(inputs.resets, jnp.broadcast_to(initial.h, h.shape), h)
+            h = where_rows(inputs.resets, jnp.broadcast_to(initial.h, h.shape), h)
         kept = kept._replace(carry=kept.carry._replace(h=h))
     return (last, ys), kept
 
 
-def update(cell: Any, x: Gates, h: Gates, carry: Any, noise: Any) -> Any:
+def merged(run: Run, params: Any, fixed: Any) -> tuple[Any, Any]:
+    """The cell and the context, of which ``params`` are the floats and ``fixed`` the rest."""
+    own, context = params
+    return nnx.merge(run.graphdef, own, fixed[0]), combined(context, fixed[2].context)
+
+
+def update(cell: Any, x: Gates, h: Gates, carry: Any, noise: Any, context: Any) -> Any:
     """The update of gates whose maps are summed in ``x``, where ``h`` is None."""
     pairs: Any = zip(x, h, strict=True)
     gates = tuple(a if b is None else Maps(a, b) for a, b in pairs)
-    new, y = cell.updated(gates, carry, noise)
-    check_output(cell, main(y), x[0].shape[:-1])  # pyright: ignore[reportOptionalMemberAccess]
-    return new, map_main(lambda y: y.astype(cell.dtype), y)
+    return cell._core()._update_inside(cell, gates, carry, noise, context)
 
 
-def _returns_h(cell: Any, carry: Any, fixed: Any) -> bool:
+def reads_h(cell: Any, carry: Any, inputs: Inputs, constants: Constants) -> bool:
+    """Whether the hidden map reads h of the carry itself."""
+    found = []
+
+    def look(noise, carry, constants):
+        noise = noise_of(noise, constants.noise)
+        found.append(cell._read(carry, noise, constants.context) is carry.h)
+
+    jax.eval_shape(look, jax.tree.map(lambda leaf: leaf[0], inputs.noise), carry, constants)
+    return found[0]
+
+
+def _returns_h(
+    cell: Any, carry: Any, inputs: Inputs, constants: Constants, context: Any
+) -> bool:
     """Whether the output is the same array as the new hidden state."""
-    core: Any = core_of(cell)
-    _, inputs, shared = fixed
-    noise = jax.tree.map(lambda leaf: leaf[0], inputs.noise)
+    core: Any = cell._core()
     shape = (*carry.h.shape[:-1], core.hidden_size)
     gate: Any = jax.ShapeDtypeStruct(shape, accumulator(core.dtype))
     gates = tuple(Maps(gate, gate) if n in core.separate else gate for n in core.gates)
     found = []
 
-    def look(gates, carry):
-        new, y = cell.updated(gates, carry, noise_of(noise, shared))
-        found.append(main(y) is new.h)
-        return y
+    def look(gates, carry, noise):
+        noise = noise_of(noise, constants.noise)
+        new, y = core._update_inside(cell, gates, carry, noise, context)
+        found.append(y is new.h)
 
-    jax.eval_shape(look, gates, carry)
+    jax.eval_shape(look, gates, carry, jax.tree.map(lambda leaf: leaf[0], inputs.noise))
     return found[0]
 
 

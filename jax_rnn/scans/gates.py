@@ -21,7 +21,7 @@ __all__ = [
     "plus",
     "product",
     "rows",
-    "weighed",
+    "weighted",
     "widened",
 ]
 
@@ -43,7 +43,7 @@ def product(x: Array, weight: Array) -> Array:
     return lax.dot_general(x, weight, (((x.ndim - 1,), (1,)), ((), ())))
 
 
-def weighed(x: Array, weight: Array) -> Array:
+def weighted(x: Array, weight: Array) -> Array:
     """``x W^T``, whose transpose makes the gradient of W from ``x^T`` times the cotangent.
 
     This is up to 1.5 times faster on CPU; the barrier prevents XLA from undoing it.

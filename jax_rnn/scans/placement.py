@@ -11,18 +11,20 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import PartitionSpec
 
+from jax_rnn.cells.base import Cell
+from jax_rnn.cells.inputs import leaves_of
 from jax_rnn.typing import Array
 
-__all__ = ["is_explicit", "like", "placed"]
+__all__ = ["is_explicit", "like", "with_common_type"]
 
 
-def placed(carried: Any, inputs: Any) -> tuple[Any, Any]:
+def with_common_type(carried: Any, inputs: Any, cell: Cell) -> tuple[Any, Any]:
     """The same values with a common type, varying over all axes that any of them varies over.
 
     ``carried`` is (cell, carry), ``inputs`` starts with the inputs of all steps, (T, *batch, I).
     """
     mesh = jax.sharding.get_abstract_mesh()
-    xs = inputs[0]
+    xs = jax.tree.leaves(inputs[0])[0]
     if mesh.empty or mesh.are_all_axes_auto or xs.size == 0:
         return carried, inputs
     if mesh.manual_axes:
@@ -30,7 +32,8 @@ def placed(carried: Any, inputs: Any) -> tuple[Any, Any]:
         for leaf in jax.tree.leaves((carried, inputs)):
             never |= _never(leaf[(0,) * leaf.ndim])
         return jax.tree.map(lambda leaf: lax.select(never, leaf, leaf), (carried, inputs))
-    batch = jax.typeof(xs).sharding.spec[1:-1]
+    axes = leaves_of(cell, inputs[0])[0][1]
+    batch = jax.typeof(xs).sharding.spec[1 : xs.ndim - axes]
 
     def with_batch(leaf: Array) -> Array:
         own = jax.typeof(leaf).sharding.spec[len(batch) :]

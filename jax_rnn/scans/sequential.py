@@ -10,9 +10,9 @@ from jax import lax
 from jax_rnn.cells.affine import transposed_weights
 from jax_rnn.cells.base import Cell
 from jax_rnn.scans.base import Constants, Inputs, Scan, check_options
-from jax_rnn.scans.sizes import is_tiny
-from jax_rnn.scans.step import advance, advance_projected, summed_wide
-from jax_rnn.typing import CarryT, Size, is_symbolic
+from jax_rnn.scans.sizes import is_tiny, steps_of
+from jax_rnn.scans.step import advance, advance_projected, project_all, with_wide_gradients
+from jax_rnn.typing import CarryT, is_symbolic
 
 __all__ = ["Sequential"]
 
@@ -43,13 +43,13 @@ class Sequential(Scan):
     def __post_init__(self):
         check_options(self)
 
-    def tuned(self, cell: Cell, shape: tuple[Size, ...], platform: str) -> "Sequential":
+    def resolved(self, cell: Cell, shape: Any, platform: str) -> "Sequential":
         tiny, unroll, project = is_tiny(cell, shape), self.unroll, self.project
-        gradient = self.unroll_gradient
-        if is_symbolic(shape[0]):
+        gradient, steps = self.unroll_gradient, steps_of(cell, shape)
+        if is_symbolic(steps):
             unroll = gradient = 1
         elif gradient is None:
-            gradient = shape[0] if tiny and shape[0] <= FEW and unroll == 1 else unroll
+            gradient = steps if tiny and steps <= FEW and unroll == 1 else unroll
         if project == "auto":
             project = "inside" if tiny else "before"
         return Sequential(unroll, project, gradient)
@@ -87,16 +87,13 @@ class Sequential(Scan):
         inputs: Inputs,
         constants: Constants,
     ) -> Any:
-        own = summed_wide(cell)
-        shape = inputs.x.shape
-        batch = shape[1 : len(shape) - cell.num_feature_axes]
+        own = with_wide_gradients(cell)
         inside = self.project == "inside"
 
         def body(carry, inputs):
-            if inside:
-                return advance(own(), carry, inputs, constants)
-            return advance_projected(own(), carry, inputs, constants, batch)
+            step = advance if inside else advance_projected
+            return step(own(), carry, inputs, constants)
 
         if not inside:
-            inputs = inputs._replace(x=cell.project(inputs.x))
+            inputs = inputs._replace(x=project_all(cell, inputs, constants))
         return lax.scan(body, carry, inputs, reverse=reverse, unroll=unroll or 1)

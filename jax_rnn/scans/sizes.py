@@ -4,10 +4,10 @@ import math
 from typing import Any
 
 from jax_rnn.cells.base import Cell
-from jax_rnn.cells.wrapper import changes_read, core_of
+from jax_rnn.cells.inputs import leaves_of
 from jax_rnn.typing import Size, accumulator, is_symbolic
 
-__all__ = ["is_tiny", "projects_inside"]
+__all__ = ["is_tiny", "projects_inside", "rows_of", "steps_of"]
 
 TINY = 64
 """Number of hidden units times batch size below which the gated scan is slower.
@@ -28,33 +28,41 @@ IN_LOOP_WEIGHT_BYTES = (400_000, 2_600_000)
 weight has this size, about that of a core's cache, and batches of at least some rows."""
 
 CHANGED_READ_BYTES = 700_000
-"""The smallest such weight if a wrapper changes the argument of the hidden map. That product then
-waits for the change, and competes with the one of the inputs."""
+"""The smallest such weight if the argument of the hidden map is not h. That product then waits for
+the change, and competes with the one of the inputs."""
 
 SOME_ROWS = 4
 
 
-def is_tiny(cell: Cell, shape: tuple[Size, ...]) -> bool:
+def steps_of(cell: Cell, shape: Any) -> Size:
+    """T, for inputs of shape (T, *batch, I), or a tree of such shapes."""
+    return leaves_of(cell, shape)[0][0][0]
+
+
+def rows_of(cell: Cell, shape: Any) -> Size:
+    """The number of sequences in inputs of shape (T, *batch, I), or a tree of such shapes."""
+    leaf, axes, *_ = leaves_of(cell, shape)[0]
+    return math.prod(leaf[1 : len(leaf) - axes])
+
+
+def is_tiny(cell: Cell, shape: Any) -> bool:
     """Whether a step on inputs of shape (T, *batch, I) is tiny."""
     size = rows_of(cell, shape) * cell.hidden_size
     return not is_symbolic(size) and size < TINY
 
 
-def rows_of(cell: Cell, shape: tuple[Size, ...]) -> Size:
-    """The number of sequences in inputs of shape (T, *batch, I)."""
-    return math.prod(shape[1 : len(shape) - cell.num_feature_axes])
+def projects_inside(cell: Cell, shape: Any, keep: bool, changed: bool = False) -> bool:
+    """Whether inputs of a gated cell, also in wrappers, are projected in the loop on a CPU.
 
-
-def projects_inside(cell: Cell, shape: tuple[Size, ...], keep: bool) -> bool:
-    """Whether inputs of a gated cell, also in wrappers, are projected in the loop on a CPU."""
-    core: Any = core_of(cell)
-    steps, *batch, _ = shape
-    rows, width = math.prod(batch), len(core.gates) * core.hidden_size
-    size = steps * rows * width * accumulator(core.dtype).itemsize
+    ``keep``: steps are stored for the gradient; ``changed``: the hidden map does not read h itself.
+    """
+    core: Any = cell._core()
+    rows, width = rows_of(cell, shape), len(core.gates) * core.hidden_size
+    size = steps_of(cell, shape) * rows * width * accumulator(core.dtype).itemsize
     if is_symbolic(size) or size > IN_LOOP_BYTES:
         return True
     least, most = IN_LOOP_WEIGHT_BYTES
-    least = CHANGED_READ_BYTES if changes_read(cell) else least
+    least = CHANGED_READ_BYTES if changed else least
     weight = core.weight_ih
     fits = least <= math.prod(weight.shape) * weight.dtype.itemsize <= most
     return keep and fits and len(core.gates) > 1 and rows >= SOME_ROWS

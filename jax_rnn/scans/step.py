@@ -6,20 +6,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jax_rnn.cells.base import Cell, Noise, check_output
-from jax_rnn.cells.wrapper import after, main
+from jax_rnn.cells.base import Cell, Noise
+from jax_rnn.cells.linear import LinearCell
 from jax_rnn.scans.base import Constants, Inputs
 from jax_rnn.scans.placement import like
-from jax_rnn.typing import Array, Bool, CarryT, Float, Size, accumulator
+from jax_rnn.typing import Array, Bool, CarryT, accumulator
 
 __all__ = [
     "advance",
     "advance_projected",
     "clean",
-    "finished",
     "noise_of",
-    "only",
-    "summed_wide",
+    "over_time",
+    "project_all",
+    "where_rows",
+    "with_wide_gradients",
 ]
 
 
@@ -27,61 +28,67 @@ def advance(
     cell: Cell[CarryT], carry: CarryT, inputs: Inputs, constants: Constants
 ) -> tuple[CarryT, Any]:
     """One step of a scan: reset, step and mask. All leaves of ``inputs`` are those of one step."""
-    batch = inputs.x.shape[: inputs.x.ndim - cell.num_feature_axes]
-    return advance_projected(
-        cell, carry, inputs._replace(x=cell.project(inputs.x)), constants, batch
-    )
+    own = cell._own(noise_of(inputs.noise, constants.noise))
+    x = cell._core()._project(inputs.x, own, constants.context)
+    return advance_projected(cell, carry, inputs._replace(x=x), constants)
 
 
 def advance_projected(
-    cell: Cell[CarryT],
-    carry: CarryT,
-    inputs: Inputs,
-    constants: Constants,
-    batch: tuple[Size, ...],
+    cell: Cell[CarryT], carry: CarryT, inputs: Inputs, constants: Constants
 ) -> tuple[CarryT, Any]:
-    """``advance`` where ``inputs.x`` is the result of ``cell.project``."""
+    """``advance`` where ``inputs.x`` is that of one step of ``project_all``."""
     before = carry
     if inputs.resets is not None:
-        before = only(inputs.resets, constants.initial, carry)
+        before = where_rows(inputs.resets, constants.initial, carry)
     noise = noise_of(inputs.noise, constants.noise)
-    new, y = cell.step(before, inputs.x, *(() if noise is None else (noise,)))
-    check_output(cell, main(y), batch)
-    zero = jax.tree.map(jnp.zeros_like, y)
-    return only(inputs.mask, (like(new, carry), y), (carry, zero))
+    new, y = cell._core()._step_inside(cell, before, inputs.x, noise, constants.context)
+    outputs = (y, new) if constants.states else y
+    zero = jax.tree.map(jnp.zeros_like, outputs)
+    return where_rows(inputs.mask, (like(new, carry), outputs), (carry, zero))
 
 
-def finished(cell: Cell, ys: Any, inputs: Inputs) -> Any:
-    """Outputs of the innermost cell for all steps, passed through the wrappers around it."""
-    outputs = after(cell, ys, inputs.x)
-    if outputs is ys or inputs.mask is None:
-        return outputs
-    return only(inputs.mask, outputs, jax.tree.map(jnp.zeros_like, outputs))
+def project_all(cell: Cell, inputs: Inputs, constants: Constants) -> Any:
+    """The projections of all steps, by the cell inside all wrappers."""
+    core, context = cell._core(), constants.context
+    if not isinstance(core, LinearCell):
+        return core.project(inputs.x)
+
+    def project(noise: Noise | None, x: Any) -> Any:
+        return core._project(x, cell._own(noise), context)
+
+    return over_time(project, inputs.noise, constants.noise, inputs.x)
+
+
+def over_time(
+    function: Callable[..., Any], noise: Any, shared: Any, *arguments: Any
+) -> Any:
+    """``function(noise, *arguments)`` of one step for all steps at once."""
+    return jax.vmap(lambda step, *rest: function(noise_of(step, shared), *rest))(noise, *arguments)
 
 
 def noise_of(step: Any, sequence: Any) -> Noise | None:
     return None if step is None and sequence is None else Noise(step, sequence)
 
 
-def clean(
-    xs: Float[Array, "T *batch_I"], mask: Bool[Array, "T *batch"] | None
-) -> Float[Array, "T *batch_I"]:
+def clean(xs: Any, mask: Bool[Array, "T *batch"] | None) -> Any:
     """Replace inputs of invalid steps by zeros, since 0 * NaN in a gradient is NaN."""
-    return only(mask, xs, jnp.zeros((), xs.dtype)) if mask is not None else xs
+    if mask is None:
+        return xs
+    return jax.tree.map(lambda x: where_rows(mask, x, jnp.zeros((), x.dtype)), xs)
 
 
-def only(live: Bool[Array, "*batch"] | None, new: Any, old: Any) -> Any:
-    """``new`` in valid steps, ``old`` in invalid ones."""
-    if live is None:
+def where_rows(rows: Bool[Array, "*batch"] | None, new: Any, old: Any) -> Any:
+    """``new`` in the rows that are True, ``old`` in the others; ``new`` if there is no choice."""
+    if rows is None:
         return new
 
     def choose(a, b):
-        return jnp.where(live.reshape(live.shape + (1,) * (a.ndim - live.ndim)), a, b)
+        return jnp.where(rows.reshape(rows.shape + (1,) * (a.ndim - rows.ndim)), a, b)
 
     return jax.tree.map(choose, new, old)
 
 
-def summed_wide(cell: Cell) -> Callable[[], Cell]:
+def with_wide_gradients(cell: Cell) -> Callable[[], Cell]:
     """A function that creates copies of the cell, whose gradients are summed in float32.
 
     Call it in the body of a loop: the gradients of a closed-over cell would be summed over the

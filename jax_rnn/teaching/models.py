@@ -9,7 +9,7 @@ from jax_rnn.cells.base import Cell
 from jax_rnn.feedforward import Linear
 from jax_rnn.layers import GRU, LSTM, RNN
 from jax_rnn.recurrent import Recurrent
-from jax_rnn.scans.choice import run
+from jax_rnn.scans.runner import run
 from jax_rnn.typing import Array
 from rnn_lecture.recipe import Recipe
 

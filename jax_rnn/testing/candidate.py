@@ -11,11 +11,12 @@ from flax import nnx
 from jax import lax
 
 from jax_rnn.cells.base import Cell
-from jax_rnn.scans.choice import run as run_scan
+from jax_rnn.cells.inputs import example, shape_of
+from jax_rnn.scans.runner import run as run_scan
 from jax_rnn.scans.sequential import Sequential
-from jax_rnn.typing import Array, PyTree
+from jax_rnn.typing import Array, PyTree, combined, floats_of
 
-__all__ = ["Candidate", "Wrong", "agree", "named", "outcome", "sequential", "snapshot"]
+__all__ = ["Candidate", "Wrong", "agree", "at", "named", "outcome", "sequential", "snapshot"]
 
 TOLERANCE = 1e-9
 
@@ -27,7 +28,8 @@ sequential = partial(run_scan, scan=SCAN)
 Outcome = dict[str, Array]
 """Arrays by name: ``y``, the fields of the carry, and possibly a loss and its gradients."""
 
-Run = Callable[[Cell, Any, Array], tuple[Any, Array]]
+Run = Callable[..., tuple[Any, Array]]
+"""``run(cell, carry, xs, context=context) -> (carry, y)``."""
 
 
 class Wrong(Exception):
@@ -43,13 +45,15 @@ class Candidate:
 
     The cell is a copy, so the original is not changed. Its parameters are in float64, and zero
     parameters are replaced by random ones, since a zero bias would hide errors. The carry is the
-    result of two steps of the cell, so it is random and valid.
+    result of a run of the cell, so it is random and valid.
     """
 
-    def __init__(self, cell: Cell, batch: int | None, steps: int | None, seed: int):
+    def __init__(
+        self, cell: Cell, batch: int | None, steps: int | None, seed: int, context: Any = None
+    ):
         self.original = cell
         self.seed = seed
-        self._batch, self._steps = batch, steps
+        self._batch, self._steps, self.original_context = batch, steps, context
         self.traced: list[tuple[int, ...]] = []
 
     @cached_property
@@ -79,10 +83,35 @@ class Candidate:
     def _other_than(self, size: int, *sizes: int) -> int:
         """A size that no feature axis has, so that mixed up axes do not fit by chance."""
         cell = self.cell
-        taken = {cell.input_size, cell.hidden_size, cell.output_size, *sizes}
+        features = jax.tree.leaves(cell.input_size)
+        taken = {*features, cell.hidden_size, cell.output_size, *sizes}
         while size in taken:
             size += 2
         return size
+
+    @cached_property
+    def context(self) -> Any:
+        """What the cell is called with as ``context``: the user's, in float64."""
+        return jax.tree.map(
+            lambda leaf: jnp.asarray(leaf, jnp.float64) if inexact(leaf) else jnp.asarray(leaf),
+            self.original_context,
+        )
+
+    def example(self, *batch: int) -> Any:
+        """Shapes and dtypes of an input of one step; images have a size that no other axis has."""
+        pixels = self._other_than(2, self.batch, self.steps)
+        return example(self.cell, batch, pixels)
+
+    def input(self, *batch: int, seed: int = 0) -> Any:
+        """A random input: normal numbers, and integers below ``input_size``."""
+        rng = np.random.default_rng([self.seed, seed, *batch])
+
+        def draw(leaf: Any, size: int) -> Array:
+            if jnp.issubdtype(leaf.dtype, jnp.integer):
+                return jnp.asarray(rng.integers(0, size, leaf.shape), leaf.dtype)
+            return self.normal(*leaf.shape, like=leaf, seed=seed).astype(leaf.dtype)
+
+        return jax.tree.map(draw, self.example(*batch), self.cell.input_size)
 
     def normal(self, *shape: int, like: Any = None, seed: int = 0) -> Array:
         rng = np.random.default_rng([self.seed, seed, *shape])
@@ -92,12 +121,12 @@ class Candidate:
         return jnp.asarray(values)
 
     @cached_property
-    def xs(self) -> Array:
-        return self.normal(self.steps, self.batch, self.cell.input_size)
+    def xs(self) -> Any:
+        return self.input(self.steps, self.batch)
 
     @cached_property
-    def other_xs(self) -> Array:
-        return self.normal(*self.xs.shape, seed=1)
+    def other_xs(self) -> Any:
+        return self.input(self.steps, self.batch, seed=1)
 
     @cached_property
     def resets(self) -> Array:
@@ -106,7 +135,7 @@ class Candidate:
 
     @cached_property
     def initial(self) -> Any:
-        return self.cell.initialize_carry((self.batch, self.cell.input_size))
+        return self.cell.initialize_carry(shape_of(self.example(self.batch)))
 
     @cached_property
     def carry(self) -> Any:
@@ -117,31 +146,39 @@ class Candidate:
         return self.reach(3)
 
     def reach(self, seed: int) -> Any:
-        """The carry after two steps on separate inputs."""
-        carry = self.initial
-        for x in self.normal(2, *self.xs.shape[1:], seed=seed):
-            carry, _ = self.cell.step(carry, self.cell.project(x))
-        return carry
+        """The carry after a run on other inputs."""
+        xs = self.input(self.steps, self.batch, seed=seed)
+        return self._run(*nnx.split(self.cell), self.initial, xs)[0]
 
     @cached_property
     def variables(self) -> dict[str, Any]:
         """The variables with respect to which a run is differentiated."""
         fields = {k: leaf for k, leaf in self.carry._asdict().items() if inexact(leaf)}
-        return {"params": nnx.state(self.cell, _trainable), "carry": fields, "x": self.xs}
+        params = nnx.state(self.cell, _trainable)
+        found = {"params": params, "carry": fields, "x": floats_of(self.xs)[0]}
+        context = floats_of(self.context)[0]
+        return found | ({"context": context} if jax.tree.leaves(context) else {})
 
     @cached_property
-    def counters(self) -> dict[str, Array]:
-        """The other fields of the carry: integers."""
-        return {k: leaf for k, leaf in self.carry._asdict().items() if not inexact(leaf)}
+    def fixed(self) -> dict[str, Any]:
+        """The rest: integers of the carry, the input and the context."""
+        fields = {k: leaf for k, leaf in self.carry._asdict().items() if not inexact(leaf)}
+        return {"carry": fields, "x": floats_of(self.xs)[1], "context": self.context}
 
     @cached_property
     def cotangent(self) -> Outcome:
         """Random weights for the outcome of a run; the loss is the inner product."""
-        y = self.normal(*self.xs.shape[:2], self.cell.output_size, seed=4)
-        return {"y": y} | {
+        y = jax.eval_shape(lambda: self.cell(self.initial, at(self.xs, 0), self.context)[1])
+        weights = {"y": self.normal(self.steps, *y.shape, seed=4)}
+        return weights | {
             f"carry.{name}": self.normal(*leaf.shape, like=leaf, seed=5)
             for name, leaf in self.variables["carry"].items()
         }
+
+    def projected(self, x: Any) -> Any:
+        """What the cell inside all wrappers computes of an input of one step without a carry."""
+        inner = self.cell._before(x, None, self.context)[-1]
+        return self.cell._core()._project(inner, None, self.context)
 
     def with_params(self, params: Any) -> Cell:
         graphdef, _, rest = nnx.split(self.cell, _trainable, ...)
@@ -150,24 +187,31 @@ class Candidate:
     def carry_of(self, out: Outcome) -> Any:
         return type(self.carry)(*(out[f"carry.{name}"] for name in self.carry._fields))
 
-    def run(self, carry: Any, xs: Any) -> Outcome:
+    def run(self, carry: Any, xs: Any, context: Any = None) -> Outcome:
         """The compiled scan of this library; ``traced`` lists the shapes of its traces."""
-        return outcome(*self._run(*nnx.split(self.cell), carry, xs))
+        return outcome(*self._run(*nnx.split(self.cell), carry, xs, context))
 
     @cached_property
     def _run(self) -> Callable[..., Any]:
-        def run(graphdef, state, carry, xs):
-            self.traced.append(xs.shape)
-            return sequential(nnx.merge(graphdef, state), carry, xs)
+        @partial(jax.jit, static_argnums=0)
+        def run(graphdef, state, carry, xs, context):
+            self.traced.append(shape_of(xs))
+            return sequential(nnx.merge(graphdef, state), carry, xs, context=context)
 
-        return jax.jit(run, static_argnums=0)
+        def with_context(graphdef, state, carry, xs, context=None):
+            return run(graphdef, state, carry, xs, self.context if context is None else context)
+
+        return with_context
 
     def graded(self, run: Run) -> Callable[[Any, Any, Outcome], Outcome]:
-        """``(variables, counters, cotangent) -> outcome`` of ``run``, with loss and gradients."""
+        """``(variables, fixed, cotangent) -> outcome`` of ``run``, with loss and gradients."""
 
-        def loss(variables, counters, cotangent):
-            carry = type(self.carry)(**(variables["carry"] | counters))
-            out = outcome(*run(self.with_params(variables["params"]), carry, variables["x"]))
+        def loss(variables, fixed, cotangent):
+            carry = type(self.carry)(**(variables["carry"] | fixed["carry"]))
+            xs = combined(variables["x"], fixed["x"])
+            context = combined(variables.get("context"), fixed["context"])
+            cell = self.with_params(variables["params"])
+            out = outcome(*run(cell, carry, xs, context=context))
             return sum((weight * out[k]).sum().real for k, weight in cotangent.items()), out
 
         def grade(*args):
@@ -185,20 +229,20 @@ class Candidate:
         """
         lengths = np.full(self.batch, self.steps) if lengths is None else lengths
         variables = variables or self.variables
-        return self._definition(variables, self.counters, self.cotangent, lengths)
+        return self._definition(variables, self.fixed, self.cotangent, lengths)
 
     @cached_property
     def _definition(self) -> Callable[..., Outcome]:
-        def run(cell, carry, xs):
+        def run(cell, carry, xs, context):
             def body(carry, x):
-                new, y = cell(carry, x)
+                new, y = cell(carry, x, context)
                 return new, (carry, y)
 
             last, (carries, ys) = lax.scan(body, carry, xs)
             return jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), carries, last), ys
 
         @jax.jit
-        def define(variables, counters, cotangent, lengths):
+        def define(variables, fixed, cotangent, lengths):
             time = jnp.arange(self.steps + 1)[:, None]
 
             def only(keep, leaf):
@@ -208,12 +252,17 @@ class Candidate:
                 k: only(time[1:] <= lengths, w) if k == "y" else only(time == lengths, w[None])
                 for k, w in cotangent.items()
             }
-            out = self.graded(run)(variables, counters, cotangent)
+            out = self.graded(run)(variables, fixed, cotangent)
             rows = jnp.arange(self.batch)
             ends = {k: leaf[lengths, rows] for k, leaf in out.items() if k.startswith("carry.")}
             return out | ends | {"y": only(time[1:] <= lengths, out["y"])}
 
         return define
+
+
+def at(tree: PyTree, where: Any) -> PyTree:
+    """The same part of every array of a tree."""
+    return jax.tree.map(lambda leaf: leaf[where], tree)
 
 
 def outcome(carry: Any, ys: Any) -> Outcome:

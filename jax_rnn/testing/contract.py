@@ -7,33 +7,29 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jax_rnn.testing.candidate import Candidate, Wrong
+from jax_rnn.cells.inputs import input_like, shape_of
+from jax_rnn.testing.candidate import Candidate, Wrong, at
 
 __all__ = ["contract", "dtypes"]
+
+AXES = ("num_feature_axes", 0)
 
 
 def contract(c: Candidate) -> None:
     cell = c.cell
-    for name in ("input_size", "hidden_size", "output_size"):
-        size = getattr(cell, name)
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise Wrong(f"{name} = {size!r}", f"make {name} an int above 0")
-    if cell.num_feature_axes != 1:
-        raise Wrong(
-            f"num_feature_axes = {cell.num_feature_axes!r}",
-            "leave it at 1: inputs of a cell are (*batch, input_size)",
-        )
+    for name, least in (("hidden_size", 1), ("output_size", 1), ("input_size", 1), AXES):
+        for size in jax.tree.leaves(getattr(cell, name)):
+            if isinstance(size, bool) or not isinstance(size, int) or size < least:
+                raise Wrong(f"{name} = {size!r}", f"make {name} an int above {least - 1}")
     for batch in ((), (c.batch,), (2, c.batch)):
-        _check_initial(cell.initialize_carry((*batch, cell.input_size)), batch)
-    for call in (lambda carry, x: cell.step(carry, cell.project(x)), cell):
-        carry, y = call(c.initial, c.xs[0])
-        _check_carry(carry, c.initial)
-        _check_output(y, (c.batch, cell.output_size), cell.dtype)
-        if not np.isfinite(y).all():
-            raise Wrong(
-                "y that is not finite for random inputs",
-                "check for a division by zero, or a log or sqrt of negative numbers",
-            )
+        _check_initial(cell.initialize_carry(shape_of(c.example(*batch))), batch)
+    _, y = cell(c.initial, at(c.xs, 0), c.context)
+    _check_dtype(y, cell.dtype)
+    if not np.isfinite(y).all():
+        raise Wrong(
+            "y that is not finite for random inputs",
+            "check for a division by zero, or a log or sqrt of negative numbers",
+        )
 
 
 def _check_initial(carry: Any, batch: tuple[int, ...]) -> None:
@@ -55,34 +51,7 @@ def _check_initial(carry: Any, batch: tuple[int, ...]) -> None:
             )
 
 
-def _check_carry(carry: Any, before: Any) -> None:
-    """Check that a step returns a carry of the same form, as a scan requires."""
-    if type(carry) is not type(before):
-        raise Wrong(
-            f"a {type(carry).__name__} after a step and a {type(before).__name__} before",
-            f"return a {type(before).__name__} from step",
-        )
-    for name, new, old in zip(before._fields, carry, before, strict=True):
-        if np.shape(new) != old.shape:
-            raise Wrong(
-                f"{name} of shape {np.shape(new)} after a step and {old.shape} before",
-                "use the same shape of every field in step and initialize_carry",
-            )
-        if new.dtype != old.dtype:
-            raise Wrong(
-                f"{name} of dtype {new.dtype} after a step and {old.dtype} before",
-                "use the dtype of the parameters, or jax_rnn.typing.accumulator of it, in both; "
-                "use no constant dtype",
-            )
-
-
-def _check_output(y: Any, shape: tuple[int, ...], dtype: Any) -> None:
-    if np.shape(y) != shape:
-        raise Wrong(
-            f"y of shape {np.shape(y)} instead of (*batch, output_size) = {shape}",
-            "set the property output_size to the number of features that step returns (default: "
-            "hidden_size), and keep the batch axes",
-        )
+def _check_dtype(y: Any, dtype: Any) -> None:
     if y.dtype != dtype:
         raise Wrong(
             f"y of dtype {y.dtype} from a cell of dtype {dtype}",
@@ -93,8 +62,8 @@ def _check_output(y: Any, shape: tuple[int, ...], dtype: Any) -> None:
 def dtypes(c: Candidate) -> None:
     cell = c.original
     with jax.enable_x64(cell.dtype in (jnp.float64, jnp.complex128)):
-        x = jax.ShapeDtypeStruct(c.xs.shape[1:], cell.dtype)
-        before = jax.eval_shape(lambda: cell.initialize_carry(x.shape))
-        carry, y = jax.eval_shape(lambda carry, x: nnx.clone(cell)(carry, x), before, x)
-    _check_carry(carry, before)
-    _check_output(y, (c.batch, cell.output_size), cell.dtype)
+        x = input_like(cell, shape_of(c.example(c.batch)))
+        before = jax.eval_shape(lambda: cell.initialize_carry(shape_of(x)))
+        context = c.original_context
+        _, y = jax.eval_shape(lambda *args: nnx.clone(cell)(*args), before, x, context)
+    _check_dtype(y, cell.dtype)

@@ -1,6 +1,7 @@
 """``check_cell``: checks that every cell must pass."""
 
 from collections.abc import Collection
+from typing import Any
 
 import flax.errors
 import jax
@@ -32,6 +33,7 @@ def check_cell(
     seed: int = 0,
     skip: Collection[str] = (),
     stop: bool = True,
+    context: Any = None,
 ) -> list[str]:
     """Check that a cell fulfils the contract of ``Cell``, so that it works in all layers and scans.
 
@@ -73,6 +75,8 @@ def check_cell(
         skip: names of checks to skip, e.g. ``"gradients"`` for a straight-through estimator.
         stop: whether to stop at the first failed check; otherwise all are reported, unless one of
             the first three fails.
+        context: what the cell reads as ``context``, a tree of arrays (batch, ...); it sets
+            ``batch``.
 
     Returns:
         The names of the checks that passed.
@@ -82,9 +86,11 @@ def check_cell(
             a size too small.
     """
     _check_arguments(cell, batch, steps, skip)
+    if context is not None and batch is None:
+        batch = jax.tree.leaves(context)[0].shape[0]
     answered, faults = [], {}
     with jax.enable_x64(True), jax.debug_nans(False):
-        candidate = Candidate(cell, batch, steps, seed)
+        candidate = Candidate(cell, batch, steps, seed, context)
         for question in QUESTIONS:
             if question.name in skip:
                 continue

@@ -5,18 +5,23 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from jax_rnn.cells.inputs import lead
 from jax_rnn.recurrent import Recurrent
+from jax_rnn.scans.base import Constants, Inputs
+from jax_rnn.scans.step import project_all
 from jax_rnn.sequences import lengths_to_mask
 from jax_rnn.testing.advice import GUARD, LAST_AXIS, PURE
-from jax_rnn.testing.candidate import Candidate, Wrong, agree, named, outcome, sequential
+from jax_rnn.testing.candidate import Candidate, Wrong, agree, at, named, outcome, sequential
+from jax_rnn.typing import combined
 
 __all__ = ["loop", "padding", "project", "resets", "resume", "reverse", "rows", "streaming"]
 
 
 def project(c: Candidate) -> None:
-    steps = [named(c.cell.project(x)) for x in c.xs]
+    steps = [named(c.projected(at(c.xs, t))) for t in range(c.steps)]
+    inner = jax.vmap(lambda x: c.cell._before(x, None, c.context)[-1])(c.xs)
     agree(
-        named(c.cell.project(c.xs)),
+        named(project_all(c.cell, Inputs(inner), Constants(context=c.context))),
         {name: np.stack([step[name] for step in steps]) for name in steps[0]},
         "from project on all steps at once",
         "compute project on the last axis only; computations across steps belong in step",
@@ -24,9 +29,9 @@ def project(c: Candidate) -> None:
 
 
 def loop(c: Candidate) -> None:
-    carry, ys = c.carry, []
-    for x in c.xs:
-        carry, y = c.cell(carry, x)
+    carry, ys, step = c.carry, [], jax.jit(lambda carry, x: c.cell(carry, x, c.context))
+    for t in range(c.steps):
+        carry, y = step(carry, at(c.xs, t))
         ys.append(y)
     agree(
         c.run(c.carry, c.xs),
@@ -38,8 +43,8 @@ def loop(c: Candidate) -> None:
 
 def resume(c: Candidate) -> None:
     middle = c.steps // 2
-    first = c.run(c.carry, c.xs[:middle])
-    second = c.run(c.carry_of(first), c.xs[middle:])
+    first = c.run(c.carry, at(c.xs, slice(None, middle)))
+    second = c.run(c.carry_of(first), at(c.xs, slice(middle, None)))
     agree(
         second | {"y": np.concatenate([first["y"], second["y"]])},
         c.run(c.carry, c.xs),
@@ -49,8 +54,10 @@ def resume(c: Candidate) -> None:
 
 
 def reverse(c: Candidate) -> None:
-    backward = jax.jit(lambda carry, xs: sequential(c.cell, carry, xs, reverse=True))
-    flipped = c.run(c.carry, c.xs[::-1])
+    backward = jax.jit(
+        lambda carry, xs: sequential(c.cell, carry, xs, context=c.context, reverse=True)
+    )
+    flipped = c.run(c.carry, at(c.xs, slice(None, None, -1)))
     agree(
         outcome(*backward(c.carry, c.xs)),
         flipped | {"y": flipped["y"][::-1]},
@@ -65,37 +72,45 @@ def rows(c: Candidate) -> None:
     def row(out, k):
         return {name: leaf[:, k] if name == "y" else leaf[k] for name, leaf in out.items()}
 
-    def pick(k, leaf, other, axis=0):
-        chosen = np.arange(c.batch) == k
-        return np.where(chosen.reshape(-1, *(1,) * (leaf.ndim - axis - 1)), leaf, other)
+    def pick(k, tree, others, axis=0):
+        def choose(leaf, other):
+            chosen = np.arange(c.batch) == k
+            return np.where(chosen.reshape(-1, *(1,) * (leaf.ndim - axis - 1)), leaf, other)
+
+        return jax.tree.map(choose, tree, others)
 
     for k in range(c.batch):
-        carry = jax.tree.map(lambda leaf, other, k=k: pick(k, leaf, other), c.carry, c.other_carry)
-        mixed = c.run(carry, pick(k, c.xs, c.other_xs, axis=1))
+        mixed = c.run(pick(k, c.carry, c.other_carry), pick(k, c.xs, c.other_xs, axis=1))
         agree(row(mixed, k), row(out, k), f"in row {k} when other rows change", LAST_AXIS)
 
-    alone = c.run(jax.tree.map(lambda leaf: np.array(leaf)[0], c.carry), np.array(c.xs)[:, 0])
+    def first(tree, axis=0):
+        return jax.tree.map(lambda leaf: np.array(leaf).take(0, axis), tree)
+
+    alone = c.run(first(c.carry), first(c.xs, 1), first(c.context))
     agree(alone, row(out, 0), "without a batch axis", LAST_AXIS)
 
-    def double(leaf, axis):
-        return np.stack([np.roll(leaf, 1, axis), leaf], axis)
+    def double(tree, axis=0):
+        return jax.tree.map(lambda leaf: np.stack([np.roll(leaf, 1, axis), leaf], axis), tree)
 
-    twice = c.run(jax.tree.map(lambda leaf: double(leaf, 0), c.carry), double(c.xs, 1))
+    twice = c.run(double(c.carry), double(c.xs, 1), double(c.context))
     expected = {name: double(leaf, 1 if name == "y" else 0) for name, leaf in out.items()}
     agree(twice, expected, "with two batch axes", LAST_AXIS)
 
 
 def resets(c: Candidate) -> None:
-    at = c.steps // 2
-    resets = np.broadcast_to(np.arange(c.steps)[:, None] == at, (c.steps, c.batch))
-    cut = jax.jit(lambda carry, xs: sequential(c.cell, carry, xs, resets=resets))
+    middle = c.steps // 2
+    resets = np.broadcast_to(np.arange(c.steps)[:, None] == middle, (c.steps, c.batch))
+    cut = jax.jit(
+        lambda carry, xs: sequential(c.cell, carry, xs, context=c.context, resets=resets)
+    )
     got = outcome(*cut(c.carry, c.xs))
-    before = np.asarray(c.run(c.carry, c.xs)["y"])[:at]
-    after = np.asarray(c.run(c.initial, np.roll(c.xs, -at, axis=0))["y"])[: c.steps - at]
+    before = np.asarray(c.run(c.carry, c.xs)["y"])[:middle]
+    rolled = jax.tree.map(lambda leaf: np.roll(leaf, -middle, axis=0), c.xs)
+    after = np.asarray(c.run(c.initial, rolled)["y"])[: c.steps - middle]
     agree(
         {"y": got["y"]},
         {"y": np.concatenate([before, after])},
-        f"with a reset before step {at}",
+        f"with a reset before step {middle}",
         "use the same shapes and dtypes in initialize_carry as in step",
     )
 
@@ -103,11 +118,12 @@ def resets(c: Candidate) -> None:
 def streaming(c: Candidate) -> None:
     layer = Recurrent(nnx.clone(c.cell))
     layer.eval()
-    (recorded,) = layer(c.xs, return_states=True)[2]
-    step = jax.jit(lambda x, state: layer.step(x, state))
-    state, outputs, states = layer.initial_state(c.batch), [], []
-    for x in c.xs:
-        y, state = step(x, state)
+    (recorded,) = layer(c.xs, context=c.context, return_states=True)[2]
+    step = jax.jit(lambda x, state: layer.step(x, state, context=c.context))
+    inner = lead(c.cell, c.example(c.batch))[1:]
+    state, outputs, states = layer.initial_state(c.batch, inner=inner), [], []
+    for t in range(c.steps):
+        y, state = step(at(c.xs, t), state)
         outputs.append(y)
         states.append(state.carries[0])
     expected = c.run(c.initial, c.xs)
@@ -125,9 +141,12 @@ def streaming(c: Candidate) -> None:
 def padding(c: Candidate) -> None:
     lengths = np.resize([c.steps // 2, 0, c.steps], c.batch)
     mask = lengths_to_mask(lengths, c.steps)
-    padded = jnp.asarray(np.where(mask[..., None], c.xs, np.nan))
-    scan = jax.jit(c.graded(lambda *args: sequential(*args, mask=mask)))
-    masked = scan(c.variables | {"x": padded}, c.counters, c.cotangent)
+    def pad(leaf):
+        return jnp.where(mask.reshape(mask.shape + (1,) * (leaf.ndim - 2)), leaf, jnp.nan)
+
+    padded = jax.tree.map(pad, c.variables["x"])
+    scan = jax.jit(c.graded(lambda *args, **context: sequential(*args, mask=mask, **context)))
+    masked = scan(c.variables | {"x": padded}, c.fixed, c.cotangent)
     for name, leaf in masked.items():
         if not np.isfinite(leaf).all():
             raise Wrong(
@@ -142,7 +161,8 @@ def padding(c: Candidate) -> None:
     hx = states[0] if len(states) == 1 else tuple(states)
     layer = Recurrent(nnx.clone(c.cell))
     layer.eval()
-    output, last = layer(padded, hx, lengths=lengths)
+    xs = combined(padded, c.fixed["x"])
+    output, last = layer(xs, hx, lengths=lengths, context=c.context)
     fields = [last[0]] if len(states) == 1 else [leaf[0] for leaf in last]
     agree(
         outcome(type(c.carry)(*fields), output),

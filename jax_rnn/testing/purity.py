@@ -6,16 +6,18 @@ import jax
 import numpy as np
 from flax import nnx
 
+from jax_rnn.cells.inputs import shape_of
 from jax_rnn.testing.advice import HASHABLE, PURE
-from jax_rnn.testing.candidate import Candidate, Wrong, agree, named, outcome, snapshot
+from jax_rnn.testing.candidate import Candidate, Wrong, agree, at, named, outcome, snapshot
 
 __all__ = ["one_compilation", "purity", "trace"]
 
 
 def purity(c: Candidate) -> None:
     def call():
-        carry = c.cell.initialize_carry((c.batch, c.cell.input_size))
-        return named((carry, c.cell.project(c.xs[0]), c.cell(c.carry, c.xs[0])))
+        carry = c.cell.initialize_carry(shape_of(c.example(c.batch)))
+        x = at(c.xs, 0)
+        return named((carry, c.projected(x), c.cell(c.carry, x, c.context)))
 
     call()  # attributes that the first call sets and later calls do not change are allowed
     attributes, variables = snapshot(c.cell)
@@ -49,17 +51,17 @@ def trace(c: Candidate) -> None:
     def step(state, carry, x):
         cell = nnx.merge(nnx.graphdef(c.cell), state)
         before = named(nnx.state(cell))
-        out = outcome(*cell(carry, x))
+        out = outcome(*cell(carry, x, c.context))
         after = named(nnx.state(cell))
         written.extend(name for name in after if after[name] is not before.get(name))
         return out
 
-    traced = step(nnx.state(c.cell), c.carry, c.xs[0])
+    traced = step(nnx.state(c.cell), c.carry, at(c.xs, 0))
     if written:
         raise Wrong(f"a traced call that changed {', '.join(written)}", PURE)
     agree(
         traced,
-        outcome(*c.cell(c.carry, c.xs[0])),
+        outcome(*c.cell(c.carry, at(c.xs, 0), c.context)),
         "under jax.jit",
         "compute step from its arguments and the parameters only",
     )

@@ -1,19 +1,18 @@
 """Checks that every scan of the library gives the same, with random numbers too."""
 
 from functools import partial
-from typing import Any
 
 import jax
 import numpy as np
 
 from jax_rnn.randomness import draw_step, is_random
 from jax_rnn.scans.checkpointed import Checkpointed
-from jax_rnn.scans.choice import AUTO, run
+from jax_rnn.scans.choice import AUTO
+from jax_rnn.scans.runner import run, run_step
 from jax_rnn.scans.sequential import Sequential
-from jax_rnn.scans.step import noise_of
 from jax_rnn.sequences import lengths_to_mask
 from jax_rnn.testing.advice import NOISE, UPDATE
-from jax_rnn.testing.candidate import Candidate, Wrong, agree, outcome, sequential
+from jax_rnn.testing.candidate import Candidate, Wrong, agree, at, outcome, sequential
 
 __all__ = ["noise", "scans"]
 
@@ -27,11 +26,11 @@ def scans(c: Candidate) -> None:
     masked = {"mask": lengths_to_mask(lengths, c.steps), "reverse": True, "resets": c.resets}
     for how in ({}, masked):
         plain = jax.jit(c.graded(partial(sequential, **how)))
-        expected = plain(c.variables, c.counters, c.cotangent) if how else c.definition()
+        expected = plain(c.variables, c.fixed, c.cotangent) if how else c.definition()
         values = {k: leaf for k, leaf in expected.items() if not k.startswith("gradient")}
         for scan in scans:
             fast = jax.jit(c.graded(partial(run, scan=scan, **how)))
-            got = fast(c.variables, c.counters, c.cotangent)
+            got = fast(c.variables, c.fixed, c.cotangent)
             where = f"from {type(scan).__name__}" + (", masked, reset, from the end" if how else "")
             agree(got, values, where, UPDATE, 1e-12)
             agree(got, expected, where, UPDATE, 1e-10)
@@ -42,16 +41,16 @@ def noise(c: Candidate) -> None:
         return
     key, scans = jax.random.key(c.seed), [Sequential(), Checkpointed(2, Sequential())]
     scans += [scan for scan in AUTO if scan.supports(c.cell)]
-    plain, *others = (outcome(*run(c.cell, c.initial, c.xs, key=key, scan=scan)) for scan in scans)
+    draw = partial(run, c.cell, c.initial, c.xs, context=c.context)
+    plain, *others = (outcome(*draw(key=key, scan=scan)) for scan in scans)
     for scan, other in zip(scans[1:], others, strict=True):
         agree(other, plain, f"with the same key from {type(scan).__name__}", NOISE, 1e-12)
     state, outputs = c.initial, []
-    for t, x in enumerate(c.xs):
-        step, sequence = draw_step(c.cell, key, t, (c.batch,))
-        cell: Any = c.cell
-        state, y = cell.step(state, cell.project(x), noise_of(step, sequence))
+    for t in range(c.steps):
+        x = at(c.xs, t)
+        state, y = run_step(c.cell, state, x, draw_step(c.cell, key, t, x), context=c.context)
         outputs.append(y)
     stacked = {"y": np.stack(outputs)}
     agree(stacked, {"y": plain["y"]}, "with the same key step by step", NOISE)
-    if np.array_equal(plain["y"], run(c.cell, c.initial, c.xs)[1]):
+    if np.array_equal(plain["y"], draw()[1]):
         raise Wrong("the same outputs with a key and without", NOISE)

@@ -5,7 +5,8 @@ import numpy as np
 from flax import nnx
 from jax import export, lax
 
-from jax_rnn.scans.choice import run
+from jax_rnn.cells.inputs import shape_of
+from jax_rnn.scans.runner import run
 from jax_rnn.testing.advice import GUARD, LAST_AXIS
 from jax_rnn.testing.candidate import Candidate, Wrong, agree, named, sequential
 
@@ -46,21 +47,27 @@ def gradients(c: Candidate) -> None:
 
 def transforms(c: Candidate) -> None:
     rows = {name: 1 if name == "y" else 0 for name in c.cotangent}
-    variables = {"params": None, "carry": 0, "x": 1}
-    batched = jax.jit(jax.vmap(c.graded(sequential), in_axes=(variables, 0, rows)))
-    out = batched(c.variables, c.counters, c.cotangent)
+    axes = {"params": None, "carry": 0, "x": 1, "context": 0}
+    variables = {name: axes[name] for name in c.variables}
+    fixed = {name: axes[name] for name in c.fixed}
+    batched = jax.jit(jax.vmap(c.graded(sequential), in_axes=(variables, fixed, rows)))
+    out = batched(c.variables, c.fixed, c.cotangent)
     for name in out:
-        if name in ("y", "gradient of x"):
+        if name == "y" or name.startswith("gradient of x"):
             out[name] = np.swapaxes(out[name], 0, 1)
-        elif "carry." not in name:
+        elif "carry." not in name and "context" not in name:
             out[name] = np.array(out[name]).sum(0)
     agree(out, c.definition(), "under jax.vmap", LAST_AXIS)
 
 
 def checkpoint(c: Candidate) -> None:
-    run = jax.jit(c.graded(lambda cell, carry, xs: lax.scan(jax.checkpoint(cell), carry, xs)))
+    def scan(cell, carry, xs, context):
+        step = jax.checkpoint(lambda carry, x: cell(carry, x, context))
+        return lax.scan(step, carry, xs)
+
+    run = jax.jit(c.graded(scan))
     agree(
-        run(c.variables, c.counters, c.cotangent),
+        run(c.variables, c.fixed, c.cotangent),
         c.definition(),
         "under jax.checkpoint",
         "make step deterministic, since it is recomputed in the backward pass",
@@ -70,11 +77,18 @@ def checkpoint(c: Candidate) -> None:
 def symbolic(c: Candidate) -> None:
     """A program for any batch and length is exported; its values are those of other checks."""
     steps, batch = export.symbolic_shape("T, B")
-    xs = jax.ShapeDtypeStruct((steps, batch, c.cell.input_size), c.xs.dtype)
     graphdef, state = nnx.split(c.cell)
 
-    def program(state, xs):
-        cell = nnx.merge(graphdef, state)
-        return run(cell, cell.initialize_carry(xs.shape[1:]), xs)[1]
+    def any_batch(leaf, axis, size):
+        shape = (*leaf.shape[:axis], size, *leaf.shape[axis + 1 :])
+        return jax.ShapeDtypeStruct(shape, leaf.dtype)
 
-    export.export(jax.jit(program), platforms=["cpu"])(state, xs)
+    one = jax.tree.map(lambda leaf: any_batch(leaf, 0, batch), c.example(c.batch))
+    xs = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((steps, *leaf.shape), leaf.dtype), one)
+    context = jax.tree.map(lambda leaf: any_batch(leaf, 0, batch), c.context)
+
+    def program(state, xs, context):
+        cell = nnx.merge(graphdef, state)
+        return run(cell, cell.initialize_carry(shape_of(one)), xs, context=context)[1]
+
+    export.export(jax.jit(program), platforms=["cpu"])(state, xs, context)

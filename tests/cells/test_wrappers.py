@@ -12,7 +12,6 @@ from jax_rnn import (
     LearnedInitialState,
     LSTMCell,
     MinGRUCell,
-    Noise,
     OriginalGRUCell,
     Recurrent,
     RecurrentDropout,
@@ -21,7 +20,9 @@ from jax_rnn import (
     VariationalDropout,
     Zoneout,
 )
+from jax_rnn.randomness import draw_step
 from jax_rnn.scans import Checkpointed, Gated
+from jax_rnn.scans.step import noise_of
 from jax_rnn.testing import check_cell
 from tests import kit
 from tests.kit import cases
@@ -135,8 +136,8 @@ def test_zoneout_keeps_old_values_at_its_rate_and_uses_the_expectation_in_evalua
     new, _ = bare(carry, x)
     rows = 4000
     many = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (rows, *leaf.shape)), (carry, x))
-    noise = cell.noise(jax.random.key(0), (rows,))
-    drawn, y = cell.step(many[0], cell.project(many[1]), Noise(noise))
+    noise = noise_of(*draw_step(cell, jax.random.key(0), 0, many[1]))
+    drawn, y = cell.step(many[0], cell.project(many[1]), noise)
     for name, rate in rates.items():
         old, now, got = (getattr(c, name) for c in (carry, new, drawn))
         kept = got == old
@@ -155,12 +156,12 @@ def test_masks_of_dropout_are_scaled_and_new_in_every_step_or_the_same(x64):
     per_step = RecurrentDropout(GRUCell(I, 400, rngs=identity), 0.25)
     per_sequence = VariationalDropout(GRUCell(I, 400, rngs=identity), hidden=0.25)
     key = jax.random.key(0)
-    masks = [per_step.noise(jax.random.fold_in(key, t), (B,))[0] for t in range(3)]
+    masks = [per_step.noise(jax.random.fold_in(key, t), (B,)) for t in range(3)]
     assert {*np.unique(masks[0])} == {0, np.float64(1 / 0.75)}
     assert not np.array_equal(masks[0], masks[1])
     assert abs(np.mean(masks) - 1) < 0.05
     assert per_sequence.noise(key, (B,)) is None
-    (_, hidden), _ = per_sequence.sequence_noise(key, (B,))
+    _, hidden = per_sequence.sequence_noise(key, (B,))
     assert hidden.shape == (B, 400)
     assert not np.array_equal(hidden[0], hidden[1])
 

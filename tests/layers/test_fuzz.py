@@ -24,7 +24,7 @@ from jax_rnn.cells.gru import GRUCell
 from jax_rnn.cells.lstm import LSTMCell
 from jax_rnn.cells.projected_lstm import ProjectedLSTMCell
 from jax_rnn.recurrent import Recurrent
-from jax_rnn.scans import choice, gated_tangent
+from jax_rnn.scans import gated_tangent, runner
 from tests import kit
 from tools import fuzz
 from tools.fuzz import CASES_PER_STRUCTURE, OPTIONS, Case, Mismatch, draw, options, run
@@ -163,8 +163,8 @@ def biases_do_not_learn(biased):
 
 def backward_state_of_the_last_step(scan):
     def wrong(cell, carry, xs, *, reverse=False, **keywords):
-        carry, ys = scan(cell, carry, xs, reverse=reverse, **keywords)
-        return (carry._replace(h=ys[-1]) if reverse else carry), ys
+        carry, ys, *rest = scan(cell, carry, xs, reverse=reverse, **keywords)
+        return (carry._replace(h=ys[-1]) if reverse else carry), ys, *rest
 
     return wrong
 
@@ -183,22 +183,22 @@ def masked_after_the_cell(scan):
             new = jax.tree.map(lambda a, b: jnp.where(keep[..., None], a, b), new, old)
             return new, jnp.where(keep[..., None], y, 0)
 
-        return jax.lax.scan(body, carry, (cell.project(xs), mask), reverse=reverse)
+        return *jax.lax.scan(body, carry, (cell.project(xs), mask), reverse=reverse), None, None
 
     return wrong
 
 
 def forgets_hx_of_empty_rows(scan):
     def wrong(cell, carry, xs, *, mask, **keywords):
-        carry, ys = scan(cell, carry, xs, mask=mask, **keywords)
-        return jax.tree.map(lambda x: jnp.where(mask.any(0)[..., None], x, 0), carry), ys
+        carry, *rest = scan(cell, carry, xs, mask=mask, **keywords)
+        return jax.tree.map(lambda x: jnp.where(mask.any(0)[..., None], x, 0), carry), *rest
 
     return wrong
 
 
 def directions_swapped(initial_carries):
-    def wrong(layer, batch, hx):
-        carries = initial_carries(layer, batch, hx)
+    def wrong(*arguments):
+        carries = initial_carries(*arguments)
         return [carries[k ^ 1] for k in range(len(carries))]
 
     return wrong
@@ -249,16 +249,16 @@ FAULTS = [
     Fault(
         "backward state of the last step",
         recurrent,
-        "run",
+        "run_all",
         backward_state_of_the_last_step,
         BIDIRECTIONAL | {"lengths": "none"},
         "h_n",
     ),
-    Fault("no mask", recurrent, "run", without_mask, RAGGED | {"padding": "nan"}, "output"),
+    Fault("no mask", recurrent, "run_all", without_mask, RAGGED | {"padding": "nan"}, "output"),
     Fault(
         "no mask, harmless padding",
         recurrent,
-        "run",
+        "run_all",
         without_mask,
         RAGGED | {"padding": "numbers"},
         "output",
@@ -266,7 +266,7 @@ FAULTS = [
     Fault(
         "masked after the cell",
         recurrent,
-        "run",
+        "run_all",
         masked_after_the_cell,
         RAGGED | {"padding": "nan", "batch_first": False},  # batch first, the layer cleans too
         "gradient: ",
@@ -274,15 +274,15 @@ FAULTS = [
     Fault(
         "empty rows forget hx",
         recurrent,
-        "run",
+        "run_all",
         forgets_hx_of_empty_rows,
         RAGGED | {"lengths": "zero", "hx": True},
         "h_n",
     ),
     Fault(
         "hx of the directions swapped",
-        Recurrent,
-        "_initial_carries",
+        recurrent,
+        "initial_carries",
         directions_swapped,
         BIDIRECTIONAL | {"hx": True},
         "forward: ",
@@ -343,13 +343,13 @@ def test_a_wrong_library_is_caught(fault, spoil):
 
 
 def test_the_scan_that_the_faults_replace_is_the_one_in_use():
-    assert recurrent.run is choice.run
+    assert recurrent.run_all is runner.run_all
 
 
 @pytest.mark.long
 def test_an_error_inside_the_library_names_the_case_too(monkeypatch):
     fuzz.program.cache_clear()
-    monkeypatch.setattr(recurrent, "run", None)
+    monkeypatch.setattr(recurrent, "run_all", None)
     case = first_case(GRU)
     with pytest.raises(TypeError) as caught:
         run(case)

@@ -594,12 +594,12 @@ STACKS = {
     "one direction above two": Refusal(
         lambda built: Recurrent((built.cell.gru, built.cell.gru), built.cell.upper),
         ValueError,
-        ("expected one or two directions", "got [1, 2]"),
+        ("expected a cell with input_size 8", "got GRUCell with input_size 4"),
     ),
     "three directions": Refusal(
         lambda built: Recurrent((built.cell.gru,) * 3),
         ValueError,
-        ("expected one or two directions", "got [3]"),
+        ("expected a cell, or a pair (forward, backward)", "got a tuple of 3"),
     ),
     "a backward cell of another input size": Refusal(
         lambda built: Recurrent((built.cell.gru, built.cell.upper)),
@@ -637,7 +637,7 @@ CELLS = {
     "a cell's carry of integers": Refusal(
         lambda built: built.cell.gru(HiddenCarry(zeros(B, H, dtype=np.int32)), zeros(B, I)),
         ValueError,
-        ("GRUCell: expected h of the carry to have dtype float32", "got int32", ".astype"),
+        ("GRUCell: expected h of the carry to be a float32 array", "got an int32", ".astype"),
     ),
     "a cell's input that is a list": Refusal(
         lambda built: built.cell.gru(HiddenCarry(zeros(B, H)), [[0.0] * I] * B),

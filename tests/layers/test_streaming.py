@@ -138,8 +138,8 @@ def test_a_stack_of_unlike_cells_is_the_layers_one_after_another(close):
         (jnp.zeros((4, B, H)), TypeError, "a tuple of 4 carries, one for each cell"),
         (
             tuple(jnp.zeros((B, H)) for _ in range(4)),
-            ValueError,
-            r"expected hx\[0\] to be LSTMCarry",
+            TypeError,
+            r"expected hx\[0\] to be a tuple \(h, c\), or LSTMCarry",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jax_rnn import LRUCell, MinGRUCell, Recurrent
 from jax_rnn.scans import Associative, Gated, run
-from jax_rnn.scans.recurrence import How, linear_recurrence
+from jax_rnn.scans.recurrence import Plan, linear_recurrence
 from tests import kit
 from tests.kit import cases
 
@@ -122,7 +122,7 @@ def test_the_backward_pass_of_the_loop_keeps_only_a_and_the_states():
         return loss.lower(a, b, initial).compile().memory_analysis().temp_size_in_bytes
 
     states = 1000 * 64 * 4
-    assert temporaries(partial(linear_recurrence, How(False, 1, False))) <= 6 * states
+    assert temporaries(partial(linear_recurrence, Plan(False, 1, False))) <= 6 * states
 
 
 @pytest.mark.skipif(len(jax.devices()) < 8, reason="needs eight devices")
