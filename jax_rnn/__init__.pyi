@@ -6,7 +6,7 @@ from .cells.dropout import RecurrentDropout, VariationalDropout
 from .cells.gated import GatedCell
 from .cells.gru import GRUCell
 from .cells.learned_initial_state import LearnedInitialState
-from .cells.linear import LinearCell
+from .cells.linear import Blocks, LinearCell
 from .cells.lru import LRUCarry, LRUCell
 from .cells.lstm import LSTMCarry, LSTMCell
 from .cells.min_gru import MinGRUCell
@@ -37,6 +37,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "AffineCell",
+    "Blocks",
     "Cell",
     "DivergedError",
     "Embedding",

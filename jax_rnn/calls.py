@@ -87,9 +87,7 @@ def check_layer_state(name: str, state: Any) -> None:
         )
 
 
-def initial_carries(
-    name: str, inputs: list[tuple[Cell, Any]], hx: Any, dtype: Any
-) -> list[Any]:
+def initial_carries(name: str, inputs: list[tuple[Cell, Any]], hx: Any, dtype: Any) -> list[Any]:
     """Check ``hx``, and return the initial carry of every cell; ``inputs`` is what each reads."""
     pairs = [(cell, shape_of(x)) for cell, x in inputs]
     if hx is None:

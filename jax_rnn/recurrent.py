@@ -273,7 +273,7 @@ class Recurrent(nnx.Module):
         if reset is not None:
             reset = check_resets(reset, batch, name)
         carries = []
-        for k, (cell, carry) in enumerate(zip(self.cells, state.carries, strict=True)):
+        for k, (cell, carry) in enumerate(zip(self._cells(), state.carries, strict=True)):
             if k > 0:
                 x = self._drop(x[None], state.key, k, state.time)[0]
             noise = draw_step(cell, key_of_cell(cell, state.key, k), state.time, x)
@@ -294,7 +294,7 @@ class Recurrent(nnx.Module):
         return choice(self._reads(x), first[at], self.scan, platform)
 
     def _layout(self, input: Any) -> tuple[int, tuple[Size, ...], Any]:
-        """Which axis of an input is time, its axes before the features, and an input of one step."""
+        """Which axis of an input is time, its axes before the features, an input of one step."""
         leaf, axes, *_ = leaves_of(self._cells()[0], input)[0]
         outer = tuple(leaf.shape[: len(leaf.shape) - axes])
         at = len(outer) - 1 if self.batch_first else 0
@@ -345,7 +345,8 @@ class Recurrent(nnx.Module):
                 results.append((carry, *more))
                 outputs.append(ys)
             xs = outputs[0] if len(outputs) == 1 else jnp.concatenate(outputs, axis=-1)
-        return xs, *map(list, zip(*results, strict=True))
+        last, states, extras = map(list, zip(*results, strict=True))
+        return xs, last, states, extras
 
     def _drops(self) -> bool:
         rate, off = self.dropout.rate, self.dropout.deterministic

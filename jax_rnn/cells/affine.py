@@ -103,7 +103,9 @@ class AffineCell(Cell[CarryT]):
     def dtype(self) -> jnp.dtype:
         return jnp.dtype(self.weight_hh.dtype)
 
-    def initialize_carry(self, input_shape: Any, rngs: Any = None, carry_init: Any = None) -> CarryT:
+    def initialize_carry(
+        self, input_shape: Any, rngs: Any = None, carry_init: Any = None
+    ) -> CarryT:
         """Zeros: ``h`` has the features that the hidden map reads, every other field H."""
         batch, dtype = input_shape[:-1], accumulator(self.dtype)
         kind: Any = self.carry_type

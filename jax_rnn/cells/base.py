@@ -89,7 +89,9 @@ class Cell(nnx.Module, Generic[CarryT]):
         return jnp.dtype(params[0].dtype) if params else default_float()
 
     @abstractmethod
-    def initialize_carry(self, input_shape: Any, rngs: Any = None, carry_init: Any = None) -> CarryT:
+    def initialize_carry(
+        self, input_shape: Any, rngs: Any = None, carry_init: Any = None
+    ) -> CarryT:
         """The carry before the first step, for inputs of shape ``(*batch, I)``.
 
         For a cell that reads several arrays, ``input_shape`` is the tree of their shapes. The
@@ -167,9 +169,7 @@ class Cell(nnx.Module, Generic[CarryT]):
     def _project(self, x: Any, noise: Noise | None, context: Any) -> Any:
         return self.project(x)
 
-    def _step(
-        self, carry: CarryT, x: Any, noise: Noise | None, context: Any
-    ) -> tuple[CarryT, Any]:
+    def _step(self, carry: CarryT, x: Any, noise: Noise | None, context: Any) -> tuple[CarryT, Any]:
         """One whole step of the cell with all wrappers."""
         self._check_read(carry, noise, context)
         inputs = self._before(x, noise, context)
@@ -181,14 +181,16 @@ class Cell(nnx.Module, Generic[CarryT]):
     def _step_inside(
         self, cell: "Cell", carry: CarryT, x: Any, noise: Noise | None, context: Any
     ) -> tuple[CarryT, Any]:
-        """The step of ``cell``, this one or wrappers around it, without ``before`` and ``after``."""
+        """The step of ``cell``, this one or wrappers around it, from ``before`` to ``after``."""
         own = cell._own(noise)
         result = call(self.step, carry, x, noise=own, context=context)
         new, y = check_result(self, "step", result, carry)
         return cell._changed(carry, new, y, noise, context)
 
 
-def call(method: Callable[..., Any], *arguments: Any, noise: Any = None, context: Any = None) -> Any:
+def call(
+    method: Callable[..., Any], *arguments: Any, noise: Any = None, context: Any = None
+) -> Any:
     """Call a method with the random numbers and the context, if it takes them."""
     given = {"noise": noise, "context": context}
     taken = taken_by(getattr(method, "__func__", method))

@@ -12,14 +12,11 @@ from jax_rnn.cells.affine import AffineCell
 from jax_rnn.cells.base import Noise, call
 from jax_rnn.cells.final import final
 from jax_rnn.cells.states import check_result
-from jax_rnn.typing import Array, CarryT, Float
+from jax_rnn.typing import Array, CarryT, Float, describe
 
 __all__ = ["GatedCell", "Maps"]
 
-MAPS = (
-    "change gates in update, for which separate lists the gates whose maps it needs, or derive from "
-    "AffineCell"
-)
+MAPS = "change gates in update, with separate for gates of two maps, or derive from AffineCell"
 
 
 class Maps(NamedTuple):
@@ -117,6 +114,12 @@ class GatedCell(AffineCell[CarryT]):
         noise: Noise | None = None,
         context: Any = None,
     ) -> tuple[CarryT, Float[Array, "*batch O"]]:
+        if not isinstance(x, tuple) or len(x) != len(self.gates):
+            raise TypeError(
+                f"{type(self).__name__}.step: expected the result of project, an array for each of "
+                f"the gates {', '.join(self.gates)}, got {describe(x)}; cell(carry, x) is a whole "
+                "step"
+            )
         return self._step_inside(self, carry, x, noise, context)
 
     def _step_inside(

@@ -33,7 +33,9 @@ class LearnedInitialState(Wrapper[CarryT]):
         carry: Any = cell.initialize_carry(shape_of(example(cell)))
         self.initial = nnx.Dict({name: nnx.Param(leaf) for name, leaf in carry._asdict().items()})
 
-    def initialize_carry(self, input_shape: Any, rngs: Any = None, carry_init: Any = None) -> CarryT:
+    def initialize_carry(
+        self, input_shape: Any, rngs: Any = None, carry_init: Any = None
+    ) -> CarryT:
         initialize = super().initialize_carry
         carry: Any = jax.eval_shape(lambda: initialize(input_shape))
         return type(carry)(

@@ -10,7 +10,7 @@ from jax_rnn.cells.base import Cell, Noise, call, taken_by
 from jax_rnn.cells.final import final
 from jax_rnn.cells.inputs import batch_of, input_like
 from jax_rnn.cells.states import check_result
-from jax_rnn.typing import Array, CarryT, Float, accumulator
+from jax_rnn.typing import Array, CarryT, Float, accumulator, describe
 
 __all__ = ["Blocks", "Coefficients", "LinearCell", "product"]
 
@@ -70,7 +70,9 @@ class LinearCell(Cell[CarryT]):
     def output(self, carry: CarryT, x: Any) -> Float[Array, "*batch O"]:
         """y, (*batch, output_size), given the new carry."""
 
-    def initialize_carry(self, input_shape: Any, rngs: Any = None, carry_init: Any = None) -> CarryT:
+    def initialize_carry(
+        self, input_shape: Any, rngs: Any = None, carry_init: Any = None
+    ) -> CarryT:
         """Zeros of the shapes and dtypes of b; of H features if it depends on the context."""
         x = input_like(self, input_shape)
         if "context" in (taken_by(type(self).coefficients) or ()):
@@ -85,8 +87,13 @@ class LinearCell(Cell[CarryT]):
 
     @final(COEFFICIENTS)
     def step(
-        self, carry: CarryT, x: Coefficients, noise: Noise | None = None, context: Any = None
+        self, carry: CarryT, x: Any, noise: Noise | None = None, context: Any = None
     ) -> tuple[CarryT, Any]:
+        if not isinstance(x, Coefficients):
+            raise TypeError(
+                f"{type(self).__name__}.step: expected the result of project, got {describe(x)}; "
+                "cell(carry, x) is a whole step"
+            )
         return self._step_inside(self, carry, x, noise, context)
 
     def _project(self, x: Any, noise: Noise | None, context: Any) -> Coefficients:

@@ -68,7 +68,9 @@ class Wrapper(Cell[CarryT]):
         """The output, given the input of this wrapper."""
         return y
 
-    def initialize_carry(self, input_shape: Any, rngs: Any = None, carry_init: Any = None) -> CarryT:
+    def initialize_carry(
+        self, input_shape: Any, rngs: Any = None, carry_init: Any = None
+    ) -> CarryT:
         inner = self._inner(input_like(self, input_shape))
         shape = jax.tree.map(lambda leaf: tuple(leaf.shape), inner)
         return self.cell.initialize_carry(shape, rngs, carry_init)

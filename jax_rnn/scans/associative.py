@@ -70,9 +70,9 @@ class Associative(Scan):
         core: Any = cell._core()
         plan = Plan(bool(self.parallel), self.blocks, reverse)
         kind: Any = type(carry)
-        initial = carry if constants.initial is None else constants.initial
+        initial: Any = carry if constants.initial is None else constants.initial
         a, b, x = project_all(cell, inputs, constants)
-        fields = zip(a, b, initial, carry, strict=True)
+        fields = zip(a, b, initial, carry, strict=True)  # pyright: ignore[reportArgumentType]
         states = kind(*(_solve(plan, inputs, *field) for field in fields))
 
         def outputs(noise: Any, old: Any, new: Any, x: Any) -> Any:
@@ -96,9 +96,7 @@ class Associative(Scan):
         return last, where_rows(inputs.mask, ys, zero)
 
 
-def _solve(
-    plan: Plan, inputs: Inputs, a: Any, b: Array, initial: Array, start: Array
-) -> Array:
+def _solve(plan: Plan, inputs: Inputs, a: Any, b: Array, initial: Array, start: Array) -> Array:
     """The states of one field of the carry, with resets and masks as coefficients."""
     unit = jnp.ones((), b.dtype)
     if isinstance(a, Blocks):

@@ -122,7 +122,7 @@ def check_form(scan: Scan) -> None:
             f"got {name}, whose attributes can be set; use @dataclass(frozen=True)"
         )
     parameters = inspect.signature(type(scan).__call__).parameters
-    if "reverse" not in parameters:
+    if not any(p.name == "reverse" or p.kind is p.VAR_KEYWORD for p in parameters.values()):
         raise TypeError(
             f"scan: expected {name}.__call__(self, cell, carry, inputs, constants, *, "
             f"reverse=False), got ({', '.join(parameters)}); with reverse, run from the last step "
@@ -131,12 +131,14 @@ def check_form(scan: Scan) -> None:
 
 
 def _can_change(scan: Scan) -> bool:
+    """Whether an attribute of the scan can be set; it is set to what it is."""
     try:
-        scan._probe = None  # pyright: ignore[reportAttributeAccessIssue]
-    except (AttributeError, TypeError):  # FrozenInstanceError is an AttributeError
-        return False
-    del scan._probe  # pyright: ignore[reportAttributeAccessIssue]
-    return True
+        for name, value in vars(scan).items():
+            setattr(scan, name, value)
+            return True
+    except AttributeError:  # FrozenInstanceError is one
+        pass
+    return False
 
 
 def check_options(scan: Any) -> None:

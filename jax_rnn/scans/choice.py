@@ -52,7 +52,7 @@ def chosen(cell: Cell, shape: Any, scan: Scan | str, platform: str) -> Scan:
 def check_scan(scan: Any, cells: Any) -> None:
     """Check that ``scan`` is a scan or a name, and that it can run the cells."""
     value = named(scan)
-    for cell in () if value == "auto" else cells:
+    for cell in () if isinstance(value, str) else cells:
         if not (found := value.supports(cell)):
             why = getattr(found, "why", f"expected another cell, got {type(cell).__name__}")
             raise ValueError(f"scan={scan!r}: {why}; scan='auto' chooses one that supports it")
@@ -71,9 +71,7 @@ class Choice(tuple[Scan, ...]):
         return "\n".join([super().__repr__(), *(why for why in self.reasons if why)])
 
 
-def choice(
-    reads: list[tuple[Cell, Any]], steps: Size, scan: Scan | str, platform: str
-) -> Choice:
+def choice(reads: list[tuple[Cell, Any]], steps: Size, scan: Scan | str, platform: str) -> Choice:
     """The scan of every cell, given what it reads in one step."""
     shapes = [jax.tree.map(lambda leaf: (steps, *leaf.shape), x) for _, x in reads]
     cells = [cell for cell, _ in reads]
@@ -84,7 +82,7 @@ def choice(
 
 
 def why_slow(cell: Cell, scan: Scan) -> str | None:
-    """Why ``scan="auto"`` takes the sequential scan for a cell made for a faster one, if it does."""
+    """Why ``scan="auto"`` takes the sequential scan for a cell made for a faster one."""
     core = cell._core()
     if not isinstance(scan, Sequential):
         return None

@@ -94,11 +94,12 @@ class Gated(Scan):
         reverse: bool = False,
     ) -> tuple[CarryT, Any]:
         graphdef, params, fixed = nnx.split(cell, _is_float, ...)
-        inside = (self.project == "inside",) * 2
+        inside: Any = (self.project == "inside",) * 2
         if self.project == "auto":
             shape = shape_of(inputs.x)
             changed = not reads_h(cell, carry, inputs, constants)
-            inside = tuple(projects_inside(cell._core(), shape, k, changed) for k in (False, True))
+            place = partial(projects_inside, cell._core(), shape, changed=changed)
+            inside = place(keep=False), place(keep=True)
         run = Run(graphdef, reverse, self.unroll or 1, inside)
         context, other = floats_of(constants.context)
         steps = fixed, inputs._replace(x=None), replace(constants, initial=None, context=other)

@@ -114,9 +114,7 @@ def reads_h(cell: Any, carry: Any, inputs: Inputs, constants: Constants) -> bool
     return found[0]
 
 
-def _returns_h(
-    cell: Any, carry: Any, inputs: Inputs, constants: Constants, context: Any
-) -> bool:
+def _returns_h(cell: Any, carry: Any, inputs: Inputs, constants: Constants, context: Any) -> bool:
     """Whether the output is the same array as the new hidden state."""
     core: Any = cell._core()
     shape = (*carry.h.shape[:-1], core.hidden_size)

@@ -11,7 +11,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
@@ -138,7 +137,7 @@ def _maps(
 def _by_gate(
     summed: list[int], separate: list[int], dx: Array | None, dh: Array
 ) -> tuple[Gates, Gates]:
-    """The tangents of both maps of a step, in the order of the gates and the form of ``Residuals``."""
+    """The tangents of both maps of a step, in the order of the gates, as in ``Residuals``."""
     order = summed + separate
     of_h = dict(zip(order, jnp.split(dh, len(order), axis=-1), strict=True))
     of_x: dict[int, Array] = {}

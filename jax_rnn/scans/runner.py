@@ -70,7 +70,7 @@ def run_all(
     scan: Scan | str = "auto",
     states: bool = False,
 ) -> tuple[CarryT, Any, Any, Any]:
-    """``run``, which also returns the carries after all steps, with ``states``, and extra outputs."""
+    """``run``, which returns the carries after all steps, with ``states``, and extras too."""
     (cell, carry), (xs, mask, resets) = with_common_type((cell, carry), (xs, mask, resets), cell)
     first = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), xs)
     steps, batch = jax.tree.leaves(xs)[0].shape[0], batch_of(cell, first)

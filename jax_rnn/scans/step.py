@@ -59,9 +59,7 @@ def project_all(cell: Cell, inputs: Inputs, constants: Constants) -> Any:
     return over_time(project, inputs.noise, constants.noise, inputs.x)
 
 
-def over_time(
-    function: Callable[..., Any], noise: Any, shared: Any, *arguments: Any
-) -> Any:
+def over_time(function: Callable[..., Any], noise: Any, shared: Any, *arguments: Any) -> Any:
     """``function(noise, *arguments)`` of one step for all steps at once."""
     return jax.vmap(lambda step, *rest: function(noise_of(step, shared), *rest))(noise, *arguments)
 

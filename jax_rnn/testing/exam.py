@@ -67,6 +67,9 @@ def check_cell(
     itself is not changed. Use a small cell with different sizes (I != H): then mixed up axes are
     found, and the checks take seconds.
 
+    A cell that could run on a faster scan, but for one property that an author can change, gives a
+    warning with the reason, see ``Recurrent.chosen_scans``.
+
     Args:
         cell: the cell, of any kind.
         batch: number of rows of the random inputs; default: a small size that no feature axis has.

@@ -100,9 +100,7 @@ def rows(c: Candidate) -> None:
 def resets(c: Candidate) -> None:
     middle = c.steps // 2
     resets = np.broadcast_to(np.arange(c.steps)[:, None] == middle, (c.steps, c.batch))
-    cut = jax.jit(
-        lambda carry, xs: sequential(c.cell, carry, xs, context=c.context, resets=resets)
-    )
+    cut = jax.jit(lambda carry, xs: sequential(c.cell, carry, xs, context=c.context, resets=resets))
     got = outcome(*cut(c.carry, c.xs))
     before = np.asarray(c.run(c.carry, c.xs)["y"])[:middle]
     rolled = jax.tree.map(lambda leaf: np.roll(leaf, -middle, axis=0), c.xs)
@@ -141,6 +139,7 @@ def streaming(c: Candidate) -> None:
 def padding(c: Candidate) -> None:
     lengths = np.resize([c.steps // 2, 0, c.steps], c.batch)
     mask = lengths_to_mask(lengths, c.steps)
+
     def pad(leaf):
         return jnp.where(mask.reshape(mask.shape + (1,) * (leaf.ndim - 2)), leaf, jnp.nan)
 

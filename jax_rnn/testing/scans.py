@@ -1,5 +1,6 @@
 """Checks that every scan of the library gives the same, with random numbers too."""
 
+import warnings
 from functools import partial
 
 import jax
@@ -7,7 +8,7 @@ import numpy as np
 
 from jax_rnn.randomness import draw_step, is_random
 from jax_rnn.scans.checkpointed import Checkpointed
-from jax_rnn.scans.choice import AUTO
+from jax_rnn.scans.choice import AUTO, why_slow
 from jax_rnn.scans.runner import run, run_step
 from jax_rnn.scans.sequential import Sequential
 from jax_rnn.sequences import lengths_to_mask
@@ -20,6 +21,8 @@ __all__ = ["noise", "scans"]
 def scans(c: Candidate) -> None:
     """A plain run, compared with the definition, and one with all options at once."""
     scans = [scan for scan in AUTO if not isinstance(scan, Sequential) and scan.supports(c.cell)]
+    if why := why_slow(c.cell, Sequential()):
+        warnings.warn(why, stacklevel=4)
     if not scans:
         return
     lengths = np.resize([c.steps // 2, c.steps, 0], c.batch)

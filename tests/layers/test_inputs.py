@@ -55,9 +55,14 @@ class ByName(Cell[HiddenCarry]):
         self.weight = nnx.Param(jax.random.normal(rngs.params(), (H, I + H)))
 
     def initialize_carry(self, input_shape, rngs=None, carry_init=None):
-        frame, _ = jax.tree.leaves(input_shape, is_leaf=lambda s: isinstance(s, tuple) and all(
-            not isinstance(n, tuple) for n in s
-        ) and type(s) is tuple)
+        frame, _ = jax.tree.leaves(
+            input_shape,
+            is_leaf=lambda s: (
+                isinstance(s, tuple)
+                and all(not isinstance(n, tuple) for n in s)
+                and type(s) is tuple
+            ),
+        )
         return HiddenCarry(jnp.zeros((*frame[:-1], H), self.dtype))
 
     def project(self, x):
@@ -135,9 +140,9 @@ def inputs(cell, *batch):
         return jnp.asarray(kit.normal(*shape), jnp.float32)
 
     sizes, structure = jax.tree.flatten(cell.input_size)
-    axes = jax.tree.leaves(cell.num_feature_axes) * (len(sizes) // len(
-        jax.tree.leaves(cell.num_feature_axes)
-    ))
+    axes = jax.tree.leaves(cell.num_feature_axes) * (
+        len(sizes) // len(jax.tree.leaves(cell.num_feature_axes))
+    )
     kinds = jax.tree.leaves(dtypes, is_leaf=lambda leaf: leaf is None)
     kinds *= len(sizes) // len(kinds)
     return structure.unflatten(map(draw, sizes, axes, kinds))
@@ -221,7 +226,7 @@ REFUSALS = {
     "another tree": (
         lambda: Recurrent(ByName(STRUCTURES["dict"], rngs=rngs()))({"frame": jnp.zeros((T, B, I))}),
         TypeError,
-        r"Recurrent: expected an input with the structure of input_size, \{'frame': 3, 'token': 7\}",
+        r"expected an input with the structure of input_size, \{'frame': 3, 'token': 7\}",
     ),
     "an array for a tree": (
         lambda: Recurrent(ByName(Inputs, rngs=rngs()))(jnp.zeros((T, B, I))),
