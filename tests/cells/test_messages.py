@@ -124,7 +124,7 @@ MISTAKES = {
     "step of a cell inside a wrapper": (
         call(lambda: StepsInside(GRUCell(I, H, rngs=rngs()))),
         TypeError,
-        "GRUCell.step: expected the result of project, of the gates r, z, n, got a float32 array",
+        "GRUCell.step: expected the result of project, .*of the gates r, z, n, got a float32 array",
     ),
 }
 
@@ -215,7 +215,7 @@ def test_the_reason_for_a_slow_scan_is_stated(name):
     assert isinstance(found[0], Sequential)
     assert re.match(words, found.reasons[0] or "")
     assert found.reasons[0] in repr(found)
-    with pytest.raises(ValueError, match="expected .*, got .*; scan='auto' chooses one"):
+    with pytest.raises(ValueError, match=r"expected .*, got .*; scan='auto' chooses one"):
         Recurrent(build(), scan=fast)
 
 
