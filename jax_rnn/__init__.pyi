@@ -16,6 +16,7 @@ from .cells.residual import Residual
 from .cells.rnn import RNNCell
 from .cells.wrapper import Wrapper
 from .cells.zoneout import Zoneout
+from .decoding import decode, sample
 from .feedforward import Embedding, Linear
 from .interop.files import load_safetensors, save_safetensors
 from .interop.flax_cells import from_flax, to_flax
@@ -67,6 +68,7 @@ __all__ = [
     "Wrapper",
     "Zoneout",
     "data",
+    "decode",
     "fit",
     "from_flax",
     "from_torch",
@@ -75,6 +77,7 @@ __all__ = [
     "load_torch_state_dict",
     "pack_padded_sequence",
     "pad_packed_sequence",
+    "sample",
     "save_safetensors",
     "scans",
     "testing",

@@ -110,7 +110,7 @@ class CharLM(CharLMFacts, Lesson):
         known = Vocabulary(vocabulary["symbols"])
         start = "\n" if "\n" in known.symbols else known.symbols[0]
         ids = known.encode(prompt or start)
-        pieces = stream(predict, model, self.carry(model, 1), ids, sampling)
+        pieces = stream(predict, model, model.rnn.initial_state(1), ids, sampling)
         return (known.decode(piece[0]) for piece in pieces)
 
 
@@ -124,9 +124,9 @@ def score(model: Model, inputs: Any, labels: Any, hidden: Any) -> tuple[Any, Any
     return (jnp.where(valid, nats, 0).sum(), right.sum()), hidden
 
 
-def predict(model: Model, symbols: Any, hidden: Any) -> tuple[Any, Any]:
-    logits, hidden = model(symbols[:, None], hidden)
-    return logits[:, 0], hidden
+def predict(model: Model, symbols: Any, state: Any) -> tuple[Any, Any]:
+    y, state = model.rnn.step(model.embedding(symbols), state)
+    return model.linear(y), state
 
 
 lesson = CharLM()

@@ -13,7 +13,7 @@ from flax import nnx
 from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.teaching.lesson import Lesson
 from jax_rnn.teaching.models import recurrent, sizes
-from jax_rnn.teaching.sampling import fresh_state, stream
+from jax_rnn.teaching.sampling import stream
 from jax_rnn.typing import accumulator
 from rnn_lecture.facts import Data
 from rnn_lecture.recipe import Recipe
@@ -117,9 +117,10 @@ def score(model: Model, batch: Any) -> tuple[Any, Any, Any]:
 
 
 def predict(model: Model, symbols: Any, state: Any) -> tuple[Any, Any]:
-    language, hidden = state
-    logits, hidden = model(symbols[:, None], language, hidden)
-    return logits[:, 0], (language, hidden)
+    language, state = state
+    x = model.embedding(symbols) + model.language(language)
+    y, state = model.rnn.step(x, state)
+    return model.linear(y), (language, state)
 
 
 def draw_names(
@@ -131,7 +132,7 @@ def draw_names(
     sampling: Sampling,
 ) -> Iterator[str]:
     """Names drawn as one batch, yielded once all of them have ended or reached the length."""
-    state = jnp.full(DRAWN, language, jnp.int32), fresh_state(model.rnn, DRAWN)
+    state = jnp.full(DRAWN, language, jnp.int32), model.rnn.initial_state(DRAWN)
     prompt = np.concatenate([[EDGE], ids])
     drawn = np.zeros((DRAWN, 0), np.int32)
     for piece in stream(predict, model, state, prompt, sampling, rows=DRAWN, slice_length=24):

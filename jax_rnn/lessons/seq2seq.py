@@ -22,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from jax import lax
 
+from jax_rnn.decoding import decode
 from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.initializers import Init
 from jax_rnn.teaching.held_out import equal_batches
@@ -202,23 +202,13 @@ def translate(model: Any, sources: Any, lengths: Any, longest: int) -> Any:
     The loop stops when all rows have ended, or after ``longest`` symbols.
     """
     memory, hidden = model.encode(sources, lengths)
-    rows = sources.shape[0]
-    written = jnp.full((rows, longest), START, jnp.int32)
-    symbols = jnp.full(rows, START, jnp.int32)
 
-    def goes_on(state):
-        step, _, _, ended, _ = state
-        return (step < longest) & ~ended.all()
-
-    def write(state):
-        step, symbols, hidden, ended, written = state
+    def step(symbols, hidden):
         logits, hidden = model.decoder(symbols[:, None], hidden, memory)
-        likeliest = logits[:, 0].argmax(-1).astype(jnp.int32)
-        symbols = jnp.where(ended, START, likeliest)
-        return step + 1, symbols, hidden, ended | (symbols == END), written.at[:, step].set(symbols)
+        return logits[:, 0], hidden
 
-    state = (0, symbols, hidden, jnp.zeros(rows, bool), written)
-    return lax.while_loop(goes_on, write, state)[-1]
+    start = jnp.full((1, sources.shape[0]), START, jnp.int32)
+    return decode(step, hidden, start, longest, end=END, fill=START)[0].T
 
 
 @jax.jit

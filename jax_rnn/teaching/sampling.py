@@ -7,14 +7,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from jax_rnn.cells.lstm import LSTMCarry
+from jax_rnn.decoding import decode, sample
 from jax_rnn.layers import LSTM
 from jax_rnn.recurrent import Recurrent
 from rnn_lecture.sampling import Sampling, check_sampling
 
-__all__ = ["draw", "fresh_state", "stream"]
+__all__ = ["fresh_state", "stream"]
 
 Predict = Callable[[Any, Any, Any], tuple[Any, Any]]
 """``predict(model, symbols (B,), state) -> (logits (B, S), state)``: one step."""
@@ -26,20 +26,6 @@ def fresh_state(rnn: Recurrent, rows: int) -> Any:
     if isinstance(rnn, LSTM):
         return LSTMCarry(jnp.zeros(shape, rnn.dtype), jnp.zeros(shape, rnn.dtype))
     return jnp.zeros(shape, rnn.dtype)
-
-
-def draw(key: Any, logits: Any, temperature: Any, top_k: Any) -> Any:
-    """One symbol per row, among the ``top_k`` likeliest, from softmax(logits / temperature).
-
-    Shapes: logits (*batch, S), result (*batch,) int32. Temperature and top_k may be traced.
-    """
-    order = jnp.argsort(logits, axis=-1, descending=True)
-    ranked = jnp.take_along_axis(logits, order, -1)
-    ranked = (ranked - ranked[..., :1]) / jnp.where(temperature > 0, temperature, 1)
-    kept = jnp.where(temperature > 0, top_k, 1)
-    ranked = jnp.where(jnp.arange(logits.shape[-1]) < kept, ranked, -jnp.inf)
-    rank = jax.random.categorical(key, ranked)[..., None]
-    return jnp.take_along_axis(order, rank, -1)[..., 0].astype(jnp.int32)
 
 
 def stream(
@@ -111,16 +97,15 @@ def _run(
     known: Any,
     limits: tuple[Any, Any],
 ) -> tuple[Any, Any, Any]:
-    """Steps from ``start``: the next symbol is the known one, or drawn if that is -1."""
-
-    def step(carried, this):
-        symbols, state = carried
-        position, known = this
-        logits, state = predict(model, symbols, state)
-        drawn = draw(jax.random.fold_in(key, position), logits, *limits)
-        symbols = jnp.where(known < 0, drawn, known)
-        return (symbols, state), symbols
-
-    positions = start + jnp.arange(known.shape[0])
-    (symbols, state), drawn = lax.scan(step, (symbols, state), (positions, known))
-    return symbols, state, drawn.T
+    """``known.size`` symbols from step ``start``: the known ones, and drawn ones in place of -1."""
+    written, state = decode(
+        partial(predict, model),
+        state,
+        symbols[None],
+        known.shape[0],
+        choose=lambda key, logits: sample(key, logits, *limits),
+        key=key,
+        forced=known,
+        start=start,
+    )
+    return written[-1], state, written.T

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from jax_rnn import sample
 from jax_rnn.lessons import char_lm, names_generate
 from jax_rnn.teaching import sampling
-from jax_rnn.teaching.sampling import draw, stream
+from jax_rnn.teaching.sampling import stream
 from rnn_lecture.sampling import Sampling, check_sampling
 from tests.kit import cases
 
@@ -53,7 +54,7 @@ def respond(models):
 
 def drawn(temperature, top_k, count=4000):
     keys = jax.random.split(jax.random.key(0), count)
-    return np.asarray(jax.vmap(lambda key: draw(key, LOGITS, temperature, top_k))(keys))
+    return np.asarray(jax.vmap(lambda key: sample(key, LOGITS, temperature, top_k))(keys))
 
 
 # Drawing
@@ -84,7 +85,7 @@ def test_top_k_draws_among_the_likeliest_in_their_proportions(top_k):
 
 def test_of_equal_logits_top_k_keeps_no_more_than_k():
     keys = jax.random.split(jax.random.key(0), 200)
-    found = jax.vmap(lambda key: draw(key, jnp.zeros(6), 1.0, 2))(keys)
+    found = jax.vmap(lambda key: sample(key, jnp.zeros(6), 1.0, 2))(keys)
     assert len(set(np.asarray(found).tolist())) == 2
 
 

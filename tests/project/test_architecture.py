@@ -33,6 +33,7 @@ RANKS = {
     "cells": 2,
     "feedforward": 2,
     "calls": 3,
+    "decoding": 1,
     "randomness": 3,
     "scans": 4,
     "sequences": 3,
