@@ -45,8 +45,8 @@ class LinOSSCell(LinearCell[Oscillators]):
         return carry.h[..., 1] @ self.c[...].T
 
 
-class Rotating(LinearCell[HiddenCarry]):
-    """A rotation by an angle that depends on the input, of three planes."""
+class Mixing(LinearCell[HiddenCarry]):
+    """Matrices that depend on the input and do not commute, of three planes."""
 
     def __init__(self):
         self.input_size = self.hidden_size = 6
@@ -54,8 +54,8 @@ class Rotating(LinearCell[HiddenCarry]):
     def coefficients(self, x):
         angle = x.reshape(*x.shape[:-1], 3, 2)
         cos, sin = jnp.cos(angle[..., 0]), jnp.sin(angle[..., 0])
-        matrix = jnp.stack([jnp.stack([cos, -sin], -1), jnp.stack([sin, cos], -1)], -2)
-        return HiddenCarry(Blocks(0.9 * matrix)), HiddenCarry(angle)
+        matrix = jnp.stack([jnp.stack([cos, angle[..., 1]], -1), jnp.stack([sin, 1 - cos], -1)], -2)
+        return HiddenCarry(Blocks(0.6 * matrix)), HiddenCarry(angle)
 
     def output(self, carry, x):
         return carry.h.reshape(*carry.h.shape[:-2], 6)
@@ -95,7 +95,7 @@ OPTIONS = {
 
 
 @cases("scan", SCANS, short=2)
-@cases("build", [cell, Rotating], short=1)
+@cases("build", [Mixing, cell], short=1)
 @cases("options", OPTIONS, short=2)
 def test_every_form_is_the_loop_in_values_and_derivatives(scan, build, options, close):
     graphdef, params = nnx.split(build())
@@ -113,7 +113,7 @@ def test_every_form_is_the_loop_in_values_and_derivatives(scan, build, options, 
     close(jax.tree.leaves(graded(SCANS[scan])), jax.tree.leaves(graded("sequential")), 1e-9)
 
 
-@cases("build", [cell, Rotating], short=0)
+@cases("build", [Mixing, cell], short=0)
 def test_the_checks_of_cells_pass(build):
     check_cell(build())
 
