@@ -47,10 +47,7 @@ class Shuffled:
                 raise TypeError(f"{name}: expected an int, got {number!r}")
         if seed < 0:
             raise ValueError(f"seed: expected at least 0, got {seed}")
-        held = {
-            name: array.detach().cpu().numpy() if hasattr(array, "detach") else np.asarray(array)
-            for name, array in arrays.items()
-        }
+        held = {name: np.asarray(array) for name, array in arrays.items()}
         counts = {name: len(array) if array.ndim else None for name, array in held.items()}
         if len(set(counts.values())) != 1 or None in counts.values():
             raise ValueError(f"arrays: expected the same number of rows in all, got {counts}")

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import numpy as np
 
+from jax_rnn.typing import as_numpy
+
 __all__ = ["Batches", "Repeated", "Stream", "as_array"]
 
 
@@ -145,9 +147,7 @@ class Stream:
 
 def as_array(leaf: Any) -> Any:
     """A torch tensor or a number as a NumPy array; arrays are returned unchanged."""
-    if hasattr(leaf, "detach"):
-        return leaf.detach().cpu().numpy()
-    return leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
+    return leaf if isinstance(leaf, jax.Array) else as_numpy(leaf)
 
 
 def _is_shorter(shapes: Any, full: Any) -> bool:

@@ -115,6 +115,15 @@ def test_shuffled_refuses_what_makes_no_batch():
     refusal(lambda: Shuffled({}, 1, 0), ValueError, "arrays")
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_rows_may_be_tensors_of_torch(dtype):
+    torch = pytest.importorskip("torch")
+    tensor = torch.arange(6).reshape(3, 2).to(getattr(torch, dtype)).requires_grad_()
+    found = Shuffled({"x": tensor}, 3, 0)(0, slice(None))["x"]
+    assert found.dtype.name == dtype
+    assert sorted(found[:, 0].tolist()) == [0, 2, 4]
+
+
 # Text
 
 

@@ -194,6 +194,13 @@ class TestData:
         history = fit(Weight(nnx.Rngs(0)), loss, loader, epochs=2, optimizer=SGD)
         assert history.loss.shape == (4,)
 
+    def test_of_bfloat16_of_torch_keeps_its_dtype(self):
+        torch = pytest.importorskip("torch")
+        tensor = torch.tensor([[0.5], [1.5]], dtype=torch.bfloat16)
+        for data in ({"x": tensor}, [{"x": tensor}]):
+            batch = as_batches(data)(0, slice(None))["x"]
+            assert (batch.dtype, batch.tolist()) == (jnp.bfloat16, [[0.5], [1.5]])
+
 
 class TestResuming:
     def go(self, folder, data, steps, resume=True):
