@@ -48,10 +48,12 @@ def save_stablehlo(
         platforms: platforms that can run the program; ``deserialize(...).platforms`` lists them.
 
     Raises:
+        TypeError: a class, or the state or the graph of a model, instead of the model.
         ValueError: an unknown platform.
         FileNotFoundError: the folder does not exist. IsADirectoryError: ``path`` is a folder.
         ModuleNotFoundError: flatbuffers is not installed.
     """
+    _check_module(module)
     platforms = check_platforms(platforms)
     graphdef, state = nnx.split(module)
     scope = export.SymbolicScope()
@@ -72,6 +74,18 @@ def save_stablehlo(
     program = export.export(jax.jit(forward), platforms=platforms)(*inputs)
     with replacing(check_target(path)) as file:
         file.write(program.serialize())
+
+
+def _check_module(module: Any) -> None:
+    """Check the module. TypeError: something else."""
+    if isinstance(module, nnx.Module):
+        return
+    found, remedy = type(module).__name__, "pass the model itself"
+    if isinstance(module, type):
+        found, remedy = f"the class {module.__name__}", "pass an instance"
+    elif isinstance(module, nnx.State | nnx.GraphDef | tuple):
+        remedy = "pass the model that nnx.merge(graphdef, state) makes of the parts of nnx.split"
+    raise TypeError(f"module: expected an nnx.Module in evaluation mode, got {found}; {remedy}")
 
 
 def _plain(tree: Any) -> Any:

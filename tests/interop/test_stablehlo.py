@@ -166,6 +166,23 @@ def test_the_place_of_the_projection_is_that_of_the_platform_lowered_for():
 # Files
 
 
+@pytest.mark.parametrize(
+    ("take", "words"),
+    [
+        (lambda model: nnx.state(model), "got State; pass the model that nnx.merge"),
+        (lambda model: nnx.split(model)[0], "got GraphDef; pass the model that nnx.merge"),
+        (lambda model: nnx.split(model), "got tuple; pass the model that nnx.merge"),
+        (type, "got the class GRU; pass an instance"),
+        (lambda model: model.__call__, "got method; pass the model itself"),
+    ],
+)
+def test_what_is_no_model_is_refused(take, words, tmp_path, unchecked):
+    given = take(GRU(I, 4, rngs=nnx.Rngs(0)))
+    with pytest.raises(TypeError, match=f"module: expected an nnx.Module .*{words}"):
+        save_stablehlo(given, tmp_path / "model", {"x": ("float32", 3)})
+    assert not any(tmp_path.iterdir())
+
+
 def test_an_unknown_platform_is_refused():
     assert check_platforms(["tpu", "cpu", "tpu"]) == ("tpu", "cpu")
     for given, words in ((["cpu", "gpu"], "got 'gpu'"), ([], "got none"), ([""], "got ''")):
