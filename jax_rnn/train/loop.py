@@ -54,11 +54,19 @@ def fit(
     loss and the same optimizer object does not compile it again.
 
     Args:
-        model: any ``nnx.Module``; its ``nnx.Param`` are trained.
-        loss: function ``loss(model, batch) -> (loss, metrics)`` or ``-> loss``, pure; the loss is
-            a floating scalar, metrics any pytree of arrays. With ``carry`` it is called with
-            ``carry=`` and returns ``(loss, metrics, carry)``; with ``seed`` it is called with
-            ``rngs=``.
+        model: any ``nnx.Module``, trained in the mode it is in, ``model.train()`` or ``.eval()``.
+
+            - Its ``nnx.Param`` are trained. The optimizer alone changes them: what a loss writes
+              into one holds for this batch, as the weights that ``nnx.SpectralNorm`` normalizes.
+            - All other state passes from batch to batch as the loss leaves it, without a gradient
+              and in its own dtype: ``nnx.BatchStat``, the counts of ``nnx.Rngs``, variables of
+              your own, arrays in attributes. It is saved with the parameters, and is in the model
+              at the end. A loss must not create or remove variables.
+            - ``nnx.Intermediate`` (``sow``) are dropped after every batch; return them as metrics.
+        loss: function ``loss(model, batch) -> (loss, metrics)`` or ``-> loss``, pure but for the
+            state of the model; the loss is a floating scalar, metrics any pytree of arrays. With
+            ``carry`` it is called with ``carry=`` and returns ``(loss, metrics, carry)``; with
+            ``seed`` it is called with ``rngs=``.
         data: one of
 
             - a pytree of arrays (dict, tuple, array): every step trains on all of them;
@@ -77,15 +85,17 @@ def fit(
             state, for truncated backpropagation through time. No gradient flows through it.
             Batch on axis 1, as (L, B, H). None (default) carries nothing.
         seed: int, seed of the ``nnx.Rngs`` that the loss gets, new at every step, for dropout.
-            None (default) passes no ``rngs``.
+            None (default) passes no ``rngs``; layers with ``rngs`` of their own need none.
         accumulate: number of batches per step, whose gradients and metrics are averaged. Default 1.
         compute_dtype: e.g. ``jnp.bfloat16``: dtype to which the parameters and the carry are cast
-            for the model; the optimizer's copy keeps its dtype. None (default) casts nothing.
+            for the model; the optimizer's copy and all other state keep their dtypes. None
+            (default) casts nothing.
         mesh: ``jax.sharding.Mesh`` with one axis of any name, over which every batch is sharded;
-            from ``jax.make_mesh`` or ``jax_rnn.train.make_mesh``. Parameters are replicated on all
-            devices; gradients are summed over them. None (default) uses one device.
-        evaluate: function that is called with the model in evaluation mode and returns figures, a
-            dict of floats. None (default) does not evaluate.
+            from ``jax.make_mesh`` or ``jax_rnn.train.make_mesh``. All variables are replicated on
+            all devices; gradients are summed over them. None (default) uses the devices on which
+            the arrays are.
+        evaluate: function that is called with a copy of the model in evaluation mode and returns
+            figures, a dict of floats. None (default) does not evaluate.
         evaluate_every: steps between two evaluations; None (default) evaluates only at the end.
         patience: evaluations without a better ``monitor`` after which training stops; None
             (default) never stops it.
@@ -137,7 +147,7 @@ def fit(
     schedule = Schedule(steps, size, evaluate_every or steps, saves)
     session = Session(training, feed, schedule, evaluate, evaluations, run)
     _run(session, description, on_record)
-    nnx.update(model, feed.layout.local(session.state.params))
+    nnx.update(model, *session.variables())
     if run is not None:
         run.finish()
     return session.history()

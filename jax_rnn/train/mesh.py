@@ -151,11 +151,11 @@ class Layout(NamedTuple):
         everywhere = jax.tree.map(lambda _: self.replicated, state._replace(carry=None))
         return everywhere._replace(carry=jax.tree.map(lambda _: self._spread(1), state.carry))
 
-    def local(self, params: Any) -> Any:
-        """The replicated parameters as arrays of this process."""
+    def local(self, arrays: Any) -> Any:
+        """Arrays that this process has as a whole, on one device."""
         if self.mesh is None:
-            return params
-        return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), params)
+            return arrays
+        return jax.tree.map(lambda leaf: _on_numbers(_local, leaf), arrays)
 
     @property
     def replicated(self) -> Any:
@@ -167,9 +167,24 @@ class Layout(NamedTuple):
         return NamedSharding(self.mesh, PartitionSpec(*[None] * axis, self.mesh.axis_names[0]))
 
 
+def _on_numbers(function: Callable[[Any], Any], leaf: Any) -> Any:
+    """``function(leaf)``; of random keys, the keys of the function of their numbers."""
+    if not jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key):
+        return function(leaf)
+    numbers = function(jax.random.key_data(leaf))
+    return jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(leaf))
+
+
+def _local(leaf: Any) -> Any:
+    return jnp.asarray(np.asarray(leaf))
+
+
 def _place(leaf: Any, sharding: NamedSharding) -> Any:
-    host = np.asarray(leaf)
-    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+    def place(leaf: Any) -> Any:
+        host = np.asarray(leaf)
+        return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+
+    return _on_numbers(place, leaf)
 
 
 def is_main() -> bool:

@@ -11,6 +11,7 @@ from flax import nnx
 from jax_rnn.train.checkpoints import Checkpoints
 from jax_rnn.train.config import ModelConfig, RunError, check_seal, read_config
 from jax_rnn.train.progress import notice
+from jax_rnn.train.variables import split
 
 __all__ = ["load"]
 
@@ -61,16 +62,17 @@ def load(
     options = described.options
     if options is None:
         raise RunError("expected the options of the model in the configuration, got none")
+    params = None
     if model is None and not trust:  # sizes of unknown origin: check before anything is allocated
         names = kept.about(step).dtypes
         _check_depth(options, sum(name.startswith("params/") for name in names))
         abstract = nnx.eval_shape(lambda: nnx.state(_build(kind, options), nnx.Param))
         params = kept.restore(step, abstract, "params")
-        built = _build(kind, options)
-    else:
-        built = _build(kind, options)
-        params = kept.restore(step, nnx.state(built, nnx.Param), "params")
-    nnx.update(built, params)
+    built = _build(kind, options)
+    _, like, model_state = split(built)
+    if params is None:
+        params = kept.restore(step, like, "params")
+    nnx.update(built, params, kept.restore(step, model_state, "model_state"))
     built.eval()
     return built
 

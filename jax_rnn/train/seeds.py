@@ -106,13 +106,13 @@ def fit_seeds(
     with progress_bar(description, len(seeds) * steps) as advance:
         for start in range(0, len(seeds), size):
             chunk = seeds[start : start + size]
-            params, report = sweep.train(data, chunk, size, advance)
+            variables, report = sweep.train(data, chunk, size, advance)
             reports.append(report)
             if evaluate is None:
                 continue
             for k, seed in enumerate(chunk):
                 model = build(nnx.Rngs(seed))
-                nnx.update(model, jax.tree.map(lambda leaf, k=k: leaf[k], params))
+                nnx.update(model, *jax.tree.map(lambda leaf, k=k: leaf[k], variables))
                 model.eval()
                 evaluations.append({"seed": seed, **figures_of(evaluate, model)})
     report = _joined(reports, 0)
@@ -234,7 +234,7 @@ class _Sweep:
     def train(
         self, data: Any, seeds: Sequence[int], size: int, advance: Callable[[int], None]
     ) -> tuple[Any, Report]:
-        """The parameters after the last step, and the reports with axes (seeds, steps)."""
+        """The variables after the last step, and the reports with axes (seeds, steps)."""
         padded = np.resize(seeds, size).tolist()  # one shape, one compilation
         numbers = jnp.asarray(padded, jnp.uint32)
         state: Any = self.begin(numbers) if self.span < self.steps else None
@@ -243,7 +243,7 @@ class _Sweep:
             state, report = self.advance(numbers, state, arrays)
             reports.append(jax.tree.map(lambda leaf: np.asarray(leaf)[: len(seeds)], report))
             advance(self.span * len(seeds))
-        return state.params, _joined(reports, 1)
+        return (state.params, state.model_state), _joined(reports, 1)
 
     def _arrays(self, data: Any, seeds: Sequence[int]) -> Iterator[Any]:
         """The data of each call: batches (seeds, span, [accumulate,] B, ...), or the arrays."""

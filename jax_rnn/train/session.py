@@ -133,6 +133,10 @@ class Session:
             if self.run is not None and stopping:
                 raise InterruptedRunError(done, self.run.folder, self.run.guide.resume)
 
+    def variables(self) -> tuple[Any, Any]:
+        """The parameters and the other state of the model, as arrays of this process."""
+        return self.feed.layout.local((self.state.params, self.state.model_state))
+
     def history(self) -> History:
         """Everything since the start."""
         parts = self._parts or [Report(np.zeros(0), {})]
@@ -177,8 +181,7 @@ class Session:
         assert self.evaluate is not None
         done = record["step"]
         try:
-            params = self.feed.layout.local(self.state.params)
-            figures = self.evaluate(self.training.rebuild(params))
+            figures = self.evaluate(self.training.rebuild(*self.variables()))
             figures = from_main({name: float(value) for name, value in figures.items()})
             return self.evaluations.add(done, figures)
         except Exception as error:

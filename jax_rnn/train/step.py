@@ -10,6 +10,7 @@ from flax import nnx
 from jax import lax
 
 from jax_rnn.caches import cached
+from jax_rnn.train.variables import merge, split, state_after
 from jax_rnn.typing import DTypeLike, PyTree
 
 __all__ = ["Loss", "Report", "TrainState", "Training", "prepare"]
@@ -21,9 +22,18 @@ called with ``rngs=``."""
 
 
 class TrainState(NamedTuple):
-    """The state of an optimizer step; ``step`` counts the completed steps."""
+    """The state of an optimizer step.
+
+    Attributes:
+        params: the ``nnx.Param`` of the model.
+        model_state: its other variables and arrays, which a step may change too.
+        opt_state: the state of the optimizer.
+        carry: the carry.
+        step: number of completed steps.
+    """
 
     params: Any
+    model_state: Any
     opt_state: optax.OptState
     carry: Any
     step: Any
@@ -41,8 +51,8 @@ class Training(NamedTuple):
 
     state: TrainState
     step: Callable[[TrainState, Any], tuple[TrainState, Report]]
-    rebuild: Callable[[Any], nnx.Module]
-    """Parameters -> the model in evaluation mode."""
+    rebuild: Callable[[Any, Any], nnx.Module]
+    """Parameters and other state -> the model in evaluation mode."""
 
 
 def prepare(
@@ -69,11 +79,10 @@ def prepare(
             step averages their gradients, losses and metrics.
         compute_dtype: dtype to which floating parameters are cast for the model.
     """
-    graphdef, params, rest = nnx.split(model, nnx.Param, ...)
+    graphdef, params, model_state = split(model)
     what = graphdef, loss, optimizer, seed, accumulate, compute_dtype
-    made = _functions(*what, rest) if jax.tree.leaves(rest) else cached(_functions, *what)
-    begin, step, rebuild = made
-    return Training(begin(params, carry), step, rebuild)
+    begin, step, rebuild = cached(_functions, *what)
+    return Training(begin(params, model_state, carry), step, rebuild)
 
 
 def _functions(
@@ -83,39 +92,46 @@ def _functions(
     seed: int | jax.Array | None,
     accumulate: int,
     compute_dtype: DTypeLike | None,
-    *rest: Any,
 ) -> tuple[Callable, Callable, Callable]:
-    """``begin(params, carry) -> state``, and the step and ``rebuild`` of ``Training``."""
+    """``begin(params, model_state, carry) -> state``, and the functions of ``Training``."""
 
-    def evaluate(params, batch, carry, key):
-        model = nnx.merge(graphdef, _cast(params, compute_dtype), *rest)
+    def evaluate(params, model_state, carry, batch, key):
+        params = _cast(params, compute_dtype)
+        model = merge(graphdef, params, model_state)
         more = {} if carry is None else {"carry": carry}
         if key is not None:
             more["rngs"] = nnx.Rngs(dropout=key)
-        value, metrics, last = _parts(loss(model, batch, **more), carry)
-        return value, (metrics, last)
+        value, metrics, carry = _parts(loss(model, batch, **more), carry)
+        return value, (metrics, (state_after(model, params, model_state), carry))
 
-    def gradient(params, batch, carry, key):
-        found = jax.value_and_grad(evaluate, has_aux=True)(params, batch, carry, key)
-        (value, (metrics, carry)), gradients = found
-        return gradients, Report(value, metrics), carry
+    def gradient(params, carried, batch, key):
+        model_state, carry = carried
+        found = jax.value_and_grad(evaluate, has_aux=True)(params, model_state, carry, batch, key)
+        (value, (metrics, (model_state, carry))), gradients = found
+        return gradients, Report(value, metrics), (model_state, carry)
 
     take = gradient if accumulate == 1 else _mean(gradient, accumulate)
 
     @jax.jit
-    def begin(params, carry):
-        params, carry = jax.tree.map(jnp.copy, (params, _cast(carry, compute_dtype)))
-        return TrainState(params, optimizer.init(params), carry, jnp.zeros((), jnp.int32))
+    def begin(params, model_state, carry):
+        carry = _cast(carry, compute_dtype)
+        copied = jax.tree.map(jnp.copy, (params, model_state, carry))
+        params, model_state, carry = copied
+        return TrainState(
+            params, model_state, optimizer.init(params), carry, jnp.zeros((), jnp.int32)
+        )
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, Report]:
         key = None if seed is None else jax.random.fold_in(jax.random.key(seed), state.step)
-        gradients, report, carry = take(state.params, batch, state.carry, key)
+        carried = state.model_state, state.carry
+        gradients, report, carried = take(state.params, carried, batch, key)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        return TrainState(params, opt_state, carry, state.step + 1), report
+        model_state, carry = carried
+        return TrainState(params, model_state, opt_state, carry, state.step + 1), report
 
-    def rebuild(params):
-        model = nnx.merge(graphdef, params, *rest)
+    def rebuild(params, model_state):
+        model = merge(graphdef, params, model_state)
         model.eval()
         return model
 
@@ -125,16 +141,16 @@ def _functions(
 def _mean(gradient: Callable, accumulate: int) -> Callable:
     """The same over the batches of a step, one after the other."""
 
-    def mean_gradient(params, batches, carry, key):
-        def add(carry, inputs):
+    def mean_gradient(params, carried, batches, key):
+        def add(carried, inputs):
             k, batch = inputs
             part = None if key is None else jax.random.fold_in(key, k)
-            gradients, report, carry = gradient(params, batch, carry, part)
-            return carry, (gradients, report)
+            gradients, report, carried = gradient(params, carried, batch, part)
+            return carried, (gradients, report)
 
-        carry, parts = lax.scan(add, carry, (jnp.arange(accumulate), batches))
+        carried, parts = lax.scan(add, carried, (jnp.arange(accumulate), batches))
         gradients, report = jax.tree.map(lambda leaf: leaf.mean(0), parts)
-        return gradients, report, carry
+        return gradients, report, carried
 
     return mean_gradient
 
