@@ -9,7 +9,7 @@ from flax import nnx
 
 from jax_rnn.train.batches import Batches, Repeated, Stream, as_array
 
-__all__ = ["as_batches", "check_arguments", "check_counts", "count_steps"]
+__all__ = ["as_batches", "check_arguments", "check_counts", "count_steps", "count_to_restart"]
 
 
 def check_arguments(
@@ -118,18 +118,36 @@ def count_steps(steps: int | None, epochs: int | None, batches: Any, accumulate:
     if steps is not None:
         return steps
     assert epochs is not None
+    total = epochs * count_batches(batches, "epochs", "use steps")
+    if total < accumulate:
+        raise ValueError(
+            f"epochs: expected at least {accumulate} batches for one step, got {total}"
+        )
+    return total // accumulate
+
+
+def count_batches(batches: Any, name: str, remedy: str) -> int:
+    """The number of batches in an epoch. ValueError: data without ``per_epoch``."""
     per_epoch = getattr(batches, "per_epoch", None)
     if per_epoch is None:
         raise ValueError(
-            f"epochs: expected data with per_epoch, the batches in an epoch, got "
-            f"{type(batches).__name__}; use steps"
+            f"{name}: expected data with per_epoch, the batches in an epoch, got "
+            f"{type(batches).__name__}; {remedy}"
         )
-    count = epochs * per_epoch // accumulate
-    if count < 1:
-        raise ValueError(
-            f"epochs: expected at least {accumulate} batches for one step, got {epochs * per_epoch}"
-        )
-    return count
+    return per_epoch
+
+
+def count_to_restart(batches: Any, carry: Any, restart: bool) -> int | None:
+    """The number of batches after which the carry starts anew; None for never.
+
+    Raises:
+        ValueError: no carry that could start anew; data without ``per_epoch``.
+    """
+    if not restart:
+        return None
+    if carry is None:
+        raise ValueError("restart_carry: expected a carry that starts anew, got none; pass carry=")
+    return count_batches(batches, "restart_carry", "add this attribute to the data")
 
 
 def _is_list_of_batches(data: Any) -> bool:

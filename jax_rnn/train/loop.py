@@ -8,7 +8,13 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from jax_rnn.train.batches import Batches
-from jax_rnn.train.checks import as_batches, check_arguments, check_counts, count_steps
+from jax_rnn.train.checks import (
+    as_batches,
+    check_arguments,
+    check_counts,
+    count_steps,
+    count_to_restart,
+)
 from jax_rnn.train.evaluations import Evaluations
 from jax_rnn.train.feed import Feed
 from jax_rnn.train.history import History
@@ -33,6 +39,7 @@ def fit(
     epochs: int | None = None,
     optimizer: optax.GradientTransformation,
     carry: PyTree = None,
+    restart_carry: bool = False,
     seed: int | None = None,
     accumulate: int = 1,
     compute_dtype: DTypeLike | None = None,
@@ -84,6 +91,10 @@ def fit(
         carry: initial state that is carried from batch to batch, a pytree of arrays: a hidden
             state, for truncated backpropagation through time. No gradient flows through it.
             Batch on axis 1, as (L, B, H). None (default) carries nothing.
+        restart_carry: whether the carry starts anew, as ``carry``, at the first batch of every
+            epoch, which is batch k of all with k a multiple of ``per_epoch``. False (default): it
+            goes on from epoch to epoch, unless the loss itself replaces it, for example where
+            ``jax_rnn.data.TextBatches`` marks rows as ``"fresh"``.
         seed: int, seed of the ``nnx.Rngs`` that the loss gets, new at every step, for dropout.
             None (default) passes no ``rngs``; layers with ``rngs`` of their own need none.
         accumulate: number of batches per step, whose gradients and metrics are averaged. Default 1.
@@ -139,7 +150,9 @@ def fit(
     feed = Feed(as_batches(data), Layout(mesh), accumulate)
     steps = count_steps(steps, epochs, feed.batches, accumulate)
     feed.layout.check(feed.batches.size)
-    training = prepare(model, loss, optimizer, carry, seed, accumulate, compute_dtype)
+    options = seed, accumulate, compute_dtype
+    restart = count_to_restart(feed.batches, carry, restart_carry)
+    training = prepare(model, loss, optimizer, carry, *options, restart)
     size = steps_per_call or choose_steps_per_call(
         training.state.params, feed.batches, steps, feed.streaming, evaluate_every
     )

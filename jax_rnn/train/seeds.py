@@ -13,7 +13,7 @@ from flax import nnx
 
 from jax_rnn.caches import cached
 from jax_rnn.train.batches import Batches, Repeated
-from jax_rnn.train.checks import count_steps
+from jax_rnn.train.checks import count_steps, count_to_restart
 from jax_rnn.train.feed import stacked
 from jax_rnn.train.history import History
 from jax_rnn.train.memory import available_memory
@@ -52,6 +52,7 @@ def fit_seeds(
     steps: int,
     optimizer: optax.GradientTransformation,
     carry: Callable[[Any], PyTree] | None = None,
+    restart_carry: bool = False,
     dropout: bool = False,
     accumulate: int = 1,
     compute_dtype: DTypeLike | None = None,
@@ -64,7 +65,7 @@ def fit_seeds(
     Args:
         build: function ``build(rngs) -> model``. Another call with the same function, loss,
             optimizer and options reuses the compiled program.
-        loss, optimizer, accumulate, compute_dtype: as for ``fit``.
+        loss, optimizer, restart_carry, accumulate, compute_dtype: as for ``fit``.
         data: pytree of arrays, the same at every step and for all seeds; or a function
             ``data(seed) -> Batches``, all of the same shapes.
         seeds: sequence of ints from 0 to 2^32 - 1, one per training.
@@ -91,11 +92,12 @@ def fit_seeds(
             batches per step with arrays.
     """
     _check(data, len(seeds), steps, accumulate, seeds_per_call)
+    first: Any = data(seeds[0]) if callable(data) else Repeated(data)
     span = None
     if callable(data):
-        first: Any = data(seeds[0])
         span = choose_steps_per_call(cached(_shapes, build), first, steps, True, None)
-    options = carry, dropout, accumulate, compute_dtype
+    restart = count_to_restart(first, carry, restart_carry)
+    options = carry, dropout, accumulate, compute_dtype, restart
     sweep = cached(_Sweep, build, (loss, optimizer), steps, span, *options)
     began = perf_counter()
     most = seeds_per_call or sweep.room(data, seeds)
@@ -174,12 +176,12 @@ class _Sweep:
         build, steps: see ``fit_seeds``.
         objective: loss and optimizer.
         span: number of steps per call on batches; None makes all steps on the same arrays.
-        options: carry, dropout, accumulate and compute_dtype.
+        options: carry, dropout, accumulate, compute_dtype and the batches to a new carry.
     """
 
     def __init__(self, build: Any, objective: Any, steps: int, span: int | None, *options: Any):
         self.build, self.objective, self.steps, self.span = build, objective, steps, span or steps
-        self.carry, self.dropout, self.accumulate, self.compute_dtype = options
+        self.carry, self.dropout, self.accumulate, *self.rest = options
         self.scan = scan_batches if span else scan_steps
         self.begin = jax.jit(jax.vmap(lambda seed: self._training(seed).state))
         axes = 0, 0, 0 if span else None
@@ -190,7 +192,7 @@ class _Sweep:
         carry = None if self.carry is None else self.carry(model)
         drawn = seed if self.dropout else None
         loss, optimizer = self.objective
-        return prepare(model, loss, optimizer, carry, drawn, self.accumulate, self.compute_dtype)
+        return prepare(model, loss, optimizer, carry, drawn, self.accumulate, *self.rest)
 
     def _advance(self, seed: Any, state: Any, arrays: Any) -> tuple[TrainState, Report]:
         training = self._training(seed)

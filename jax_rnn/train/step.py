@@ -28,7 +28,7 @@ class TrainState(NamedTuple):
         params: the ``nnx.Param`` of the model.
         model_state: its other variables and arrays, which a step may change too.
         opt_state: the state of the optimizer.
-        carry: the carry.
+        carry: the carry; with ``per_epoch`` a pair, the second of which is that of the start.
         step: number of completed steps.
     """
 
@@ -63,6 +63,7 @@ def prepare(
     seed: int | jax.Array | None = None,
     accumulate: int = 1,
     compute_dtype: DTypeLike | None = None,
+    per_epoch: int | None = None,
 ) -> Training:
     """Split ``model`` once; return its state, a copy, and the pure optimizer step.
 
@@ -78,9 +79,10 @@ def prepare(
         accumulate: number of batches per step, stacked along a new leading axis of ``batch``; the
             step averages their gradients, losses and metrics.
         compute_dtype: dtype to which floating parameters are cast for the model.
+        per_epoch: number of batches after which the carry starts anew; None never does it.
     """
     graphdef, params, model_state = split(model)
-    what = graphdef, loss, optimizer, seed, accumulate, compute_dtype
+    what = graphdef, loss, optimizer, seed, accumulate, compute_dtype, per_epoch
     begin, step, rebuild = cached(_functions, *what)
     return Training(begin(params, model_state, carry), step, rebuild)
 
@@ -92,6 +94,7 @@ def _functions(
     seed: int | jax.Array | None,
     accumulate: int,
     compute_dtype: DTypeLike | None,
+    per_epoch: int | None,
 ) -> tuple[Callable, Callable, Callable]:
     """``begin(params, model_state, carry) -> state``, and the functions of ``Training``."""
 
@@ -104,10 +107,15 @@ def _functions(
         value, metrics, carry = _parts(loss(model, batch, **more), carry)
         return value, (metrics, (state_after(model, params, model_state), carry))
 
-    def gradient(params, carried, batch, key):
+    def gradient(params, carried, batch, number, key):
         model_state, carry = carried
+        if number is not None:
+            carry, first = carry
+            anew = number % per_epoch == 0
+            carry = jax.tree.map(lambda a, b: jnp.where(anew, a, b), first, carry)
         found = jax.value_and_grad(evaluate, has_aux=True)(params, model_state, carry, batch, key)
         (value, (metrics, (model_state, carry))), gradients = found
+        carry = carry if number is None else (carry, first)
         return gradients, Report(value, metrics), (model_state, carry)
 
     take = gradient if accumulate == 1 else _mean(gradient, accumulate)
@@ -115,6 +123,7 @@ def _functions(
     @jax.jit
     def begin(params, model_state, carry):
         carry = _cast(carry, compute_dtype)
+        carry = carry if per_epoch is None else (carry, carry)
         copied = jax.tree.map(jnp.copy, (params, model_state, carry))
         params, model_state, carry = copied
         return TrainState(
@@ -123,8 +132,9 @@ def _functions(
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, Report]:
         key = None if seed is None else jax.random.fold_in(jax.random.key(seed), state.step)
+        number = None if per_epoch is None else state.step % per_epoch * accumulate
         carried = state.model_state, state.carry
-        gradients, report, carried = take(state.params, carried, batch, key)
+        gradients, report, carried = take(state.params, carried, batch, number, key)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         model_state, carry = carried
@@ -141,11 +151,12 @@ def _functions(
 def _mean(gradient: Callable, accumulate: int) -> Callable:
     """The same over the batches of a step, one after the other."""
 
-    def mean_gradient(params, carried, batches, key):
+    def mean_gradient(params, carried, batches, first, key):
         def add(carried, inputs):
             k, batch = inputs
             part = None if key is None else jax.random.fold_in(key, k)
-            gradients, report, carried = gradient(params, carried, batch, part)
+            number = None if first is None else first + k
+            gradients, report, carried = gradient(params, carried, batch, number, part)
             return carried, (gradients, report)
 
         carried, parts = lax.scan(add, carried, (jnp.arange(accumulate), batches))
