@@ -152,7 +152,7 @@ def fit(
     feed.layout.check(feed.batches.size)
     options = seed, accumulate, compute_dtype
     restart = count_to_restart(feed.batches, carry, restart_carry)
-    training = prepare(model, loss, optimizer, carry, *options, restart)
+    training = prepare(model, loss, optimizer, carry, *options, restart, feed.layout.local)
     size = steps_per_call or choose_steps_per_call(
         training.state.params, feed.batches, steps, feed.streaming, evaluate_every
     )

@@ -91,21 +91,51 @@ def one_axis(mesh: Any) -> Mesh | None:
 
 
 def in_mesh(function: Callable[ParametersT, ResultT]) -> Callable[ParametersT, ResultT]:
-    """Decorate a function with a keyword ``mesh``, which is converted by ``one_axis``.
+    """Decorate a training, so that it runs in the right mesh of ``jax.set_mesh``.
 
-    If the caller has set a mesh with ``jax.set_mesh``, it is replaced by this one during the call,
-    since arrays with different types of axes cannot be combined.
+    - A keyword ``mesh`` is converted by ``one_axis``. It replaces a mesh that the caller has set,
+      since arrays with different types of axes cannot be combined, except in ``evaluate`` and
+      ``on_record``.
+    - Without it, and if the caller has set none, a mesh with explicit axes on which an argument is
+      sharded is set, since JAX differentiates explicitly sharded arrays only in their mesh.
     """
 
     @wraps(function)
     def wrapper(*arguments: ParametersT.args, **options: ParametersT.kwargs) -> ResultT:
-        mesh = one_axis(options.get("mesh"))
-        options["mesh"] = mesh
-        outer = jax.sharding.get_abstract_mesh()
-        with nullcontext() if mesh is None or outer.empty else jax.set_mesh(mesh):
+        mesh, caller = one_axis(options.get("mesh")), jax.sharding.get_mesh()
+        entered = None
+        if mesh is None and caller.empty:
+            entered = _explicit((arguments, options))
+        elif mesh is not None:
+            options["mesh"] = mesh
+            if not caller.empty:
+                entered = mesh
+                for name in ("evaluate", "on_record"):
+                    if callable(options.get(name)):
+                        options[name] = _within(caller, options[name])
+        with nullcontext() if entered is None else jax.set_mesh(entered):
             return function(*arguments, **options)
 
     return wrapper
+
+
+def _within(mesh: Mesh, function: Any) -> Callable[[Any], Any]:
+    """The function, called in this mesh."""
+
+    def called(argument: Any) -> Any:
+        with jax.set_mesh(mesh):
+            return function(argument)
+
+    return called
+
+
+def _explicit(tree: Any) -> Mesh | None:
+    """The mesh with explicit axes on which an array of the tree is; None if there is none."""
+    for leaf in jax.tree.leaves(tree):
+        mesh = getattr(getattr(leaf, "sharding", None), "mesh", None)
+        if isinstance(mesh, Mesh) and AxisType.Explicit in mesh.axis_types:
+            return mesh
+    return None
 
 
 class Layout(NamedTuple):
@@ -176,7 +206,7 @@ def _on_numbers(function: Callable[[Any], Any], leaf: Any) -> Any:
 
 
 def _local(leaf: Any) -> Any:
-    return jnp.asarray(np.asarray(leaf))
+    return jax.device_put(np.asarray(leaf))  # unlike jnp.asarray, in no mesh that is set
 
 
 def _place(leaf: Any, sharding: NamedSharding) -> Any:

@@ -17,6 +17,7 @@ from jax_rnn.train.checks import count_steps, count_to_restart
 from jax_rnn.train.feed import stacked
 from jax_rnn.train.history import History
 from jax_rnn.train.memory import available_memory
+from jax_rnn.train.mesh import in_mesh
 from jax_rnn.train.program import (
     BUSY_CALL_OPERATIONS,
     choose_steps_per_call,
@@ -43,6 +44,7 @@ SMALL = 100_000_000
 """Bytes of losses below which the memory is not checked."""
 
 
+@in_mesh
 def fit_seeds(
     build: Callable[[nnx.Rngs], nnx.Module],
     loss: Loss,

@@ -64,6 +64,7 @@ def prepare(
     accumulate: int = 1,
     compute_dtype: DTypeLike | None = None,
     per_epoch: int | None = None,
+    place: Callable[[Any], Any] = lambda arrays: arrays,
 ) -> Training:
     """Split ``model`` once; return its state, a copy, and the pure optimizer step.
 
@@ -80,11 +81,12 @@ def prepare(
             step averages their gradients, losses and metrics.
         compute_dtype: dtype to which floating parameters are cast for the model.
         per_epoch: number of batches after which the carry starts anew; None never does it.
+        place: puts the arrays of the model and the carry where the state is computed.
     """
     graphdef, params, model_state = split(model)
     what = graphdef, loss, optimizer, seed, accumulate, compute_dtype, per_epoch
     begin, step, rebuild = cached(_functions, *what)
-    return Training(begin(params, model_state, carry), step, rebuild)
+    return Training(begin(*place((params, model_state, carry))), step, rebuild)
 
 
 def _functions(

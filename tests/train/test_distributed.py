@@ -288,10 +288,12 @@ def test_rows_go_to_processes_as_devices_do(monkeypatch, process, rows):
     assert Layout(mesh).rows(12) == rows
 
 
-def test_the_program_in_the_guide_runs():
-    (program,) = re.findall(r"```python\n(.*?)```", GUIDE, re.S)
+def test_the_programs_in_the_guide_run():
+    programs = re.findall(r"```python\n(.*?)```", GUIDE, re.S)
+    assert len(programs) == 2
     names: dict[str, Any] = {}
-    exec(program, names)
+    for program in programs:
+        exec(program, names)
     assert isinstance(names["model"], GRU)
 
 

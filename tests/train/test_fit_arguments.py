@@ -10,7 +10,6 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from jax.sharding import AxisType, Mesh
 
 import jax_rnn
 from jax_rnn import fit
@@ -18,7 +17,6 @@ from jax_rnn.data import Shuffled
 from jax_rnn.train import DivergedError, NonFiniteLossError, Run, Stream, load, loop, session
 from jax_rnn.train.checks import as_batches, count_steps
 from jax_rnn.train.evaluations import Evaluations
-from jax_rnn.train.mesh import Layout, one_axis
 from jax_rnn.train.step import _parts
 
 SGD = optax.sgd(0.1)
@@ -278,35 +276,3 @@ class TestEvaluation:
             train({"x": np.full((4, 2), math.nan)}, run=run)
         assert "no checkpoint was saved before" in str(caught.value)
         assert str(tmp_path) not in str(caught.value)
-
-
-class TestMesh:
-    @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
-    def test_of_any_name_and_type_spreads_the_batch(self, kind):
-        mesh = jax.make_mesh((2,), ("rows",), axis_types=(kind,), devices=jax.devices()[:2])
-        layout = Layout(one_axis(mesh))
-        (shard, _) = layout.batches(batch(), 0)["x"].addressable_shards
-        assert shard.data.shape == (2, 2)
-
-    @pytest.mark.long
-    @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
-    @pytest.mark.parametrize("entered", [False, True])
-    def test_gives_the_losses_of_one_device(self, kind, entered):
-        mesh = jax.make_mesh((2,), ("rows",), axis_types=(kind,), devices=jax.devices()[:2])
-        expected = train(batch(), steps=3).loss
-        if entered:
-            with jax.set_mesh(mesh):
-                found = train(batch(), steps=3, mesh=mesh).loss
-        else:
-            found = train(batch(), steps=3, mesh=mesh).loss
-        np.testing.assert_allclose(found, expected, rtol=1e-6)
-
-    def test_of_another_type_is_refused(self):
-        with pytest.raises(TypeError, match=r"mesh: expected a jax\.sharding\.Mesh, got str; use"):
-            one_axis("data=8")
-
-    @pytest.mark.parametrize(("shape", "names"), [((2, 2), ("a", "b")), ((), ())])
-    def test_of_other_than_one_axis_is_refused(self, shape, names):
-        mesh = Mesh(np.array(jax.devices()[: math.prod(shape)]).reshape(shape), names)
-        with pytest.raises(ValueError, match="mesh: expected one axis, over which every batch"):
-            one_axis(mesh)
