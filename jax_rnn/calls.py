@@ -1,9 +1,12 @@
 """What a layer is called with and returns: the input, and the states of its cells."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from jax_rnn.cells.base import Cell
 from jax_rnn.cells.inputs import check_input, leaves_of, shape_of
@@ -18,6 +21,7 @@ __all__ = [
     "final_state",
     "initial_carries",
     "laid_out",
+    "mesh_of",
 ]
 
 
@@ -45,21 +49,28 @@ def check_sequence(name: str, input: Any, cell: Cell, batch_first: bool) -> None
         raise ValueError(
             f"{name}: expected at least one time step, got none in shape {shape_of(input)}"
         )
-    _check_mesh(name, input)
 
 
-def _check_mesh(name: str, input: Any) -> None:
-    """Check that the mesh of arrays with explicit axes is set, which loops over them need."""
-    if not jax.sharding.get_abstract_mesh().empty:
+@contextmanager
+def mesh_of(name: str, layer: Any, input: Any) -> Iterator[None]:
+    """Context in which loops over arrays on an explicit mesh can be traced, if none is set."""
+    leaves = jax.tree.leaves(input)
+    meshes = [getattr(jax.typeof(leaf).sharding, "mesh", None) for leaf in leaves]
+    found = [mesh for mesh in meshes if mesh is not None and mesh.explicit_axes]
+    traced = any(isinstance(leaf, Tracer) for leaf in (*leaves, *jax.tree.leaves(layer)))
+    if not found or not traced or not jax.sharding.get_abstract_mesh().empty:
+        yield
         return
-    for leaf in jax.tree.leaves(input):
-        mesh = getattr(jax.typeof(leaf).sharding, "mesh", None)
-        if mesh is not None and mesh.explicit_axes:
-            raise ValueError(
-                f"{name}: expected a mesh to be set for an input with explicit axes "
-                f"{mesh.explicit_axes}, got none; call jax.set_mesh(mesh) before, or use "
-                "axis_types=(AxisType.Auto,) in jax.make_mesh"
-            )
+    try:
+        with jax.sharding.use_abstract_mesh(found[0]):
+            yield
+    except ValueError as error:
+        if "lowering_platforms" not in str(error):
+            raise
+        raise ValueError(
+            f"{name}: expected a mesh to be set for derivatives of an input with explicit axes "
+            f"{found[0].explicit_axes}, got none; call jax.set_mesh(mesh) before, or use jax.jit"
+        ) from error
 
 
 def check_context(name: str, context: Any, cells: list[Cell]) -> None:

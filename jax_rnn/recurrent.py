@@ -1,7 +1,7 @@
 """``Recurrent``: stacked cells that run over time in one or two directions."""
 
 from collections.abc import Iterator
-from typing import Any, Literal, overload
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from jax_rnn.calls import (
     final_state,
     initial_carries,
     laid_out,
+    mesh_of,
 )
 from jax_rnn.cells.base import Cell
 from jax_rnn.cells.inputs import (
@@ -151,34 +152,6 @@ class Recurrent(nnx.Module):
         """Dtype of inputs, outputs, states and parameters."""
         return self._cells()[0].dtype
 
-    @overload
-    def __call__(
-        self,
-        input: Any,
-        hx: State | None = None,
-        *,
-        lengths: Any = None,
-        resets: Any = None,
-        context: Any = None,
-        rngs: nnx.Rngs | Array | None = None,
-        return_states: Literal[False] = False,
-        return_extras: Literal[False] = False,
-    ) -> tuple[Float[Array, "..."], State]: ...
-
-    @overload
-    def __call__(
-        self,
-        input: Any,
-        hx: State | None = None,
-        *,
-        lengths: Any = None,
-        resets: Any = None,
-        context: Any = None,
-        rngs: nnx.Rngs | Array | None = None,
-        return_states: bool = False,
-        return_extras: bool = False,
-    ) -> tuple[Any, ...]: ...
-
     def __call__(
         self,
         input: Any,
@@ -201,19 +174,20 @@ class Recurrent(nnx.Module):
             resets = jnp.moveaxis(check_resets(resets, outer, name), at, 0)
         check_context(name, context, self._cells())
         key = self._key(rngs)
-        carries = initial_carries(name, self._reads(one), hx, self.dtype)
         mask = None if lengths is None else lengths_to_mask(lengths, steps)
-        xs = input
-        if self.batch_first:
-            if mask is not None:  # under jax.debug_nans even moving a NaN is an error
-                xs = clean(xs, jnp.moveaxis(mask, 0, at))
-            xs = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, at, 0), xs)
         options: dict[str, Any] = {"mask": mask, "resets": resets, "states": return_states}
-        xs, last, states, extras = self._run(xs, carries, key, context, options)
-        output = jnp.moveaxis(xs, 0, at) if self.batch_first else xs
-        result: tuple[Any, ...] = output, final_state(last, self.dtype)
-        if return_states:
-            result = *result, tuple(laid_out(carry, self.dtype, at) for carry in states)
+        with mesh_of(name, self, input):
+            carries = initial_carries(name, self._reads(one), hx, self.dtype)
+            xs = input
+            if self.batch_first:
+                if mask is not None:  # under jax.debug_nans even moving a NaN is an error
+                    xs = clean(xs, jnp.moveaxis(mask, 0, at))
+                xs = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, at, 0), xs)
+            xs, last, states, extras = self._run(xs, carries, key, context, options)
+            output = jnp.moveaxis(xs, 0, at) if self.batch_first else xs
+            result: tuple[Any, ...] = output, final_state(last, self.dtype)
+            if return_states:
+                result = *result, tuple(laid_out(carry, self.dtype, at) for carry in states)
         return (*result, tuple(extras)) if return_extras else result
 
     def initial_state(

@@ -15,7 +15,7 @@ from jax_rnn.cells.base import Cell
 from jax_rnn.cells.inputs import leaves_of
 from jax_rnn.typing import Array
 
-__all__ = ["is_explicit", "like", "with_common_type"]
+__all__ = ["is_explicit", "like", "on_batch", "with_common_type"]
 
 
 def with_common_type(carried: Any, inputs: Any, cell: Cell) -> tuple[Any, Any]:
@@ -32,15 +32,27 @@ def with_common_type(carried: Any, inputs: Any, cell: Cell) -> tuple[Any, Any]:
         for leaf in jax.tree.leaves((carried, inputs)):
             never |= _never(leaf[(0,) * leaf.ndim])
         return jax.tree.map(lambda leaf: lax.select(never, leaf, leaf), (carried, inputs))
-    axes = leaves_of(cell, inputs[0])[0][1]
-    batch = jax.typeof(xs).sharding.spec[1 : xs.ndim - axes]
+    cell_, carry = carried
+    xs, *flags = inputs
+    return (cell_, on_batch(carry, cell, xs, 0)), (xs, *on_batch(flags, cell, xs, 1))
 
-    def with_batch(leaf: Array) -> Array:
-        own = jax.typeof(leaf).sharding.spec[len(batch) :]
-        return jax.sharding.reshard(leaf, PartitionSpec(*batch, *own))
 
-    cell, carry = carried
-    return (cell, jax.tree.map(with_batch, carry)), inputs
+def on_batch(tree: Any, cell: Cell, xs: Any, before: int) -> Any:
+    """The same arrays, sharded over explicit axes as the batch of ``xs``, (T, *batch, I).
+
+    ``before`` is the number of their axes before those of the batch.
+    """
+    if not is_explicit():
+        return tree
+    leaf, axes, *_ = leaves_of(cell, xs)[0]
+    batch = jax.typeof(leaf).sharding.spec[1 : leaf.ndim - axes]
+
+    def place(leaf: Array) -> Array:
+        spec = jax.typeof(leaf).sharding.spec
+        own = PartitionSpec(*spec[:before], *batch, *spec[before + len(batch) :])
+        return jax.sharding.reshard(leaf, own)
+
+    return jax.tree.map(place, tree)
 
 
 def like(new: Any, old: Any) -> Any:

@@ -12,7 +12,7 @@ from jax_rnn.cells.inputs import batch_of, shape_of
 from jax_rnn.randomness import draw_all
 from jax_rnn.scans.base import Constants, Inputs, Scan
 from jax_rnn.scans.choice import chosen
-from jax_rnn.scans.placement import like, with_common_type
+from jax_rnn.scans.placement import like, on_batch, with_common_type
 from jax_rnn.scans.step import clean, noise_of, over_time, where_rows
 from jax_rnn.typing import Array, Bool, CarryT
 
@@ -75,6 +75,7 @@ def run_all(
     first = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), xs)
     steps, batch = jax.tree.leaves(xs)[0].shape[0], batch_of(cell, first)
     noise, shared = draw_all(cell, key, steps, first)
+    noise, shared = on_batch(noise, cell, xs, 1), on_batch(shared, cell, xs, 0)
     initial = None
     if resets is not None:
         resets = resets if mask is None else resets & mask

@@ -14,6 +14,7 @@ from jax_rnn.cells.base import Cell
 from jax_rnn.cells.inputs import example, shape_of
 from jax_rnn.scans.runner import run as run_scan
 from jax_rnn.scans.sequential import Sequential
+from jax_rnn.testing.compiled import compiled
 from jax_rnn.typing import Array, PyTree, combined, floats_of
 
 __all__ = ["Candidate", "Wrong", "agree", "at", "named", "outcome", "sequential", "snapshot"]
@@ -45,7 +46,7 @@ class Candidate:
 
     The cell is a copy, so the original is not changed. Its parameters are in float64, and zero
     parameters are replaced by random ones, since a zero bias would hide errors. The carry is the
-    result of a run of the cell, so it is random and valid.
+    result of two steps of the cell, so it is random and valid.
     """
 
     def __init__(
@@ -146,9 +147,16 @@ class Candidate:
         return self.reach(3)
 
     def reach(self, seed: int) -> Any:
-        """The carry after a run on other inputs."""
-        xs = self.input(self.steps, self.batch, seed=seed)
-        return self._run(*nnx.split(self.cell), self.initial, xs)[0]
+        """The carry after two steps on other inputs."""
+        carry, xs = self.initial, self.input(2, self.batch, seed=seed)
+        for t in range(2):
+            carry, _ = self.cell(carry, at(xs, t), self.context)
+        return carry
+
+    @cached_property
+    def step(self) -> Callable[[Any, Any], tuple[Any, Array]]:
+        """A call of the cell, compiled."""
+        return compiled(lambda carry, x: self.cell(carry, x, self.context))
 
     @cached_property
     def variables(self) -> dict[str, Any]:
@@ -193,7 +201,7 @@ class Candidate:
 
     @cached_property
     def _run(self) -> Callable[..., Any]:
-        @partial(jax.jit, static_argnums=0)
+        @partial(compiled, static_argnums=0)
         def run(graphdef, state, carry, xs, context):
             self.traced.append(shape_of(xs))
             return sequential(nnx.merge(graphdef, state), carry, xs, context=context)
@@ -241,7 +249,7 @@ class Candidate:
             last, (carries, ys) = lax.scan(body, carry, xs)
             return jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), carries, last), ys
 
-        @jax.jit
+        @compiled
         def define(variables, fixed, cotangent, lengths):
             time = jnp.arange(self.steps + 1)[:, None]
 

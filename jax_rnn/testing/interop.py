@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -11,17 +10,28 @@ from jax_rnn.cells.inputs import is_one_array
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
 from jax_rnn.testing.advice import FLAX, NAMED
 from jax_rnn.testing.candidate import Candidate, Wrong, agree, named, outcome
+from jax_rnn.testing.compiled import compiled
 
 __all__ = ["nnx_rnn", "saving"]
 
 
 def nnx_rnn(c: Candidate) -> None:
-    cell: Any = nnx.clone(c.cell)
-    if not is_one_array(cell) or cell.num_feature_axes == 0 or c.context is not None:
+    if not is_one_array(c.cell) or c.cell.num_feature_axes == 0 or c.context is not None:
         return  # Flax's loop reads one array of features, and no context
-    given: Any = nnx.RNN(cell, time_major=True, return_carry=True)(c.xs, initial_carry=c.carry)
-    agree(outcome(*given), c.run(c.carry, c.xs), "given a carry", FLAX)
-    carry, ys = nnx.RNN(cell, return_carry=True)(jnp.swapaxes(c.xs, 0, 1))
+    graphdef, state = nnx.split(c.cell)
+
+    @compiled
+    def given(state, carry, xs):
+        cell: Any = nnx.merge(graphdef, state)
+        return nnx.RNN(cell, time_major=True, return_carry=True)(xs, initial_carry=carry)
+
+    @compiled
+    def initial(state, xs):
+        cell: Any = nnx.merge(graphdef, state)
+        return nnx.RNN(cell, return_carry=True)(xs)
+
+    agree(outcome(*given(state, c.carry, c.xs)), c.run(c.carry, c.xs), "given a carry", FLAX)
+    carry, ys = initial(state, np.swapaxes(c.xs, 0, 1))
     own = outcome(carry, np.swapaxes(np.array(ys), 0, 1))
     agree(own, c.run(c.initial, c.xs), "from its own initial carry", FLAX)
 

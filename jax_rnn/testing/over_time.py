@@ -12,6 +12,7 @@ from jax_rnn.scans.step import project_all
 from jax_rnn.sequences import lengths_to_mask
 from jax_rnn.testing.advice import GUARD, LAST_AXIS, PURE
 from jax_rnn.testing.candidate import Candidate, Wrong, agree, at, named, outcome, sequential
+from jax_rnn.testing.compiled import compiled
 from jax_rnn.typing import combined
 
 __all__ = ["loop", "padding", "project", "resets", "resume", "reverse", "rows", "streaming"]
@@ -29,9 +30,9 @@ def project(c: Candidate) -> None:
 
 
 def loop(c: Candidate) -> None:
-    carry, ys, step = c.carry, [], jax.jit(lambda carry, x: c.cell(carry, x, c.context))
+    carry, ys = c.carry, []
     for t in range(c.steps):
-        carry, y = step(carry, at(c.xs, t))
+        carry, y = c.step(carry, at(c.xs, t))
         ys.append(y)
     agree(
         c.run(c.carry, c.xs),
@@ -54,7 +55,7 @@ def resume(c: Candidate) -> None:
 
 
 def reverse(c: Candidate) -> None:
-    backward = jax.jit(
+    backward = compiled(
         lambda carry, xs: sequential(c.cell, carry, xs, context=c.context, reverse=True)
     )
     flipped = c.run(c.carry, at(c.xs, slice(None, None, -1)))
@@ -100,7 +101,7 @@ def rows(c: Candidate) -> None:
 def resets(c: Candidate) -> None:
     middle = c.steps // 2
     resets = np.broadcast_to(np.arange(c.steps)[:, None] == middle, (c.steps, c.batch))
-    cut = jax.jit(lambda carry, xs: sequential(c.cell, carry, xs, context=c.context, resets=resets))
+    cut = compiled(lambda *args: sequential(c.cell, *args, context=c.context, resets=resets))
     got = outcome(*cut(c.carry, c.xs))
     before = np.asarray(c.run(c.carry, c.xs)["y"])[:middle]
     rolled = jax.tree.map(lambda leaf: np.roll(leaf, -middle, axis=0), c.xs)
@@ -116,8 +117,9 @@ def resets(c: Candidate) -> None:
 def streaming(c: Candidate) -> None:
     layer = Recurrent(nnx.clone(c.cell))
     layer.eval()
-    (recorded,) = layer(c.xs, context=c.context, return_states=True)[2]
-    step = jax.jit(lambda x, state: layer.step(x, state, context=c.context))
+    every = compiled(lambda xs: layer(xs, context=c.context, return_states=True)[2])
+    (recorded,) = every(c.xs)
+    step = compiled(lambda x, state: layer.step(x, state, context=c.context))
     inner = lead(c.cell, c.example(c.batch))[1:]
     state, outputs, states = layer.initial_state(c.batch, inner=inner), [], []
     for t in range(c.steps):
@@ -144,7 +146,7 @@ def padding(c: Candidate) -> None:
         return jnp.where(mask.reshape(mask.shape + (1,) * (leaf.ndim - 2)), leaf, jnp.nan)
 
     padded = jax.tree.map(pad, c.variables["x"])
-    scan = jax.jit(c.graded(lambda *args, **context: sequential(*args, mask=mask, **context)))
+    scan = compiled(c.graded(lambda *args, **context: sequential(*args, mask=mask, **context)))
     masked = scan(c.variables | {"x": padded}, c.fixed, c.cotangent)
     for name, leaf in masked.items():
         if not np.isfinite(leaf).all():
@@ -161,7 +163,8 @@ def padding(c: Candidate) -> None:
     layer = Recurrent(nnx.clone(c.cell))
     layer.eval()
     xs = combined(padded, c.fixed["x"])
-    output, last = layer(xs, hx, lengths=lengths, context=c.context)
+    call = compiled(lambda xs, hx: layer(xs, hx, lengths=lengths, context=c.context))
+    output, last = call(xs, hx)
     fields = [last[0]] if len(states) == 1 else [leaf[0] for leaf in last]
     agree(
         outcome(type(c.carry)(*fields), output),

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import jax
 import numpy as np
 from flax import nnx
 
 from jax_rnn.cells.inputs import shape_of
 from jax_rnn.testing.advice import HASHABLE, PURE
 from jax_rnn.testing.candidate import Candidate, Wrong, agree, at, named, outcome, snapshot
+from jax_rnn.testing.compiled import compiled
 
 __all__ = ["one_compilation", "purity", "trace"]
 
@@ -47,7 +47,7 @@ def trace(c: Candidate) -> None:
         raise Wrong(f"attributes that jax.jit cannot hash: {error}", HASHABLE) from error
     written = []
 
-    @jax.jit
+    @compiled
     def step(state, carry, x):
         cell = nnx.merge(nnx.graphdef(c.cell), state)
         before = named(nnx.state(cell))

@@ -21,10 +21,13 @@ from jax_rnn.scans.sequential import Sequential
 from jax_rnn.sequences import lengths_to_mask
 from jax_rnn.testing.candidate import Candidate, Wrong, agree, outcome
 from jax_rnn.testing.candidate import named as by_name
+from jax_rnn.testing.compiled import compiled
 
 __all__ = ["ScanExamError", "check_scan"]
 
 STEPS, BATCH = 5, 3
+
+PLAIN = Sequential()
 
 
 class ScanExamError(AssertionError):
@@ -142,12 +145,12 @@ def _checks(scan: Scan, cell: Cell, seed: int) -> Iterator[tuple[str, Callable[[
             out = outcome(last, ys) | by_name({"states": states})
             return sum((leaf * jnp.cos(leaf)).sum().real for leaf in out.values()), out
 
-        return jax.jit(jax.value_and_grad(loss, (0, 1, 2), has_aux=True))
+        return jax.value_and_grad(loss, (0, 1, 2), has_aux=True)
 
     def compare(options: dict[str, Any], fix: str) -> Callable[[], None]:
         def check() -> None:
-            (_, got), gradients = program(scan, options)(params, carry, xs)
-            (_, wanted), exact = program(Sequential(), options)(params, carry, xs)
+            results = [compiled(program(s, options))(params, carry, xs) for s in (scan, PLAIN)]
+            ((_, got), gradients), ((_, wanted), exact) = results
             agree(got, wanted, "", fix, 1e-10)
             agree(by_name(gradients), by_name(exact), "in the gradient of", fix, 1e-8)
 
@@ -158,19 +161,19 @@ def _checks(scan: Scan, cell: Cell, seed: int) -> Iterator[tuple[str, Callable[[
     yield "noise", compare({"key": jax.random.key(seed)}, NOISE), NOISE
     traces = []
 
-    def compiled() -> None:
+    def check_jit() -> None:
         def run(params, carry, xs):
             traces.append(0)
             return program(scan, {})(params, carry, xs)
 
-        jitted = jax.jit(run)
+        jitted = compiled(run)
         (_, got), _ = jitted(params, carry, xs)
         jitted(params, carry, xs + 1)
-        agree(got, program(Sequential(), {})(params, carry, xs)[0][1], "under jax.jit", JIT, 1e-10)
+        agree(got, program(PLAIN, {})(params, carry, xs)[0][1], "under jax.jit", JIT, 1e-10)
         if len(traces) > 1:
             raise Wrong("a second compilation", JIT)
 
-    yield "jit", compiled, JIT
+    yield "jit", check_jit, JIT
 
 
 NOISE = "pass inputs.noise of every step, and constants.noise, to advance"

@@ -14,6 +14,7 @@ from jax_rnn.scans.sequential import Sequential
 from jax_rnn.sequences import lengths_to_mask
 from jax_rnn.testing.advice import NOISE, UPDATE
 from jax_rnn.testing.candidate import Candidate, Wrong, agree, at, outcome, sequential
+from jax_rnn.testing.compiled import compiled
 
 __all__ = ["noise", "scans"]
 
@@ -28,11 +29,11 @@ def scans(c: Candidate) -> None:
     lengths = np.resize([c.steps // 2, c.steps, 0], c.batch)
     masked = {"mask": lengths_to_mask(lengths, c.steps), "reverse": True, "resets": c.resets}
     for how in ({}, masked):
-        plain = jax.jit(c.graded(partial(sequential, **how)))
+        plain = compiled(c.graded(partial(sequential, **how)))
         expected = plain(c.variables, c.fixed, c.cotangent) if how else c.definition()
         values = {k: leaf for k, leaf in expected.items() if not k.startswith("gradient")}
         for scan in scans:
-            fast = jax.jit(c.graded(partial(run, scan=scan, **how)))
+            fast = compiled(c.graded(partial(run, scan=scan, **how)))
             got = fast(c.variables, c.fixed, c.cotangent)
             where = f"from {type(scan).__name__}" + (", masked, reset, from the end" if how else "")
             agree(got, values, where, UPDATE, 1e-12)

@@ -9,6 +9,7 @@ from jax_rnn.cells.inputs import shape_of
 from jax_rnn.scans.runner import run
 from jax_rnn.testing.advice import GUARD, LAST_AXIS
 from jax_rnn.testing.candidate import Candidate, Wrong, agree, named, sequential
+from jax_rnn.testing.compiled import compiled
 
 __all__ = ["checkpoint", "gradients", "symbolic", "transforms"]
 
@@ -50,7 +51,7 @@ def transforms(c: Candidate) -> None:
     axes = {"params": None, "carry": 0, "x": 1, "context": 0}
     variables = {name: axes[name] for name in c.variables}
     fixed = {name: axes[name] for name in c.fixed}
-    batched = jax.jit(jax.vmap(c.graded(sequential), in_axes=(variables, fixed, rows)))
+    batched = compiled(jax.vmap(c.graded(sequential), in_axes=(variables, fixed, rows)))
     out = batched(c.variables, c.fixed, c.cotangent)
     for name in out:
         if name == "y" or name.startswith("gradient of x"):
@@ -65,7 +66,7 @@ def checkpoint(c: Candidate) -> None:
         step = jax.checkpoint(lambda carry, x: cell(carry, x, context))
         return lax.scan(step, carry, xs)
 
-    run = jax.jit(c.graded(scan))
+    run = compiled(c.graded(scan))
     agree(
         run(c.variables, c.fixed, c.cotangent),
         c.definition(),

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
@@ -146,14 +147,24 @@ def test_weights_of_flax_in_another_dtype_are_named_with_the_remedy(x64):
 
 
 @pytest.mark.skipif(len(jax.devices()) < 2, reason="needs two devices")
-def test_an_explicit_mesh_that_is_not_set_is_named():
+def test_an_explicit_mesh_is_found_in_a_program_and_named_outside(close):
     mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Explicit,))
     x = jax.device_put(jnp.ones((T, B, I)), NamedSharding(mesh, PartitionSpec(None, "data")))
-    layer = GRU(I, H, rngs=rngs())
-    with pytest.raises(ValueError, match=r"expected a mesh to be set .*jax\.set_mesh\(mesh\)"):
-        layer(x)
-    with jax.set_mesh(mesh):
-        assert layer(x)[0].shape == (T, B, H)
+    wide = GRU(I, 64, rngs=rngs())
+    for layer in (GRU(I, H, rngs=rngs()), wide):
+
+        def loss(layer, x):
+            return (layer(x)[0] ** 2).sum()
+
+        with pytest.raises(ValueError, match=r"expected a mesh to be set .*jax\.set_mesh\(mesh\)"):
+            jax.grad(loss)(layer, x)
+        assert layer(x)[0].shape == jax.jit(lambda x, layer=layer: layer(x)[0])(x).shape
+        compiled = jax.jit(jax.grad(loss, (0, 1)))
+        expected = compiled(layer, np.asarray(x))
+        close(jax.tree.leaves(compiled(layer, x)), jax.tree.leaves(expected), 1e-5)
+        with jax.set_mesh(mesh):
+            assert layer(x)[0].shape[0] == T
+            jax.grad(loss)(layer, x)
 
 
 # Why a fast scan does not run a cell

@@ -428,8 +428,8 @@ def rounded(cell_type):
     """A cell that carries bfloat16 from step to step."""
 
     class Rounded(cell_type):
-        def step(self, carry, x):
-            carry, y = super().step(carry, x)
+        def update(self, gates, carry):
+            carry, y = super().update(gates, carry)
             return jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16).astype(leaf.dtype), carry), y
 
     return Rounded(I, WIDE, dtype="bfloat16", rngs=nnx.Rngs(0))
