@@ -174,10 +174,10 @@ class Recurrent(nnx.Module):
             resets = jnp.moveaxis(check_resets(resets, outer, name), at, 0)
         check_context(name, context, self._cells())
         key = self._key(rngs)
-        mask = None if lengths is None else lengths_to_mask(lengths, steps)
-        options: dict[str, Any] = {"mask": mask, "resets": resets, "states": return_states}
         with mesh_of(name, self, input):
             carries = initial_carries(name, self._reads(one), hx, self.dtype)
+            mask = None if lengths is None else lengths_to_mask(lengths, steps)
+            options: dict[str, Any] = {"mask": mask, "resets": resets, "states": return_states}
             xs = input
             if self.batch_first:
                 if mask is not None:  # under jax.debug_nans even moving a NaN is an error

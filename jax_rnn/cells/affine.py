@@ -1,10 +1,8 @@
 """Cells made of an affine map of the input and one of the hidden state."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
@@ -15,7 +13,7 @@ from jax_rnn.cells.final import final
 from jax_rnn.initializers import Init, resolve
 from jax_rnn.typing import Array, CarryT, DTypeLike, Float, accumulator
 
-__all__ = ["AffineCell", "added", "affine", "hidden_product", "transposed_weights"]
+__all__ = ["AffineCell", "added", "affine", "hidden_product", "with_transposes"]
 
 
 class AffineCell(Cell[CarryT]):
@@ -53,6 +51,12 @@ class AffineCell(Cell[CarryT]):
     """
 
     gates: ClassVar[tuple[str, ...]]
+    transposes: bool = False
+    """Whether dense products are traced as ``x @ W.T``, with an explicit transpose.
+
+    The values are the same. XLA on CPU needs fewer operations for a row times a tiny weight then,
+    but in a loop it would transpose the weight again in every step.
+    """
 
     def __init__(
         self,
@@ -115,7 +119,7 @@ class AffineCell(Cell[CarryT]):
 
     def project(self, x: Float[Array, "*batch I"]) -> tuple[Float[Array, "*batch H"], ...]:
         """The affine map of the input, an array for each gate."""
-        return self.by_gate(affine(x, self.weight_ih, self.bias_ih))
+        return self.by_gate(affine(x, self.weight_ih, self.bias_ih, self.transposes))
 
     def recur(
         self, h: Float[Array, "*batch O"], gates: tuple[str, ...] | None = None
@@ -125,7 +129,8 @@ class AffineCell(Cell[CarryT]):
         bias: Any = None if self.bias_hh is None else self.bias_hh[...]
         if gates is not None and gates != self.gates:
             weight, bias = (self._of(parameter, gates) for parameter in (weight, bias))
-        y = hidden_product(h.astype(self.dtype), weight, self.hidden_size, self.heads)
+        sizes = self.hidden_size, self.heads
+        y = hidden_product(h.astype(self.dtype), weight, *sizes, self.transposes)
         y = y if bias is None else added(y, bias.astype(y.dtype))
         if gates is not None:
             return tuple(jnp.split(y, y.shape[-1] // self.hidden_size, axis=-1))
@@ -140,6 +145,14 @@ class AffineCell(Cell[CarryT]):
     def by_gate(self, x: Float[Array, "*batch GH"]) -> tuple[Float[Array, "*batch H"], ...]:
         """The features of every gate, which both maps compute side by side."""
         return tuple(jnp.split(x, len(self.gates), axis=-1))
+
+
+def with_transposes(cell: Cell) -> Cell:
+    """A copy of a cell, also in wrappers, whose affine maps have ``transposes``."""
+    copy: Any = jax.tree.map(lambda leaf: leaf, cell)
+    if isinstance(copy._core(), AffineCell):
+        copy._core().transposes = True
+    return copy
 
 
 def check_gates(kind: type[AffineCell]) -> None:
@@ -172,19 +185,24 @@ def affine(
     x: Float[Array, "*batch I"],
     weight: Float[Array, "O I"] | nnx.Param,
     bias: Float[Array, " O"] | nnx.Param | None = None,
+    transposed: bool = False,
 ) -> Float[Array, "*batch O"]:
     """``x W^T + b``, summed in float32 if the operands are in half precision."""
-    y = _dense(x, weight[...])
+    y = _dense(x, weight[...], transposed)
     return y if bias is None else added(y, bias[...].astype(y.dtype))
 
 
 def hidden_product(
-    h: Float[Array, "*batch O"], weight: Float[Array, "GH K"], hidden_size: int, heads: int
+    h: Float[Array, "*batch O"],
+    weight: Float[Array, "GH K"],
+    hidden_size: int,
+    heads: int,
+    transposed: bool = False,
 ) -> Float[Array, "*batch GH"]:
     """``h W^T``, where W is dense, or block-diagonal for every gate if there are several heads."""
     dtype = accumulator(weight.dtype)
     if heads == 1:
-        return _dense(h, weight)
+        return _dense(h, weight, transposed)
     batch, (rows, size), gates = h.shape[:-1], weight.shape, weight.shape[0] // hidden_size
     if size == 1 and heads == hidden_size:
         weight = lax.expand_dims(weight.reshape(gates, heads).astype(dtype), range(len(batch)))
@@ -198,27 +216,10 @@ def hidden_product(
     return jnp.moveaxis(y, 0, -2).reshape(*batch, rows)
 
 
-_TRANSPOSES = ContextVar("transposes", default=False)
-
-
-@contextmanager
-def transposed_weights() -> Iterator[None]:
-    """Within this context, dense products are traced as ``x @ W.T``, with an explicit transpose.
-
-    The values are the same. XLA on CPU needs fewer operations for a row times a tiny weight then,
-    but in a loop it would transpose the weight again in every step.
-    """
-    token = _TRANSPOSES.set(True)
-    try:
-        yield
-    finally:
-        _TRANSPOSES.reset(token)
-
-
-def _dense(x: Array, weight: Array) -> Array:
-    """``x W^T``."""
+def _dense(x: Array, weight: Array, transposed: bool = False) -> Array:
+    """``x W^T``, also with an explicit transpose."""
     dtype = accumulator(weight.dtype)
-    if _TRANSPOSES.get():
+    if transposed:
         return jnp.matmul(x, weight.T, preferred_element_type=dtype)
     contract = (((x.ndim - 1,), (1,)), ((), ()))
     return lax.dot_general(x, weight, contract, preferred_element_type=dtype)

@@ -51,8 +51,10 @@ def chosen(cell: Cell, shape: Any, scan: Scan | str, platform: str) -> Scan:
 
 def check_scan(scan: Any, cells: Any) -> None:
     """Check that ``scan`` is a scan or a name, and that it can run the cells."""
-    value = named(scan)
-    for cell in () if isinstance(value, str) else cells:
+    value: Any = named(scan)
+    if scan == "auto":
+        return
+    for cell in cells:
         if not (found := value.supports(cell)):
             why = getattr(found, "why", f"expected another cell, got {type(cell).__name__}")
             raise ValueError(f"scan={scan!r}: {why}; scan='auto' chooses one that supports it")

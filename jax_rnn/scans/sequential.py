@@ -1,13 +1,12 @@
 """The reference scan: one step after another, differentiated by JAX."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
 from jax import lax
 
-from jax_rnn.cells.affine import transposed_weights
+from jax_rnn.cells.affine import with_transposes
 from jax_rnn.cells.base import Cell
 from jax_rnn.scans.base import Constants, Inputs, Scan, check_options
 from jax_rnn.scans.sizes import is_tiny, steps_of
@@ -73,8 +72,10 @@ class Sequential(Scan):
 
         @run.defjvp
         def tangent(primals, tangents):
-            with transposed_weights():
-                return jax.jvp(partial(self._run, self.unroll_gradient, reverse), primals, tangents)
+            def unrolled(cell, *rest):
+                return self._run(self.unroll_gradient, reverse, with_transposes(cell), *rest)
+
+            return jax.jvp(unrolled, primals, tangents)
 
         return run(*arguments)
 

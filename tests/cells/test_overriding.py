@@ -234,8 +234,11 @@ def scans_of(cell):
     return scans + [scan for scan in fast if scan.supports(cell)]
 
 
+FIRST = ["hidden_input", "wrapper of a gated cell", "wrapper of a linear cell", "update"]
+
+
 @cases("nesting", NESTINGS, short=2)
-@cases("name", CELLS, short=len(CELLS))
+@cases("name", FIRST + [name for name in CELLS if name not in FIRST], short=3)
 def test_every_override_counts_under_every_scan(name, nesting, close):
     cell = NESTINGS[nesting](CELLS[name]())
     xs = jnp.asarray(kit.normal(T, B, I))
