@@ -64,14 +64,15 @@ class Candidate:
         def wide(leaf):
             if not inexact(leaf):
                 return leaf
-            return jnp.asarray(leaf, jnp.promote_types(leaf.dtype, jnp.float64))
+            return np.asarray(leaf, jnp.promote_types(leaf.dtype, jnp.float64))
 
         def lively(leaf):
-            return jnp.where(leaf == 0, 0.3 * rng.normal(size=leaf.shape), leaf)
+            return np.where(leaf == 0, 0.3 * rng.normal(size=leaf.shape), leaf)
 
         graphdef, params, rest = nnx.split(self.original, _trainable, ...)
         params, rest = jax.tree.map(wide, (params, rest))
-        return nnx.merge(graphdef, jax.tree.map(lively, params), rest)
+        params = jax.tree.map(lively, params)
+        return nnx.merge(graphdef, *jax.device_put((params, rest)))
 
     @cached_property
     def batch(self) -> int:
@@ -109,8 +110,10 @@ class Candidate:
 
         def draw(leaf: Any, size: int) -> Array:
             if jnp.issubdtype(leaf.dtype, jnp.integer):
-                return jnp.asarray(rng.integers(0, size, leaf.shape), leaf.dtype)
-            return self.normal(*leaf.shape, like=leaf, seed=seed).astype(leaf.dtype)
+                return jax.device_put(rng.integers(0, size, leaf.shape).astype(leaf.dtype))
+            return jax.device_put(
+                np.asarray(self.normal(*leaf.shape, like=leaf, seed=seed), leaf.dtype)
+            )
 
         return jax.tree.map(draw, self.example(*batch), self.cell.input_size)
 
@@ -119,7 +122,7 @@ class Candidate:
         values = rng.normal(size=shape)
         if like is not None and jnp.iscomplexobj(like):
             values = values + 1j * rng.normal(size=shape)
-        return jnp.asarray(values)
+        return jax.device_put(values)
 
     @cached_property
     def xs(self) -> Any:
@@ -132,7 +135,8 @@ class Candidate:
     @cached_property
     def resets(self) -> Array:
         """A reset in every row, at different steps."""
-        return jnp.arange(self.steps)[:, None] == 1 + jnp.arange(self.batch) % (self.steps - 1)
+        time, row = np.arange(self.steps)[:, None], np.arange(self.batch)
+        return jax.device_put(time == 1 + row % (self.steps - 1))
 
     @cached_property
     def initial(self) -> Any:
@@ -270,7 +274,7 @@ class Candidate:
 
 def at(tree: PyTree, where: Any) -> PyTree:
     """The same part of every array of a tree."""
-    return jax.tree.map(lambda leaf: leaf[where], tree)
+    return jax.tree.map(lambda leaf: jax.device_put(np.asarray(leaf)[where]), tree)
 
 
 def outcome(carry: Any, ys: Any) -> Outcome:

@@ -1,7 +1,6 @@
 """Checks of runs over several steps, and of the rows of a batch."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -9,7 +8,6 @@ from jax_rnn.cells.inputs import lead
 from jax_rnn.recurrent import Recurrent
 from jax_rnn.scans.base import Constants, Inputs
 from jax_rnn.scans.step import project_all
-from jax_rnn.sequences import lengths_to_mask
 from jax_rnn.testing.advice import GUARD, LAST_AXIS, PURE
 from jax_rnn.testing.candidate import Candidate, Wrong, agree, at, named, outcome, sequential
 from jax_rnn.testing.compiled import compiled
@@ -61,7 +59,7 @@ def reverse(c: Candidate) -> None:
     flipped = c.run(c.carry, at(c.xs, slice(None, None, -1)))
     agree(
         outcome(*backward(c.carry, c.xs)),
-        flipped | {"y": flipped["y"][::-1]},
+        flipped | {"y": np.asarray(flipped["y"])[::-1]},
         "from the end",
         "compute project and step from a single time step",
     )
@@ -71,7 +69,8 @@ def rows(c: Candidate) -> None:
     out = c.run(c.carry, c.xs)
 
     def row(out, k):
-        return {name: leaf[:, k] if name == "y" else leaf[k] for name, leaf in out.items()}
+        leaves = {name: np.asarray(leaf) for name, leaf in out.items()}
+        return {name: leaf[:, k] if name == "y" else leaf[k] for name, leaf in leaves.items()}
 
     def pick(k, tree, others, axis=0):
         def choose(leaf, other):
@@ -140,10 +139,10 @@ def streaming(c: Candidate) -> None:
 
 def padding(c: Candidate) -> None:
     lengths = np.resize([c.steps // 2, 0, c.steps], c.batch)
-    mask = lengths_to_mask(lengths, c.steps)
+    mask = np.arange(c.steps)[:, None] < lengths
 
     def pad(leaf):
-        return jnp.where(mask.reshape(mask.shape + (1,) * (leaf.ndim - 2)), leaf, jnp.nan)
+        return np.where(mask.reshape(mask.shape + (1,) * (leaf.ndim - 2)), leaf, np.nan)
 
     padded = jax.tree.map(pad, c.variables["x"])
     scan = compiled(c.graded(lambda *args, **context: sequential(*args, mask=mask, **context)))
@@ -158,14 +157,14 @@ def padding(c: Candidate) -> None:
     expected = c.definition(lengths)
     agree(masked, expected, "with masked steps", LAST_AXIS)
 
-    states = [leaf[None] for leaf in c.carry]
+    states = [np.asarray(leaf)[None] for leaf in c.carry]
     hx = states[0] if len(states) == 1 else tuple(states)
     layer = Recurrent(nnx.clone(c.cell))
     layer.eval()
     xs = combined(padded, c.fixed["x"])
     call = compiled(lambda xs, hx: layer(xs, hx, lengths=lengths, context=c.context))
     output, last = call(xs, hx)
-    fields = [last[0]] if len(states) == 1 else [leaf[0] for leaf in last]
+    fields = [np.asarray(leaf)[0] for leaf in ([last] if len(states) == 1 else last)]
     agree(
         outcome(type(c.carry)(*fields), output),
         {name: leaf for name, leaf in expected.items() if name == "y" or name[:6] == "carry."},

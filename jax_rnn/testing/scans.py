@@ -11,7 +11,6 @@ from jax_rnn.scans.checkpointed import Checkpointed
 from jax_rnn.scans.choice import AUTO, why_slow
 from jax_rnn.scans.runner import run, run_step
 from jax_rnn.scans.sequential import Sequential
-from jax_rnn.sequences import lengths_to_mask
 from jax_rnn.testing.advice import NOISE, UPDATE
 from jax_rnn.testing.candidate import Candidate, Wrong, agree, at, outcome, sequential
 from jax_rnn.testing.compiled import compiled
@@ -27,7 +26,7 @@ def scans(c: Candidate) -> None:
     if not scans:
         return
     lengths = np.resize([c.steps // 2, c.steps, 0], c.batch)
-    masked = {"mask": lengths_to_mask(lengths, c.steps), "reverse": True, "resets": c.resets}
+    masked = {"mask": np.arange(c.steps)[:, None] < lengths, "reverse": True, "resets": c.resets}
     for how in ({}, masked):
         plain = compiled(c.graded(partial(sequential, **how)))
         expected = plain(c.variables, c.fixed, c.cotangent) if how else c.definition()

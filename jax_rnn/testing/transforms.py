@@ -23,7 +23,7 @@ def gradients(c: Candidate) -> None:
                 f"{name} that is not finite, from the initial carry",
                 f"make step differentiable at the initial carry, mostly zeros: {GUARD}",
             )
-    leaves, structure = jax.tree.flatten(c.variables)
+    leaves, structure = jax.tree.flatten(jax.tree.map(np.asarray, c.variables))
     gradients = c.definition()
 
     def loss(k, shift):
@@ -31,7 +31,7 @@ def gradients(c: Candidate) -> None:
         return float(c.definition(variables=structure.unflatten(moved))["loss"])
 
     for k, name in enumerate(named(c.variables)):
-        direction = c.normal(*leaves[k].shape, like=leaves[k], seed=6)
+        direction = np.asarray(c.normal(*leaves[k].shape, like=leaves[k], seed=6))
         claimed = float((np.array(gradients[f"gradient of {name}"]) * direction).sum().real)
         for size in (1e-5, 1e-6):  # the second step size for a kink near the first
             measured = (loss(k, size * direction) - loss(k, -size * direction)) / (2 * size)

@@ -73,7 +73,7 @@ def test_y_may_have_other_features_than_h(close):
     assert Recurrent(WideLinear())(jnp.ones((T, B, I)))[0].shape == (T, B, 2 * I)
 
 
-@cases("cell", [Wide, Narrow], short=1)
+@cases("cell", [Wide, Narrow], short=0)
 def test_cells_with_another_y_pass_the_checks(cell):
     check_cell(cell(I, 6, rngs=rngs()))
 
