@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jax_rnn.cells.base import Cell
-from jax_rnn.cells.inputs import example, output_axes, shape_of
+from jax_rnn.cells.inputs import example, lead, output_axes, shape_of
+from jax_rnn.cells.wrapper import Wrapper
 from jax_rnn.typing import describe
 
 __all__ = ["Directions", "as_layers"]
@@ -83,6 +84,7 @@ def _check_cell(cell: Any) -> None:
             "step must be pure: implement noise and take the numbers as an argument noise of step, "
             "or use Zoneout, RecurrentDropout or VariationalDropout"
         )
+    _check_noise(cell)
     carry: Any = jax.eval_shape(lambda: cell.initialize_carry(shape_of(example(cell))))
     if not hasattr(carry, "_fields"):
         raise TypeError(
@@ -95,3 +97,21 @@ def _check_cell(cell: Any) -> None:
                 f"Recurrent: expected a carry of numbers, got a PRNG key as {field} in the carry "
                 f"of {kind}; implement noise and take the numbers as an argument noise of step"
             )
+
+
+def _check_noise(cell: Cell) -> None:
+    """Check that what the cell and its wrappers draw is used by one of their methods."""
+    batch = lead(cell, example(cell))
+
+    def draw(key: Any) -> Any:
+        return cell.noise(key, batch), cell.sequence_noise(key, batch)
+
+    drawn = jax.eval_shape(lambda: draw(jax.random.key(0)))
+    if jax.tree.leaves(drawn) and not Cell._takes(cell, "noise"):
+        raise TypeError(
+            f"Recurrent: expected a method of {type(cell).__name__} to take the random numbers that"
+            " it draws, got none with an argument noise; write e.g. update(self, gates, carry, "
+            "noise=None)"
+        )
+    if isinstance(cell, Wrapper):
+        _check_noise(cell.cell)

@@ -21,6 +21,7 @@ from jax_rnn import (
     MinGRUCell,
     Recurrent,
     Wrapper,
+    Zoneout,
 )
 from jax_rnn.scans import Associative, Gated, Sequential
 from jax_rnn.testing import check_cell
@@ -86,13 +87,21 @@ class OtherWeights(Cell[HiddenCarry]):
         return HiddenCarry(h), h
 
 
+class DrawsInVain(GRUCell):
+    def noise(self, key, batch):
+        return jax.random.normal(key, (*batch, H))
+
+    def update(self, gates, carry, numbers=None):
+        return super().update(gates, carry)
+
+
 class StepsInside(Wrapper):
     def on_update(self, old, new, y):
         return self.cell.step(old, y)
 
 
 def call(cell):
-    return lambda: Recurrent(cell())(jnp.ones((T, B, I)))
+    return lambda scan: Recurrent(cell(), scan=scan)(jnp.ones((T, B, I)))
 
 
 MISTAKES = {
@@ -113,14 +122,19 @@ MISTAKES = {
         r"the dtype that it has before the step, float32, got bfloat16; .*h\.astype",
     ),
     "a carry without h": (
-        lambda: WithoutH(I, H, rngs=rngs()),
+        lambda scan: WithoutH(I, H, rngs=rngs()),
         TypeError,
         "WithoutH: expected a carry with a field h, which the hidden map reads, got Hidden",
     ),
     "no input_size": (
-        lambda: Recurrent(WithoutSize()),
+        lambda scan: Recurrent(WithoutSize(), scan=scan),
         AttributeError,
         "WithoutSize: expected input_size to be set, got none; write e.g. self.input_size",
+    ),
+    "random numbers that nobody takes": (
+        call(lambda: Zoneout(DrawsInVain(I, H, rngs=rngs()), h=0.1)),
+        TypeError,
+        "expected a method of DrawsInVain to take the random numbers that it draws, got none",
     ),
     "step of a cell inside a wrapper": (
         call(lambda: StepsInside(GRUCell(I, H, rngs=rngs()))),
@@ -134,10 +148,8 @@ MISTAKES = {
 @pytest.mark.parametrize("scan", ["auto", "sequential", "gated"])
 def test_a_mistake_of_an_author_is_said_in_words(name, scan, unchecked):
     do, error, words = MISTAKES[name]
-    if name in ("a carry without h", "no input_size") and scan != "auto":
-        return
     with pytest.raises(error, match=words):
-        do()
+        do(scan)
 
 
 def test_weights_of_flax_in_another_dtype_are_named_with_the_remedy(x64):
