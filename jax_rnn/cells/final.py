@@ -24,6 +24,9 @@ CALLED: dict[str, tuple[str, ...]] = {
 }
 """Methods that a subclass writes, and what they are called with."""
 
+BEFORE_STEPS = ("project", "initialize_carry", "noise", "sequence_noise")
+"""Methods that are called without noise and context."""
+
 
 def final(place: str) -> Callable[[MethodT], MethodT]:
     """Decorator of a method that no subclass may define; ``place`` says where its code belongs."""
@@ -55,6 +58,13 @@ def check_class(cls: type) -> None:
             raise TypeError(
                 f"{cls.__name__}.{name}: expected the arguments (self, {', '.join(needed)}), and "
                 f"noise and context where they are used, got {', '.join(unknown)} too"
+            )
+    for name in BEFORE_STEPS:
+        method = vars(cls).get(name)
+        if callable(method) and (unknown := OPTIONAL & signature(method).parameters.keys()):
+            raise TypeError(
+                f"{cls.__name__}.{name}: expected no argument {', '.join(sorted(unknown))}, since "
+                "it is called without; take it in a method of the step"
             )
 
 

@@ -86,6 +86,12 @@ def test_arguments_that_nobody_passes_are_refused():
                 return super().update(gates, carry)
 
 
+@pytest.mark.parametrize("name", ["project", "initialize_carry", "noise", "sequence_noise"])
+def test_context_does_not_reach_what_is_called_before_the_steps(name):
+    with pytest.raises(TypeError, match=rf"Mine\.{name}: expected no argument context"):
+        type("Mine", (Cell,), {name: lambda self, x, context=None: x})
+
+
 def test_the_split_into_gates_may_be_written_again_if_it_is_the_same():
     class Same(GRUCell):
         def by_gate(self, x):
