@@ -43,10 +43,14 @@ def named(scan: Any) -> Any:
 
 
 def chosen(cell: Cell, shape: Any, scan: Scan | str, platform: str) -> Scan:
-    """The scan for the cell on inputs of shape (T, *batch, I), with every option resolved."""
+    """The scan for the cell on inputs of shape (T, *batch, I), with every option resolved.
+
+    ``scan`` is one that ``named`` has checked.
+    """
     if scan == "auto":
         scan = next(value for value in AUTO if value.suits(cell, shape, platform))
-    return named(scan).resolved(cell, shape, platform)
+    value: Any = NAMES.get(scan) if isinstance(scan, str) else scan
+    return value.resolved(cell, shape, platform)
 
 
 def check_scan(scan: Any, cells: Any) -> None:

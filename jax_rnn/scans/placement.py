@@ -18,7 +18,7 @@ from jax_rnn.typing import Array
 __all__ = ["is_explicit", "like", "on_batch", "with_common_type"]
 
 
-def with_common_type(carried: Any, inputs: Any, cell: Cell) -> tuple[Any, Any]:
+def with_common_type(carried: Any, inputs: Any) -> tuple[Any, Any]:
     """The same values with a common type, varying over all axes that any of them varies over.
 
     ``carried`` is (cell, carry), ``inputs`` starts with the inputs of all steps, (T, *batch, I).
@@ -32,9 +32,8 @@ def with_common_type(carried: Any, inputs: Any, cell: Cell) -> tuple[Any, Any]:
         for leaf in jax.tree.leaves((carried, inputs)):
             never |= _never(leaf[(0,) * leaf.ndim])
         return jax.tree.map(lambda leaf: lax.select(never, leaf, leaf), (carried, inputs))
-    cell_, carry = carried
-    xs, *flags = inputs
-    return (cell_, on_batch(carry, cell, xs, 0)), (xs, *on_batch(flags, cell, xs, 1))
+    (cell, carry), (xs, *flags) = carried, inputs
+    return (cell, on_batch(carry, cell, xs, 0)), (xs, *on_batch(flags, cell, xs, 1))
 
 
 def on_batch(tree: Any, cell: Cell, xs: Any, before: int) -> Any:

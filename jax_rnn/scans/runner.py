@@ -11,7 +11,7 @@ from jax_rnn.cells.base import Cell, check_output
 from jax_rnn.cells.inputs import batch_of, shape_of
 from jax_rnn.randomness import draw_all
 from jax_rnn.scans.base import Constants, Inputs, Scan
-from jax_rnn.scans.choice import chosen
+from jax_rnn.scans.choice import chosen, named
 from jax_rnn.scans.placement import like, on_batch, with_common_type
 from jax_rnn.scans.step import clean, noise_of, over_time, where_rows
 from jax_rnn.typing import Array, Bool, CarryT
@@ -71,7 +71,7 @@ def run_all(
     states: bool = False,
 ) -> tuple[CarryT, Any, Any, Any]:
     """``run``, which returns the carries after all steps, with ``states``, and extras too."""
-    (cell, carry), (xs, mask, resets) = with_common_type((cell, carry), (xs, mask, resets), cell)
+    (cell, carry), (xs, mask, resets) = with_common_type((cell, carry), (xs, mask, resets))
     first = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), xs)
     steps, batch = jax.tree.leaves(xs)[0].shape[0], batch_of(cell, first)
     noise, shared = draw_all(cell, key, steps, first)
@@ -96,6 +96,7 @@ def run_all(
 
         return run
 
+    scan = named(scan)
     scans = {name: chosen(cell, shape_of(xs), scan, name) for name in PLATFORMS}
     default = scans.pop("cuda")
     others = {name: call(value) for name, value in scans.items() if value != default}
