@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
     from rich.console import Console
 
-    from jax_rnn.devices import DeviceError, choose
+    from jax_rnn.base.devices import DeviceError, choose
 
     errors = Console(stderr=True)
     try:

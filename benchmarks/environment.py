@@ -3,8 +3,8 @@
 import os
 from typing import Any
 
-from jax_rnn.environment import environment as of_package
-from jax_rnn.environment import installed
+from jax_rnn.base.environment import environment as of_package
+from jax_rnn.base.environment import installed
 
 __all__ = ["environment"]
 

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jax_rnn import layers
 from jax_rnn.bench.timing import interleave
+from jax_rnn.layers import torch_layers as layers
 
 __all__ = ["heads"]
 

@@ -12,9 +12,9 @@ from typing import Any
 from flax import nnx
 
 from jax_rnn.bench.timing import timed
-from jax_rnn.compare.frameworks import torch_on_one_thread
-from jax_rnn.compare.sweep import sweep_jax, sweep_torch
-from jax_rnn.lessons import load
+from jax_rnn.lecture.compare.frameworks import torch_on_one_thread
+from jax_rnn.lecture.compare.sweep import sweep_jax, sweep_torch
+from jax_rnn.lecture.lessons import load
 
 __all__ = ["lecture"]
 

@@ -71,8 +71,8 @@ def measure(
     from flax import nnx
 
     from jax_rnn import torch_state_dict
-    from jax_rnn.lessons import load
-    from jax_rnn.teaching.lesson import optimizer
+    from jax_rnn.lecture.lessons import load
+    from jax_rnn.lecture.teaching.lesson import optimizer
     from jax_rnn.train import fit
 
     curves: dict[str, list[dict[str, Any]]] = {framework: [] for framework in frameworks}
@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help=f"result file (default: {RESULTS.name}/...)")
     options = parser.parse_args()
 
-    from jax_rnn.lessons import load
+    from jax_rnn.lecture.lessons import load
     from jax_rnn.train import fit  # noqa: F401  part of what a start costs
 
     task = load(options.lesson)
@@ -198,7 +198,7 @@ def main() -> None:
         recipe = replace(recipe, steps=options.steps)
     started = time.perf_counter() - BEGAN
 
-    from jax_rnn.environment import environment
+    from jax_rnn.base.environment import environment
 
     frameworks = ("jax", "torch") if options.framework == "both" else (options.framework,)
     if options.threads:

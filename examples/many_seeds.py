@@ -4,7 +4,7 @@ import optax
 from flax import nnx
 
 from jax_rnn import GRU, LSTM, RNN
-from jax_rnn.lessons import load
+from jax_rnn.lecture.lessons import load
 from jax_rnn.train.seeds import fit_seeds
 
 lesson = load("ihello")

@@ -14,7 +14,7 @@ from flax import nnx
 from jax.nn import sigmoid
 
 from jax_rnn import GatedCell, HiddenCarry, Linear, Recurrent
-from jax_rnn.lessons import load
+from jax_rnn.lecture.lessons import load
 from jax_rnn.testing import check_cell
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from jax_rnn.lessons import load
-from jax_rnn.teaching.training import open_run, train_lesson
+from jax_rnn.lecture.lessons import load
+from jax_rnn.lecture.teaching.training import open_run, train_lesson
 from rnn_lecture.sampling import Sampling
 
 text = Path(sys.argv[1] if len(sys.argv) > 1 else __file__)

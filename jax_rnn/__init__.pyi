@@ -1,5 +1,5 @@
 from . import data, scans, testing, train
-from .calls import LayerState
+from .base import initializers
 from .cells.affine import AffineCell
 from .cells.base import Cell, HiddenCarry, Noise
 from .cells.dropout import RecurrentDropout, VariationalDropout
@@ -16,20 +16,21 @@ from .cells.residual import Residual
 from .cells.rnn import RNNCell
 from .cells.wrapper import Wrapper
 from .cells.zoneout import Zoneout
-from .decoding import decode, sample
-from .feedforward import Embedding, Linear
 from .interop.files import load_safetensors, save_safetensors
 from .interop.flax_cells import from_flax, to_flax
 from .interop.modules import from_torch, to_torch
 from .interop.state_dict import load_torch_state_dict, torch_state_dict
-from .layers import GRU, LSTM, RNN
-from .recurrent import Recurrent
-from .sequences import (
+from .layers.calls import LayerState
+from .layers.decoding import decode, sample
+from .layers.feedforward import Embedding, Linear
+from .layers.recurrent import Recurrent
+from .layers.sequences import (
     PackedSequence,
     lengths_to_mask,
     pack_padded_sequence,
     pad_packed_sequence,
 )
+from .layers.torch_layers import GRU, LSTM, RNN
 from .train.history import DivergedError, History, NonFiniteLossError
 from .train.loop import fit
 
@@ -72,6 +73,7 @@ __all__ = [
     "fit",
     "from_flax",
     "from_torch",
+    "initializers",
     "lengths_to_mask",
     "load_safetensors",
     "load_torch_state_dict",

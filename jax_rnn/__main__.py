@@ -8,9 +8,9 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line; Ctrl-C exits without a traceback, also during imports."""
     try:
-        from jax_rnn import cli
+        from jax_rnn.app import cli
     except BaseException as error:
-        from jax_rnn.commands.failures import INTERRUPTED, was_interrupted
+        from jax_rnn.app.failures import INTERRUPTED, was_interrupted
 
         if was_interrupted(error):
             sys.exit(INTERRUPTED)

@@ -14,12 +14,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from jax_rnn.data.vocabulary import Vocabulary
 from reference_torch.teaching.drawing import draw
 from reference_torch.teaching.lesson import Lesson
 from reference_torch.teaching.words import loss_of
 from rnn_lecture.char_lm import SLICE, CharLMFacts, side_by_side
 from rnn_lecture.sampling import check_sampling
-from rnn_lecture.vocabulary import Vocabulary
 
 LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 

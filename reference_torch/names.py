@@ -23,9 +23,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from jax_rnn.data.vocabulary import Vocabulary
 from reference_torch.teaching.lesson import Lesson, tensors
 from rnn_lecture.surnames import LIKELIEST, SMOOTHING, NamesFacts
-from rnn_lecture.vocabulary import Vocabulary
 
 LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 

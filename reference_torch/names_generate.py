@@ -11,11 +11,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from jax_rnn.data.vocabulary import Vocabulary
 from reference_torch.teaching.drawing import draw
 from reference_torch.teaching.lesson import Lesson, tensors
 from rnn_lecture.sampling import check_sampling
 from rnn_lecture.surnames import DRAWN, EDGE, NamesGenerateFacts, language_number
-from rnn_lecture.vocabulary import Vocabulary
 
 LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 

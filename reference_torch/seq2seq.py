@@ -19,8 +19,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from jax_rnn.data.dates import END, START
 from reference_torch.teaching.lesson import Lesson, tensors
-from rnn_lecture.dates import END, START
 from rnn_lecture.sampling import check_sampling
 from rnn_lecture.translation import Seq2SeqFacts, vocabularies
 

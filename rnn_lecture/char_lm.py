@@ -7,10 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnn_lecture import files
-from rnn_lecture.facts import Data, Facts
+from jax_rnn.data import files
+from jax_rnn.data.dataset import Data
+from jax_rnn.data.text import TextBatches, read_text
+from rnn_lecture.facts import Facts
 from rnn_lecture.recipe import Recipe
-from rnn_lecture.text import TextBatches, read_text
 
 __all__ = ["HELD_OUT", "SLICE", "STREAMS", "CharLMFacts", "side_by_side"]
 

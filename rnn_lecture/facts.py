@@ -2,30 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from jax_rnn.data.dataset import Data
 from rnn_lecture.recipe import BaseRecipe
 
-__all__ = ["Data", "Facts"]
-
-
-@dataclass(frozen=True, eq=False)
-class Data:
-    """A data set, split into two parts.
-
-    Attributes:
-        train, held_out: dicts of arrays with one row per example, or the ids (N,) of a text.
-        vocabulary: what a trained model needs to know of the data, a dict that JSON can hold.
-        sha256: checksum of a text; None for other data.
-    """
-
-    train: Any
-    held_out: Any
-    vocabulary: dict[str, Any]
-    sha256: str | None = None
+__all__ = ["Facts"]
 
 
 class Facts(ABC):

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from rnn_lecture.facts import Data, Facts
+from jax_rnn.data.dataset import Data
+from rnn_lecture.facts import Facts
 from rnn_lecture.recipe import WordRecipe
 
 __all__ = ["WordProgram", "Words", "encode", "one_hot"]

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rnn_lecture import names
-from rnn_lecture.facts import Data, Facts
-from rnn_lecture.names import NameRows
+from jax_rnn.data import names
+from jax_rnn.data.dataset import Data
+from jax_rnn.data.names import NameRows
+from jax_rnn.data.shuffled import Shuffled
+from rnn_lecture.facts import Facts
 from rnn_lecture.recipe import Recipe
-from rnn_lecture.shuffled import Shuffled
 
 __all__ = [
     "DRAWN",

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from rnn_lecture import dates
-from rnn_lecture.dates import END, START, DateRows
-from rnn_lecture.facts import Data, Facts
+from jax_rnn.data import dates
+from jax_rnn.data.dataset import Data
+from jax_rnn.data.dates import END, START, DateRows
+from jax_rnn.data.shuffled import Shuffled
+from jax_rnn.data.vocabulary import Vocabulary
+from rnn_lecture.facts import Facts
 from rnn_lecture.recipe import Recipe
-from rnn_lecture.shuffled import Shuffled
-from rnn_lecture.vocabulary import Vocabulary
 
 __all__ = ["Seq2SeqAttentionFacts", "Seq2SeqFacts", "pairs", "vocabularies"]
 

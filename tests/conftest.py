@@ -36,13 +36,10 @@ jaxtyping.install_import_hook(
     [
         f"jax_rnn.{module}"
         for module in (
-            "initializers",
+            "base.initializers",
             "cells",
             "scans",
-            "sequences",
-            "recurrent",
             "layers",
-            "feedforward",
             "interop",
             "train",
         )
@@ -136,8 +133,8 @@ def close():
 @pytest.fixture(scope="module")
 def little_data(tmp_path_factory):
     """A short text, 18 times 14 names and 150 dates, read by the lessons of both trees."""
-    from rnn_lecture import dates, files
-    from rnn_lecture import names as names_data
+    from jax_rnn.data import dates, files
+    from jax_rnn.data import names as names_data
 
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)

@@ -39,7 +39,7 @@ from rich.table import Table
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from jax_rnn import GRU, LSTM, RNN, load_torch_state_dict, torch_state_dict
-from jax_rnn.initializers import Scheme
+from jax_rnn.base.initializers import Scheme
 from jax_rnn.scans import Checkpointed, Gated, Scan, Sequential
 
 __all__ = ["OPTIONS", "Case", "Mismatch", "Structure", "draw", "options", "program", "run"]

@@ -282,7 +282,7 @@ def swap_steps(run: Path) -> None:
 
 def call(words: Sequence[str]) -> tuple[Any, str, str, str]:
     """Exit code, standard output, standard error and traceback of one call in this process."""
-    from jax_rnn.cli import main
+    from jax_rnn.app.cli import main
 
     out, err, trace, code = io.StringIO(), io.StringIO(), "", 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -316,7 +316,7 @@ def work(folder: str, connection: Any) -> None:
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     os.environ.setdefault("XLA_FLAGS", QUICK_COMPILER)
     os.chdir(folder)
-    dates: Any = importlib.import_module("rnn_lecture.dates")
+    dates: Any = importlib.import_module("jax_rnn.data.dates")
     dates.read_dates = partial(dates.read_dates, 150)
     workplace = Workplace(Path(folder))
     if not all(run.exists() for run in workplace.runs):

@@ -15,23 +15,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from jax_rnn import cli
+from jax_rnn.app import cli
 
 __all__ = ["main", "passed"]
 
 ROOT = Path(__file__).parents[1]
-OUTSIDE = {
-    "caches",
-    "cli",
-    "commands",
-    "console",
-    "devices",
-    "extras",
-    "lessons",
-    "teaching",
-    "train",
-}
-"""Parts of jax_rnn that are not its core."""
+CORE = ("cells", "scans", "layers")
 STARTS = tuple(f"{ROOT}/{name}/" for name in ("jax_rnn", "rnn_lecture", "reference_torch"))
 
 
@@ -73,12 +62,8 @@ def main(words: Sequence[str]) -> None:
     files = passed(words)
     for number, path in enumerate(files, 1):
         print(f"{number:3}  {path}")
-    outside = sum(
-        not path.startswith("jax_rnn/") or path.split("/")[1].removesuffix(".py") in OUTSIDE
-        for path in files
-    )
-    core = len(files) - outside
-    print(f"{len(files)} files, {core} of them cells, scans, layers and what these are made of")
+    core = sum(path.startswith(tuple(f"jax_rnn/{name}/" for name in CORE)) for path in files)
+    print(f"{len(files)} files, {core} of them cells, scans and layers")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from jax_rnn.bench.problem import Problem
 from jax_rnn.bench.pytorch import TorchContender
 from jax_rnn.cells.gated import GatedCell
 from jax_rnn.cells.lstm import LSTMCarry
-from jax_rnn.recurrent import Recurrent
+from jax_rnn.layers.recurrent import Recurrent
 
 __all__ = ["TextbookLSTMCell", "custom", "custom_in_flax", "custom_in_torch"]
 

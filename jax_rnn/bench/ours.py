@@ -6,11 +6,11 @@ from typing import Any
 
 from flax import nnx
 
-import jax_rnn.layers as layers
+import jax_rnn.layers.torch_layers as layers
 from jax_rnn.bench.contender import JaxContender, Weights
 from jax_rnn.bench.modules import functional
 from jax_rnn.bench.problem import Problem
-from jax_rnn.recurrent import Recurrent
+from jax_rnn.layers.recurrent import Recurrent
 
 __all__ = ["build_layer", "ours"]
 

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from jax_rnn.arguments import check_count, check_rngs, parameter_dtype
+from jax_rnn.base.arguments import check_count, check_rngs, parameter_dtype
+from jax_rnn.base.initializers import Init, resolve
+from jax_rnn.base.typing import Array, CarryT, DTypeLike, Float, accumulator
 from jax_rnn.cells.base import Cell
 from jax_rnn.cells.final import final
-from jax_rnn.initializers import Init, resolve
-from jax_rnn.typing import Array, CarryT, DTypeLike, Float, accumulator
 
 __all__ = ["AffineCell", "added", "affine", "hidden_product", "with_transposes"]
 

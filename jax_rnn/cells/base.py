@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jax_rnn.arguments import ConstructorSignature
+from jax_rnn.base.arguments import ConstructorSignature
+from jax_rnn.base.typing import Array, CarryT, Float, Size, default_float, describe
 from jax_rnn.cells.final import CALLED, check_class, final
 from jax_rnn.cells.inputs import Setting, batch_of, check_input, lead, output_axes, shape_of
 from jax_rnn.cells.states import as_carry, check_result
-from jax_rnn.typing import Array, CarryT, Float, Size, default_float, describe
 
 __all__ = ["Cell", "HiddenCarry", "Noise", "call", "check_output"]
 

@@ -5,12 +5,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jax_rnn.arguments import check_rate
+from jax_rnn.base.arguments import check_rate
+from jax_rnn.base.typing import Array, CarryT, Size
 from jax_rnn.cells.base import Cell, Noise
 from jax_rnn.cells.gated import GatedCell
 from jax_rnn.cells.inputs import example, of_lead
 from jax_rnn.cells.wrapper import Wrapper
-from jax_rnn.typing import Array, CarryT, Size
 
 __all__ = ["RecurrentDropout", "VariationalDropout"]
 

@@ -8,11 +8,11 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jax_rnn.base.typing import Array, CarryT, Float, describe
 from jax_rnn.cells.affine import AffineCell
 from jax_rnn.cells.base import Noise, call
 from jax_rnn.cells.final import final
 from jax_rnn.cells.states import check_result
-from jax_rnn.typing import Array, CarryT, Float, describe
 
 __all__ = ["GatedCell", "Maps"]
 

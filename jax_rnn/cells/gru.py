@@ -5,9 +5,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax.nn import sigmoid
 
+from jax_rnn.base.typing import Array, Float
 from jax_rnn.cells.base import HiddenCarry
 from jax_rnn.cells.gated import GatedCell
-from jax_rnn.typing import Array, Float
 
 __all__ = ["GRUCell"]
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.core import FrozenDict, freeze, unfreeze
 
-from jax_rnn.typing import Array, Size, describe
+from jax_rnn.base.typing import Array, Size, describe
 
 __all__ = [
     "Setting",

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from jax_rnn.base.typing import CarryT
 from jax_rnn.cells.base import Cell
 from jax_rnn.cells.inputs import example, shape_of
 from jax_rnn.cells.wrapper import Wrapper
-from jax_rnn.typing import CarryT
 
 __all__ = ["LearnedInitialState"]
 

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jax_rnn.base.typing import Array, CarryT, Float, accumulator, describe
 from jax_rnn.cells.base import Cell, Noise, call, taken_by
 from jax_rnn.cells.final import final
 from jax_rnn.cells.inputs import batch_of, input_like
 from jax_rnn.cells.states import check_result
-from jax_rnn.typing import Array, CarryT, Float, accumulator, describe
 
 __all__ = ["Blocks", "Coefficients", "LinearCell", "product"]
 

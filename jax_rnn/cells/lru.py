@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jax_rnn.arguments import check_count, check_rngs, parameter_dtype
+from jax_rnn.base.arguments import check_count, check_rngs, parameter_dtype
+from jax_rnn.base.typing import Array, DTypeLike, Float, accumulator
 from jax_rnn.cells.linear import LinearCell
-from jax_rnn.typing import Array, DTypeLike, Float, accumulator
 
 __all__ = ["LRUCarry", "LRUCell"]
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax.nn import sigmoid
 
+from jax_rnn.base.typing import Array, Float
 from jax_rnn.cells.gated import GatedCell
-from jax_rnn.typing import Array, Float
 
 __all__ = ["LSTMCarry", "LSTMCell"]
 

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.nn import sigmoid
 
-from jax_rnn.arguments import check_count, check_rngs, parameter_dtype
+from jax_rnn.base.arguments import check_count, check_rngs, parameter_dtype
+from jax_rnn.base.initializers import Init, resolve
+from jax_rnn.base.typing import Array, DTypeLike, Float, accumulator
 from jax_rnn.cells.affine import affine
 from jax_rnn.cells.base import HiddenCarry
 from jax_rnn.cells.linear import LinearCell
-from jax_rnn.initializers import Init, resolve
-from jax_rnn.typing import Array, DTypeLike, Float, accumulator
 
 __all__ = ["MinGRUCell"]
 

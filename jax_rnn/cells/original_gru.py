@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 from jax.nn import sigmoid
 
+from jax_rnn.base.typing import Array, Float
 from jax_rnn.cells.affine import AffineCell
 from jax_rnn.cells.base import HiddenCarry
-from jax_rnn.typing import Array, Float
 
 __all__ = ["OriginalGRUCell"]
 

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.nn import sigmoid
 
-from jax_rnn.arguments import check_count
+from jax_rnn.base.arguments import check_count
+from jax_rnn.base.initializers import Init, resolve
+from jax_rnn.base.typing import Array, DTypeLike, Float, accumulator
 from jax_rnn.cells.affine import affine
 from jax_rnn.cells.gated import GatedCell
 from jax_rnn.cells.lstm import LSTMCarry
-from jax_rnn.initializers import Init, resolve
-from jax_rnn.typing import Array, DTypeLike, Float, accumulator
 
 __all__ = ["ProjectedLSTMCell"]
 

@@ -1,9 +1,9 @@
 """A cell whose output is added to its input."""
 
+from jax_rnn.base.typing import Array, CarryT
 from jax_rnn.cells.base import Cell
 from jax_rnn.cells.inputs import is_one_array
 from jax_rnn.cells.wrapper import Wrapper
-from jax_rnn.typing import Array, CarryT
 
 __all__ = ["Residual"]
 

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from jax_rnn.base.initializers import Init
+from jax_rnn.base.typing import Array, DTypeLike, Float
 from jax_rnn.cells.base import HiddenCarry
 from jax_rnn.cells.gated import GatedCell
-from jax_rnn.initializers import Init
-from jax_rnn.typing import Array, DTypeLike, Float
 
 __all__ = ["RNNCell"]
 

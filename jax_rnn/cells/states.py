@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jax_rnn.typing import Array, describe
+from jax_rnn.base.typing import Array, describe
 
 __all__ = ["as_carry", "check_result", "dtype_outside"]
 

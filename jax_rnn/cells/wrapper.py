@@ -5,11 +5,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jax_rnn.base.typing import Array, CarryT
 from jax_rnn.cells.base import Cell, Noise, call, taken_by
 from jax_rnn.cells.final import final
 from jax_rnn.cells.inputs import Setting, input_like, lead, of_lead
 from jax_rnn.cells.states import check_result
-from jax_rnn.typing import Array, CarryT
 
 __all__ = ["Wrapper"]
 

@@ -6,10 +6,10 @@ from flax import nnx
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from jax_rnn.extras import optional
+from jax_rnn.base.extras import optional
+from jax_rnn.base.storage import replacing
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
 from jax_rnn.interop.tensors import torch_tensors
-from rnn_lecture.storage import replacing
 
 __all__ = ["check_target", "load_safetensors", "save_safetensors", "save_torch"]
 

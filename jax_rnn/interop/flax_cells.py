@@ -19,11 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from jax_rnn.base.typing import Array, describe
 from jax_rnn.cells.affine import AffineCell
 from jax_rnn.cells.gru import GRUCell
 from jax_rnn.cells.lstm import LSTMCell
 from jax_rnn.cells.rnn import RNNCell
-from jax_rnn.typing import Array, describe
 
 __all__ = ["from_flax", "to_flax"]
 

@@ -7,15 +7,15 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from jax_rnn.base.typing import DTypeLike, describe
 from jax_rnn.cells.gru import GRUCell
 from jax_rnn.cells.lstm import LSTMCell
 from jax_rnn.cells.rnn import RNNCell
-from jax_rnn.feedforward import Embedding, Linear
 from jax_rnn.interop.state_dict import load_torch_state_dict
 from jax_rnn.interop.tensors import torch_tensors
-from jax_rnn.layers import GRU, LSTM, RNN
-from jax_rnn.recurrent import Recurrent
-from jax_rnn.typing import DTypeLike, describe
+from jax_rnn.layers.feedforward import Embedding, Linear
+from jax_rnn.layers.recurrent import Recurrent
+from jax_rnn.layers.torch_layers import GRU, LSTM, RNN
 
 if TYPE_CHECKING:
     import torch

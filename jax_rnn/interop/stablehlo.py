@@ -8,8 +8,8 @@ import jax
 from flax import nnx
 from jax import export
 
+from jax_rnn.base.storage import replacing
 from jax_rnn.interop.files import check_target
-from rnn_lecture.storage import replacing
 
 __all__ = ["PLATFORMS", "check_platforms", "save_stablehlo"]
 

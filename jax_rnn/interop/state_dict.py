@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jax_rnn.recurrent import Recurrent
-from jax_rnn.typing import as_numpy
+from jax_rnn.base.typing import as_numpy
+from jax_rnn.layers.recurrent import Recurrent
 
 __all__ = ["load_torch_state_dict", "torch_state_dict"]
 

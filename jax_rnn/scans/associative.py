@@ -6,17 +6,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jax_rnn.arguments import check_count
+from jax_rnn.base.arguments import check_count
+from jax_rnn.base.typing import Array, CarryT, is_symbolic
 from jax_rnn.cells.base import Cell, call
 from jax_rnn.cells.inputs import example, shape_of
 from jax_rnn.cells.linear import Blocks, LinearCell
+from jax_rnn.cells.randomness import draw_step
 from jax_rnn.cells.states import check_result
-from jax_rnn.randomness import draw_step
 from jax_rnn.scans.base import Constants, Inputs, Scan, Unsupported
 from jax_rnn.scans.recurrence import Plan, linear_recurrence, times
 from jax_rnn.scans.sizes import steps_of
 from jax_rnn.scans.step import noise_of, over_time, project_all, where_rows
-from jax_rnn.typing import Array, CarryT, is_symbolic
 
 __all__ = ["Associative"]
 

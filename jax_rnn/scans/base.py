@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jax_rnn.arguments import check_count
+from jax_rnn.base.arguments import check_count
+from jax_rnn.base.typing import Array, Bool, CarryT, Size
 from jax_rnn.cells.base import Cell
-from jax_rnn.typing import Array, Bool, CarryT, Size
 
 __all__ = ["Constants", "Inputs", "Scan", "Unsupported", "check_form", "check_options"]
 

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jax_rnn.arguments import check_count
+from jax_rnn.base.arguments import check_count
+from jax_rnn.base.typing import CarryT, is_symbolic
 from jax_rnn.cells.base import Cell
 from jax_rnn.scans.base import Constants, Inputs, Scan, Unsupported
 from jax_rnn.scans.choice import chosen, named
 from jax_rnn.scans.step import with_wide_gradients
-from jax_rnn.typing import CarryT, is_symbolic
 
 __all__ = ["Checkpointed"]
 

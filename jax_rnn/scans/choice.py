@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 
+from jax_rnn.base.typing import Size
 from jax_rnn.cells.base import Cell
 from jax_rnn.cells.gated import GatedCell
 from jax_rnn.cells.linear import LinearCell
@@ -11,7 +12,6 @@ from jax_rnn.scans.associative import Associative
 from jax_rnn.scans.base import Scan, Unsupported, check_form
 from jax_rnn.scans.gated import Gated
 from jax_rnn.scans.sequential import Sequential
-from jax_rnn.typing import Size
 
 __all__ = ["AUTO", "Choice", "check_scan", "choice", "chosen", "named", "why_slow"]
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from jax_rnn.base.typing import CarryT, floats_of, is_symbolic
 from jax_rnn.cells.base import Cell
 from jax_rnn.cells.gated import GatedCell
 from jax_rnn.cells.inputs import example, shape_of
@@ -15,7 +16,6 @@ from jax_rnn.scans.base import Constants, Inputs, Scan, Unsupported, check_optio
 from jax_rnn.scans.gated_forward import Run, forward, reads_h
 from jax_rnn.scans.gated_tangent import tangent
 from jax_rnn.scans.sizes import is_tiny, projects_inside, steps_of
-from jax_rnn.typing import CarryT, floats_of, is_symbolic
 
 __all__ = ["Gated"]
 

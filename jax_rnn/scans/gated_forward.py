@@ -7,13 +7,13 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
+from jax_rnn.base.typing import Array, accumulator, combined
 from jax_rnn.cells.affine import hidden_product
 from jax_rnn.cells.gated import GatedCell, Maps
 from jax_rnn.scans.base import Constants, Inputs
 from jax_rnn.scans.gates import Gates, biases, by_gate, columns, joined, matmul, plus
 from jax_rnn.scans.placement import like
 from jax_rnn.scans.step import noise_of, where_rows
-from jax_rnn.typing import Array, accumulator, combined
 
 __all__ = ["Residuals", "Run", "forward", "merged", "reads_h", "update"]
 

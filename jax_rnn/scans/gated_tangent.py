@@ -14,12 +14,12 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
+from jax_rnn.base.typing import Array, accumulator
 from jax_rnn.cells.affine import hidden_product
 from jax_rnn.scans.gated_forward import Residuals, Run, merged, update
 from jax_rnn.scans.gates import Gates, biased, product, rows, weighted, widened
 from jax_rnn.scans.placement import is_explicit, like
 from jax_rnn.scans.step import noise_of, over_time, where_rows
-from jax_rnn.typing import Array, accumulator
 
 __all__ = ["tangent"]
 

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
+from jax_rnn.base.typing import Array, accumulator
 from jax_rnn.cells.affine import added
 from jax_rnn.cells.gated import GatedCell
-from jax_rnn.typing import Array, accumulator
 
 __all__ = [
     "Gates",

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import PartitionSpec
 
+from jax_rnn.base.typing import Array
 from jax_rnn.cells.base import Cell
 from jax_rnn.cells.inputs import leaves_of
-from jax_rnn.typing import Array
 
 __all__ = ["is_explicit", "like", "on_batch", "with_common_type"]
 

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jax_rnn.base.typing import Array
 from jax_rnn.cells.linear import product
-from jax_rnn.typing import Array
 
 __all__ = ["Plan", "linear_recurrence", "times"]
 

@@ -7,14 +7,14 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jax_rnn.base.typing import Array, Bool, CarryT
 from jax_rnn.cells.base import Cell, check_output
 from jax_rnn.cells.inputs import batch_of, shape_of
-from jax_rnn.randomness import draw_all
+from jax_rnn.cells.randomness import draw_all
 from jax_rnn.scans.base import Constants, Inputs, Scan
 from jax_rnn.scans.choice import chosen, named
 from jax_rnn.scans.placement import like, on_batch, with_common_type
 from jax_rnn.scans.step import clean, noise_of, over_time, where_rows
-from jax_rnn.typing import Array, Bool, CarryT
 
 __all__ = ["run", "run_all", "run_step"]
 

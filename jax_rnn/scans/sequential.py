@@ -6,12 +6,12 @@ from typing import Any
 import jax
 from jax import lax
 
+from jax_rnn.base.typing import CarryT, is_symbolic
 from jax_rnn.cells.affine import with_transposes
 from jax_rnn.cells.base import Cell
 from jax_rnn.scans.base import Constants, Inputs, Scan, check_options
 from jax_rnn.scans.sizes import is_tiny, steps_of
 from jax_rnn.scans.step import advance, advance_projected, project_all, with_wide_gradients
-from jax_rnn.typing import CarryT, is_symbolic
 
 __all__ = ["Sequential"]
 

@@ -3,9 +3,9 @@
 import math
 from typing import Any
 
+from jax_rnn.base.typing import Size, accumulator, is_symbolic
 from jax_rnn.cells.base import Cell
 from jax_rnn.cells.inputs import leaves_of
-from jax_rnn.typing import Size, accumulator, is_symbolic
 
 __all__ = ["is_tiny", "projects_inside", "rows_of", "steps_of"]
 

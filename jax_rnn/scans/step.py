@@ -6,11 +6,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jax_rnn.base.typing import Array, Bool, CarryT, accumulator
 from jax_rnn.cells.base import Cell, Noise
 from jax_rnn.cells.linear import LinearCell
 from jax_rnn.scans.base import Constants, Inputs
 from jax_rnn.scans.placement import like
-from jax_rnn.typing import Array, Bool, CarryT, accumulator
 
 __all__ = [
     "advance",

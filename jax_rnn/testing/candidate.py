@@ -10,12 +10,12 @@ import numpy as np
 from flax import nnx
 from jax import lax
 
+from jax_rnn.base.typing import Array, PyTree, combined, floats_of
 from jax_rnn.cells.base import Cell
 from jax_rnn.cells.inputs import example, shape_of
 from jax_rnn.scans.runner import run as run_scan
 from jax_rnn.scans.sequential import Sequential
 from jax_rnn.testing.compiled import compiled
-from jax_rnn.typing import Array, PyTree, combined, floats_of
 
 __all__ = ["Candidate", "Wrong", "agree", "at", "named", "outcome", "sequential", "snapshot"]
 

@@ -9,10 +9,10 @@ import numpy as np
 import optax
 from flax import nnx
 
+from jax_rnn.base.typing import default_float
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
-from jax_rnn.recurrent import Recurrent
+from jax_rnn.layers.recurrent import Recurrent
 from jax_rnn.testing.side import Pass, Side
-from jax_rnn.typing import default_float
 
 __all__ = ["JaxSide", "copied"]
 

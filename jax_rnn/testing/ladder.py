@@ -8,11 +8,11 @@ import jax
 import numpy as np
 from flax import nnx
 
+from jax_rnn.base.typing import describe
 from jax_rnn.testing.jax_side import JaxSide, copied
 from jax_rnn.testing.rung import Part, Rung, compared, listed, numbered
 from jax_rnn.testing.side import Pass, Side
 from jax_rnn.testing.torch_side import TorchSide
-from jax_rnn.typing import describe
 
 if TYPE_CHECKING:
     import torch

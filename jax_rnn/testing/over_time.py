@@ -4,14 +4,14 @@ import jax
 import numpy as np
 from flax import nnx
 
+from jax_rnn.base.typing import combined
 from jax_rnn.cells.inputs import lead
-from jax_rnn.recurrent import Recurrent
+from jax_rnn.layers.recurrent import Recurrent
 from jax_rnn.scans.base import Constants, Inputs
 from jax_rnn.scans.step import project_all
 from jax_rnn.testing.advice import GUARD, LAST_AXIS, PURE
 from jax_rnn.testing.candidate import Candidate, Wrong, agree, at, named, outcome, sequential
 from jax_rnn.testing.compiled import compiled
-from jax_rnn.typing import combined
 
 __all__ = ["loop", "padding", "project", "resets", "resume", "reverse", "rows", "streaming"]
 

@@ -14,11 +14,11 @@ from jax_rnn.cells.gru import GRUCell
 from jax_rnn.cells.min_gru import MinGRUCell
 from jax_rnn.cells.original_gru import OriginalGRUCell
 from jax_rnn.cells.zoneout import Zoneout
+from jax_rnn.layers.sequences import lengths_to_mask
 from jax_rnn.scans.base import Scan
 from jax_rnn.scans.choice import named
 from jax_rnn.scans.runner import run_all
 from jax_rnn.scans.sequential import Sequential
-from jax_rnn.sequences import lengths_to_mask
 from jax_rnn.testing.candidate import Candidate, Wrong, agree, outcome
 from jax_rnn.testing.candidate import named as by_name
 from jax_rnn.testing.compiled import compiled

@@ -6,7 +6,7 @@ from functools import partial
 import jax
 import numpy as np
 
-from jax_rnn.randomness import draw_step, is_random
+from jax_rnn.cells.randomness import draw_step, is_random
 from jax_rnn.scans.checkpointed import Checkpointed
 from jax_rnn.scans.choice import AUTO, why_slow
 from jax_rnn.scans.runner import run, run_step

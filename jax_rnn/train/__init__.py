@@ -1,6 +1,6 @@
 """Training as one compiled program, on one or several devices, with exact resumption."""
 
-from jax_rnn.train.batches import Batches, Repeated, Stream
+from jax_rnn.data.batches import Batches, Repeated, Stream
 from jax_rnn.train.checkpoints import CheckpointError, Checkpoints
 from jax_rnn.train.config import ModelConfig, RunConfig, RunError
 from jax_rnn.train.history import (

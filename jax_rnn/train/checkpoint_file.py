@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from rnn_lecture.storage import open_regular, replacing
+from jax_rnn.base.storage import open_regular, replacing
 
 __all__ = ["About", "damage", "read", "read_about", "sha256", "write"]
 

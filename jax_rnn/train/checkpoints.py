@@ -15,9 +15,9 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import SingleDeviceSharding
 
+from jax_rnn.base.storage import PARTIAL, refuse_link
 from jax_rnn.train.checkpoint_file import About, damage, read, read_about, write
 from jax_rnn.train.mesh import main_does
-from rnn_lecture.storage import PARTIAL, refuse_link
 
 __all__ = ["CheckpointError", "Checkpoints", "flat"]
 

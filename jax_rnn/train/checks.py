@@ -7,7 +7,7 @@ import jax
 import optax
 from flax import nnx
 
-from jax_rnn.train.batches import Batches, Repeated, Stream, as_array
+from jax_rnn.data.batches import Batches, Repeated, Stream, as_array
 
 __all__ = ["as_batches", "check_arguments", "check_counts", "count_steps", "count_to_restart"]
 

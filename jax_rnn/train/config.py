@@ -13,8 +13,8 @@ from typing import Any, TypeVar, cast
 
 import jax
 
+from jax_rnn.base.storage import FileError, read_json
 from jax_rnn.train.checkpoints import Checkpoints
-from rnn_lecture.storage import FileError, read_json
 
 __all__ = [
     "CONFIG",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jax_rnn.train.batches import Batches, Repeated, Stream
+from jax_rnn.data.batches import Batches, Repeated, Stream
 from jax_rnn.train.mesh import Layout
 from jax_rnn.train.program import Span
 

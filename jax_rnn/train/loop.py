@@ -7,7 +7,9 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh
 
-from jax_rnn.train.batches import Batches
+from jax_rnn.base.progress import progress_bar
+from jax_rnn.base.typing import DTypeLike, PyTree
+from jax_rnn.data.batches import Batches
 from jax_rnn.train.checks import (
     as_batches,
     check_arguments,
@@ -20,11 +22,9 @@ from jax_rnn.train.feed import Feed
 from jax_rnn.train.history import History
 from jax_rnn.train.mesh import Layout, in_mesh
 from jax_rnn.train.program import Schedule, choose_steps_per_call
-from jax_rnn.train.progress import progress_bar
 from jax_rnn.train.run import Run
 from jax_rnn.train.session import Record, Session
 from jax_rnn.train.step import Loss, prepare
-from jax_rnn.typing import DTypeLike, PyTree
 
 __all__ = ["fit"]
 

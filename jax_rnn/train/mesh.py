@@ -12,6 +12,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jax_rnn.base.devices import is_main
 from jax_rnn.train.step import TrainState
 
 __all__ = [
@@ -20,7 +21,6 @@ __all__ = [
     "any_process",
     "from_main",
     "in_mesh",
-    "is_main",
     "main_does",
     "make_mesh",
     "one_axis",
@@ -215,11 +215,6 @@ def _place(leaf: Any, sharding: NamedSharding) -> Any:
         return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
     return _on_numbers(place, leaf)
-
-
-def is_main() -> bool:
-    """Whether this process is the one that writes files and prints."""
-    return jax.process_index() == 0
 
 
 def any_process(flag: bool) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import IO, Any
 
-from jax_rnn.extras import optional
+from jax_rnn.base.extras import optional
 
 __all__ = ["loss_plot"]
 

@@ -9,11 +9,11 @@ import jax
 import numpy as np
 from jax import lax
 
-from jax_rnn.caches import cached
-from jax_rnn.train.batches import Batches
+from jax_rnn.base.caches import cached
+from jax_rnn.base.typing import PyTree
+from jax_rnn.data.batches import Batches
 from jax_rnn.train.mesh import Layout
 from jax_rnn.train.step import Report, Training, TrainState
-from jax_rnn.typing import PyTree
 
 __all__ = [
     "BUSY_CALL_OPERATIONS",

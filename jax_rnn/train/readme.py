@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from jax_rnn.console import printable
+from jax_rnn.base.console import printable
 from jax_rnn.train.config import ModelConfig, RunConfig
 
 __all__ = ["Guide", "explain", "python_guide"]

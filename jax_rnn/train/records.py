@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from jax_rnn.extras import optional
-from rnn_lecture.storage import read_regular, refuse_link, write_text
+from jax_rnn.base.extras import optional
+from jax_rnn.base.storage import read_regular, refuse_link, write_text
 
 __all__ = ["Records", "read_records", "recorded", "replace", "writing"]
 

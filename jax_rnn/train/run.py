@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from jax_rnn.base.progress import notice
+from jax_rnn.base.storage import FileError, refuse_link, replacing
 from jax_rnn.train.checkpoints import Checkpoints
 from jax_rnn.train.config import (
     CONFIG,
@@ -21,7 +23,6 @@ from jax_rnn.train.config import (
 )
 from jax_rnn.train.mesh import is_main, main_does
 from jax_rnn.train.plots import loss_plot
-from jax_rnn.train.progress import notice
 from jax_rnn.train.readme import Guide, explain, python_guide
 from jax_rnn.train.records import (
     EVENTS,
@@ -33,7 +34,6 @@ from jax_rnn.train.records import (
     replace,
     writing,
 )
-from rnn_lecture.storage import FileError, refuse_link, replacing
 
 __all__ = ["Run"]
 

@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 from flax import nnx
 
+from jax_rnn.base.progress import notice
 from jax_rnn.train.checkpoints import Checkpoints
 from jax_rnn.train.config import ModelConfig, RunError, check_seal, read_config
-from jax_rnn.train.progress import notice
 from jax_rnn.train.variables import split
 
 __all__ = ["load"]
 
-LESSON = re.compile(r"jax_rnn\.lessons\.[a-z][a-z0-9_]*:[A-Za-z]\w*")
+LESSON = re.compile(r"jax_rnn\.lecture\.lessons\.[a-z][a-z0-9_]*:[A-Za-z]\w*")
 """Classes that are imported by default: those of the lessons of this package."""
 
 

@@ -11,12 +11,14 @@ import numpy as np
 import optax
 from flax import nnx
 
-from jax_rnn.caches import cached
-from jax_rnn.train.batches import Batches, Repeated
+from jax_rnn.base.caches import cached
+from jax_rnn.base.memory import available_memory
+from jax_rnn.base.progress import progress_bar
+from jax_rnn.base.typing import DTypeLike, PyTree
+from jax_rnn.data.batches import Batches, Repeated
 from jax_rnn.train.checks import count_steps, count_to_restart
 from jax_rnn.train.feed import stacked
 from jax_rnn.train.history import History
-from jax_rnn.train.memory import available_memory
 from jax_rnn.train.mesh import in_mesh
 from jax_rnn.train.program import (
     BUSY_CALL_OPERATIONS,
@@ -25,9 +27,7 @@ from jax_rnn.train.program import (
     scan_steps,
     training_operations,
 )
-from jax_rnn.train.progress import progress_bar
 from jax_rnn.train.step import Loss, Report, Training, TrainState, prepare
-from jax_rnn.typing import DTypeLike, PyTree
 
 __all__ = ["choose_seeds_per_call", "figures_of", "fit_seeds"]
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jax_rnn.base.typing import PyTree
 from jax_rnn.train.checkpoints import CheckpointError
 from jax_rnn.train.evaluations import Evaluations
 from jax_rnn.train.feed import Feed
@@ -19,7 +20,6 @@ from jax_rnn.train.mesh import any_process, from_main, main_does
 from jax_rnn.train.program import Program, Schedule, Span
 from jax_rnn.train.run import Run
 from jax_rnn.train.step import Report, Training
-from jax_rnn.typing import PyTree
 
 __all__ = ["Record", "Session"]
 

@@ -9,9 +9,9 @@ import optax
 from flax import nnx
 from jax import lax
 
-from jax_rnn.caches import cached
+from jax_rnn.base.caches import cached
+from jax_rnn.base.typing import DTypeLike, PyTree
 from jax_rnn.train.variables import merge, split, state_after
-from jax_rnn.typing import DTypeLike, PyTree
 
 __all__ = ["Loss", "Report", "TrainState", "Training", "prepare"]
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jax_rnn.typing import PyTree
+from jax_rnn.base.typing import PyTree
 
 __all__ = ["merge", "split", "state_after"]
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from rnn_lecture.facts import Data, Facts
+from jax_rnn.data.dataset import Data
+from rnn_lecture.facts import Facts
 from rnn_lecture.sampling import Sampling
 
 Batch = dict[str, torch.Tensor]

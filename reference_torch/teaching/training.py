@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from jax_rnn.data.dataset import Data
 from reference_torch.teaching.lesson import Batch, Hidden, Lesson, Step, tensors
-from rnn_lecture.facts import Data
 
 
 def train(

@@ -17,7 +17,7 @@ from benchmarks.projection import projection
 from benchmarks.rows import NAMES, settings
 from benchmarks.summary import BEST_JAX, summarise
 from benchmarks.tables import markdown
-from jax_rnn import cli
+from jax_rnn.app import cli
 from jax_rnn.bench.files import plain
 from jax_rnn.bench.ours import ours
 from jax_rnn.bench.problem import PASSES, Problem, Setting, flop
@@ -227,7 +227,7 @@ def test_a_small_run_writes_tables_json_and_a_plot(tmp_path, monkeypatch, capsys
 
 
 def test_without_a_gpu_it_says_so(capsys, monkeypatch):
-    monkeypatch.setattr("jax_rnn.devices.available", lambda: {"cpu": [object()]})
+    monkeypatch.setattr("jax_rnn.base.devices.available", lambda: {"cpu": [object()]})
     monkeypatch.setattr(benchmarks, "_use_threads", lambda threads: 1)
     assert benchmarks.main(["--device", "gpu"]) == 1
     said = capsys.readouterr().err

@@ -10,7 +10,7 @@ from flax import nnx
 from scipy import stats
 
 from jax_rnn import GRU, LSTM, RNN, Embedding, GRUCell, Linear, LSTMCell, RNNCell, torch_state_dict
-from jax_rnn.initializers import FLAX, TORCH, Scheme, resolve
+from jax_rnn.base.initializers import FLAX, TORCH, Scheme, resolve
 
 I, H, V = 30, 40, 50  # noqa: E741
 BOUND = 1 / sqrt(H)

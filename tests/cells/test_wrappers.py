@@ -20,7 +20,7 @@ from jax_rnn import (
     VariationalDropout,
     Zoneout,
 )
-from jax_rnn.randomness import draw_step
+from jax_rnn.cells.randomness import draw_step
 from jax_rnn.scans import Checkpointed, Gated
 from jax_rnn.scans.step import noise_of
 from jax_rnn.testing import check_cell

@@ -12,9 +12,9 @@ import jax
 import numpy as np
 import pytest
 
-from jax_rnn import cli
-from jax_rnn.extras import how_to_install
-from jax_rnn.lessons import DATA_SETS, WORDS, load
+from jax_rnn.app import cli
+from jax_rnn.base.extras import how_to_install
+from jax_rnn.lecture.lessons import DATA_SETS, WORDS, load
 from tests.kit import cases
 
 COMMANDS = ("lessons", "train", "compare", "sweep", "doctor")
@@ -44,7 +44,7 @@ def too_late(monkeypatch):
         pytest.fail("the run began")
 
     for name in ("parity.compare", "sweep.sweep_jax", "sweep.sweep_torch"):
-        monkeypatch.setattr(f"jax_rnn.compare.{name}", begin)
+        monkeypatch.setattr(f"jax_rnn.lecture.compare.{name}", begin)
 
 
 def flowing(text):
@@ -208,7 +208,7 @@ def test_train_takes_its_options(run):
 def test_train_computes_in_the_precision_asked_for(run, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "jax_rnn.teaching.words.WordLesson.report",
+        "jax_rnn.lecture.teaching.words.WordLesson.report",
         lambda lesson, model, *more: seen.append(model.linear.kernel.dtype.name) or (),
     )
     for dtype in ("float64", "float32"):
@@ -341,7 +341,7 @@ class NoTorch:
             raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
 sys.meta_path.insert(0, NoTorch())
-from jax_rnn.cli import main
+from jax_rnn.app.cli import main
 
 for line in ("compare ihello", "sweep ihello --seeds 2 --framework torch", "train cell", "doctor"):
     code = 0
@@ -370,9 +370,8 @@ def test_without_torch_what_needs_it_says_how_to_install_it_and_the_rest_works()
 
 @pytest.mark.long
 def test_help_needs_neither_framework():
-    code = (
-        "import sys; from jax_rnn.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
-    )
+    code = "import sys; from jax_rnn.app import cli\n"
+    code += "try: cli.main(['--help'])\nexcept SystemExit: pass\n"
     result = process(
         sys.executable, "-c", code + "print({'jax', 'torch', 'flax'} & {*sys.modules})"
     )

@@ -10,12 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from jax_rnn import caches, doctor
-from jax_rnn.caches import compiled_folder, keep_compiled
+from jax_rnn.app import doctor
+from jax_rnn.base import caches
+from jax_rnn.base.caches import compiled_folder, keep_compiled
 
 CODE = """
 import json, sys
-from jax_rnn.cli import main
+from jax_rnn.app.cli import main
 try:
     main(sys.argv[1:])
 finally:
@@ -196,7 +197,7 @@ def test_the_check_of_output_files_imports_nothing_that_would_be_timed(tmp_path)
     code = f"""
 import sys
 from pathlib import Path
-from jax_rnn.commands.outputs import check_outputs
+from jax_rnn.app.outputs import check_outputs
 check_outputs({{"--html": Path({str(tmp_path)!r}) / "page.html"}})
 print({{"numpy", "matplotlib", "jinja2"}} & {{*sys.modules}})
 """

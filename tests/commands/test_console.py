@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from jax_rnn.console import MOST, printable, say
+from jax_rnn.base.console import MOST, printable, say
 
 
 @pytest.mark.parametrize(

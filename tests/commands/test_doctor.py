@@ -3,9 +3,10 @@
 import jax
 import pytest
 
-from jax_rnn import devices, doctor, extras
-from jax_rnn.devices import DeviceError, choose
-from jax_rnn.extras import how_to_install
+from jax_rnn.app import doctor
+from jax_rnn.base import devices, extras
+from jax_rnn.base.devices import DeviceError, choose
+from jax_rnn.base.extras import how_to_install
 
 
 def examined(monkeypatch, *, kinds, missing=(), gpu_driver=False):

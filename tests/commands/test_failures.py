@@ -10,10 +10,10 @@ import pytest
 
 import jax_rnn
 import rnn_lecture
-from jax_rnn.cli import COMMANDS, main
-from jax_rnn.commands.failures import FOR_COMMANDS, explain, for_commands, was_interrupted
-from jax_rnn.devices import DeviceError
-from jax_rnn.lessons import UnknownLessonError
+from jax_rnn.app.cli import COMMANDS, main
+from jax_rnn.app.failures import FOR_COMMANDS, explain, for_commands, was_interrupted
+from jax_rnn.base.devices import DeviceError
+from jax_rnn.lecture.lessons import UnknownLessonError
 from jax_rnn.train import History, NonFiniteLossError, RunError
 from jax_rnn.train.cluster import ClusterError
 

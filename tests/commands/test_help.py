@@ -3,7 +3,7 @@
 import pytest
 
 import jax_rnn
-from jax_rnn.cli import COMMANDS, main
+from jax_rnn.app.cli import COMMANDS, main
 from tests.kit import cases
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from jax_rnn import cli
-from jax_rnn.commands import train as command
-from jax_rnn.commands.resuming import guide, read_begun, spell_out
-from jax_rnn.lessons import load
+from jax_rnn.app import cli
+from jax_rnn.app import train as command
+from jax_rnn.app.resuming import guide, read_begun, spell_out
+from jax_rnn.lecture.lessons import load
 from jax_rnn.train import RunError
 from rnn_lecture.recipe import Recipe
 

@@ -15,9 +15,9 @@ import numpy as np
 import optax
 from jax.tree_util import Partial
 
-from jax_rnn.compare.side import LessonSide, Program, Step
+from jax_rnn.base.typing import default_float
+from jax_rnn.lecture.compare.side import LessonSide, Program, Step
 from jax_rnn.testing.jax_side import JaxSide
-from jax_rnn.typing import default_float
 from rnn_lecture.words import IHELLO
 
 CELLS = {"": nn.SimpleCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell}

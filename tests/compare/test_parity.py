@@ -25,11 +25,11 @@ from jax_rnn.cells.gated import Maps  # noqa: E402
 from jax_rnn.cells.gru import GRUCell  # noqa: E402
 from jax_rnn.cells.lstm import LSTMCell  # noqa: E402
 from jax_rnn.cells.rnn import RNNCell  # noqa: E402
-from jax_rnn.compare.comparison import write_json  # noqa: E402
-from jax_rnn.compare.parity import compare  # noqa: E402
-from jax_rnn.lessons import WORDS, UnknownLessonError, load  # noqa: E402
-from jax_rnn.teaching import lesson as lesson_module  # noqa: E402
-from jax_rnn.teaching.words import WordLesson  # noqa: E402
+from jax_rnn.lecture.compare.comparison import write_json  # noqa: E402
+from jax_rnn.lecture.compare.parity import compare  # noqa: E402
+from jax_rnn.lecture.lessons import WORDS, UnknownLessonError, load  # noqa: E402
+from jax_rnn.lecture.teaching import lesson as lesson_module  # noqa: E402
+from jax_rnn.lecture.teaching.words import WordLesson  # noqa: E402
 from rnn_lecture.program import Words  # noqa: E402
 from tests.kit import cases  # noqa: E402
 

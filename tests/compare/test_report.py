@@ -15,26 +15,26 @@ from rich.console import Console
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
-from jax_rnn.compare import plots
-from jax_rnn.compare.comparison import Comparison
-from jax_rnn.compare.console import (
+from jax_rnn.base.extras import how_to_install
+from jax_rnn.lecture.compare import plots
+from jax_rnn.lecture.compare.comparison import Comparison
+from jax_rnn.lecture.compare.console import (
     LABEL,
     StepTable,
     print_comparison,
     print_overview,
     print_sweeps,
 )
-from jax_rnn.compare.figures import save_figure
-from jax_rnn.compare.parity import StepPair
-from jax_rnn.compare.plots import (
+from jax_rnn.lecture.compare.figures import save_figure
+from jax_rnn.lecture.compare.parity import StepPair
+from jax_rnn.lecture.compare.plots import (
     comparison_figure,
     difference_figure,
     first_right,
     sweep_figure,
 )
-from jax_rnn.compare.report import headline, render_html, write_html
-from jax_rnn.compare.sweep import Sweep
-from jax_rnn.extras import how_to_install
+from jax_rnn.lecture.compare.report import headline, render_html, write_html
+from jax_rnn.lecture.compare.sweep import Sweep
 from jax_rnn.testing import Rung
 from tests.kit import cases
 

@@ -8,12 +8,12 @@ from rich.console import Console
 
 pytest.importorskip("torch")
 
-from jax_rnn.compare.comparison import title_of
-from jax_rnn.compare.console import print_comparison
-from jax_rnn.compare.frameworks import import_seconds
-from jax_rnn.compare.jax_lesson import JaxLesson
-from jax_rnn.compare.parity import compare
-from jax_rnn.compare.torch_lesson import TorchLesson
+from jax_rnn.lecture.compare.comparison import title_of
+from jax_rnn.lecture.compare.console import print_comparison
+from jax_rnn.lecture.compare.frameworks import import_seconds
+from jax_rnn.lecture.compare.jax_lesson import JaxLesson
+from jax_rnn.lecture.compare.parity import compare
+from jax_rnn.lecture.compare.torch_lesson import TorchLesson
 from jax_rnn.testing.ladder import ParityError
 from tests.compare import linen_side
 from tests.compare.linen_side import LinenSide
@@ -37,7 +37,7 @@ def test_linen_equals_torch(preset):
 def test_linen_equals_ours_and_the_report_names_it(tmp_path):
     pytest.importorskip("matplotlib")
     pytest.importorskip("jinja2")
-    from jax_rnn.compare.report import render_html
+    from jax_rnn.lecture.compare.report import render_html
 
     result = compare("ihello", seed=3, steps=20, dtype="float64", sides=(LinenSide, JaxLesson))
     assert result.max_abs_loss_difference <= 1e-12

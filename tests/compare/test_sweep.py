@@ -8,9 +8,9 @@ import pytest
 from flax import nnx
 from scipy.stats import fisher_exact
 
-from jax_rnn.compare.sweep import InitName, summarise, sweep_jax, sweep_torch
-from jax_rnn.lessons import WORDS, load
-from jax_rnn.teaching.lesson import optimizer
+from jax_rnn.lecture.compare.sweep import InitName, summarise, sweep_jax, sweep_torch
+from jax_rnn.lecture.lessons import WORDS, load
+from jax_rnn.lecture.teaching.lesson import optimizer
 from jax_rnn.train import seeds as many_seeds
 from jax_rnn.train.seeds import choose_seeds_per_call, fit_seeds
 from rnn_lecture.recipe import Recipe

@@ -23,11 +23,11 @@ torch = pytest.importorskip("torch")
 
 import reference_torch.seq2seq  # noqa: E402
 from jax_rnn import load_torch_state_dict, torch_state_dict  # noqa: E402
-from jax_rnn.compare.comparison import write_json  # noqa: E402
-from jax_rnn.compare.parity import compare  # noqa: E402
-from jax_rnn.lessons import DATA_SETS, load  # noqa: E402
-from jax_rnn.teaching import lesson as lesson_module  # noqa: E402
-from jax_rnn.teaching.lesson import learning_rates, optimizer  # noqa: E402
+from jax_rnn.lecture.compare.comparison import write_json  # noqa: E402
+from jax_rnn.lecture.compare.parity import compare  # noqa: E402
+from jax_rnn.lecture.lessons import DATA_SETS, load  # noqa: E402
+from jax_rnn.lecture.teaching import lesson as lesson_module  # noqa: E402
+from jax_rnn.lecture.teaching.lesson import learning_rates, optimizer  # noqa: E402
 from jax_rnn.train.step import prepare  # noqa: E402
 from reference_torch.teaching.training import learning_rate_factor, train  # noqa: E402
 from rnn_lecture.recipe import Recipe  # noqa: E402

@@ -24,11 +24,14 @@ from jax_rnn.data import (
     Shuffled,
     TextBatches,
     Vocabulary,
+    dates,
+    files,
+    names,
     read_dates,
     read_names,
     read_text,
+    text,
 )
-from rnn_lecture import dates, files, names, text
 
 FOLDER = Path(os.environ.get("JAX_RNN_DATA", "nowhere"))
 real = pytest.mark.skipif(

@@ -8,8 +8,8 @@ from flax import nnx
 from jax import export
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jax_rnn.lessons import WORDS, load
-from jax_rnn.teaching.lesson import optimizer
+from jax_rnn.lecture.lessons import WORDS, load
+from jax_rnn.lecture.teaching.lesson import optimizer
 from jax_rnn.train.program import scan_steps
 from jax_rnn.train.step import prepare
 from tests.kit import cases

@@ -14,7 +14,7 @@ from jax import export
 from jax_rnn import GRU, LSTM, LSTMCell, Recurrent, save_safetensors
 from jax_rnn.interop.files import check_target, save_torch
 from jax_rnn.interop.stablehlo import check_platforms, save_stablehlo
-from jax_rnn.lessons import char_lm, names, seq2seq, seq2seq_attention
+from jax_rnn.lecture.lessons import char_lm, names, seq2seq, seq2seq_attention
 from jax_rnn.scans import Checkpointed, Gated, Sequential
 
 I, T, B = 3, 5, 2  # noqa: E741

@@ -19,11 +19,11 @@ import jax.numpy as jnp
 import optax
 from jax.core import Tracer
 
-from jax_rnn import recurrent
 from jax_rnn.cells.gru import GRUCell
 from jax_rnn.cells.lstm import LSTMCell
 from jax_rnn.cells.projected_lstm import ProjectedLSTMCell
-from jax_rnn.recurrent import Recurrent
+from jax_rnn.layers import recurrent
+from jax_rnn.layers.recurrent import Recurrent
 from jax_rnn.scans import gated_tangent, runner
 from tests import kit
 from tools import fuzz

@@ -23,7 +23,7 @@ from jax_rnn import (
     load_torch_state_dict,
     torch_state_dict,
 )
-from jax_rnn.lessons.gru_by_hand import GRUByHandCell
+from jax_rnn.lecture.lessons.gru_by_hand import GRUByHandCell
 from tests.kit import cases, normal
 
 torch = pytest.importorskip("torch")

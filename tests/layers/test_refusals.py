@@ -34,9 +34,9 @@ from jax_rnn import (
     pad_packed_sequence,
     torch_state_dict,
 )
-from jax_rnn.compare.parity import compare
 from jax_rnn.interop import from_torch, load_safetensors, to_torch
-from jax_rnn.lessons import UnknownLessonError, load
+from jax_rnn.lecture.compare.parity import compare
+from jax_rnn.lecture.lessons import UnknownLessonError, load
 from jax_rnn.scans import Checkpointed, Sequential
 from jax_rnn.testing import check_parity
 from rnn_lecture.recipe import WordRecipe

@@ -15,7 +15,7 @@ import pytest
 from flax import nnx
 
 from jax_rnn import RNN, Embedding, LSTMCell, fit, torch_state_dict
-from jax_rnn.lessons import (
+from jax_rnn.lecture.lessons import (
     DATA_SETS,
     WORDS,
     UnknownLessonError,
@@ -580,7 +580,7 @@ def test_an_embedding_is_no_better_than_one_hot_letters():
 @cases("name", [name for name in WORDS if name not in ("cell", "unfold", "batch")], short=3)
 def test_init_reaches_every_variant(name):
     lesson = load(name)
-    module = import_module(f"jax_rnn.lessons.{name}")
+    module = import_module(f"jax_rnn.lecture.lessons.{name}")
     assert module.lesson is lesson
     for variant in (None, *lesson.variants):
         models = [

@@ -7,10 +7,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-import jax_rnn.lessons
+import jax_rnn.lecture.lessons
 import reference_torch
 import rnn_lecture
-from jax_rnn import cli
+from jax_rnn.app import cli
 from reference_torch import __main__ as program
 from rnn_lecture.lessons import LESSONS
 from tests.kit import cases
@@ -35,7 +35,7 @@ def recall():
     with pytest.MonkeyPatch.context() as patch:
         for package, place in (
             (rnn_lecture, "facts"),
-            (jax_rnn.lessons, "ours"),
+            (jax_rnn.lecture.lessons, "ours"),
             (reference_torch, "theirs"),
         ):
             patch.setattr(package, "__path__", [*package.__path__, str(FILES / place)])
@@ -60,7 +60,7 @@ def test_every_command_takes_it(command, folder, request, capsys):
 
 
 def test_it_is_listed_after_those_of_the_lecture_in_both_trees(recall, capsys):
-    for tree in (jax_rnn.lessons, reference_torch):
+    for tree in (jax_rnn.lecture.lessons, reference_torch):
         assert tree.lesson_names() == (*LESSONS, "recall")
         assert tree.load("recall").name == "recall"
     assert program.main([]) == 0
@@ -68,14 +68,17 @@ def test_it_is_listed_after_those_of_the_lecture_in_both_trees(recall, capsys):
 
 
 @pytest.mark.parametrize(
-    ("text", "got"), [("", "None"), ("from jax_rnn.lessons.ihello import lesson", "'ihello'")]
+    ("text", "got"),
+    [("", "None"), ("from jax_rnn.lecture.lessons.ihello import lesson", "'ihello'")],
 )
 def test_a_file_that_defines_no_lesson_of_its_name_is_reported(
     text, got, tmp_path, monkeypatch, capsys
 ):
     name = f"unfinished{len(text)}"
     (tmp_path / f"{name}.py").write_text(text)
-    monkeypatch.setattr(jax_rnn.lessons, "__path__", [*jax_rnn.lessons.__path__, str(tmp_path)])
+    monkeypatch.setattr(
+        jax_rnn.lecture.lessons, "__path__", [*jax_rnn.lecture.lessons.__path__, str(tmp_path)]
+    )
     with pytest.raises(SystemExit) as left:
         cli.main(["train", name])
     assert left.value.code == 2

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from jax_rnn.lessons import DATA_SETS, load
-from jax_rnn.train.memory import available_memory, check_memory
+from jax_rnn.base.memory import available_memory, check_memory
+from jax_rnn.lecture.lessons import DATA_SETS, load
 from rnn_lecture.recipe import Recipe
 
 WRONG = [

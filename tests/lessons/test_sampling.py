@@ -9,9 +9,9 @@ import pytest
 from flax import nnx
 
 from jax_rnn import sample
-from jax_rnn.lessons import char_lm, names_generate
-from jax_rnn.teaching import sampling
-from jax_rnn.teaching.sampling import stream
+from jax_rnn.lecture.lessons import char_lm, names_generate
+from jax_rnn.lecture.teaching import sampling
+from jax_rnn.lecture.teaching.sampling import stream
 from rnn_lecture.sampling import Sampling, check_sampling
 from tests.kit import cases
 
@@ -43,7 +43,7 @@ def respond(models):
     """``respond(name, prompt, ...)``: the whole answer."""
 
     def answer(name, prompt, **sampling):
-        lesson = import_module(f"jax_rnn.lessons.{name}").lesson
+        lesson = import_module(f"jax_rnn.lecture.lessons.{name}").lesson
         options = {"length": 20, **sampling}
         return "".join(
             lesson.respond(models[name], VOCABULARIES[name], prompt, Sampling(**options))
@@ -214,7 +214,7 @@ def test_what_cannot_be_drawn_with_is_refused_before_anything_runs(options, mess
     with pytest.raises(ValueError, match=message):
         check_sampling(Sampling(**options))
     for name, prompt in (("char_lm", "a"), ("names_generate", "Greek")):
-        lesson = import_module(f"jax_rnn.lessons.{name}").lesson
+        lesson = import_module(f"jax_rnn.lecture.lessons.{name}").lesson
         with pytest.raises(ValueError, match=message):  # though nothing has been iterated
             lesson.respond(models[name], VOCABULARIES[name], prompt, Sampling(**options))
 
@@ -230,7 +230,7 @@ def test_what_cannot_be_drawn_with_is_refused_before_anything_runs(options, mess
     ],
 )
 def test_prompts_that_the_model_cannot_read_are_refused(name, prompt, message, models):
-    lesson = import_module(f"jax_rnn.lessons.{name}").lesson
+    lesson = import_module(f"jax_rnn.lecture.lessons.{name}").lesson
     with pytest.raises(ValueError, match=message):
         lesson.respond(models[name], VOCABULARIES[name], prompt, Sampling())
 

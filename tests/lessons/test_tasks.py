@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jax_rnn.lessons import names, seq2seq, seq2seq_attention
-from jax_rnn.teaching.held_out import equal_batches
+from jax_rnn.data.dataset import Data
+from jax_rnn.data.dates import END, START
+from jax_rnn.data.names import NameRows
+from jax_rnn.lecture.lessons import names, seq2seq, seq2seq_attention
+from jax_rnn.lecture.teaching.held_out import equal_batches
 from rnn_lecture import surnames
-from rnn_lecture.dates import END, START
-from rnn_lecture.facts import Data
-from rnn_lecture.names import NameRows
 from rnn_lecture.sampling import Sampling
 from rnn_lecture.translation import vocabularies
 from tests.kit import cases

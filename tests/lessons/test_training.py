@@ -10,8 +10,8 @@ from jax import export
 
 from jax_rnn import GRU
 from jax_rnn.interop.stablehlo import save_stablehlo
-from jax_rnn.lessons import load
-from jax_rnn.teaching.training import open_run, train_lesson
+from jax_rnn.lecture.lessons import load
+from jax_rnn.lecture.teaching.training import open_run, train_lesson
 from jax_rnn.train import RunError
 from jax_rnn.train.mesh import make_mesh
 from rnn_lecture.recipe import Recipe

@@ -5,10 +5,10 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -22,40 +22,22 @@ REFERENCE = ROOT / "reference_torch"
 FACTS = Path(rnn_lecture.__file__).parent
 
 RANKS = {
-    "typing": 0,
-    "arguments": 1,
-    "caches": 0,
-    "extras": 0,
-    "console": 0,
-    "devices": 0,
+    "base": 0,
     "data": 1,
-    "initializers": 1,
     "cells": 2,
-    "feedforward": 2,
-    "calls": 3,
-    "decoding": 1,
-    "randomness": 3,
-    "scans": 4,
-    "sequences": 3,
-    "stack": 3,
-    "recurrent": 5,
-    "layers": 6,
-    "interop": 7,
-    "train": 7,
-    "teaching": 8,
-    "lessons": 9,
-    "testing": 8,
-    "environment": 1,
-    "bench": 9,
-    "compare": 10,
-    "doctor": 11,
-    "commands": 12,
-    "cli": 13,
-    "__main__": 14,
+    "scans": 3,
+    "layers": 4,
+    "interop": 5,
+    "train": 5,
+    "testing": 6,
+    "bench": 7,
+    "lecture": 8,
+    "app": 9,
+    "__main__": 10,
 }
 """A unit imports itself and units of lower rank."""
 
-SEE_TORCH = {"interop", "bench", "compare", "testing"}
+SEE_TORCH = {"interop", "bench", "lecture", "testing"}
 
 
 class Import(NamedTuple):
@@ -143,9 +125,7 @@ def test_what_is_heavy_is_imported_when_called(path):
         if under(module, "tensorboardX", "filelock"):
             assert deferred and unit(path) == "train", f"{module} in {path}"
         if under(module, "matplotlib", "jinja2"):
-            assert deferred and unit(path) in {"compare", "commands", "train", "lessons"}, (
-                f"{module} in {path}"
-            )
+            assert deferred and unit(path) in {"lecture", "app", "train"}, f"{module} in {path}"
 
 
 @pytest.mark.parametrize(
@@ -153,10 +133,11 @@ def test_what_is_heavy_is_imported_when_called(path):
 )
 def test_reference_imports_nothing_of_jax(path):
     for module, _ in imports(path):
-        assert not under(module, "jax_rnn", "jax", "flax", "optax"), module
+        assert not under(module, "jax", "flax", "optax"), module
+        assert not under(module, "jax_rnn") or module.startswith("jax_rnn.data."), module
 
 
-BELOW_COMMANDS = (PACKAGE / "train", PACKAGE / "teaching", PACKAGE / "devices.py", FACTS)
+BELOW_COMMANDS = (PACKAGE / "base", PACKAGE / "train", PACKAGE / "lecture" / "teaching", FACTS)
 XLA_FLAG = "--xla_force_host_platform_device_count"
 
 
@@ -169,11 +150,9 @@ def test_commands_and_options_are_named_only_where_they_are_defined(place):
                 assert not re.search(r"jax-rnn |--[a-z]", text), f"{path}:{node.lineno}: {text!r}"
 
 
-def run_python(code: str) -> dict:
-    """What ``code`` prints, as JSON, in an interpreter where torch cannot be imported."""
-    blocked = (
-        "import sys; sys.modules.update(dict.fromkeys(['torch', 'matplotlib', 'jinja2'], None))\n"
-    )
+def run_python(code: str, without: Sequence[str] = ("torch", "matplotlib", "jinja2")) -> Any:
+    """What ``code`` prints, as JSON, in an interpreter where some packages cannot be imported."""
+    blocked = f"import sys; sys.modules.update(dict.fromkeys({without!r}, None))\n"
     run = subprocess.run(
         [sys.executable, "-c", blocked + code],
         cwd=ROOT,
@@ -216,22 +195,47 @@ print(json.dumps({"bare": bare, "names": names, "modules": modules, "loaded": lo
     assert found["loaded"] == []
 
 
+PLAIN = [*FACTS.rglob("*.py"), *(PACKAGE / "data").rglob("*.py"), PACKAGE / "base" / "storage.py"]
+OPTIONAL = {"platformdirs", "pooch", "requests", "rich"}
+
+
 @pytest.mark.parametrize(
-    "path", sorted(FACTS.rglob("*.py")), ids=lambda p: str(p.relative_to(FACTS))
+    "path",
+    [path for path in sorted(PLAIN) if path.name != "batches.py"],
+    ids=lambda p: str(p.relative_to(ROOT)),
 )
-def test_facts_are_plain_python_and_numpy(path):
+def test_facts_and_data_are_plain_python_and_numpy(path):
     for module, deferred in imports(path):
         top = module.split(".")[0]
-        plain = top in {"numpy", "rnn_lecture"} | sys.stdlib_module_names
-        assert plain or (deferred and top in {"platformdirs", "pooch", "requests", "rich"}), module
+        data = module.startswith(("jax_rnn.data", "jax_rnn.base.storage"))
+        plain = data or top in {"lazy_loader", "numpy", "rnn_lecture"} | sys.stdlib_module_names
+        assert plain or (deferred and top in OPTIONAL | {"jax_rnn"}), module
+
+
+def test_the_programs_in_pytorch_load_no_jax():
+    code = "import json, sys; sys.modules['jax'] = None; import reference_torch.names as names\n"
+    code += "print(json.dumps([names.lesson.name, 'flax' in sys.modules]))"
+    assert run_python(code, without=()) == ["names", False]
+
+
+LIBRARY = ["base", "data", "cells", "scans", "layers", "interop", "testing", "bench"]
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_the_library_knows_no_lecture(name):
+    for path in sorted((PACKAGE / name).rglob("*.py")):
+        for module, _ in imports(path):
+            assert not under(module, "rnn_lecture"), f"{path}: {module}"
+        found = re.search(r"\b(lessons?|recipes?|rnn_lecture|teaching)\b", path.read_text("utf-8"))
+        assert found is None, f"{path}: {found}"
 
 
 @pytest.mark.long
 def test_the_path_of_a_command_leads_from_the_command_line_to_the_lesson(monkeypatch):
     monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "false")
     files = passed(["train", "cell"])
-    assert files[0] == "jax_rnn/cli.py"
-    assert {"jax_rnn/commands/train.py", "jax_rnn/lessons/cell.py", "rnn_lecture/program.py"} < {
+    assert files[0] == "jax_rnn/app/cli.py"
+    assert {"jax_rnn/app/train.py", "jax_rnn/lecture/lessons/cell.py", "rnn_lecture/program.py"} < {
         *files
     }
     assert all((ROOT / path).is_file() for path in files)

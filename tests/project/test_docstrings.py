@@ -364,4 +364,4 @@ def test_the_guide_mentions_only_names_that_exist():
     text = GUIDE.read_text()
     names = set(re.findall(r"jax_rnn\.(\w+)", text))
     assert len(names) >= 10
-    assert names <= set(PUBLIC) | {"initializers"}
+    assert names <= set(PUBLIC)

@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip("torch")
 
 import reference_torch
-from jax_rnn import cli
-from jax_rnn.commands.train import describe
-from jax_rnn.lessons import DATA_SETS, load
+from jax_rnn.app import cli
+from jax_rnn.app.train import describe
+from jax_rnn.lecture.lessons import DATA_SETS, load
 from tests.kit import cases
 
 ROOT = Path(__file__).parents[2]
@@ -119,7 +119,9 @@ def test_a_documented_command_runs(command, request, monkeypatch, capsys):
     else:
         monkeypatch.chdir(request.getfixturevalue("tmp_path"))
     if "--all" in words:
-        monkeypatch.setattr("jax_rnn.lessons.lesson_names", lambda: ("cell", "ihello", "char_lm"))
+        monkeypatch.setattr(
+            "jax_rnn.lecture.lessons.lesson_names", lambda: ("cell", "ihello", "char_lm")
+        )
     if words[0] in ("compare", "sweep"):
         small = {"hidden_size": 3, "embedding_size": 2, "batch_size": 8, "window": 5}
         for name in DATA_SETS:

@@ -62,7 +62,7 @@ def test_the_readme_shows_the_quickstart():
 
 
 def test_the_readme_lists_every_lesson_and_links_only_to_what_is_there():
-    from jax_rnn.lessons import DATA_SETS, WORDS
+    from jax_rnn.lecture.lessons import DATA_SETS, WORDS
 
     assert re.findall(r"\| \[`(\w+)`\]", README) == [*WORDS, *DATA_SETS]
     for link in re.findall(r"\]\(([^)#:]+)\)", README):

@@ -42,7 +42,12 @@ def unpacked(tmp_path_factory):
 
 @pytest.mark.long
 def test_the_wheel_holds_all_packages_and_their_data(unpacked):
-    for name in ("jax_rnn/__init__.pyi", "jax_rnn/py.typed", "jax_rnn/compare/page.html.jinja"):
+    for name in (
+        "jax_rnn/__init__.pyi",
+        "jax_rnn/data/__init__.pyi",
+        "jax_rnn/py.typed",
+        "jax_rnn/lecture/compare/page.html.jinja",
+    ):
         assert (unpacked / name).is_file(), name
     assert (unpacked / "reference_torch" / "as_on_slide" / "hidden_order.py").is_file()
     assert (unpacked / "rnn_lecture" / "words.py").is_file()

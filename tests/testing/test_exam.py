@@ -14,12 +14,12 @@ from jax.core import Tracer
 
 import jax_rnn
 from jax_rnn import Cell, GatedCell, HiddenCarry
-from jax_rnn.lessons.gru_by_hand import GRUByHandCell
-from jax_rnn.lessons.lstm_by_hand import LSTMByHandCell
-from jax_rnn.lessons.rnn_by_hand import RNNByHandCell
+from jax_rnn.base.typing import Array
+from jax_rnn.lecture.lessons.gru_by_hand import GRUByHandCell
+from jax_rnn.lecture.lessons.lstm_by_hand import LSTMByHandCell
+from jax_rnn.lecture.lessons.rnn_by_hand import RNNByHandCell
 from jax_rnn.testing import CellExamError, check_cell
 from jax_rnn.testing.questions import QUESTIONS
-from jax_rnn.typing import Array
 from tests.kit import cases
 
 I, H = 2, 5  # noqa: E741

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from jax_rnn import GRU
-from jax_rnn.commands.train import train
-from jax_rnn.lessons.char_lm import lesson
-from jax_rnn.teaching.training import open_run, precision, train_lesson
+from jax_rnn.app.train import train
+from jax_rnn.lecture.lessons.char_lm import lesson
+from jax_rnn.lecture.teaching.training import open_run, precision, train_lesson
 from jax_rnn.train import load, make_mesh
 from jax_rnn.train.checkpoint_file import read
 from jax_rnn.train.checkpoints import Checkpoints
@@ -52,9 +52,9 @@ IN_FLOAT64 = replace(RECIPE, dtype="float64", steps=24, accumulate=2)
 
 WATCHED = """
 import os, sys
-from jax_rnn.cli import main
+from jax_rnn.app.cli import main
 from jax_rnn.train import cluster
-from rnn_lecture.text import TextBatches
+from jax_rnn.data.text import TextBatches
 
 def note(event, arguments):
     if event == "open" and isinstance(arguments[0], str) and arguments[2] & os.O_ACCMODE:

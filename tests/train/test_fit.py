@@ -16,9 +16,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from rich.console import Console
 
 from jax_rnn import GRU, Linear, NonFiniteLossError, fit
+from jax_rnn.base import progress
+from jax_rnn.base.progress import progress_bar
 from jax_rnn.data import Shuffled
-from jax_rnn.train import loop, program, progress
-from jax_rnn.train.progress import progress_bar
+from jax_rnn.train import loop, program
 from jax_rnn.train.seeds import fit_seeds
 from tests.kit import cases
 

@@ -15,12 +15,12 @@ from flax import nnx
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from jax_rnn.teaching.training import open_run
+from jax_rnn.base.storage import FileError, open_regular, read_json, replacing, write_text
+from jax_rnn.lecture.teaching.training import open_run
 from jax_rnn.train import CheckpointError, Checkpoints, Run, RunConfig, RunError, load
 from jax_rnn.train.checkpoint_file import damage, read_about
 from jax_rnn.train.config import MAY_CHANGE, as_config, read_config, seal
 from jax_rnn.train.records import Records, read_records, recorded
-from rnn_lecture.storage import FileError, open_regular, read_json, replacing, write_text
 from tests.kit import rewrite_checkpoint
 
 NAMES = (
@@ -136,9 +136,9 @@ class TestForeignCode:
         "name",
         [
             "os:system",
-            "jax_rnn.lessons:load",
-            "jax_rnn.lessons.char_lm.os:system",
-            "jax_rnn.lessons.char_lm:score",
+            "jax_rnn.lecture.lessons:load",
+            "jax_rnn.lecture.lessons.char_lm.os:system",
+            "jax_rnn.lecture.lessons.char_lm:score",
         ],
     )
     def test_only_models_of_lessons_are_imported(self, name, folder):
@@ -149,7 +149,7 @@ class TestForeignCode:
     @pytest.mark.parametrize("options", [{"hidden_size": 10**9}, {"num_layers": 10**9}, {"x": 1}])
     def test_sizes_are_compared_before_anything_is_allocated(self, options, folder):
         plain = {"cell": "gru", "symbols": 2, "embedding_size": 2, "hidden_size": 2}
-        described = {"class": "jax_rnn.lessons.char_lm:Model", "options": plain | options}
+        described = {"class": "jax_rnn.lecture.lessons.char_lm:Model", "options": plain | options}
         reseal(folder, CONFIG | {"model": described})
         with pytest.raises((RunError, CheckpointError)):
             load(folder)

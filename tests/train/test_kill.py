@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from jax_rnn import cli
+from jax_rnn.app import cli
 from jax_rnn.train import Checkpoints
 from tests.kit import environment
 from tools.kill import Bench, Lost, attack, compare

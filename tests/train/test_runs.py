@@ -23,9 +23,10 @@ import pytest
 from flax import nnx
 from safetensors.numpy import load_file, save_file
 
-from jax_rnn import RNN, Embedding, Linear, NonFiniteLossError, cli, fit
-from jax_rnn.lessons import char_lm
-from jax_rnn.teaching.lesson import optimizer
+from jax_rnn import RNN, Embedding, Linear, NonFiniteLossError, fit
+from jax_rnn.app import cli
+from jax_rnn.lecture.lessons import char_lm
+from jax_rnn.lecture.teaching.lesson import optimizer
 from jax_rnn.train import (
     CheckpointError,
     Checkpoints,
@@ -756,7 +757,7 @@ class TestCommandLine:
         def fail(*_, **__):
             raise error
 
-        monkeypatch.setattr("jax_rnn.teaching.training.train_lesson", fail)
+        monkeypatch.setattr("jax_rnn.lecture.teaching.training.train_lesson", fail)
         with pytest.raises(SystemExit) as caught:
             cli.main(["train", "char_lm", "--out", str(tmp_path)])
         assert caught.value.code == code

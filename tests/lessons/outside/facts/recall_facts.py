@@ -6,9 +6,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from rnn_lecture.facts import Data, Facts
+from jax_rnn.data.dataset import Data
+from jax_rnn.data.shuffled import Shuffled
+from rnn_lecture.facts import Facts
 from rnn_lecture.recipe import Recipe
-from rnn_lecture.shuffled import Shuffled
 
 
 class RecallFacts(Facts):

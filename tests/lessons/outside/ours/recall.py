@@ -6,8 +6,8 @@ from flax import nnx
 from rnn_lecture.recall_facts import RecallFacts
 
 from jax_rnn import Embedding, Linear
-from jax_rnn.teaching.lesson import Lesson
-from jax_rnn.teaching.models import recurrent
+from jax_rnn.lecture.teaching.lesson import Lesson
+from jax_rnn.lecture.teaching.models import recurrent
 
 
 class Model(nnx.Module):

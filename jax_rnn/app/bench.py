@@ -1,0 +1,119 @@
+"""``jax-rnn bench``: the speed of a layer on this machine."""
+
+import os
+from typing import Annotated, Literal
+
+import tyro
+
+from jax_rnn.app.common import Kind, Output, UsageError, console, say_written
+from jax_rnn.base.console import say
+
+__all__ = ["bench"]
+
+Passes = Annotated[
+    Literal["forward", "backward", "step", "loop", "all"],
+    tyro.conf.arg(name="pass", metavar="PASS"),
+]
+Shape = Annotated[str, tyro.conf.arg(metavar="B,T,I,H")]
+Seconds = Annotated[float, tyro.conf.arg(metavar="S")]
+BUSY = 0.3
+"""Load per core above which timings are unreliable."""
+
+MOST_LAYERS = 1_000
+
+Count = Annotated[int, tyro.conf.arg(metavar="N")]
+
+
+def bench(
+    *,
+    layer: Literal["RNN", "LSTM", "GRU"] = "LSTM",
+    shape: Shape = "32,35,200,200",
+    passes: Passes = "all",
+    layers: Count = 1,
+    bidirectional: tyro.conf.FlagCreatePairsOff[bool] = False,
+    ragged: tyro.conf.FlagCreatePairsOff[bool] = False,
+    precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32",
+    seconds: Seconds = 1.0,
+    device: Kind = None,
+    json: Output = None,
+) -> None:
+    """Measure the speed of a layer on this machine, and of PyTorch if it is installed.
+
+    Both use the same weights, their results must agree, and then they run alternately. Columns:
+    median and minimum of a call; median per time step; GFLOP/s, and its share of the fastest matrix
+    product on this machine; the first call, including compilation; the median relative to jax_rnn.
+
+    $ jax-rnn bench
+    $ jax-rnn bench --layer GRU --shape 20,35,650,650 --pass step
+    $ jax-rnn bench --device gpu --precision tf32 --json gpu.json
+
+    Args:
+        layer: Kind of layer, as in torch.nn.
+        shape: Batch size, time steps, input features and hidden features.
+        passes: forward, backward (with forward), step (with an update by Adam), loop (one of four
+            steps, which JAX runs in one program), or all.
+        layers: Number of layers, at most 1,000.
+        bidirectional: Use a bidirectional layer.
+        ragged: Use sequences of different lengths, of which T is the longest.
+        precision: Data type of weights and inputs; tf32 is float32 with products in TF32.
+        seconds: Approximate time for each pass and framework.
+        device: Device of both frameworks; default: the best device that JAX finds.
+        json: Write all results to this file.
+    """
+    sizes = _numbers(shape)
+    if not 1 <= layers <= MOST_LAYERS:
+        raise UsageError(f"--layers: expected 1 to {MOST_LAYERS:,}, got {layers:,}")
+    if not seconds > 0:
+        raise UsageError(f"--seconds: expected more than 0, got {seconds:g}")
+    from functools import partial
+
+    from jax_rnn.app.outputs import check_outputs
+    from jax_rnn.base.devices import choose
+    from jax_rnn.base.environment import environment
+    from jax_rnn.bench.ceiling import measure_ceiling
+    from jax_rnn.bench.console import print_row
+    from jax_rnn.bench.files import write_json
+    from jax_rnn.bench.ours import ours
+    from jax_rnn.bench.problem import PASSES, Problem, Setting
+    from jax_rnn.bench.pytorch import pytorch, torch_device
+    from jax_rnn.bench.race import OURS, race
+
+    check_outputs({"--json": json})
+    warn_if_busy()
+    where = choose(device)
+    setting = Setting(layer, *sizes, layers, bidirectional, ragged, precision=precision)
+    builders = {
+        OURS: partial(ours, device=where),
+        "torch": partial(pytorch, device=torch_device(where.platform)),
+    }
+    ceiling = measure_ceiling(seconds, device=where, precision=precision)
+    kinds = PASSES if passes == "all" else (passes,)
+    row = race(Problem.draw(setting), builders, kinds, seconds=seconds)
+    print_row(console, row, ceiling)
+    most = f"{max(ceiling.values()):.0f} GFLOP/s"
+    say(console, f"ceiling: {most}, the fastest matrix product measured here")
+    if json:
+        write_json(json, {"ceiling": ceiling, "row": row, "environment": environment()})
+    say_written(json)
+    if row.refused:
+        raise SystemExit(1)
+
+
+def warn_if_busy() -> None:
+    """Warn if other programs affect the timings."""
+    cores = os.cpu_count() or 1
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load > BUSY * cores:
+        say(
+            console,
+            f"warning: this machine is busy (load {load:.1f} on {cores} cores), so timings are "
+            "too long and ratios uncertain; run it again on an idle machine",
+        )
+
+
+def _numbers(shape: str) -> tuple[int, int, int, int]:
+    words = shape.replace("x", ",").split(",")
+    if len(words) != 4 or not all(word.strip().isdecimal() and int(word) for word in words):
+        raise UsageError(f"--shape: expected four sizes like 32,35,200,200, got {shape!r}")
+    b, t, i, h = map(int, words)
+    return b, t, i, h

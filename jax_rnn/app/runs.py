@@ -1,0 +1,164 @@
+"""``jax-rnn sample``, ``eval`` and ``export``: use a run."""
+
+import io
+import json as json_format
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.table import Table
+
+from jax_rnn.app.common import File, UsageError, check_seed, console, say_written
+from jax_rnn.base.console import printable
+from jax_rnn.base.storage import write_text
+
+__all__ = ["evaluate", "export", "sample"]
+
+Folder = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+Which = Literal["best", "last"]
+
+
+def sample(
+    run: Folder,
+    *,
+    prompt: str = "",
+    temperature: float = 1.0,
+    top_k: Annotated[int | None, tyro.conf.arg(metavar="K")] = None,
+    length: int = 500,
+    seed: int = 0,
+    checkpoint: Which = "best",
+) -> None:
+    """Generate text with the model of a run, from a prompt.
+
+    $ jax-rnn sample runs/char_lm --prompt "ROMEO:" --temperature 0.8
+    $ jax-rnn sample runs/names_generate --prompt Russian
+    $ jax-rnn sample runs/seq2seq_attention --prompt "3 March 2021"
+
+    Args:
+        run: Folder of the run, made by `jax-rnn train LESSON --out RUN`.
+        prompt: Text that the model continues or answers.
+        temperature: Number that logits are divided by; 0 always takes the likeliest symbol.
+        top_k: Number of the likeliest symbols to draw from; default: all.
+        length: Maximum number of symbols.
+        seed: Seed of the random numbers, from 0 to 2^32 - 1.
+        checkpoint: The checkpoint with the lowest held-out loss, or the last one.
+    """
+    check_seed(seed)
+    for name, value in (("--top-k", top_k), ("--length", length)):
+        if value is not None and value >= 2**31:
+            raise UsageError(f"{name}: expected at most {2**31 - 1:,}, got a larger number")
+    from jax_rnn.lecture.teaching.training import open_run, precision
+    from rnn_lecture.sampling import Sampling
+
+    opened = open_run(run)
+    sampling = Sampling(temperature, top_k, length, seed)
+    with precision(opened.recipe):
+        model = opened.model(checkpoint)
+        pieces = opened.lesson.respond(model, opened.vocabulary, prompt, sampling)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        if opened.lesson.takes_text:
+            sys.stdout.write(printable(prompt, None))
+        last = prompt
+        for last in pieces:
+            sys.stdout.write(printable(last, None))
+            sys.stdout.flush()
+        if not last.endswith("\n"):
+            sys.stdout.write("\n")
+
+
+def evaluate(
+    run: Folder,
+    *,
+    text: File = None,
+    checkpoint: Which = "best",
+    json: File = None,
+) -> None:
+    """Evaluate the model of a run on the held-out data.
+
+    $ jax-rnn eval runs/char_lm
+    $ jax-rnn eval runs/char_lm --checkpoint last --json figures.json
+
+    Args:
+        run: Folder of the run, made by `jax-rnn train LESSON --out RUN`.
+        text: Another text with the same symbols, of which the last tenth is evaluated.
+        checkpoint: The checkpoint with the lowest held-out loss, or the last one.
+        json: Write the figures to this file.
+    """
+    from jax_rnn.app.outputs import check_outputs
+    from jax_rnn.lecture.teaching.training import open_run, precision
+
+    check_outputs({"--json": json})
+    opened = open_run(run)
+    with precision(opened.recipe):
+        data = opened.data(text)
+        if data.vocabulary != opened.vocabulary:
+            raise ValueError(
+                "--text: expected a text with the symbols of the run, got others in "
+                f"{text or opened.text}; specify another text"
+            )
+        model = opened.model(checkpoint)
+        try:
+            figures = opened.lesson.evaluate(model, data)
+        except ArithmeticError as error:
+            raise ValueError(
+                f"{run}: expected figures that are numbers, got a loss that is too large "
+                f"({error}); the training of this run has diverged"
+            ) from error
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:.4f}")
+    console.print(table)
+    if json:
+        write_text(json, json_format.dumps(figures, indent=2) + "\n")
+        say_written(json)
+
+
+def export(
+    run: Folder,
+    *,
+    to: Literal["safetensors", "torch", "stablehlo"],
+    file: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None,
+    platforms: Annotated[str | None, tyro.conf.arg(metavar="cpu,cuda,tpu")] = None,
+    checkpoint: Which = "best",
+) -> None:
+    """Export the model of a run for other programs.
+
+    $ jax-rnn export runs/char_lm --to safetensors
+    $ jax-rnn export runs/char_lm --to torch --file model.pt
+    $ jax-rnn export runs/names --to stablehlo --platforms cpu,cuda
+
+    Args:
+        run: Folder of the run, made by `jax-rnn train LESSON --out RUN`.
+        to: safetensors, or torch, a state dict (read it with torch.load(weights_only=True)): the
+            parameters under torch's names; stablehlo: the forward pass with its parameters, for any
+            batch size and length (read it with jax.export.deserialize).
+        file: File to write; default: model.safetensors, model.pt or model.stablehlo in the run.
+        platforms: Platforms of a stablehlo program, separated by commas; default: cpu, cuda and
+            tpu.
+        checkpoint: The checkpoint with the lowest held-out loss, or the last one.
+    """
+    from jax_rnn.interop.files import check_target, save_safetensors, save_torch
+    from jax_rnn.interop.stablehlo import PLATFORMS, check_platforms, save_stablehlo
+    from jax_rnn.lecture.teaching.training import open_run, precision
+
+    if platforms is not None and to != "stablehlo":
+        raise ValueError(f"--platforms: expected --to stablehlo, got --to {to}; remove it")
+    lowered_for = check_platforms(PLATFORMS if platforms is None else platforms.split(","))
+    opened = open_run(run)
+    suffix = {"safetensors": "safetensors", "torch": "pt", "stablehlo": "stablehlo"}[to]
+    target = check_target(run / f"model.{suffix}" if file is None else file)
+    with precision(opened.recipe):
+        model = opened.model(checkpoint)
+        if to == "safetensors":
+            save_safetensors(model, target)
+        elif to == "torch":
+            save_torch(model, target)
+        else:
+            save_stablehlo(model, target, opened.arguments, lowered_for)
+    say_written(target)
+    if to == "stablehlo":
+        console.print(f"platforms: {', '.join(lowered_for)}", highlight=False)

@@ -1,0 +1,103 @@
+"""``jax-rnn sweep``: train with many seeds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from jax_rnn.app.common import (
+    File,
+    Kind,
+    LessonName,
+    Output,
+    Preset,
+    Seeds,
+    SeedsPerCall,
+    Steps,
+    SweepDtype,
+    UsageError,
+    console,
+    say_written,
+)
+
+__all__ = ["sweep"]
+
+
+def sweep(
+    lesson: LessonName,
+    *,
+    preset: Preset = None,
+    seeds: Seeds = 200,
+    steps: Steps = None,
+    dtype: SweepDtype = None,
+    text: File = None,
+    framework: Literal["jax", "torch", "both"] = "jax",
+    init: Literal["torch", "flax"] = "torch",
+    device: Kind = None,
+    seeds_per_call: SeedsPerCall = None,
+    json: Output = None,
+    plot: Output = None,
+) -> None:
+    """Train a lesson with many seeds, and print how the runs end.
+
+    $ jax-rnn sweep ihello --seeds 10000
+    $ jax-rnn sweep rnn_linear --framework both --plot rates.png
+    $ jax-rnn sweep ihello --preset gru --init flax --json gru.json
+    $ jax-rnn sweep names_generate --seeds 8 --steps 500
+    $ jax-rnn sweep char_lm --seeds 4 --steps 200 --text my_book.txt
+
+    Args:
+        lesson: Name of a lesson, see `jax-rnn lessons`.
+        preset: Name of hyperparameters, or of another model for the same lesson.
+        seeds: Number of runs, with seeds from 0.
+        steps: Number of optimizer steps of each run; default: that of the preset.
+        dtype: Data type of weights and inputs; default: that of the preset.
+        text: UTF-8 text file to train on (char_lm only).
+        framework: JAX runs many seeds in one compiled program, PyTorch one after another.
+        init: Distribution of the initial weights, that of torch.nn or that of Flax.
+        device: Device of JAX; default: the best device found.
+        seeds_per_call: Number of simultaneous runs in JAX, which bounds the memory; default: 1,000
+            or more, in a lesson on a data set as many as fit into memory.
+        json: Write all results to this file.
+        plot: Write the histograms to this file, a .png, .svg or .pdf.
+    """
+    if seeds < 1:
+        raise UsageError(f"--seeds: expected at least 1, got {seeds}")
+    import jax
+
+    from jax_rnn.app.outputs import check_outputs
+    from jax_rnn.base.devices import choose
+    from jax_rnn.lecture.compare.comparison import write_json
+    from jax_rnn.lecture.compare.console import print_sweeps
+    from jax_rnn.lecture.compare.sweep import sweep_jax, sweep_torch
+    from jax_rnn.lecture.lessons import load
+    from rnn_lecture.recipe import with_steps
+
+    check_outputs({"--json": json, "--plot": plot})
+    chosen = load(lesson)
+    recipe = with_steps(chosen.preset(preset), steps)
+    given: dict[str, Any] = {
+        "recipe": recipe if dtype is None else replace(recipe, dtype=dtype),
+        "text": text,
+        "init": init,
+    }
+    sweeps = []
+    with jax.default_device(choose(device)):
+        if framework != "torch":
+            sweeps.append(sweep_jax(chosen, seeds, preset, **given, seeds_per_call=seeds_per_call))
+    if framework != "jax":
+        sweeps.append(sweep_torch(chosen, seeds, preset, **given))
+    print_sweeps(console, sweeps)
+    if json:
+        write_json(json, sweeps)
+    if plot:
+        _draw(sweeps, plot)
+    say_written(json, plot)
+
+
+def _draw(sweeps: Sequence[Any], path: Path) -> None:
+    """Write the histograms."""
+    from jax_rnn.lecture.compare.figures import save_figure
+    from jax_rnn.lecture.compare.plots import sweep_figure
+
+    save_figure(sweep_figure(sweeps), path)

@@ -1,0 +1,1 @@
+"""What all other parts use: types, checks of arguments, devices, files, messages."""

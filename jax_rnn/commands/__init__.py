@@ -1,1 +1,0 @@
-"""The commands of ``jax-rnn``, one per file."""

@@ -1,0 +1,1 @@
+"""The lecture: its lessons, what they share, and the comparison of two frameworks."""

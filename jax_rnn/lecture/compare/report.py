@@ -1,0 +1,181 @@
+"""A report of comparisons as one self-contained HTML file."""
+
+import re
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from io import StringIO
+from itertools import groupby, repeat, zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from jax_rnn.base.extras import optional
+from jax_rnn.lecture.compare.comparison import Comparison, title_of
+from jax_rnn.lecture.compare.figures import GRID, INK, JAX, MUTED, TORCH
+from jax_rnn.lecture.compare.plots import difference_figure, first_right, loss_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["render_html", "write_html"]
+
+STYLE_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", JAX: "jax", TORCH: "torch"}
+
+
+class Row(NamedTuple):
+    """One step in the table of losses; ``runs`` splits both strings into equal and unequal pieces.
+
+    ``loss`` and ``runs`` hold those of the first framework, then those of the second.
+    """
+
+    number: int
+    loss: list[str]
+    difference: str
+    runs: list[list[tuple[bool, str]]]
+    equal: bool
+    verdict: str
+
+
+def write_html(path: str | Path, comparisons: Sequence[Comparison]) -> None:
+    """Write ``render_html`` to a file."""
+    Path(path).write_text(render_html(comparisons), encoding="utf-8")
+
+
+def render_html(comparisons: Sequence[Comparison]) -> str:
+    """The page, which needs no other file and no network.
+
+    Raises:
+        ValueError: no comparisons.
+        ModuleNotFoundError: jinja2 or matplotlib is not installed.
+    """
+    if not comparisons:
+        raise ValueError("nothing to report: expected at least one comparison, got none")
+    jinja2 = optional("jinja2")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "number": number,
+        "seconds": seconds,
+        "shapes": shapes,
+        "title_of": title_of,
+    }
+    source = (
+        files("jax_rnn.lecture.compare").joinpath("page.html.jinja").read_text(encoding="utf-8")
+    )
+    environments = [comparison.environment for comparison in comparisons]
+    same_everywhere = all(other == environments[0] for other in environments)
+    return environment.from_string(source).render(
+        headline=headline(comparisons),
+        frameworks=" and ".join(map(title_of, comparisons[0].frameworks)),
+        sections=[_section(index, comparison) for index, comparison in enumerate(comparisons, 1)],
+        environment=environments[0] if same_everywhere else None,
+    )
+
+
+def headline(comparisons: Sequence[Comparison]) -> str:
+    """The result in one sentence."""
+    trained = [c for c in comparisons if c.max_abs_loss_difference is not None]
+    if not trained:
+        names = ", ".join(c.title for c in comparisons)
+        largest = max(max(c.max_abs_value_difference.values()) for c in comparisons)
+        return f"{names}: largest difference of outputs and states {number(largest)}"
+    worst = max(trained, key=lambda c: c.max_abs_loss_difference or 0)
+    units = {c.unit for c in trained}
+    over = f"over {sum(c.steps for c in trained)} {units.pop() if len(units) == 1 else 'step'}s"
+    predicted = [c for c in trained if c.target is not None]
+    if predicted:
+        equal, of = (sum(getattr(c, n) for c in predicted) for n in ("predictions_equal", "steps"))
+        over += f"; the strings are equal at {equal} of {of}"
+    difference = f"largest loss difference {number(worst.max_abs_loss_difference)}"
+    if len(comparisons) == 1:
+        return f"{worst.title}: {difference} {over}"
+    return f"{len(comparisons)} comparisons: {difference} ({worst.title}, {worst.dtype}) {over}"
+
+
+def number(value: float | None) -> str:
+    """Two significant digits; an exact zero is printed as 0."""
+    return "–" if value is None else "0" if value == 0 else f"{value:.1e}"
+
+
+def seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:#.3g}"
+
+
+def shapes(values: Sequence[Sequence[int]]) -> list[str]:
+    return [str(tuple(shape)) for shape in values]
+
+
+def _section(index: int, comparison: Comparison) -> dict[str, Any]:
+    name = f"comparison-{index}"
+    return {
+        "id": name,
+        "comparison": comparison,
+        "summary": headline([comparison]),
+        "figures": _figures(comparison, name),
+        "rows": list(_rows(comparison)),
+        "first": [first_right(comparison, framework) for framework in comparison.frameworks],
+    }
+
+
+def _rows(comparison: Comparison) -> Iterator[Row]:
+    kind = np.dtype(comparison.dtype).type
+    losses = zip(*comparison.loss.values(), strict=True)
+    texts = zip(*comparison.predictions.values(), strict=True)
+    if comparison.target is None:
+        texts = repeat(("", ""), comparison.steps)
+    for index, ((a, b), (p, q)) in enumerate(zip(losses, texts, strict=True), 1):
+        yield Row(
+            number=index,
+            loss=[str(kind(a)), str(kind(b))],
+            difference=number(abs(a - b)),
+            runs=[list(_runs(p, q)), list(_runs(q, p))],
+            equal=p == q,
+            verdict=_verdict(p, q, comparison),
+        )
+
+
+def _verdict(ours: str, theirs: str, comparison: Comparison) -> str:
+    if ours == theirs:
+        return "right" if ours == comparison.target else ""
+    for text, framework in zip((ours, theirs), comparison.frameworks, strict=True):
+        if text == comparison.target:
+            return f"correct in {title_of(framework)} only"
+    return "different"
+
+
+def _runs(text: str, other: str) -> Iterator[tuple[bool, str]]:
+    """``text`` in pieces, each with whether it equals ``other`` at this place."""
+    pairs = zip_longest(text, other[: len(text)])
+    for same, run in groupby(pairs, key=lambda pair: pair[0] == pair[1]):
+        yield same, "".join(character for character, _ in run)
+
+
+def _figures(comparison: Comparison, prefix: str) -> dict[str, str]:
+    if not comparison.steps:
+        return {}
+    return {
+        "loss": _inline_svg(loss_figure(comparison), f"{prefix}-loss-"),
+        "difference": _inline_svg(difference_figure(comparison), f"{prefix}-difference-"),
+    }
+
+
+def _inline_svg(figure: "Figure", prefix: str) -> str:
+    """The figure as an HTML element with unique ids and the page's colours and fonts."""
+    from matplotlib import rc_context
+
+    buffer = StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}):
+        figure.savefig(buffer, format="svg", transparent=True)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.S)
+    view = re.search(r'viewBox="[^"]*"', svg)
+    assert view is not None
+    svg = re.sub(r"<svg[^>]*>", f'<svg {view[0]} aria-hidden="true">', svg, count=1)
+    svg = re.sub(r'(?<= id=")|(?<=url\(#)|(?<=href="#)', prefix, svg)
+    svg = re.sub(r"font-family: [^;]*; ", "", svg)
+    for colour, variable in STYLE_VARIABLES.items():
+        svg = svg.replace(colour, f"var(--{variable})")
+    return svg.replace("xlink:href", "href")

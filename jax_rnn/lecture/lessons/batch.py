@@ -1,0 +1,27 @@
+"""A batch of three words.
+
+Slide "Batching input": the input is hello, eolll and lleel as (3, 5, 4), the output (3, 5, 2). The
+state is (layers, batch, hidden) = (1, 3, 2) for any ``batch_first``; other slides write (batch,
+layers, hidden), which only works if batch = layers.
+"""
+
+from collections.abc import Iterator
+
+import jax.numpy as jnp
+
+from jax_rnn.lecture.lessons.cell import Model, run
+from jax_rnn.lecture.teaching.words import WordLesson
+from rnn_lecture import words
+
+
+def explain(model: Model) -> Iterator[str]:
+    together, _ = run(lesson, model)
+    inputs, hidden = lesson.forward_arguments()
+    words = jnp.split(inputs, len(inputs))
+    states = zip(*(jnp.split(state, len(inputs), axis=1) for state in hidden), strict=True)
+    alone = [model(word, state)[0] for word, state in zip(words, states, strict=True)]
+    difference = jnp.abs(together - jnp.concatenate(alone)).max()
+    yield f"three words together or one by one: largest difference {difference:.1e}"
+
+
+lesson = WordLesson.of(words.BATCH, model=Model, explain=explain)

@@ -1,0 +1,65 @@
+"""Exercise 11-4: teach a long sentence.
+
+180 characters, 25 different ones, as one sequence: an embedding, an LSTM and a linear layer read
+the first 179 and predict the last 179. The trained model predicts every next letter from the true
+letters, and generates the sentence from the first letter and its own predictions.
+"""
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import lax
+
+from jax_rnn.base.initializers import Init
+from jax_rnn.layers.feedforward import Embedding, Linear
+from jax_rnn.layers.torch_layers import LSTM
+from jax_rnn.lecture.teaching.words import WordLesson
+from rnn_lecture import words
+from rnn_lecture.program import encode
+from rnn_lecture.words import SENTENCE
+
+FIRST = encode([SENTENCE[0]], words.LONG_SENTENCE.symbols)[0]
+
+
+class Model(nnx.Module):
+    def __init__(self, *, init: Init = "torch", rngs: nnx.Rngs):
+        size = len(words.LONG_SENTENCE.symbols)
+        self.embedding = Embedding(size, size, init=init, rngs=rngs)
+        self.lstm = LSTM(size, size, batch_first=True, init=init, rngs=rngs)
+        self.linear = Linear(size, size, init=init, rngs=rngs)
+
+    def __call__(self, inputs, hidden=None):
+        outputs, hidden = self.lstm(self.embedding(inputs), hidden)
+        return self.linear(outputs), hidden
+
+
+@jax.jit
+def recite(model: Model) -> jax.Array:
+    """The sentence generated from its first letter, (180,)."""
+    first = jnp.asarray(FIRST)
+    logits, hidden = model(first[None])
+
+    def step(state, _):
+        logits, hidden = state
+        letter = logits[0, -1].argmax().astype(jnp.int32)
+        return model(letter[None, None], hidden), letter
+
+    _, letters = lax.scan(step, (logits, hidden), length=len(SENTENCE) - 1)
+    return jnp.concatenate([first, letters])
+
+
+def explain(model: Model) -> Iterator[str]:
+    logits, _ = model(lesson.batch()["inputs"])
+    predicted = SENTENCE[0] + lesson.text(np.asarray(logits.argmax(-1)))
+    alone = lesson.text(np.asarray(recite(model))[None])
+    for inputs, text in (("the true letters", predicted), ("its own predictions", alone)):
+        right = sum(a == b for a, b in zip(text, SENTENCE, strict=True))
+        verdict = "exact" if text == SENTENCE else f"{right} of {len(SENTENCE)} letters correct"
+        yield f"Inputs are {inputs}: {verdict}"
+        yield f"  {text}"
+
+
+lesson = WordLesson.of(words.LONG_SENTENCE, model=Model, explain=explain)

@@ -1,0 +1,251 @@
+"""The definition of a lesson: facts, a model, its loss, its optimizer and its evaluation."""
+
+import json
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from jax_rnn.base.caches import cached
+from jax_rnn.base.initializers import Init
+from jax_rnn.base.typing import default_float
+from jax_rnn.data.batches import Batches
+from jax_rnn.data.dataset import Data
+from jax_rnn.train.history import History
+from jax_rnn.train.loop import fit
+from jax_rnn.train.seeds import fit_seeds
+from rnn_lecture.facts import Facts
+from rnn_lecture.recipe import BaseRecipe
+from rnn_lecture.sampling import Sampling
+
+__all__ = ["Lesson", "learning_rates", "optimizer"]
+
+
+class Lesson(Facts):
+    """One program of the lecture.
+
+    A subclass inherits the facts of its lesson from ``rnn_lecture``, sets ``model`` and implements
+    the methods; one instance of it, called ``lesson``, is at the end of its file.
+    ``reference_torch`` has the same file in PyTorch.
+
+    Attributes:
+        model: class of the model; built as ``model(**options, init=init, rngs=rngs)``.
+    """
+
+    model: ClassVar[Any]
+
+    @abstractmethod
+    def options(self, recipe: Any, vocabulary: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of ``model``, a dict that JSON can hold."""
+
+    @abstractmethod
+    def loss(self, model: Any, batch: Any, **more: Any) -> Any:
+        """As ``jax_rnn.train.fit`` calls it: ``(loss, metrics)``, or with a carry
+        ``(loss, metrics, carry)``; ``rngs=`` is given where the recipe has dropout."""
+
+    def score(self, model: Any, batch: Any, **more: Any) -> Any:
+        """The loss with the metrics that ``sweep`` returns; by default those of ``loss``."""
+        return self.loss(model, batch, **more)
+
+    def carry(self, model: Any, batch_size: int) -> Any:
+        """State that goes from each batch to the next; None if every batch starts from zeros."""
+        return None
+
+    @abstractmethod
+    def evaluate(self, model: Any, data: Data) -> dict[str, float]:
+        """Figures on the held-out data, a dict of floats with ``"loss"``; smaller is better."""
+
+    def respond(
+        self, model: Any, vocabulary: Mapping[str, Any], prompt: str, sampling: Sampling
+    ) -> Iterator[str]:
+        """The answer of the model to a prompt, piece by piece.
+
+        Raises:
+            ValueError: a symbol in the prompt that is not in the vocabulary.
+        """
+        raise ValueError(
+            f"{self.name}: expected a lesson whose model answers a prompt, got one without; use "
+            "`evaluate`"
+        )
+
+    def steps(self, history: History, first: int = 1) -> Iterator[str]:
+        """Lines about the steps of a training, printed after it; ``first`` is the first one."""
+        yield from ()
+
+    def report(self, model: Any, data: Data, folder: Path) -> Iterator[str]:
+        """Lines that summarize a trained model; may write plots and tables into ``folder``."""
+        yield from ()
+
+    def architecture(self, recipe: Any, vocabulary: Mapping[str, Any]) -> tuple[Any, dict]:
+        """The class of the model and its arguments."""
+        return self.model, self.options(recipe, vocabulary)
+
+    def build(
+        self,
+        recipe: Any = None,
+        vocabulary: Mapping[str, Any] | None = None,
+        *,
+        init: Init = "torch",
+        rngs: nnx.Rngs,
+    ) -> Any:
+        """A fresh model.
+
+        Args:
+            recipe: hyperparameters; None uses the lesson's.
+            vocabulary: that of the data, required by lessons on data sets.
+            init: initial distribution of the weights. Default ``"torch"``.
+            rngs: ``nnx.Rngs``, source of the initial weights.
+        """
+        kind, options = self.architecture(recipe or self.recipe, vocabulary or {})
+        return kind(**options, init=init, rngs=rngs)
+
+    def draw(
+        self,
+        seed: int,
+        recipe: Any = None,
+        vocabulary: Mapping[str, Any] | None = None,
+        *,
+        init: Init = "torch",
+    ) -> Any:
+        """The model of ``build`` with ``nnx.Rngs(seed)``, built by one compiled program.
+
+        Weights are equal bit for bit with ``init="torch"``, and up to rounding for orthogonal ones.
+        The program is cached for all seeds.
+        """
+        kind, options = self.architecture(recipe or self.recipe, vocabulary or {})
+        return cached(_drawing, kind, json.dumps(options), init)(np.uint32(seed))
+
+    def fit(
+        self, model: Any, recipe: Any = None, data: Data | None = None, **options: Any
+    ) -> History:
+        """Train ``model`` in place by a recipe; return the history of its losses.
+
+        Args:
+            model: the model.
+            recipe: hyperparameters; None uses the lesson's.
+            data: the data; None reads it.
+            options: further arguments of ``jax_rnn.train.fit``, or others in place of the recipe's.
+        """
+        recipe = recipe or self.recipe
+        data = self.read(recipe) if data is None else data
+        planned = _planned(recipe) | {
+            "carry": self.carry(model, self.batch_size(recipe)),
+            "seed": recipe.seed if recipe.dropout else None,
+            "description": self.name,
+        }
+        return fit(model, self.loss, self.batches(recipe, data), **(planned | options))
+
+    def sweep(
+        self,
+        seeds: int,
+        preset: str | None = None,
+        *,
+        recipe: Any = None,
+        text: Path | None = None,
+        init: Init = "torch",
+        seeds_per_call: int | None = None,
+    ) -> History:
+        """Train with seeds 0 to ``seeds - 1``, weights, dropout and the order of the data included.
+
+        Args:
+            seeds: number of trainings.
+            preset: name of the hyperparameters; None uses the lesson's.
+            recipe: hyperparameters instead of the preset's.
+            text: text to train on, if the lesson accepts one; None (default) uses its own data.
+            init: initial distribution of the weights. Default ``"torch"``.
+            seeds_per_call: number of simultaneous trainings; None chooses it, see ``fit_seeds``.
+
+        Returns:
+            The history with a leading axis of seeds, see ``fit_seeds``; the metrics are those of
+            ``score``. With held-out data, every trained model is evaluated.
+        """
+        recipe = recipe or self.preset(preset)
+        self.check_text(text)
+        data = self.read(recipe, text)
+        build, carry = cached(_functions, self, recipe, init, json.dumps(data.vocabulary))
+        batches = self.batches(recipe, data)
+
+        def of_seed(seed: int) -> Any:
+            return self.batches(replace(recipe, seed=seed), data)
+
+        return fit_seeds(
+            build,
+            self.score,
+            of_seed if isinstance(batches, Batches) else batches,
+            seeds=range(seeds),
+            **_planned(recipe),
+            carry=carry,
+            dropout=recipe.dropout > 0,
+            evaluate=(lambda model: self.evaluate(model, data)) if self.holds_out else None,
+            seeds_per_call=seeds_per_call,
+            description=f"{self.name}, {seeds} seeds",
+        )
+
+
+def _planned(recipe: BaseRecipe) -> dict[str, Any]:
+    """The arguments of ``fit`` and ``fit_seeds`` that the recipe states."""
+    return {
+        "steps": recipe.steps,
+        "optimizer": optimizer(recipe),
+        "accumulate": recipe.accumulate,
+        "compute_dtype": jnp.bfloat16 if recipe.dtype == "bfloat16" else None,
+    }
+
+
+def _functions(
+    lesson: Lesson, recipe: Any, init: Init, vocabulary: str
+) -> tuple[Callable[[nnx.Rngs], Any], Callable[[Any], Any]]:
+    """``build(rngs)`` and ``carry(model)`` of a lesson, with a vocabulary in JSON."""
+    return (
+        lambda rngs: lesson.build(recipe, json.loads(vocabulary), init=init, rngs=rngs),
+        lambda model: lesson.carry(model, lesson.batch_size(recipe)),
+    )
+
+
+def _drawing(kind: Any, options: str, init: Init) -> Callable[[Any], Any]:
+    """A compiled function of the seed that builds a model, with the options in JSON."""
+
+    def drawn(seed):
+        return kind(**json.loads(options), init=init, rngs=nnx.Rngs(jax.random.key(seed)))
+
+    return nnx.jit(drawn)
+
+
+def learning_rates(recipe: BaseRecipe) -> optax.Schedule:
+    """Step (from 0) -> learning rate."""
+    rest = max(recipe.steps - recipe.warmup, 1)
+    after = {
+        "constant": optax.constant_schedule(recipe.learning_rate),
+        "linear": optax.linear_schedule(recipe.learning_rate, 0.0, rest),
+        "cosine": optax.cosine_decay_schedule(recipe.learning_rate, rest),
+    }[recipe.schedule]
+    rise = optax.linear_schedule(0.0, recipe.learning_rate, max(recipe.warmup, 1))
+    rates = optax.join_schedules([rise, after], [recipe.warmup]) if recipe.warmup else after
+    # optax counts steps in int32, and int32 with a Python float is float32 in any mode
+    return lambda step: rates(jnp.asarray(step, default_float()))
+
+
+def optimizer(recipe: BaseRecipe) -> optax.GradientTransformation:
+    """Clipping of the gradient by its global norm, then AdamW.
+
+    Without clipping, weight decay and a schedule this is Adam on all parameters as one vector,
+    which is faster for tiny models. The result is cached for all seeds, so that ``fit`` reuses its
+    program.
+    """
+    return cached(_optimizer, replace(recipe, seed=0))
+
+
+def _optimizer(recipe: BaseRecipe) -> optax.GradientTransformation:
+    plain = recipe.clip is None and recipe.weight_decay == 0
+    if plain and recipe.warmup == 0 and recipe.schedule == "constant":
+        return optax.flatten(optax.adam(recipe.learning_rate))
+    adam = optax.adamw(learning_rates(recipe), weight_decay=recipe.weight_decay)
+    clip = optax.identity() if recipe.clip is None else optax.clip_by_global_norm(recipe.clip)
+    return optax.chain(clip, adam)

@@ -1,0 +1,111 @@
+"""Draw symbols from a model, one after the other, in a compiled loop."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jax_rnn.cells.lstm import LSTMCarry
+from jax_rnn.layers.decoding import decode, sample
+from jax_rnn.layers.recurrent import Recurrent
+from jax_rnn.layers.torch_layers import LSTM
+from rnn_lecture.sampling import Sampling, check_sampling
+
+__all__ = ["fresh_state", "stream"]
+
+Predict = Callable[[Any, Any, Any], tuple[Any, Any]]
+"""``predict(model, symbols (B,), state) -> (logits (B, S), state)``: one step."""
+
+
+def fresh_state(rnn: Recurrent, rows: int) -> Any:
+    """The initial state of RNN, LSTM or GRU: zeros (L, B, H), in the form of h_n."""
+    shape = (rnn.num_layers, rows, rnn.hidden_size)
+    if isinstance(rnn, LSTM):
+        return LSTMCarry(jnp.zeros(shape, rnn.dtype), jnp.zeros(shape, rnn.dtype))
+    return jnp.zeros(shape, rnn.dtype)
+
+
+def stream(
+    predict: Predict,
+    model: Any,
+    state: Any,
+    prompt: np.ndarray,
+    sampling: Sampling,
+    *,
+    rows: int = 1,
+    slice_length: int = 64,
+) -> Iterator[np.ndarray]:
+    """Read a prompt, then draw ``sampling.length`` symbols that continue it.
+
+    One compiled program reads and draws for any prompt and sampling; it runs ``slice_length`` steps
+    per call.
+
+    Args:
+        predict: one step of the model; a function of a module, so that it compiles once.
+        model: an NNX module.
+        state: before the first symbol of the prompt; its arrays keep shape and dtype.
+        prompt: (P,) symbols, at least one.
+        sampling: how to draw.
+        rows: B, number of sequences drawn from the same prompt.
+        slice_length: steps between two pieces.
+
+    Yields:
+        (B, n) symbols each, as they are drawn.
+    """
+    check_sampling(sampling)
+    prompt = np.asarray(prompt, np.int32)
+    if prompt.ndim != 1 or not prompt.size:
+        raise ValueError(f"prompt: expected at least one symbol, got shape {prompt.shape}")
+    return _slices(predict, model, state, prompt, sampling, rows, slice_length)
+
+
+def _slices(
+    predict: Predict,
+    model: Any,
+    state: Any,
+    prompt: np.ndarray,
+    sampling: Sampling,
+    rows: int,
+    slice_length: int,
+) -> Iterator[np.ndarray]:
+    prompted = prompt.size - 1
+    end = prompted + sampling.length
+    key = jax.random.key(sampling.seed)
+    limits = (jnp.float32(sampling.temperature), jnp.int32(sampling.top_k or np.iinfo("i4").max))
+    symbols = jnp.full(rows, prompt[0], jnp.int32)
+    for start in range(0, end, slice_length):
+        known = np.full(slice_length, -1, np.int32)
+        part = prompt[1 + start : 1 + start + slice_length]
+        known[: part.size] = part
+        symbols, state, drawn = _run(predict, model, symbols, state, key, start, known, limits)
+        piece = np.asarray(drawn)[:, max(prompted - start, 0) : end - start]
+        if piece.size:
+            yield piece
+
+
+@partial(jax.jit, static_argnums=0)
+def _run(
+    predict: Predict,
+    model: Any,
+    symbols: Any,
+    state: Any,
+    key: Any,
+    start: Any,
+    known: Any,
+    limits: tuple[Any, Any],
+) -> tuple[Any, Any, Any]:
+    """``known.size`` symbols from step ``start``: the known ones, and drawn ones in place of -1."""
+    written, state = decode(
+        partial(predict, model),
+        state,
+        symbols[None],
+        known.shape[0],
+        choose=lambda key, logits: sample(key, logits, *limits),
+        key=key,
+        forced=known,
+        start=start,
+    )
+    return written[-1], state, written.T
