@@ -31,8 +31,8 @@ from .layers.sequences import (
     pad_packed_sequence,
 )
 from .layers.torch_layers import GRU, LSTM, RNN
-from .train.history import DivergedError, History, NonFiniteLossError
 from .train.loop import fit
+from .train.results import DivergedError, History, NonFiniteLossError
 
 __all__ = [
     "GRU",

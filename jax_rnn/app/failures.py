@@ -32,9 +32,9 @@ def explain(error: Exception, options: Collection[str] = ()) -> tuple[str, int] 
     from jax_rnn.base.devices import DeviceError
     from jax_rnn.lecture.lessons import UnknownLessonError
     from jax_rnn.testing.ladder import ParityError
-    from jax_rnn.train.cluster import ClusterError
     from jax_rnn.train.config import RunError
-    from jax_rnn.train.history import DivergedError, NonFiniteLossError
+    from jax_rnn.train.processes import ClusterError
+    from jax_rnn.train.results import DivergedError, NonFiniteLossError
 
     trained = (DivergedError, NonFiniteLossError, ParityError)
     failed = (DeviceError, ModuleNotFoundError, OSError, *trained)

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jax_rnn.lecture.teaching.training import lesson_of, whose_lesson
-from jax_rnn.train.config import CONFIG, RunError, program, read_config
-from jax_rnn.train.readme import Guide
+from jax_rnn.train.config import CONFIG, Guide, RunError, program, read_config
 from rnn_lecture.recipe import BaseRecipe
 
 __all__ = ["RECORDED", "Begun", "guide", "read_begun", "spell_out"]
@@ -17,7 +16,8 @@ USE = """    jax-rnn sample {folder} --prompt ...
     jax-rnn eval {folder}
     jax-rnn export {folder} --to safetensors
 
-In Python: `model = jax_rnn.train.load({name!r})`. Resume a stopped run, bit for bit, with
+In Python: `model = jax_rnn.lecture.open_run({name!r}).model()`. Resume a stopped run, bit for bit,
+with
 
     {resume}"""
 
@@ -84,15 +84,17 @@ def read_begun(words: Sequence[str], lesson: str | None) -> Begun | None:
     if lesson is not None and not (folder / CONFIG).exists():
         return None
     config = read_config(folder)
-    if lesson not in (None, config.lesson):
+    if lesson not in (None, config.name):
         raise RunError(
-            f"{folder}: expected the lesson {config.lesson!r} of this run, got "
+            f"{folder}: expected the lesson {config.name!r} of this run, got "
             f"{lesson!r}; `jax-rnn train --resume {folder}` needs no lesson"
         )
     with whose_lesson(folder):
         found, recipe, text = lesson_of(config)
-        recorded = config.made.options or {}
-        options = {"init": config.init, "text": text} | {k: recorded.get(k) for k in RECORDED}
+        recorded = config.made["options"]
+        options = {"init": config.own["init"], "text": text} | {
+            k: recorded.get(k) for k in RECORDED
+        }
         _check_options(options)
     return Begun(found, recipe, {k: value for k, value in options.items() if value is not None})
 

@@ -110,7 +110,7 @@ def train(arguments: Sequence[str]) -> None:
         config=(tyro.conf.HelptextFromCommentsOff,),
     )
     if options.cluster:
-        from jax_rnn.train.cluster import join
+        from jax_rnn.train.processes import join
 
         join(options.coordinator, options.processes, options.process, options.connect_timeout)
     _train(lesson, options)
@@ -154,9 +154,9 @@ def _defaults(lesson: Any, words: Sequence[str], begun: "Begun | None") -> Optio
 def _train(lesson: Any, options: Options[Any]) -> None:
     import jax
 
-    from jax_rnn.base.devices import choose
+    from jax_rnn.base.devices import choose, is_main
     from jax_rnn.lecture.teaching.training import precision
-    from jax_rnn.train.mesh import is_main, together
+    from jax_rnn.train.processes import together
 
     console = Console(quiet=not is_main())
     placed = None
@@ -186,7 +186,8 @@ def _run(lesson: Any, options: Options[Any], console: Console) -> None:
 
     from jax_rnn.app.resuming import RECORDED, guide
     from jax_rnn.lecture.teaching.training import train_lesson
-    from jax_rnn.train.mesh import main_does, make_mesh
+    from jax_rnn.train.mesh import make_mesh
+    from jax_rnn.train.processes import main_does
 
     recipe, out = options.recipe, options.out
     if out is None and lesson.holds_out:
@@ -194,7 +195,7 @@ def _run(lesson: Any, options: Options[Any], console: Console) -> None:
             raise ValueError("--out: expected a folder that all processes can write, got none")
         out = _new_folder(lesson.name)
     start, record = _printing(lesson, recipe, out, console)
-    model, history = train_lesson(
+    trained = train_lesson(
         lesson,
         recipe,
         out,
@@ -210,9 +211,10 @@ def _run(lesson: Any, options: Options[Any], console: Console) -> None:
     )
 
     def report() -> None:
+        history = trained.history
         for line in lesson.steps(history, recipe.steps - len(history.loss) + 1):
             say(console, for_commands(line))
-        for line in _report(lesson, recipe, model, out):
+        for line in _report(lesson, recipe, trained, out):
             say(console, line)
 
     main_does(report)
@@ -220,15 +222,12 @@ def _run(lesson: Any, options: Options[Any], console: Console) -> None:
         say(console, f"written: {out}")
 
 
-def _report(lesson: Any, recipe: Any, model: Any, out: Path | None) -> Iterable[str]:
+def _report(lesson: Any, recipe: Any, trained: Any, out: Path | None) -> Iterable[str]:
     """The lesson's lines about the trained model, the best one if data is held out."""
-    from jax_rnn.lecture.teaching.training import open_run
-
     if lesson.holds_out and out is not None:
-        run = open_run(out)
-        return lesson.report(run.model(), run.data(), out)
+        return lesson.report(trained.best, trained.data, out)
     explained = getattr(recipe, "variant", "") == ""
-    return lesson.report(model, lesson.read(recipe), Path()) if explained else ()
+    return lesson.report(trained.model, trained.data, Path()) if explained else ()
 
 
 def _printing(lesson: Any, recipe: Any, out: Path | None, console: Console) -> tuple[Any, Any]:

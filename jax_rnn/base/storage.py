@@ -1,39 +1,31 @@
-"""Safe reading and writing of files in folders of unknown origin.
+"""Files in folders of unknown origin: one check of what is there, and safe writing.
 
-Only regular files are read, up to a stated size. A file is written under a new name, opened
-exclusively, and renamed, so it is complete or absent. Symbolic links are refused in both cases.
+``check_folder`` is called once, when a folder is opened; after it files are read as usual. A file
+is written under a new name, opened exclusively, and renamed, so it is complete or absent, and no
+symbolic link is followed.
 """
 
-import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 __all__ = [
     "PARTIAL",
     "FileError",
     "cache_folder",
-    "open_regular",
-    "read_json",
-    "read_regular",
-    "refuse_link",
+    "check_folder",
+    "is_regular",
     "replacing",
-    "sync_folder",
     "write_text",
 ]
 
 PARTIAL = ".partial"
 """Suffix of a file that is not yet complete."""
 
-DEEPEST = 50
-"""Maximum levels of nesting; Python raises a RecursionError at about 1,000."""
-
-READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -49,75 +41,37 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("jax_rnn")
 
 
-def refuse_link(path: Path) -> None:
-    """FileError: ``path`` is a symbolic link."""
-    if path.is_symlink():
-        raise FileError(
-            f"{path}: expected a regular file or folder, got a symbolic link; remove the link"
-        )
+def is_regular(path: Path) -> bool:
+    """Whether ``path`` is a regular file, and not a link to one."""
+    return stat.S_ISREG(path.lstat().st_mode)
 
 
-@contextmanager
-def open_regular(path: Path, most: int | None = None) -> Iterator[BufferedReader]:
-    """A regular file, open for reading.
+def check_folder(folder: Path, files: Mapping[str, int], folders: tuple[str, ...] = ()) -> None:
+    """Check what a folder holds under known names; each may be absent.
 
     Args:
-        path: path of the file.
-        most: the largest accepted size in bytes; None accepts any.
+        folder: path of the folder.
+        files: names of regular files, with their largest size in bytes.
+        folders: names of folders.
 
     Raises:
-        FileNotFoundError: no such file.
-        FileError: a symbolic link, folder, pipe or device, or a file larger than ``most``.
+        FileError: a symbolic link, another kind of file, or a file that is too large.
     """
-    refuse_link(path)
-    if not stat.S_ISREG(os.stat(path, follow_symlinks=False).st_mode):
-        raise FileError(f"{path}: expected a regular file, got a folder, pipe or device; remove it")
-    with open(os.open(path, READ | BINARY), "rb") as file:  # the file may have been replaced
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise FileError(f"{path}: expected a regular file, got a pipe or device; remove it")
-        if most is not None and found.st_size > most:
+    for name in (*files, *folders):
+        path, wanted = folder / name, "folder" if name in folders else "regular file"
+        try:
+            found = path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if stat.S_ISLNK(found.st_mode):
+            raise FileError(f"{path}: expected a {wanted}, got a symbolic link; remove the link")
+        if not (stat.S_ISDIR if name in folders else stat.S_ISREG)(found.st_mode):
+            raise FileError(f"{path}: expected a {wanted}, got something else; remove it")
+        if name in files and found.st_size > files[name]:
             raise FileError(
-                f"{path}: expected at most {most:,} bytes, got {found.st_size:,}; "
-                "restore the original file"
+                f"{path}: expected at most {files[name]:,} bytes, got {found.st_size:,}; restore "
+                "the original file"
             )
-        yield file
-
-
-def _depth(tree: Any) -> int:
-    """The nesting depth of lists and objects in JSON."""
-    deepest, nodes = 0, [(tree, 1)]
-    while nodes:
-        node, depth = nodes.pop()
-        deepest = max(deepest, depth)
-        if isinstance(node, dict | list):
-            inside = node.values() if isinstance(node, dict) else node
-            nodes += [(child, depth + 1) for child in inside if isinstance(child, dict | list)]
-    return deepest
-
-
-def read_regular(path: Path, most: int) -> bytes:
-    """The bytes of a regular file of at most this size; raises the errors of ``open_regular``."""
-    with open_regular(path, most) as file:
-        return file.read(most + 1)[:most]
-
-
-def read_json(path: Path, most: int) -> dict[str, Any]:
-    """The JSON object in a file.
-
-    Raises:
-        FileNotFoundError, FileError: as ``open_regular``.
-        ValueError: not UTF-8, not JSON, nested too deeply, or not an object.
-    """
-    try:
-        found = json.loads(read_regular(path, most).decode("utf-8"))
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    if _depth(found) > DEEPEST:
-        raise ValueError("it is nested too deeply")
-    if not isinstance(found, dict):
-        raise ValueError(f"expected an object, got {type(found).__name__}")
-    return found
 
 
 @contextmanager
@@ -128,12 +82,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     so ``path`` has either the old or the new contents. Permissions follow the umask.
 
     Raises:
-        FileError: ``path`` is a symbolic link or a folder.
-        OSError: the file cannot be written.
+        OSError: the file cannot be written, e.g. since ``path`` is a folder.
     """
-    refuse_link(path)
-    if path.is_dir():
-        raise FileError(f"{path}: expected the name of a file, got a folder; specify a file in it")
     partial = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{PARTIAL}")
     descriptor = os.open(partial, NEW | BINARY, 0o666)
     try:
@@ -147,7 +97,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             partial.unlink()
         raise
     with suppress(OSError):  # not supported by some file systems
-        sync_folder(path.parent)
+        _sync(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -156,9 +106,9 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode("utf-8", "backslashreplace"))
 
 
-def sync_folder(path: Path) -> None:
-    """Wait until the names in a folder, or the bytes of a file, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+def _sync(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jax_rnn.base.storage import cache_folder, open_regular, replacing
+from jax_rnn.base.storage import cache_folder, is_regular, replacing
 from jax_rnn.data.dataset import Data
 from jax_rnn.data.vocabulary import Vocabulary, code_points
 
@@ -114,7 +114,9 @@ def mapped(file: Path, summary: Summary) -> np.ndarray | None:
     The array is followed by the SHA-256 of all preceding bytes.
     """
     try:
-        with open_regular(file) as stream:
+        if not is_regular(file):
+            return None
+        with file.open("rb") as stream:
             digest, rest = hashlib.sha256(), os.fstat(stream.fileno()).st_size - DIGEST
             while rest > 0 and (data := stream.read(min(rest, CHUNK))):
                 digest.update(data)

@@ -6,22 +6,21 @@ added.
 """
 
 import hashlib
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 
-from jax_rnn.base.storage import open_regular, replacing
+from jax_rnn.base.storage import is_regular, replacing
 
-__all__ = ["About", "damage", "read", "read_about", "sha256", "write"]
+__all__ = ["About", "Damage", "examine", "read", "sha256", "write"]
 
 
-class About(NamedTuple):
+class About(msgspec.Struct, frozen=True):
     """What a checkpoint says about itself.
 
     Attributes:
@@ -32,25 +31,62 @@ class About(NamedTuple):
     """
 
     step: int
-    figures: Mapping[str, float | None]
-    notes: Mapping[str, Any]
-    dtypes: Mapping[str, str]
+    figures: dict[str, float | None]
+    notes: dict[str, Any]
+    dtypes: dict[str, str]
+
+    @property
+    def monitor(self) -> tuple[str, Literal["min", "max"]]:
+        """The figure by which the best checkpoint is chosen, and whether small or large is best."""
+        name, mode = self.notes.get("monitor", ("loss", "min"))
+        return name, mode
 
 
-def write(path: Path, step: int, arrays: Mapping, figures: Mapping, notes: Mapping) -> None:
+class Damage(str):
+    """Why a file is not a complete checkpoint."""
+
+
+def write(path: Path, step: int, arrays: Mapping, figures: Mapping, notes: Mapping) -> About:
     """Write a checkpoint, which is complete or absent, see ``replacing``."""
     from safetensors.numpy import save
 
     whole = {name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}
-    finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
-    dtypes = {name: array.dtype.name for name, array in whole.items()}
     stored = {
         name: array if _is_plain(array.dtype) else array[..., None].view(np.uint8)
         for name, array in whole.items()
     }
-    about = json.dumps(About(step, finite, notes, dtypes)._asdict())
+    finite = {name: float(v) if math.isfinite(v) else None for name, v in figures.items()}
+    dtypes = {name: array.dtype.name for name, array in whole.items()}
+    about = About(step, finite, dict(notes), dtypes)
+    text = msgspec.json.encode(about).decode()
     with replacing(path) as file:
-        file.write(save(stored, {"about": about, "sha256": sha256(about, stored.items())}))
+        file.write(save(stored, {"about": text, "sha256": sha256(text, stored.items())}))
+    return msgspec.json.decode(text, type=About)
+
+
+def examine(path: Path) -> About | Damage:
+    """What a checkpoint says about itself, if it is complete."""
+    if not is_regular(path):
+        return Damage("it is not a regular file")
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            metadata, names = file.metadata(), sorted(file.keys())
+            about = msgspec.json.decode(metadata["about"], type=About)
+            name, mode = about.monitor
+            if not isinstance(name, str) or mode not in ("min", "max"):
+                raise TypeError(f"monitor is {about.monitor!r}")
+            for dtype in about.dtypes.values():
+                np.dtype(dtype)
+            stored = ((name, file.get_tensor(name)) for name in names)
+            changed = sha256(metadata["about"], stored) != metadata["sha256"]
+    except Exception:  # many kinds, where a file was forged
+        return Damage("it cannot be read")
+    if changed:
+        return Damage("it has changed")
+    whole = path.stem == f"step-{about.step:08d}"
+    return about if whole else Damage(f"it holds step {about.step}")
 
 
 def read(path: Path, prefix: str = "") -> dict[str, np.ndarray]:
@@ -59,46 +95,16 @@ def read(path: Path, prefix: str = "") -> dict[str, np.ndarray]:
     Raises:
         Exception: of many kinds, if the file is not a checkpoint.
     """
-    dtypes = read_about(path).dtypes
-    with _opened(path) as file:
+    from safetensors import safe_open
+
+    with safe_open(path, "np") as file:
+        dtypes = msgspec.json.decode(file.metadata()["about"], type=About).dtypes
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
         stored = {name: file.get_tensor(name) for name in names}
     return {
         name: array if array.dtype == dtypes[name] else array.view(dtypes[name])[..., 0]
         for name, array in stored.items()
     }
-
-
-def read_about(path: Path) -> About:
-    """What a checkpoint says about itself; its arrays are not read, and the errors of ``read``."""
-    with _opened(path) as file:
-        about = About(**json.loads(file.metadata()["about"]))
-    kinds = ("figures", float | int | None), ("notes", object), ("dtypes", str)
-    for name, kind in kinds:
-        entries = getattr(about, name)
-        if not (isinstance(entries, dict) and all(isinstance(v, kind) for v in entries.values())):
-            raise TypeError(f"{name} is {entries!r}")
-    monitor = about.notes.get("monitor", ["loss", "min"])
-    if not isinstance(about.step, int) or [type(entry) for entry in monitor] != [str, str]:
-        raise TypeError(f"step is {about.step!r}, monitor {monitor!r}")
-    return about._replace(dtypes={name: np.dtype(v).name for name, v in about.dtypes.items()})
-
-
-def damage(path: Path) -> str | None:
-    """The damage of a checkpoint; None if it is complete."""
-    if path.is_symlink():
-        return "it is a symbolic link"
-    try:
-        step = read_about(path).step
-        with _opened(path) as file:
-            metadata, names = file.metadata(), sorted(file.keys())
-            stored = ((name, file.get_tensor(name)) for name in names)
-            changed = sha256(metadata["about"], stored) != metadata["sha256"]
-    except Exception:  # many kinds, where a file was forged
-        return "it cannot be read"
-    if changed:
-        return "it has changed"
-    return None if path.stem == f"step-{step:08d}" else f"it holds step {step}"
 
 
 def sha256(about: str, stored: Iterable[tuple[str, np.ndarray]]) -> str:
@@ -108,15 +114,6 @@ def sha256(about: str, stored: Iterable[tuple[str, np.ndarray]]) -> str:
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """The open file, a regular one."""
-    from safetensors import safe_open
-
-    with open_regular(path), safe_open(path, "np") as file:
-        yield file
 
 
 def _is_plain(dtype: np.dtype) -> bool:

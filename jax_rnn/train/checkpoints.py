@@ -15,11 +15,11 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import SingleDeviceSharding
 
-from jax_rnn.base.storage import PARTIAL, refuse_link
-from jax_rnn.train.checkpoint_file import About, damage, read, read_about, write
-from jax_rnn.train.mesh import main_does
+from jax_rnn.base.storage import PARTIAL
+from jax_rnn.train.checkpoint_file import About, Damage, examine, read, write
+from jax_rnn.train.processes import main_does
 
-__all__ = ["CheckpointError", "Checkpoints", "flat"]
+__all__ = ["CheckpointError", "Checkpoints"]
 
 
 class CheckpointError(OSError):
@@ -28,6 +28,8 @@ class CheckpointError(OSError):
 
 class Checkpoints:
     """The checkpoints of one run: the latest ``keep`` and the best one.
+
+    Each file is examined once, when it is first needed; it is not expected to change afterwards.
 
     Args:
         folder: path of the checkpoints, created with the first one. Its parent must exist.
@@ -42,17 +44,14 @@ class Checkpoints:
         self.folder = folder.absolute()
         self.keep = keep
         self.say = say
-        self._damage: dict[int, str | None] = {}
+        self._examined: dict[int, About | Damage] = {}
 
     def path(self, step: int) -> Path:
         return self.folder / f"step-{step:08d}.safetensors"
 
     def steps(self) -> list[int]:
         """Steps of all checkpoints, complete or damaged, in order."""
-        refuse_link(self.folder)
-        if not self.folder.is_dir():
-            return []
-        names = (path.name for path in self.folder.iterdir() if not path.is_dir())
+        names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
         found = (re.fullmatch(r"step-([0-9]{8,})\.safetensors", name) for name in names)
         return sorted(int(match[1]) for match in found if match)
 
@@ -64,9 +63,8 @@ class Checkpoints:
         """The step of the checkpoint with the best figure; the latest if none was measured."""
         measured: dict[int, float] = {}
         for step in self._complete():
-            about = self.about(step)
-            name, mode = about.notes.get("monitor", ("loss", "min"))
-            value = about.figures.get(name)
+            name, mode = self.about(step).monitor
+            value = self.about(step).figures.get(name)
             if value is not None:
                 measured[step] = value if mode == "min" else -value
         return min(measured, key=lambda step: (measured[step], step)) if measured else self.latest()
@@ -81,14 +79,22 @@ class Checkpoints:
         if step is None and self.steps():
             raise CheckpointError(
                 f"{self.folder}: expected a complete checkpoint, but all are damaged "
-                f"({', '.join(f'step {k}: {self._damage[k]}' for k in self.steps())}). Restore a "
+                f"({', '.join(f'step {k}: {self._examined[k]}' for k in self.steps())}). Restore a "
                 "copy of one, or train again in another folder"
             )
         return step or 0
 
     def about(self, step: int) -> About:
-        """What was saved with the arrays: figures, None for those not finite, and notes."""
-        return read_about(self.path(step))
+        """What was saved with the arrays. CheckpointError: the checkpoint is damaged."""
+        if step not in self._examined:
+            self._examined[step] = examine(self.path(step))
+        found = self._examined[step]
+        if isinstance(found, Damage):
+            raise CheckpointError(
+                f"{self.path(step)}: expected a complete checkpoint, but {found}; restore a copy, "
+                "or use another checkpoint"
+            )
+        return found
 
     def save(
         self,
@@ -110,7 +116,7 @@ class Checkpoints:
         Raises:
             CheckpointError: the checkpoint cannot be written, e.g. because the disk is full.
         """
-        arrays = {name: _gathered(leaf) for name, leaf in flat(tree).items()}
+        arrays = {name: _gathered(leaf) for name, leaf in _flat(tree).items()}
         try:
             main_does(lambda: self._write(step, arrays, figures, notes or {}))
         except (OSError, ValueError) as error:
@@ -118,8 +124,8 @@ class Checkpoints:
             kept = "none was saved before" if last is None else f"that of step {last} is complete"
             raise CheckpointError(
                 f"the checkpoint of step {step} could not be written to {self.folder}: "
-                f"{_reason(error)}; {kept}. Free disk space or make the folder writable, then use "
-                "resume=True"
+                f"{_reason(error)}; {kept}. Free disk space or make the folder writable, then "
+                "resume the run"
             ) from error
 
     def restore(self, step: int, like: Any, part: str | None = None) -> Any:
@@ -136,9 +142,16 @@ class Checkpoints:
         """
         prefix = "" if part is None else f"{part}/"
         here = None if part is None else SingleDeviceSharding(jax.local_devices()[0])
-        wanted = flat(like, prefix)
+        wanted = _flat(like, prefix)
         leaves, structure = jax.tree.flatten(like)
-        saved = self._read(step, prefix)
+        self.about(step)
+        try:
+            saved = read(self.path(step), prefix)
+        except Exception as error:  # many kinds, where a file was forged
+            raise CheckpointError(
+                f"{self.path(step)}: expected the arrays of a checkpoint, got a file that cannot "
+                f"be read ({_reason(error)}); restore a copy, or use another checkpoint"
+            ) from error
         if faults := _misfits(wanted, saved):
             fault = f"{self.path(step)} does not fit this model:"
             raise CheckpointError("\n  ".join([fault, *faults]))
@@ -154,37 +167,29 @@ class Checkpoints:
             left.unlink()
         complete = list(self._complete())
         for step in {*self.steps()} - {*complete[: self.keep], self.best()}:
-            self.path(step).unlink()
+            if self.path(step).is_symlink() or not self.path(step).is_dir():
+                self.path(step).unlink()
 
     def _write(self, step: int, arrays: dict[str, Any], figures: Mapping, notes: Mapping) -> None:
-        refuse_link(self.folder)
         self.folder.mkdir(exist_ok=True)
-        write(self.path(step), step, arrays, figures, notes)
-        self._damage[step] = None
+        self._examined[step] = write(self.path(step), step, arrays, figures, notes)
         self.tidy()
-
-    def _read(self, step: int, prefix: str) -> dict[str, np.ndarray]:
-        """The arrays of a checkpoint whose names start with ``prefix``."""
-        try:
-            return read(self.path(step), prefix)
-        except Exception as error:  # many kinds, where a file was forged
-            raise CheckpointError(
-                f"{self.path(step)}: expected the arrays of a checkpoint, got a file that cannot "
-                f"be read ({_reason(error)}); restore a copy, or use another checkpoint"
-            ) from error
 
     def _complete(self) -> Iterator[int]:
         """Steps of the complete checkpoints, the last one first."""
         for step in reversed(self.steps()):
-            if step not in self._damage:
-                self._damage[step] = fault = damage(self.path(step))
-                if fault is not None:
+            known = step in self._examined
+            try:
+                self.about(step)
+            except CheckpointError:
+                if not known:
+                    fault = self._examined[step]
                     self.say(f"the checkpoint of step {step} is damaged ({fault}) and skipped")
-            if self._damage[step] is None:
+            else:
                 yield step
 
 
-def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     """The leaves of a tree by their path after ``prefix``; random keys as numbers.
 
     Raises:

@@ -1,69 +1,98 @@
-"""``config.json``, the configuration of a run, read from a folder of unknown origin."""
+"""What a run folder says of itself: ``config.json``, and a README made from it."""
 
 import hashlib
-import json
 import reprlib
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple
 
 import jax
+import msgspec
+from msgspec.structs import replace
 
-from jax_rnn.base.storage import FileError, read_json
-from jax_rnn.train.checkpoints import Checkpoints
+from jax_rnn.base.console import printable
+from jax_rnn.base.storage import FileError, check_folder
 
 __all__ = [
     "CONFIG",
     "MAY_CHANGE",
-    "Made",
+    "Guide",
     "ModelConfig",
     "RunConfig",
     "RunError",
     "as_config",
     "check_seal",
+    "differences",
+    "explain",
     "made_by",
     "program",
+    "python_guide",
     "read_config",
     "seal",
 ]
 
 CONFIG = "config.json"
-MOST = 1 << 26
-"""Maximum bytes of the configuration."""
 MAY_CHANGE = ("steps", "patience", "evaluate_every")
 """Hyperparameters that may change when a run is resumed."""
+
+FILES = {
+    CONFIG: 1 << 26,
+    "README.md": 1 << 26,
+    "metrics.jsonl": 1 << 30,
+    "metrics.csv": 1 << 30,
+    "loss.png": 1 << 26,
+    ".lock": 1 << 20,
+}
+"""Files of a run folder, and their largest size in bytes."""
+FOLDERS = ("checkpoints", "tensorboard")
+
+PAGE = """# {title}
+
+Made by `{command}` with {versions}.
+
+| file | contents |
+| --- | --- |
+| `config.json` | configuration of the run: model, data, hyperparameters |
+| `metrics.jsonl`, `metrics.csv` | loss, held-out figures and speed, by step |
+| `loss.png` | the losses as a plot |
+| `checkpoints/` | the last two and the best, as safetensors files with parameters and optimizer |
+
+{use}
+
+| hyperparameter | value |
+| --- | --- |
+{hyperparameters}
+"""
+
+CALLS = """In Python, with the class of the model, here `{kind}`:
+
+    from jax_rnn.train import Run, fit, load
+
+    model = load({name!r}, model={kind})  # the best checkpoint, in evaluation mode
+    last = load({name!r}, "last", model={kind})
+
+`jax_rnn.save_safetensors(model, "model.safetensors")` writes its weights for other programs. Resume
+a stopped run, bit for bit, with the arguments that it was started with:
+
+    with Run({name!r}, config, resume=True) as run:
+        fit(model, loss, data, ..., run=run)"""
 
 
 class RunError(ValueError):
     """A folder has no run, another run, or a run that does not fit; the message states the fix."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """A JSON object whose entries are fields, without those that have their default.
-
-    Attributes:
-        more: all other entries, among them those that state a default.
-    """
-
-    more: dict = field(default_factory=dict)
-
-    def json(self) -> dict[str, Any]:
-        """The entries by their names in JSON, those of the fields without a final underscore."""
-        default, own = type(self)(), {}
-        for name in (entry.name for entry in fields(self) if entry.name != "more"):
-            value = getattr(self, name)
-            if value != getattr(default, name):
-                own[name.rstrip("_")] = value.json() if isinstance(value, Part) else value
-        return own | self.more
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelConfig(Part):
+class ModelConfig(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    rename={"class_": "class"},
+):
     """The model of a run.
 
     Attributes:
@@ -73,124 +102,85 @@ class ModelConfig(Part):
     """
 
     class_: str = ""
-    options: dict | None = None
-    arguments: dict | None = None
+    options: dict[str, Any] | None = None
+    arguments: dict[str, list[Any]] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Made(Part):
-    """How a run was started, which does not affect its result.
-
-    Attributes:
-        command: the command line.
-        versions: versions of the packages.
-        device: kind of the device.
-        text: path of the text; None for the data of the lesson, empty if it is not stated.
-        options: options of the run besides its configuration.
-    """
-
-    command: str = ""
-    versions: str = ""
-    device: str = ""
-    text: str | None = ""
-    options: dict | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunConfig(Part):
+class RunConfig(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """The configuration of a run; every entry may be absent.
 
     Attributes:
-        lesson: name of the lesson, or of what is trained.
-        recipe: hyperparameters by name.
-        init: initial distribution of the weights.
+        name: of what is trained, the title of the run's README.
+        hyperparameters: by name; ``MAY_CHANGE`` lists those that a resumed run may change.
         model: the class of the model and its options, from which ``load`` builds it.
-        vocabulary: the symbols and other facts of the data that the model needs.
-        text_sha256: checksum of the text; None for other data, empty if it is not stated.
-        made: how the run was started.
-        more: entries of your own.
+        own: entries of your own, which must be the same when the run is resumed.
+        made: how the run was started, which does not affect its result.
     """
 
-    lesson: str = ""
-    recipe: dict = field(default_factory=dict)
-    init: Any = None
+    name: str = ""
+    hyperparameters: dict[str, Any] = {}
     model: ModelConfig | None = None
-    vocabulary: Any = None
-    text_sha256: str | None = ""
-    made: Made = field(default_factory=Made)
-
-
-PARTS: dict[str, type[Part]] = {"model": ModelConfig, "made": Made}
-PartT = TypeVar("PartT", bound=Part)
+    own: dict[str, Any] = {}
+    made: dict[str, Any] = {}
 
 
 def as_config(config: Mapping[str, Any] | RunConfig) -> RunConfig:
     """A configuration in the form in which JSON returns it.
 
     Raises:
-        RunError: an entry of another type than the field of ``RunConfig``.
+        RunError: an entry that ``RunConfig`` does not have, or of another type.
         TypeError: values that JSON cannot hold.
     """
     try:
-        entries = json.loads(json.dumps(config.json() if isinstance(config, Part) else config))
+        text = msgspec.json.encode(config)
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(
             f"config: expected JSON-serializable values, got others: {error}"
         ) from error
     try:
-        return _read(RunConfig, entries)
-    except ValueError as error:
-        raise RunError(f"config: expected the types of RunConfig, but {error}") from error
+        return msgspec.json.decode(text, type=RunConfig)
+    except msgspec.ValidationError as error:
+        raise RunError(
+            f"config: expected the fields of RunConfig, with entries of your own in `own`, but: "
+            f"{error}"
+        ) from error
 
 
 def read_config(folder: str | Path) -> RunConfig:
-    """The configuration of a run.
+    """The configuration of a run, whose folder is checked first, see ``check_folder``.
 
     Raises:
-        RunError: the folder has no run, or its configuration cannot be read.
+        RunError: the folder has no run, or something else in place of a file of it.
     """
-    path = Path(folder) / CONFIG
+    folder = Path(folder)
     try:
-        return _read(RunConfig, read_json(path, MOST))
+        check_folder(folder, FILES, FOLDERS)
+        data = (folder / CONFIG).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(
-            f"{folder}: expected the folder of a run, got none with a {CONFIG}; "
-            "create one with `train.Run`"
+            f"{folder}: expected the folder of a run, got none with a {CONFIG}; create one with "
+            "train.Run"
         ) from error
     except FileError as error:
         raise RunError(str(error)) from error
-    except ValueError as error:
-        raise RunError(_damaged(path, str(error))) from error
-
-
-def _read(kind: type[PartT], entries: Mapping[str, Any], prefix: str = "") -> PartT:
-    """The object with these entries of JSON. ValueError: an entry of another type."""
-    more, own, default = dict(entries), {}, kind()
-    for entry in fields(kind):
-        name = entry.name.rstrip("_")
-        if name not in more or name == "more":
-            continue
-        value, expected = more[name], entry.type
-        if isinstance(value, dict) and name in PARTS:
-            value = _read(PARTS[name], value, f"{name}.")
-        if expected is not Any and not isinstance(value, cast(Any, expected)):
-            raise ValueError(f"{prefix}{name} is {reprlib.repr(value)}")
-        if value != getattr(default, entry.name):
-            own[entry.name] = value
-            del more[name]
-    return kind(**own, more=more)
+    try:
+        return msgspec.json.decode(data, type=RunConfig)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise RunError(_damaged(folder / CONFIG, str(error))) from error
 
 
 def seal(config: RunConfig) -> str:
     """The checksum of all entries of a configuration that must not change."""
-    fixed = {name: value for name, value in config.json().items() if name != "made"}
-    fixed["recipe"] = {k: value for k, value in config.recipe.items() if k not in MAY_CHANGE}
-    return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
+    fixed = {k: v for k, v in config.hyperparameters.items() if k not in MAY_CHANGE}
+    fixed = replace(config, hyperparameters=fixed, made={})
+    return hashlib.sha256(msgspec.json.encode(fixed, order="deterministic")).hexdigest()
 
 
-def check_seal(folder: Path, config: RunConfig, checkpoints: Checkpoints, step: int) -> None:
+def check_seal(folder: Path, config: RunConfig, sealed: str, step: int) -> None:
     """Check the configuration. RunError: it changed after the checkpoint of this step."""
-    if checkpoints.about(step).notes.get("config", seal(config)) != seal(config):
+    if sealed != seal(config):
         raise RunError(
             _damaged(folder / CONFIG, f"it was changed after the checkpoint of step {step}")
         )
@@ -203,19 +193,70 @@ def _damaged(path: Path, reason: str) -> str:
     )
 
 
-def made_by(text: Path | None = None, options: Mapping[str, Any] | None = None) -> Made:
-    """This process, as the start of a run."""
+def differences(before: RunConfig, now: RunConfig) -> list[str]:
+    """Entries that differ: the name alone, else hyperparameters, else all others."""
+    old, new = msgspec.to_builtins(before), msgspec.to_builtins(now)
+    own = before.own | {"model": old.get("model")}, now.own | {"model": new.get("model")}
+    for one, other in (
+        ({"name": before.name}, {"name": now.name}),
+        (before.hyperparameters, now.hyperparameters),
+        own,
+    ):
+        faults = [
+            f"{k}: {reprlib.repr(one.get(k))} in the run, {reprlib.repr(other.get(k))} now"
+            for k in sorted({*one, *other} - {*MAY_CHANGE})
+            if one.get(k) != other.get(k)
+        ]
+        if faults:
+            return faults
+    return []
+
+
+def made_by(**more: Any) -> dict[str, Any]:
+    """This process as the start of a run: command, versions and device, and ``more`` entries."""
     packages = ("jax-rnn", "jax", "flax", "optax", "safetensors")
-    return Made(
-        command=shlex.join([*program(), *sys.argv[1:]]),
-        versions=", ".join(f"{name} {metadata.version(name)}" for name in packages),
-        device=jax.devices()[0].device_kind,
-        text=None if text is None else str(text.absolute()),
-        options=dict(options or {}),
-    )
+    return {
+        "command": shlex.join([*program(), *sys.argv[1:]]),
+        "versions": ", ".join(f"{name} {metadata.version(name)}" for name in packages),
+        "device": jax.devices()[0].device_kind,
+        **more,
+    }
 
 
 def program() -> list[str]:
     """The words with which this program is started."""
     name = Path(sys.argv[0]).name
     return ["python", "-m", "jax_rnn"] if name == "__main__.py" else [name]
+
+
+class Guide(NamedTuple):
+    """How a run is used.
+
+    Attributes:
+        use: Markdown, how to use its model and how to resume it.
+        resume: what resumes it, in one line.
+    """
+
+    use: str
+    resume: str
+
+
+def python_guide(folder: Path, config: RunConfig) -> Guide:
+    """How to use a run from Python."""
+    kind = (config.model or ModelConfig()).class_.rpartition(":")[2].rpartition(".")[2]
+    return Guide(
+        CALLS.format(name=str(folder), kind=kind if kind.isidentifier() else "MyModel"),
+        f"fit with Run({str(folder)!r}, ..., resume=True)",
+    )
+
+
+def explain(config: RunConfig, use: str) -> str:
+    """The README of the run of this configuration, with ``Guide.use``."""
+    rows = [f"| {name} | {value} |" for name, value in config.hyperparameters.items()]
+    return PAGE.format(
+        title=printable(config.name or "A run"),
+        command=printable(config.made.get("command") or "jax_rnn.fit"),
+        versions=printable(config.made.get("versions") or "jax_rnn"),
+        use="\n".join(printable(line, None) for line in use.split("\n")),
+        hyperparameters="\n".join(printable(row) for row in rows),
+    )

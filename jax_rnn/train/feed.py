@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,38 +14,52 @@ from jax_rnn.train.program import Span
 __all__ = ["Feed", "stacked"]
 
 
-class Feed(NamedTuple):
+class Feed:
     """The data of a training, as arrays on the devices.
 
-    Attributes:
+    Args:
         batches: batches by number.
         layout: the placement of arrays.
         accumulate: number of batches per step.
+
+    Attributes:
+        streaming: whether every step has its own batches.
+        tokens: number of units in a step by which the speed is measured.
     """
 
-    batches: Batches
-    layout: Layout
-    accumulate: int
-
-    @property
-    def streaming(self) -> bool:
-        """Whether every step has its own batches."""
-        return not isinstance(self.batches, Repeated)
-
-    @property
-    def tokens(self) -> int:
-        """Number of units in a step by which the speed is measured."""
-        return self.batches.tokens * self.accumulate
+    def __init__(self, batches: Batches, layout: Layout, accumulate: int):
+        self.batches, self.layout, self.accumulate = batches, layout, accumulate
+        self.streaming = not isinstance(batches, Repeated)
+        self.tokens = batches.tokens * accumulate
+        self._reading: Iterator[Future[Any]] = iter(())
+        self._next: Future[Any] | None = None
+        self._ready: Any = None
 
     def __call__(self, calls: Sequence[Span]) -> Iterator[tuple[Span, Any]]:
-        """Each span with its batches, stacked, or with the same arrays."""
+        """Each span with its batches, stacked, (steps, [accumulate,] B, ...), or the same arrays.
+
+        ``prefetch`` may be called in between.
+        """
         if isinstance(self.batches, Repeated):
             arrays = self.batches.arrays
             if self.layout.mesh is not None:
                 rows = self.layout.rows(self.batches.size)
                 arrays = self.layout.batches(self.batches(0, rows), 0)
-            return ((span, arrays) for span in calls)
-        return self._ahead(calls)
+            yield from ((span, arrays) for span in calls)
+            return
+        with ThreadPoolExecutor(1, "feed") as reader:
+            self._reading = (reader.submit(self._read, span) for span in calls)
+            self._next = next(self._reading, None)
+            for span in calls:
+                self.prefetch()
+                arrays, self._ready = self._ready, None
+                yield span, arrays
+
+    def prefetch(self) -> None:
+        """Transfer the next batches and begin to read those after them, unless it is done."""
+        if self._ready is None and self._next is not None:
+            arrays, self._next = self._next.result(), next(self._reading, None)
+            self._ready = self.layout.batches(arrays, 1 if self.accumulate == 1 else 2)
 
     def checksum(self, steps: int) -> int | None:
         """Checksum of the batches of the first steps, if they are an iterable's; otherwise None."""
@@ -64,16 +78,6 @@ class Feed(NamedTuple):
                 "use an iterable that returns the same ones each time it is read in a new process. "
                 "A DataLoader does with shuffle=False, or with a generator of a fixed seed"
             )
-
-    def _ahead(self, calls: Sequence[Span]) -> Iterator[tuple[Span, Any]]:
-        """Stacked batches, read one call ahead: leaves (steps, [accumulate,] B, ...)."""
-        with ThreadPoolExecutor(1, "feed") as reader:
-            waiting: list[Future[Any]] = [reader.submit(self._read, span) for span in calls[:1]]
-            for k, span in enumerate(calls):
-                arrays = waiting.pop().result()
-                if k + 1 < len(calls):
-                    waiting.append(reader.submit(self._read, calls[k + 1]))
-                yield span, self.layout.batches(arrays, 1 if self.accumulate == 1 else 2)
 
     def _read(self, span: Span) -> Any:
         """The rows of this process of all batches of a span."""

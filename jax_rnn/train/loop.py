@@ -1,15 +1,23 @@
-"""The training loop: calls of a compiled program of many steps, with progress and metrics."""
+"""The training loop: calls of a compiled program of many steps, with progress and a log."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from time import perf_counter
 from typing import Any, Literal
 
+import jax
+import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax.sharding import Mesh
 
+from jax_rnn.base.errors import ArgumentError
+from jax_rnn.base.interrupt import Interrupt
 from jax_rnn.base.progress import progress_bar
 from jax_rnn.base.typing import DTypeLike, PyTree
 from jax_rnn.data.batches import Batches
+from jax_rnn.train.checkpoints import CheckpointError
 from jax_rnn.train.checks import (
     as_batches,
     check_arguments,
@@ -17,14 +25,19 @@ from jax_rnn.train.checks import (
     count_steps,
     count_to_restart,
 )
-from jax_rnn.train.evaluations import Evaluations
 from jax_rnn.train.feed import Feed
-from jax_rnn.train.history import History
 from jax_rnn.train.mesh import Layout, in_mesh
-from jax_rnn.train.program import Schedule, choose_steps_per_call
+from jax_rnn.train.processes import any_process, from_main, main_does
+from jax_rnn.train.program import Program, Schedule, choose_steps_per_call, joined
+from jax_rnn.train.results import (
+    DivergedError,
+    Evaluations,
+    History,
+    InterruptedRunError,
+    NonFiniteLossError,
+)
 from jax_rnn.train.run import Run
-from jax_rnn.train.session import Record, Session
-from jax_rnn.train.step import Loss, prepare
+from jax_rnn.train.step import Loss, TrainState, prepare
 
 __all__ = ["fit"]
 
@@ -147,31 +160,136 @@ def fit(
     )
     check_arguments(model, loss, optimizer, evaluate, patience)
     evaluations = Evaluations(patience, monitor, mode)
-    feed = Feed(as_batches(data), Layout(mesh), accumulate)
+    layout = Layout(mesh)
+    feed = Feed(as_batches(data), layout, accumulate)
     steps = count_steps(steps, epochs, feed.batches, accumulate)
-    feed.layout.check(feed.batches.size)
-    options = seed, accumulate, compute_dtype
+    layout.check(feed.batches.size)
     restart = count_to_restart(feed.batches, carry, restart_carry)
-    training = prepare(model, loss, optimizer, carry, *options, restart, feed.layout.local)
-    size = steps_per_call or choose_steps_per_call(
-        training.state.params, feed.batches, steps, feed.streaming, evaluate_every
+    options = seed, accumulate, compute_dtype, restart
+    training = prepare(model, loss, optimizer, carry, *options, layout.local)
+    program = Program(training, layout, feed.streaming)
+    sizes = training.state.params, feed.batches, steps
+    schedule = Schedule(
+        steps,
+        steps_per_call or choose_steps_per_call(*sizes, evaluate_every),
+        evaluate_every or steps,
+        checkpoint_every or evaluate_every or steps,
     )
-    saves = steps if run is None else checkpoint_every or evaluate_every or steps
-    schedule = Schedule(steps, size, evaluate_every or steps, saves)
-    session = Session(training, feed, schedule, evaluate, evaluations, run)
-    _run(session, description, on_record)
-    nnx.update(model, *session.variables())
+    state, start, seconds = layout.state(training.state), 0, 0.0
     if run is not None:
-        run.finish()
-    return session.history()
+        state, start, seconds = _resumed(run, state, feed, evaluations)
+    if start > steps:
+        done = f"at least {start}, the completed steps of the run"
+        raise ArgumentError("steps", f"expected {done}, got {steps}")
+    began, reports, interrupt = perf_counter() - seconds, [], Interrupt()
 
+    def variables() -> Any:
+        return layout.local((state.params, state.model_state))
 
-def _run(session: Session, description: str, on_record: Callable[[Record], None]) -> None:
-    """Make all steps, with a progress bar, which is hidden while ``on_record`` prints."""
-    with progress_bar(description, session.schedule.steps) as bar, session.interruptible():
-        bar(session.start, "compiling")
-        for span, record in session.records():
+    def history() -> History:
+        seconds = program.compile_seconds, program.run_seconds
+        return History(*joined(reports), *seconds, tuple(evaluations.rows))
+
+    def save(record: dict[str, Any]) -> None:
+        if run is None:
+            return
+        if not _all_finite(state.params):
+            raise _not_finite(record["step"] + 1, math.nan, history(), run)
+        notes = {"seconds": record["seconds"], "batches": feed.checksum(record["step"])}
+        figures = evaluations.at(record["step"])
+        run.save(record["step"], state, figures, notes | evaluations.notes())
+
+    spans = [] if evaluations.exhausted else schedule.spans(start)
+    with progress_bar(description, steps) as bar, nullcontext() if run is None else interrupt:
+        bar(start, "compiling")
+        for span, arrays in feed(spans):
+            state, pending = program(state, arrays, len(span))
+            feed.prefetch()  # while the device computes
+            report = program.read(pending)
+            reports.append(report)
+            done, loss_now = span.start + len(report.loss), float(report.loss[-1])
+            if not math.isfinite(loss_now):
+                raise _not_finite(done, loss_now, history(), run)
+            record = {
+                "step": done,
+                "loss": float(report.loss.mean()),
+                "tokens_per_second": round(feed.tokens * len(span) / program.last_seconds, 1),
+                "seconds": round(perf_counter() - began, 3),
+            }
+            failure = None
+            if evaluate is not None and schedule.evaluates(done):
+                try:
+                    figures = evaluate(training.rebuild(*variables()))
+                    record |= evaluations.add(done, from_main(_floats(figures)))
+                except ArithmeticError as error:
+                    failure = DivergedError(done, error)
+                except Exception as error:
+                    failure = error
+            finished = done == steps or evaluations.exhausted
+            stopping = run is not None and any_process(interrupt.requested)
+            if run is not None:
+                run.record(record)
+            if finished or stopping or failure or schedule.saves(done):
+                save(record)
+            if failure is not None:
+                raise failure
             with bar.hidden():
                 on_record(record)
-            speed = record["tokens_per_second"]
-            bar(len(span), f"loss {record['loss']:.4g}, {speed:,.0f} tokens/s")
+            speed = f"{record['tokens_per_second']:,.0f} tokens/s"
+            bar(len(span), f"loss {record['loss']:.4g}, {speed}")
+            if finished:
+                break
+            if run is not None and stopping:
+                raise InterruptedRunError(done, run.folder, run.guide.resume)
+    nnx.update(model, *variables())
+    if run is not None:
+        run.finish()
+    return history()
+
+
+def _resumed(
+    run: Run, state: TrainState, feed: Feed, evaluations: Evaluations
+) -> tuple[TrainState, int, float]:
+    """The state, the step and the seconds of the last checkpoint of a run; it begins after it.
+
+    Raises:
+        CheckpointError: all checkpoints are damaged, or the last one is not that of a training.
+        ValueError: the run has other data or another ``monitor``.
+    """
+    start, notes = main_does(run.resume_at)
+    seconds = 0.0
+    if start:
+        try:
+            seconds, batches = float(notes["seconds"]), notes["batches"]
+            evaluations.recall(notes)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(
+                f"{run.folder}: expected the checkpoint of step {start} to hold the state of a "
+                f"training, got another ({type(error).__name__}: {error}); train in a new folder"
+            ) from error
+        if batches is not None:
+            feed.check_same(start, batches)
+        main_does(run.checkpoints.tidy)
+        state = run.checkpoints.restore(start, state)
+    run.begin(start)
+    return state, start, seconds
+
+
+def _not_finite(step: int, value: float, history: History, run: Run | None) -> NonFiniteLossError:
+    """The error of a loss that is not finite, which says what is kept."""
+    kept = "the model keeps its initial weights"
+    if run is not None:
+        last = main_does(run.checkpoints.latest)
+        stays = f"the last good checkpoint stays in {run.folder}"
+        kept += f", {'no checkpoint was saved before' if last is None else stays}"
+    return NonFiniteLossError(step, value, history, kept)
+
+
+def _floats(figures: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in figures.items()}
+
+
+@jax.jit
+def _all_finite(params: PyTree) -> Any:
+    """Check the weights, since a weight that is not finite affects only the next loss."""
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]).all()

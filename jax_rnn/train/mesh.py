@@ -1,35 +1,20 @@
 """Placement of arrays in training: one device, or a mesh of devices and processes."""
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jax_rnn.base.devices import is_main
 from jax_rnn.train.step import TrainState
 
-__all__ = [
-    "AXIS",
-    "Layout",
-    "any_process",
-    "from_main",
-    "in_mesh",
-    "main_does",
-    "make_mesh",
-    "one_axis",
-    "together",
-]
+__all__ = ["AXIS", "Layout", "in_mesh", "make_mesh", "one_axis"]
 
 AXIS = "data"
-PAGE = 1024
-"""Messages are padded to a multiple of these bytes, so that few programs are compiled."""
 
 ParametersT = ParamSpec("ParametersT")
 ResultT = TypeVar("ResultT")
@@ -215,67 +200,3 @@ def _place(leaf: Any, sharding: NamedSharding) -> Any:
         return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
     return _on_numbers(place, leaf)
-
-
-def any_process(flag: bool) -> bool:
-    """Whether the flag is set in any process; every process must call it."""
-    if jax.process_count() == 1:
-        return flag
-    return bool(multihost_utils.process_allgather(np.asarray(flag)).any())
-
-
-def from_main(value: ResultT) -> ResultT:
-    """Send a JSON-serializable value of the main process to all; every process must call it."""
-    if jax.process_count() == 1:
-        return value
-    data = np.frombuffer(json.dumps(value).encode() if is_main() else b"", np.uint8)
-    size = int(multihost_utils.broadcast_one_to_all(np.int32(data.size)))
-    message = np.zeros(-(-size // PAGE) * PAGE, np.uint8)
-    message[: data.size] = data
-    return json.loads(bytes(np.asarray(multihost_utils.broadcast_one_to_all(message))[:size]))
-
-
-def main_does(work: Callable[[], ResultT]) -> ResultT:
-    """Run ``work()`` in the main process only; all get its JSON-serializable result.
-
-    The others wait for it, so this is also a barrier.
-
-    Raises:
-        OSError: in the other processes, if ``work`` failed in the main process.
-    """
-    if jax.process_count() == 1:
-        return work()
-    result, fault = _attempt(work if is_main() else lambda: None)
-    result, message = from_main((result, None if fault is None else str(fault)))
-    if fault is not None:
-        raise fault
-    if message is not None:
-        raise OSError(f"process 0: {message}")
-    return result
-
-
-def _attempt(work: Callable[[], Any]) -> tuple[Any, Exception | None]:
-    """The result of ``work()``, or its error."""
-    try:
-        return work(), None
-    except Exception as error:
-        return None, error
-
-
-@contextmanager
-def together() -> Iterator[None]:
-    """Context for work of several processes, which replaces errors of JAX.
-
-    Raises:
-        OSError: instead of an error of JAX, if there are several processes.
-    """
-    try:
-        yield
-    except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
-            raise
-        raise OSError(
-            f"process {jax.process_index()} cannot continue with the others: "
-            f"{str(error).splitlines()[0]}. One of them may have ended; start all of them again "
-            "with resume=True, which continues from the last checkpoint"
-        ) from error

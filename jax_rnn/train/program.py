@@ -11,7 +11,7 @@ from jax import lax
 
 from jax_rnn.base.caches import cached
 from jax_rnn.base.typing import PyTree
-from jax_rnn.data.batches import Batches
+from jax_rnn.data.batches import Batches, Repeated
 from jax_rnn.train.mesh import Layout
 from jax_rnn.train.step import Report, Training, TrainState
 
@@ -21,6 +21,7 @@ __all__ = [
     "Schedule",
     "Span",
     "choose_steps_per_call",
+    "joined",
     "scan_steps",
     "spans",
     "training_operations",
@@ -77,12 +78,22 @@ class Program:
         self.compile_seconds += self._called - start
         return self.run(state, arrays, steps)
 
-    def read(self, report: Report) -> Report:
-        """Wait for the last call and return its report as NumPy arrays."""
-        report = jax.tree.map(np.asarray, report)
+    def read(self, pending: Report) -> Report:
+        """Wait for the last call; return its report as NumPy arrays.
+
+        It ends with the first loss that is not finite.
+        """
+        report = jax.tree.map(np.asarray, pending)
         self.last_seconds = perf_counter() - self._called
         self.run_seconds += self.last_seconds
-        return report
+        bad = np.flatnonzero(~np.isfinite(report.loss))
+        return jax.tree.map(lambda leaf: leaf[: bad[0] + 1], report) if bad.size else report
+
+
+def joined(reports: Sequence[Report], axis: int = 0) -> Report:
+    """Several reports as one, with no steps if there are none."""
+    parts = reports or [Report(np.zeros(0), {})]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis), *parts)
 
 
 Span = range
@@ -128,11 +139,19 @@ def training_operations(parameters: int, batches: Batches) -> int:
 
 
 def choose_steps_per_call(
-    params: PyTree, batches: Batches, steps: int, streaming: bool, evaluate_every: int | None
+    params: PyTree, batches: Batches, steps: int, evaluate_every: int | None = None
 ) -> int:
+    """A number of steps that takes long against a call, and short against the patience of a user.
+
+    Args:
+        params: the parameters, or their shapes.
+        batches: the data.
+        steps: number of all steps.
+        evaluate_every: steps between two evaluations, which the calls divide evenly.
+    """
     parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
     operations = training_operations(parameters, batches)
-    if not streaming:
+    if isinstance(batches, Repeated):
         return steps if operations * steps < ONE_CALL_OPERATIONS else -(-steps // 20)
     most = max(1, min(MOST_STEPS_A_CALL, int(BUSY_CALL_OPERATIONS // max(operations, 1))))
     span = evaluate_every or steps

@@ -18,15 +18,16 @@ from jax_rnn.base.typing import DTypeLike, PyTree
 from jax_rnn.data.batches import Batches, Repeated
 from jax_rnn.train.checks import count_steps, count_to_restart
 from jax_rnn.train.feed import stacked
-from jax_rnn.train.history import History
 from jax_rnn.train.mesh import in_mesh
 from jax_rnn.train.program import (
     BUSY_CALL_OPERATIONS,
     choose_steps_per_call,
+    joined,
     scan_batches,
     scan_steps,
     training_operations,
 )
+from jax_rnn.train.results import History
 from jax_rnn.train.step import Loss, Report, Training, TrainState, prepare
 
 __all__ = ["choose_seeds_per_call", "figures_of", "fit_seeds"]
@@ -97,7 +98,7 @@ def fit_seeds(
     first: Any = data(seeds[0]) if callable(data) else Repeated(data)
     span = None
     if callable(data):
-        span = choose_steps_per_call(cached(_shapes, build), first, steps, True, None)
+        span = choose_steps_per_call(cached(_shapes, build), first, steps)
     restart = count_to_restart(first, carry, restart_carry)
     options = carry, dropout, accumulate, compute_dtype, restart
     sweep = cached(_Sweep, build, (loss, optimizer), steps, span, *options)
@@ -119,7 +120,7 @@ def fit_seeds(
                 nnx.update(model, *jax.tree.map(lambda leaf, k=k: leaf[k], variables))
                 model.eval()
                 evaluations.append({"seed": seed, **figures_of(evaluate, model)})
-    report = _joined(reports, 0)
+    report = joined(reports, 0)
     seconds = ready - began, perf_counter() - ready
     return History(report.loss, report.metrics, *seconds, tuple(evaluations))
 
@@ -247,7 +248,7 @@ class _Sweep:
             state, report = self.advance(numbers, state, arrays)
             reports.append(jax.tree.map(lambda leaf: np.asarray(leaf)[: len(seeds)], report))
             advance(self.span * len(seeds))
-        return (state.params, state.model_state), _joined(reports, 1)
+        return (state.params, state.model_state), joined(reports, 1)
 
     def _arrays(self, data: Any, seeds: Sequence[int]) -> Iterator[Any]:
         """The data of each call: batches (seeds, span, [accumulate,] B, ...), or the arrays."""
@@ -259,7 +260,3 @@ class _Sweep:
             steps = range(start, start + self.span)
             each = (stacked(of_seed, steps, self.accumulate) for of_seed in batches)
             yield jax.tree.map(lambda *leaves: np.stack(leaves), *each)
-
-
-def _joined(reports: Sequence[Report], axis: int) -> Report:
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis), *reports)

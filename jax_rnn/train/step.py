@@ -1,6 +1,7 @@
-"""One optimizer step as a pure function, and the state that it changes."""
+"""One optimizer step as a pure function of the variables of a model."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,9 +12,8 @@ from jax import lax
 
 from jax_rnn.base.caches import cached
 from jax_rnn.base.typing import DTypeLike, PyTree
-from jax_rnn.train.variables import merge, split, state_after
 
-__all__ = ["Loss", "Report", "TrainState", "Training", "prepare"]
+__all__ = ["Loss", "Report", "TrainState", "Training", "merge", "prepare", "split"]
 
 Loss = Callable[..., Any]
 """``loss(model, batch) -> (loss, metrics)``, the metrics any pytree of arrays, or the loss alone;
@@ -107,7 +107,7 @@ def _functions(
         if key is not None:
             more["rngs"] = nnx.Rngs(dropout=key)
         value, metrics, carry = _parts(loss(model, batch, **more), carry)
-        return value, (metrics, (state_after(model, params, model_state), carry))
+        return value, (metrics, (_state_after(model, params, model_state), carry))
 
     def gradient(params, carried, batch, number, key):
         model_state, carry = carried
@@ -219,3 +219,65 @@ def _cast(tree: PyTree, dtype: DTypeLike | None) -> PyTree:
     return jax.tree.map(
         lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, tree
     )
+
+
+def split(model: nnx.Module) -> tuple[Any, Any, Any]:
+    """The graph of a model, its ``nnx.Param`` and its other state, without ``nnx.Intermediate``.
+
+    Raises:
+        TypeError: variables that hold anything but numbers and arrays.
+    """
+    if jax.tree.leaves(nnx.state(model, nnx.Intermediate)):
+        model = nnx.clone(model)
+        nnx.pop(model, nnx.Intermediate)
+    for _, part in nnx.iter_modules(model):
+        for name, value in [*vars(part).items()]:
+            if isinstance(value, jax.Array) and not nnx.is_data(value):  # made under jit or vmap
+                setattr(part, name, nnx.data(value))
+    graphdef, params, model_state = nnx.split(model, nnx.Param, ...)
+    try:
+        return graphdef, params, jax.tree.map(jnp.asarray, model_state)
+    except TypeError as error:
+        raise TypeError(
+            f"model: expected variables that hold numbers and arrays, got others ({error}); keep "
+            "them in attributes that are no nnx.Variable"
+        ) from error
+
+
+def merge(graphdef: Any, params: Any, model_state: Any) -> Any:
+    """The model, with variables of its own, which can be changed where it is called."""
+    return nnx.merge(graphdef, *jax.tree.map(lambda leaf: leaf, (params, model_state)))
+
+
+def _state_after(model: nnx.Module, params: Any, model_state: Any) -> Any:
+    """The other state of a model after a loss, with the dtypes of before.
+
+    Args:
+        model: the model that the loss was called with.
+        params, model_state: its variables before.
+
+    Raises:
+        ValueError: the loss has created, removed or reshaped variables.
+    """
+    _, new_params, _, new_state = nnx.split(model, nnx.Param, nnx.Intermediate, ...)
+    before, after = _shapes(params, model_state), _shapes(new_params, new_state)
+    if before != after:
+        names = sorted({name for name, _ in before ^ after})
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        raise ValueError(
+            "model: expected a loss that creates, removes and reshapes no variables, got changes "
+            f"of {shown}; create all variables in __init__, and return other results as metrics"
+        )
+    leaves = map(_with_dtype, jax.tree.leaves(new_state), jax.tree.leaves(model_state))
+    return jax.tree.unflatten(jax.tree.structure(model_state), leaves)
+
+
+def _shapes(*states: PyTree) -> set[tuple[str, tuple[int, ...]]]:
+    """The names and shapes of all arrays."""
+    leaves = (leaf for state in states for leaf in jax.tree_util.tree_flatten_with_path(state)[0])
+    name = partial(jax.tree_util.keystr, simple=True, separator=".")
+    return {(name(path).removesuffix(".value"), jnp.shape(leaf)) for path, leaf in leaves}
+
+
+def _with_dtype(new: Any, old: Any) -> Any:
+    return new if jnp.issubdtype(old.dtype, jax.dtypes.prng_key) else jnp.asarray(new, old.dtype)

@@ -36,15 +36,14 @@ def make(tmp_path):
         task, vocabulary = load(name), VOCABULARIES[name]
         kind = f"{task.model.__module__}:{task.model.__qualname__}"
         config = {
-            "lesson": name,
-            "recipe": asdict(RECIPE),
+            "name": name,
+            "hyperparameters": asdict(RECIPE),
             "model": {
                 "class": kind,
                 "options": task.options(RECIPE, vocabulary),
                 "arguments": {"inputs": ["int32", 2]},
             },
-            "vocabulary": vocabulary,
-            "text_sha256": None,
+            "own": {"vocabulary": vocabulary, "text_sha256": None, "init": "torch"},
             "made": {"text": None},
         }
         (tmp_path / "config.json").write_text(json.dumps(config | changes))
@@ -75,16 +74,16 @@ def test_a_run_of_every_lesson_opens(name, make):
 @pytest.mark.parametrize(
     "change",
     [
-        {"lesson": "seq2seq"},
-        {"lesson": "../.."},
-        {"lesson": "ihello"},
-        {"vocabulary": {"symbols": 5}},
-        {"vocabulary": {"symbols": "ab"}},
-        {"vocabulary": {"symbols": "abc", "more": {}}},
-        {"vocabulary": None},
-        {"recipe": asdict(replace(RECIPE, hidden_size=5))},
-        {"recipe": {"hidden_size": "x"}},
-        {"recipe": {"clip": -1}},
+        {"name": "seq2seq"},
+        {"name": "../.."},
+        {"name": "ihello"},
+        {"own": {"vocabulary": {"symbols": 5}}},
+        {"own": {"vocabulary": {"symbols": "ab"}}},
+        {"own": {"vocabulary": {"symbols": "abc", "more": {}}}},
+        {"own": {}},
+        {"hyperparameters": asdict(replace(RECIPE, hidden_size=5))},
+        {"hyperparameters": {"hidden_size": "x"}},
+        {"hyperparameters": {"clip": -1}},
         {"model": None},
         {"model": {"class": "evil:Model", "options": {}, "arguments": {}}},
         {"made": {"text": 7}},
@@ -115,9 +114,10 @@ def test_nothing_is_created_before_all_is_checked(tmp_path):
 def test_a_lesson_on_a_word_keeps_its_run_and_resumes_it_exactly(tmp_path):
     lesson = load("ihello")
     recipe = lesson.preset("gru")
-    _, whole = train_lesson(lesson, recipe)
+    whole = train_lesson(lesson, recipe).history
     train_lesson(lesson, replace(recipe, steps=40), tmp_path / "run")
-    model, rest = train_lesson(lesson, recipe, tmp_path / "run", resume=True)
+    trained = train_lesson(lesson, recipe, tmp_path / "run", resume=True)
+    model, rest = trained.model, trained.history
     np.testing.assert_array_equal(rest.loss, whole.loss[40:])
     assert next(lesson.steps(rest, 41)).startswith("epoch: 41, ")
 
@@ -158,6 +158,7 @@ def test_what_a_lesson_on_a_word_cannot_do_is_refused(tmp_path):
 @pytest.mark.parametrize("name", ["ihello", "embedding"])
 def test_a_lesson_on_a_word_trains_in_bfloat16(name):
     lesson = load(name)
-    model, history = train_lesson(lesson, replace(lesson.recipe, dtype="bfloat16", steps=20))
+    trained = train_lesson(lesson, replace(lesson.recipe, dtype="bfloat16", steps=20))
+    model, history = trained.model, trained.history
     assert history.loss[-1] < history.loss[0] and history.loss.dtype == np.float32
     assert model.rnn.cells[0].weight_hh.dtype == np.float32

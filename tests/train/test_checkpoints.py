@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from jax_rnn.train import CheckpointError, Checkpoints
-from jax_rnn.train.checkpoint_file import damage
+from jax_rnn.train.checkpoint_file import About, examine
 from tests.kit import cases, normal
 
 DTYPES = (
@@ -160,16 +160,16 @@ def test_every_changed_byte_is_found(kept):
     kept.save(1, {"x": jnp.arange(3), "y": jnp.ones(2, jnp.bfloat16)}, {"loss": 0.5}, {"a": 1})
     path = kept.path(1)
     whole = path.read_bytes()
-    assert damage(path) is None
+    assert isinstance(examine(path), About)
     for place in range(len(whole)):
         changed = whole[place] ^ (1 << place % 8)
         path.write_bytes(whole[:place] + bytes([changed]) + whole[place + 1 :])
-        assert damage(path) in ("it cannot be read", "it has changed"), place
+        assert examine(path) in ("it cannot be read", "it has changed"), place
     for place in range(len(whole)):
         path.write_bytes(whole[:place])
-        assert damage(path) == "it cannot be read"
+        assert examine(path) == "it cannot be read"
     path.write_bytes(whole + b"x")
-    assert damage(path) == "it cannot be read"
+    assert examine(path) == "it cannot be read"
 
 
 @cases("kind", FORGED, short=1)

@@ -53,7 +53,7 @@ IN_FLOAT64 = replace(RECIPE, dtype="float64", steps=24, accumulate=2)
 WATCHED = """
 import os, sys
 from jax_rnn.app.cli import main
-from jax_rnn.train import cluster
+from jax_rnn.train import processes
 from jax_rnn.data.text import TextBatches
 
 def note(event, arguments):
@@ -64,7 +64,7 @@ def read(batches, step, rows, before=TextBatches.__call__):
     print("rows", step, rows.start, rows.stop, file=sys.stderr)
     return before(batches, step, rows)
 
-cluster.LOST_AFTER = 10
+processes.LOST_AFTER = 10
 TextBatches.__call__ = read
 sys.addaudithook(note)
 main()

@@ -14,9 +14,9 @@ from flax import nnx
 import jax_rnn
 from jax_rnn import fit
 from jax_rnn.data import Shuffled
-from jax_rnn.train import DivergedError, NonFiniteLossError, Run, Stream, load, loop, session
+from jax_rnn.train import DivergedError, NonFiniteLossError, Run, Stream, load, loop
 from jax_rnn.train.checks import as_batches, count_steps
-from jax_rnn.train.evaluations import Evaluations
+from jax_rnn.train.results import Evaluations
 from jax_rnn.train.step import _parts
 
 SGD = optax.sgd(0.1)
@@ -225,7 +225,7 @@ class TestResuming:
     @pytest.mark.long
     def test_seconds_go_on(self, tmp_path, monkeypatch):
         clock = iter(range(0, 10_000, 10))
-        monkeypatch.setattr(session, "perf_counter", lambda: next(clock))
+        monkeypatch.setattr(loop, "perf_counter", lambda: next(clock))
         self.go(tmp_path, batch(), 2, resume=False)
         self.go(tmp_path, batch(), 4)
         with Run(tmp_path, {}, resume=True) as run:

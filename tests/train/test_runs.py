@@ -25,6 +25,7 @@ from safetensors.numpy import load_file, save_file
 
 from jax_rnn import RNN, Embedding, Linear, NonFiniteLossError, fit
 from jax_rnn.app import cli
+from jax_rnn.base.interrupt import Interrupt
 from jax_rnn.lecture.lessons import char_lm
 from jax_rnn.lecture.teaching.lesson import optimizer
 from jax_rnn.train import (
@@ -34,14 +35,13 @@ from jax_rnn.train import (
     Run,
     RunError,
     load,
+    loop,
     make_mesh,
-    session,
 )
 from jax_rnn.train.config import as_config, seal
-from jax_rnn.train.evaluations import Evaluations
-from jax_rnn.train.interrupt import Interrupt
+from jax_rnn.train.log import Log, read_log
 from jax_rnn.train.program import spans
-from jax_rnn.train.records import Records, read_records
+from jax_rnn.train.results import Evaluations
 from rnn_lecture.recipe import Recipe
 from tests.kit import cases, rewrite_checkpoint
 from tools.kill import Lost, compare, contents
@@ -90,9 +90,9 @@ def held_out(model):
 
 
 def config(steps=STEPS, **changes):
-    recipe = {"steps": steps, "hidden_size": H} | changes
+    hyperparameters = {"steps": steps, "hidden_size": H} | changes
     described = {"class": f"{__name__}:Model", "options": {"symbols": S}}
-    return {"model": described, "recipe": recipe, "lesson": "walk"}
+    return {"model": described, "hyperparameters": hyperparameters, "name": "walk"}
 
 
 def train(
@@ -184,7 +184,7 @@ class TestGoingOn:
     def test_after_every_call_is_as_if_it_had_never_stopped(self, standard, tmp_path, monkeypatch):
         folder = tmp_path / "run"
         with monkeypatch.context() as patch:
-            patch.setattr(session, "Interrupt", StopAtOnce)
+            patch.setattr(loop, "Interrupt", StopAtOnce)
             for at in range(CALL, STEPS, CALL):
                 stop(folder, at, resume=at > CALL)
         last = train(folder, resume=True)
@@ -204,7 +204,7 @@ class TestGoingOn:
         train(folder, steps=8)
         train(folder, resume=True)
         compare(folder, standard.folder)
-        assert json.loads((folder / "config.json").read_text())["recipe"]["steps"] == STEPS
+        assert json.loads((folder / "config.json").read_text())["hyperparameters"]["steps"] == STEPS
 
     def test_with_fewer_steps_than_were_done_is_refused(self, stopped):
         with pytest.raises(ValueError, match="expected at least 8, the completed steps"):
@@ -246,7 +246,7 @@ def flip(path):
 def nudge_figure(path):
     """Another held-out loss, and still JSON, with the old checksum."""
     data = path.read_bytes()
-    place = re.search(rb'figures\\": {\\"loss\\": \d\.(\d)', data)
+    place = re.search(rb'figures\\":{\\"loss\\":\d\.(\d)', data)
     assert place is not None
     digit = b"1" if place[1] != b"1" else b"2"
     path.write_bytes(data[: place.start(1)] + digit + data[place.end(1) :])
@@ -267,7 +267,7 @@ DAMAGE = {
     "empty": (lambda path: path.write_bytes(b""), "it cannot be read"),
     "no metadata": (lambda path: save_file(load_file(path), path), "it cannot be read"),
     "a figure nudged": (nudge_figure, "it has changed"),
-    "a link": (lambda path: path.symlink_to(path.rename(path.with_name("x"))), "symbolic link"),
+    "a link": (lambda path: path.symlink_to(path.rename(path.with_name("x"))), "not a regular"),
 }
 
 
@@ -319,7 +319,6 @@ class TestDamage:
         compare(killed, whole)
 
     def test_others_in_the_folder_are_let_alone(self, stopped):
-        (stopped / "checkpoints" / "step-00000012.safetensors").mkdir()
         (stopped / "checkpoints" / "step-00000008 (copy).safetensors").touch()
         assert Checkpoints(stopped / "checkpoints").steps() == [4, 8]
 
@@ -411,7 +410,7 @@ class TestFullDisk:
 
     def test_a_place_that_is_no_folder(self, tmp_path):
         (tmp_path / "file").touch()
-        with pytest.raises(OSError, match=r"file/run could not be written: .*use resume=True"):
+        with pytest.raises(OSError, match=r"file/run could not be written: .*then resume the run"):
             Run(tmp_path / "file" / "run", config()).__enter__()
 
 
@@ -467,7 +466,7 @@ class TestOneFolder:
 
     def test_that_was_refused_is_free(self, stopped):
         for _ in range(2):
-            with pytest.raises(RunError, match="use resume=True to resume it, or another `folder`"):
+            with pytest.raises(RunError, match=r"to resume it: .*resume=True.*use another folder"):
                 Run(stopped, config()).__enter__()
 
     def test_is_not_gone_on_with_by_another(self, stopped):
@@ -480,7 +479,7 @@ class TestOneFolder:
             f"  hidden_size: {H} in the run, 9 now",
         ]
         assert len(lines) == 4 and "steps" not in "".join(lines[1:3])
-        other = config() | {"vocabulary": {"symbols": "x" * 10_000}}
+        other = config() | {"own": {"vocabulary": "x" * 10_000}}
         with pytest.raises(RunError, match="vocabulary") as caught:
             Run(stopped, other, resume=True).__enter__()
         assert len(str(caught.value)) < 500
@@ -580,7 +579,7 @@ class TestFolder:
 
 class TestRecords:
     def test_equal_the_records_of_the_loop(self, standard):
-        rows = read_records(standard.folder)
+        rows = read_log(standard.folder)
         assert rows == standard.records
         assert [row["step"] for row in rows] == [*range(CALL, STEPS + 1, CALL)]
         means = standard.history.loss.reshape(-1, CALL).mean(1)
@@ -592,10 +591,10 @@ class TestRecords:
         assert len(table) == 1 + len(rows) and table[1].endswith(",")
 
     def test_write_null_where_a_number_is_not_finite(self, tmp_path):
-        records = Records(tmp_path, [])
+        records = Log(tmp_path, [])
         records.add({"step": 1, "loss": math.nan, "up": math.inf})
         records.write_table()
-        assert read_records(tmp_path) == records.rows == [{"step": 1, "loss": None, "up": None}]
+        assert read_log(tmp_path) == records.rows == [{"step": 1, "loss": None, "up": None}]
         assert (tmp_path / "metrics.csv").read_text() == "step,loss,up\n1,,\n"
 
     def test_survive_a_last_line_that_was_cut_off(self, stopped, standard):
@@ -608,7 +607,7 @@ class TestRecords:
     def test_survive_a_damaged_line_and_say_so(self, line, tmp_path):
         path, said = tmp_path / "metrics.jsonl", []
         path.write_bytes(b'{"step": 1}\n' + line + b'{"step": 3}\n')
-        assert [row["step"] for row in read_records(tmp_path, said.append)] == [1, 3]
+        assert [row["step"] for row in read_log(tmp_path, said.append)] == [1, 3]
         assert said == [f"{path}: line 2 is damaged and skipped"]
 
 
@@ -628,6 +627,14 @@ class TestLoad:
         kept = Checkpoints(stopped / "checkpoints")
         assert held_out(model)["loss"] == kept.about(4).figures["loss"]
         assert "step 8 is damaged" in said[0]
+
+    def test_passes_over_a_folder_with_the_name_of_a_checkpoint(self, stopped):
+        (stopped / "checkpoints" / "step-00000012.safetensors").mkdir()
+        said = []
+        load(stopped, "last", model=Model, say=said.append)
+        assert said == [
+            "the checkpoint of step 12 is damaged (it is not a regular file) and skipped"
+        ]
 
     @pytest.mark.parametrize(
         ("described", "message"),

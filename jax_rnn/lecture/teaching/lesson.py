@@ -18,8 +18,8 @@ from jax_rnn.base.initializers import Init
 from jax_rnn.base.typing import default_float
 from jax_rnn.data.batches import Batches
 from jax_rnn.data.dataset import Data
-from jax_rnn.train.history import History
 from jax_rnn.train.loop import fit
+from jax_rnn.train.results import History
 from jax_rnn.train.seeds import fit_seeds
 from rnn_lecture.facts import Facts
 from rnn_lecture.recipe import BaseRecipe
@@ -140,7 +140,8 @@ class Lesson(Facts):
             "seed": recipe.seed if recipe.dropout else None,
             "description": self.name,
         }
-        return fit(model, self.loss, self.batches(recipe, data), **(planned | options))
+        batches = options.pop("batches", None) or self.batches(recipe, data)
+        return fit(model, self.loss, batches, **(planned | options))
 
     def sweep(
         self,

@@ -1,40 +1,35 @@
 """Train a lesson, in a run folder if one is given, and open runs."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
+import msgspec
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
+from jax_rnn.base.devices import is_main
+from jax_rnn.base.errors import ArgumentError
 from jax_rnn.base.initializers import Init
 from jax_rnn.base.memory import check_memory
+from jax_rnn.data.dataset import Data
 from jax_rnn.lecture.teaching.lesson import Lesson
-from jax_rnn.train import saved
 from jax_rnn.train.checks import as_batches
-from jax_rnn.train.config import (
-    Made,
-    ModelConfig,
-    RunConfig,
-    RunError,
-    made_by,
-    read_config,
-)
-from jax_rnn.train.history import History
-from jax_rnn.train.mesh import Layout, main_does, one_axis
-from jax_rnn.train.readme import Guide
+from jax_rnn.train.config import Guide, ModelConfig, RunConfig, RunError, made_by, read_config
+from jax_rnn.train.load import load
+from jax_rnn.train.mesh import Layout
+from jax_rnn.train.processes import main_does
+from jax_rnn.train.results import History
 from jax_rnn.train.run import Run
 from rnn_lecture.lessons import find
 from rnn_lecture.recipe import BaseRecipe
 
-__all__ = ["OpenRun", "lesson_of", "open_run", "precision", "train_lesson", "whose_lesson"]
-
+__all__ = ["OpenRun", "Trained", "lesson_of", "open_run", "precision", "train_lesson"]
 
 SMALL = 512
 """Numbers of layers and features below which the memory is not estimated."""
@@ -43,6 +38,22 @@ SMALL = 512
 def precision(recipe: BaseRecipe) -> AbstractContextManager[Any]:
     """Context in which JAX's default float is float64 if the recipe asks for it."""
     return jax.enable_x64(recipe.dtype == "float64")
+
+
+class Trained(NamedTuple):
+    """The result of ``train_lesson``.
+
+    Attributes:
+        model: the model after the last step.
+        best: with held-out data and a run folder, the model of the best checkpoint, else ``model``.
+        history: the losses and metrics of the steps.
+        data: the data that it was trained on.
+    """
+
+    model: Any
+    best: Any
+    history: History
+    data: Data
 
 
 def train_lesson(
@@ -59,7 +70,7 @@ def train_lesson(
     guide: Guide | None = None,
     on_start: Callable[[Any, Any, int], None] = lambda model, data, step: None,
     on_record: Callable[[dict[str, Any]], None] = lambda record: None,
-) -> tuple[Any, History]:
+) -> Trained:
     """Train a new model of ``lesson``, or resume the run in ``out``; use inside ``precision``.
 
     Everything is checked before the run folder is created.
@@ -73,13 +84,10 @@ def train_lesson(
         init: initial distribution of the weights. Default ``"torch"``.
         mesh: devices to shard every batch over; None (default) uses one device.
         tensorboard: whether to write events for TensorBoard. Default False.
-        options: options that do not affect the result, to be recorded.
+        options: options that do not affect the result, which the run keeps.
         guide: how the run is used, see ``Run``.
         on_start: called before the first step with the model, the data and the completed steps.
-        on_record: called with every record, see ``fit``.
-
-    Returns:
-        The model after the last step, and the history.
+        on_record: called with the figures after every call of the program, see ``fit``.
 
     Raises:
         ValueError: a text for a lesson with its own data; a model that does not fit into memory;
@@ -87,16 +95,26 @@ def train_lesson(
     """
     lesson.check_text(text)
     if resume and out is None:
-        raise ValueError("resume: expected the folder of a run, got none")
-    Layout(one_axis(mesh)).check(lesson.batch_size(recipe))
+        raise ArgumentError("resume", "expected the folder of a run, got none")
+    Layout(mesh).check(lesson.batch_size(recipe))
     data = lesson.read(recipe, text)
     _check_size(lesson, recipe, data)
     model = lesson.draw(recipe.seed, recipe, data.vocabulary, init=init)
     batches = as_batches(lesson.batches(recipe, data))
     run = None
     if out is not None:
-        arguments = _arguments(model, batches(0, slice(0, 1)))
-        config = _config(lesson, recipe, data, init, arguments, made_by(text, options))
+        made = made_by(text=None if text is None else str(text.absolute()), options=options or {})
+        config = RunConfig(
+            name=lesson.name,
+            hyperparameters=asdict(recipe),
+            model=_described(lesson, recipe, data.vocabulary, _arguments(model, batches)),
+            own={
+                "init": init if isinstance(init, str) else init.name,
+                "vocabulary": data.vocabulary,
+                "text_sha256": data.sha256,
+            },
+            made=made,
+        )
         run = Run(out, config, resume=resume, tensorboard=tensorboard, guide=guide)
     with run or nullcontext():
         on_start(model, data, 0 if run is None else main_does(lambda: run.resume_at()[0]))
@@ -104,6 +122,7 @@ def train_lesson(
             model,
             recipe,
             data,
+            batches=batches,
             mesh=mesh,
             evaluate=(lambda model: lesson.evaluate(model, data)) if lesson.holds_out else None,
             evaluate_every=min(recipe.evaluate_every or recipe.steps, recipe.steps),
@@ -111,7 +130,9 @@ def train_lesson(
             run=run,
             on_record=on_record,
         )
-    return model, history
+        evaluated = run is not None and lesson.holds_out and is_main()
+        best = run.best(model) if evaluated else model
+    return Trained(model, best, history, data)
 
 
 def _check_size(lesson: Lesson, recipe: Any, data: Any) -> None:
@@ -121,26 +142,16 @@ def _check_size(lesson: Lesson, recipe: Any, data: Any) -> None:
         check_memory(lambda: lesson.build(recipe, data.vocabulary, rngs=nnx.Rngs(0)))
 
 
-def _config(
-    lesson: Lesson, recipe: Any, data: Any, init: Init, arguments: dict, made: Made
-) -> RunConfig:
-    """The configuration of a run."""
-    return RunConfig(
-        lesson=lesson.name,
-        recipe=asdict(recipe),
-        init=init if isinstance(init, str) else init.name,
-        model=replace(_describe(lesson, recipe, data.vocabulary), arguments=arguments),
-        vocabulary=data.vocabulary,
-        text_sha256=data.sha256,
-        made=made,
-    )
-
-
-def _describe(lesson: Lesson, recipe: Any, vocabulary: Mapping[str, Any]) -> ModelConfig:
-    """The model of a lesson, without its arguments."""
+def _described(
+    lesson: Lesson, recipe: Any, vocabulary: Mapping[str, Any], arguments: Any = None
+) -> ModelConfig:
+    """The model of a lesson, as a run folder describes it."""
     kind, options = lesson.architecture(recipe, vocabulary)
-    name = f"{kind.__module__}:{kind.__qualname__}"
-    return ModelConfig(class_=name, options=json.loads(json.dumps(options)))
+    return ModelConfig(
+        class_=f"{kind.__module__}:{kind.__qualname__}",
+        options=msgspec.json.decode(msgspec.json.encode(options)),
+        arguments=arguments,
+    )
 
 
 @dataclass(frozen=True)
@@ -167,7 +178,8 @@ class OpenRun:
 
     def model(self, checkpoint: Literal["best", "last"] = "best") -> Any:
         """The trained model in evaluation mode; use inside ``precision``."""
-        return saved.load(self.folder, checkpoint)
+        kind, _ = self.lesson.architecture(self.recipe, self.vocabulary)
+        return load(self.folder, checkpoint, model=kind)
 
     def data(self, text: Path | None = None) -> Any:
         """The data of the run, or another text encoded with the same vocabulary.
@@ -177,9 +189,10 @@ class OpenRun:
         """
         data = self.lesson.read(self.recipe, text or self.text)
         if text is None and self.sha256 not in (None, data.sha256):
-            raise ValueError(
-                f"{self.text}: expected the text that the run was trained on, got another; restore "
-                "it, or specify a text with text="
+            raise ArgumentError(
+                "text",
+                f"expected the text that the run was trained on, but {self.text} has changed; "
+                "restore it, or specify another text",
             )
         return data
 
@@ -191,35 +204,37 @@ def open_run(folder: str | Path) -> OpenRun:
         RunError: not a run, or not a run of a lesson of this version.
     """
     config = read_config(folder)
-    model = config.model or ModelConfig()
+    described = config.model or ModelConfig()
     with whose_lesson(folder):
         lesson, recipe, text = lesson_of(config)
-        _check_vocabulary(config.vocabulary)
+        vocabulary = config.own["vocabulary"]
+        _check_vocabulary(vocabulary)
         opened = OpenRun(
             folder=Path(folder),
             lesson=lesson,
             recipe=recipe,
-            vocabulary=config.vocabulary,
+            vocabulary=vocabulary,
             text=text,
-            sha256=config.text_sha256 or None,
-            arguments={name: tuple(a) for name, a in (model.arguments or {}).items()},
+            sha256=config.own.get("text_sha256"),
+            arguments={name: tuple(a) for name, a in (described.arguments or {}).items()},
         )
-        expected = _describe(lesson, recipe, config.vocabulary)
-    if (model.class_, model.options) != (expected.class_, expected.options):
+        expected = _described(lesson, recipe, vocabulary)
+    if (described.class_, described.options) != (expected.class_, expected.options):
         raise RunError(
             f"{folder}: expected the model of the lesson {lesson.name}, {expected.class_}, got "
-            f"{model.class_!r} or other options; restore config.json"
+            f"{described.class_!r} or other options; restore config.json"
         )
     return opened
 
 
 def lesson_of(config: RunConfig) -> tuple[Lesson, Any, Path | None]:
     """The lesson of a run, its recipe and its text; use inside ``whose_lesson``."""
-    text = config.made.text
-    if text == "":
-        raise ValueError("made.text is missing")
-    lesson = find("jax_rnn.lecture.lessons", config.lesson)
-    return lesson, type(lesson.recipe)(**config.recipe), None if text is None else Path(text)
+    text = config.made["text"]
+    if not isinstance(text, str | None):
+        raise TypeError(f"made.text is {text!r}")
+    lesson = find("jax_rnn.lecture.lessons", config.name)
+    recipe = type(lesson.recipe)(**config.hyperparameters)
+    return lesson, recipe, None if text is None else Path(text)
 
 
 @contextmanager
@@ -247,16 +262,17 @@ def _check_vocabulary(vocabulary: Any) -> None:
             raise TypeError(f"vocabulary: {name} is a {type(value).__name__}")
 
 
-def _arguments(model: Any, batch: Mapping[str, Any]) -> dict[str, tuple[str | int, ...]]:
+def _arguments(model: Any, batches: Any) -> dict[str, list[str | int]]:
     """Dtype and number of axes of the arrays of a batch that are arguments of the model.
 
     For an array of features also their number.
     """
+    batch = batches(0, slice(0, 1))
     needed = signature(model.__call__).parameters.values()
     names = [parameter.name for parameter in needed if parameter.default is Parameter.empty]
     found = {}
     for name in names:
         array = batch[name]
         features = array.shape[-1:] if np.issubdtype(array.dtype, np.floating) else ()
-        found[name] = (str(array.dtype), array.ndim, *features)
+        found[name] = [str(array.dtype), array.ndim, *features]
     return found

@@ -16,7 +16,7 @@ from jax_rnn.base.initializers import Init
 from jax_rnn.base.typing import accumulator, default_float
 from jax_rnn.data.dataset import Data
 from jax_rnn.lecture.teaching.lesson import Lesson
-from jax_rnn.train.history import History
+from jax_rnn.train.results import History
 from rnn_lecture.program import WordProgram, encode, one_hot
 from rnn_lecture.recipe import WordRecipe
 from rnn_lecture.sampling import Sampling, check_sampling

@@ -1,6 +1,5 @@
 """Load the trained model of a run folder, without running code that the folder names."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from pkgutil import resolve_name
@@ -8,15 +7,13 @@ from typing import Any, Literal
 
 from flax import nnx
 
+from jax_rnn.base.errors import ArgumentError
 from jax_rnn.base.progress import notice
 from jax_rnn.train.checkpoints import Checkpoints
-from jax_rnn.train.config import ModelConfig, RunError, check_seal, read_config
-from jax_rnn.train.variables import split
+from jax_rnn.train.config import ModelConfig, RunError, check_seal, read_config, seal
+from jax_rnn.train.step import split
 
 __all__ = ["load"]
-
-LESSON = re.compile(r"jax_rnn\.lecture\.lessons\.[a-z][a-z0-9_]*:[A-Za-z]\w*")
-"""Classes that are imported by default: those of the lessons of this package."""
 
 
 def load(
@@ -29,43 +26,40 @@ def load(
 ) -> Any:
     """Load the trained model of a run, in evaluation mode.
 
-    A folder of unknown origin runs no code: models of the lessons are imported, any other class
-    must be passed as ``model``.
+    A folder of unknown origin runs no code: the class of the model is passed as ``model``.
 
     Args:
         folder: folder of the run.
         checkpoint: the checkpoint with the best held-out figure, or the last one.
-        model: class of the model, called with the options in ``config.json`` and ``rngs``; None
-            uses the class in ``config.json``, if it is a lesson's.
-        trust: import any class in ``config.json``, which runs the code of its module. Only for
-            your own folders.
+        model: class of the model, called with the options in ``config.json`` and ``rngs``.
+        trust: import the class that ``config.json`` names, which runs the code of its module, and
+            build it with any options. Only for your own folders.
         say: called with a message if a damaged checkpoint is skipped.
 
     Raises:
-        RunError: no run, no checkpoint, a class that is not trusted or not an ``nnx.Module``, a
+        RunError: no run, no checkpoint, no class or one that is not an ``nnx.Module``, a
             configuration that was changed after the checkpoint was saved.
         CheckpointError: the checkpoint does not fit the model.
     """
     if checkpoint not in ("best", "last"):
-        raise ValueError(f"checkpoint: expected best or last, got {checkpoint!r}")
+        raise ArgumentError("checkpoint", f"expected best or last, got {checkpoint!r}")
     config = read_config(folder)
-    kept = Checkpoints(Path(folder) / "checkpoints", say=say)
-    step = kept.best() if checkpoint == "best" else kept.latest()
-    kept.resume_at()
-    if step is None:
-        raise RunError(f"{folder}: expected a checkpoint, got none; train longer")
     described = config.model or ModelConfig()
+    kept = Checkpoints(Path(folder) / "checkpoints", say=say)
+    if not kept.resume_at():
+        raise RunError(f"{folder}: expected a checkpoint, got none; train longer")
+    step: Any = kept.best() if checkpoint == "best" else kept.latest()
     kind = _class(described.class_, trust) if model is None else model
     if not (isinstance(kind, type) and issubclass(kind, nnx.Module)):
         raise RunError(f"model: expected a class that is an nnx.Module, got {kind!r}")
-    check_seal(Path(folder), config, kept, step)
+    about = kept.about(step)
+    check_seal(Path(folder), config, about.notes.get("config", seal(config)), step)
     options = described.options
     if options is None:
         raise RunError("expected the options of the model in the configuration, got none")
     params = None
-    if model is None and not trust:  # sizes of unknown origin: check before anything is allocated
-        names = kept.about(step).dtypes
-        _check_depth(options, sum(name.startswith("params/") for name in names))
+    if not trust:  # sizes of unknown origin: check before anything is allocated
+        _check_depth(options, sum(name.startswith("params/") for name in about.dtypes))
         abstract = nnx.eval_shape(lambda: nnx.state(_build(kind, options), nnx.Param))
         params = kept.restore(step, abstract, "params")
     built = _build(kind, options)
@@ -79,10 +73,11 @@ def load(
 
 def _class(name: str, trust: bool) -> Any:
     """The class of this name in a configuration."""
-    if not trust and not LESSON.fullmatch(name):
+    if not trust:
         raise RunError(
-            f"model: expected a lesson's, got {name!r}, whose module loading would run; pass "
-            "the class, as load(folder, model=MyModel), or use trust=True for your own folders"
+            f"model: expected the class of the model, since loading {name!r} would run the code of "
+            "its module; pass it, as load(folder, model=MyModel), or use trust=True for your own "
+            "folders"
         )
     try:
         return resolve_name(name)
