@@ -36,7 +36,7 @@ def rewrite_checkpoint(path: Path, **changes: Any) -> None:
     from safetensors import safe_open
     from safetensors.numpy import load_file, save_file
 
-    from jax_rnn.train.checkpoint_file import sha256
+    from jax_rnn.base.sealed import sha256
 
     with safe_open(path, "np") as file:
         about = json.dumps(json.loads(file.metadata()["about"]) | changes)

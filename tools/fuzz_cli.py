@@ -33,7 +33,7 @@ from typing import Any
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from jax_rnn.train.checkpoint_file import sha256
+from jax_rnn.base.sealed import sha256
 
 LIMIT = 120.0
 """Seconds after which a call counts as hanging; compilation on a busy machine takes a few."""

@@ -33,7 +33,7 @@ from typing import Any
 
 from rich.console import Console
 
-from jax_rnn.train.checkpoint_file import read
+from jax_rnn.base.sealed import read
 from jax_rnn.train.checkpoints import Checkpoints
 
 STEPS, EVERY = 160, 10

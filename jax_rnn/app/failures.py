@@ -30,10 +30,10 @@ def explain(error: Exception, options: Collection[str] = ()) -> tuple[str, int] 
         options: names of the options of the command, as in Python.
     """
     from jax_rnn.base.devices import DeviceError
+    from jax_rnn.base.processes import ClusterError
     from jax_rnn.lecture.lessons import UnknownLessonError
     from jax_rnn.testing.ladder import ParityError
     from jax_rnn.train.config import RunError
-    from jax_rnn.train.processes import ClusterError
     from jax_rnn.train.results import DivergedError, NonFiniteLossError
 
     trained = (DivergedError, NonFiniteLossError, ParityError)

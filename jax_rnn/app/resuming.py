@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jax_rnn.lecture.teaching.training import lesson_of, whose_lesson
-from jax_rnn.train.config import CONFIG, Guide, RunError, program, read_config
+from jax_rnn.lecture.teaching.training import lesson_of, program, whose_lesson
+from jax_rnn.train.config import CONFIG, Guide, RunError, read_config
 from rnn_lecture.recipe import BaseRecipe
 
 __all__ = ["RECORDED", "Begun", "guide", "read_begun", "spell_out"]

@@ -110,7 +110,7 @@ def train(arguments: Sequence[str]) -> None:
         config=(tyro.conf.HelptextFromCommentsOff,),
     )
     if options.cluster:
-        from jax_rnn.train.processes import join
+        from jax_rnn.base.processes import join
 
         join(options.coordinator, options.processes, options.process, options.connect_timeout)
     _train(lesson, options)
@@ -155,8 +155,8 @@ def _train(lesson: Any, options: Options[Any]) -> None:
     import jax
 
     from jax_rnn.base.devices import choose, is_main
+    from jax_rnn.base.processes import together
     from jax_rnn.lecture.teaching.training import precision
-    from jax_rnn.train.processes import together
 
     console = Console(quiet=not is_main())
     placed = None
@@ -185,9 +185,9 @@ def _run(lesson: Any, options: Options[Any], console: Console) -> None:
     import jax
 
     from jax_rnn.app.resuming import RECORDED, guide
+    from jax_rnn.base.meshes import make_mesh
+    from jax_rnn.base.processes import main_does
     from jax_rnn.lecture.teaching.training import train_lesson
-    from jax_rnn.train.mesh import make_mesh
-    from jax_rnn.train.processes import main_does
 
     recipe, out = options.recipe, options.out
     if out is None and lesson.holds_out:

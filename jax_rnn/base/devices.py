@@ -5,7 +5,15 @@ from typing import Any, Literal
 
 import jax
 
-__all__ = ["REMEDIES", "DeviceError", "Kind", "available", "choose", "is_main", "start"]
+__all__ = [
+    "REMEDIES",
+    "DeviceError",
+    "Kind",
+    "available",
+    "choose",
+    "is_main",
+    "start",
+]
 
 Kind = Literal["cpu", "gpu", "tpu"]
 KINDS: tuple[Kind, ...] = ("tpu", "gpu", "cpu")

@@ -1,4 +1,4 @@
-from .batches import Batches, Repeated, Stream
+from .batches import Batches, Repeated, Stream, as_batches
 from .dataset import Data
 from .dates import END, START, DateRows, Dates, read_dates
 from .files import fetch, fetch_names
@@ -22,6 +22,7 @@ __all__ = [
     "Text",
     "TextBatches",
     "Vocabulary",
+    "as_batches",
     "fetch",
     "fetch_names",
     "read_dates",

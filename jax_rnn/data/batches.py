@@ -11,7 +11,7 @@ import numpy as np
 
 from jax_rnn.base.typing import as_numpy
 
-__all__ = ["Batches", "Repeated", "Stream", "as_array"]
+__all__ = ["Batches", "Repeated", "Stream", "as_batches"]
 
 
 @runtime_checkable
@@ -117,7 +117,7 @@ class Stream:
     def _epoch(self) -> Iterator[Any]:
         complete, shorter = 0, None
         for given in self.source:
-            batch = jax.tree.map(as_array, given)
+            batch = jax.tree.map(_as_array, given)
             shapes = jax.tree.map(np.shape, batch)
             if self._shapes is None:
                 self._check_first(batch)
@@ -145,7 +145,40 @@ class Stream:
             )
 
 
-def as_array(leaf: Any) -> Any:
+def as_batches(data: Any) -> Batches:
+    """The data of ``fit`` as batches: the same arrays at every step, or one batch per step.
+
+    Raises:
+        TypeError: a generator, which can be read only once; a function; a data set without batches.
+        ValueError: no batch, or no array.
+    """
+    if isinstance(data, Batches):
+        return data
+    if isinstance(data, str | bytes) or callable(data):
+        raise TypeError(
+            f"data: expected arrays, jax_rnn.data.Shuffled or an iterable of batches, got "
+            f"{type(data).__name__}"
+        )
+    if hasattr(data, "__next__"):
+        raise TypeError(
+            f"data: expected batches that can be read again, got {type(data).__name__}, which can "
+            "be read once; pass a list, a class with __iter__, or jax_rnn.data.Shuffled"
+        )
+    if _is_torch_dataset(data):
+        raise TypeError(
+            "data: expected batches, got a torch Dataset, which gives single rows; wrap it in "
+            "torch.utils.data.DataLoader(data, batch_size=...)"
+        )
+    if not jax.tree.leaves(data):
+        raise ValueError(f"data: expected arrays, got {data!r}")
+    leaf = jax.tree_util.treedef_is_leaf(jax.tree.structure(data))
+    iterable = leaf and isinstance(data, Iterable) and not hasattr(data, "shape")
+    if iterable or _is_list_of_batches(data):
+        return Stream(data)
+    return Repeated(jax.tree.map(lambda x: _as_array(x) if hasattr(x, "detach") else x, data))
+
+
+def _as_array(leaf: Any) -> Any:
     """A torch tensor or a number as a NumPy array; arrays are returned unchanged."""
     return leaf if isinstance(leaf, jax.Array) else as_numpy(leaf)
 
@@ -167,3 +200,11 @@ def _checksum(batch: Any, before: int) -> int:
     for leaf in jax.tree.leaves(batch):
         before = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), before)
     return before
+
+
+def _is_list_of_batches(data: Any) -> bool:
+    return isinstance(data, list) and bool(data) and isinstance(data[0], dict | tuple | list)
+
+
+def _is_torch_dataset(data: Any) -> bool:
+    return any(base.__module__ == "torch.utils.data.dataset" for base in type(data).__mro__)

@@ -15,9 +15,9 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import SingleDeviceSharding
 
+from jax_rnn.base.processes import main_does
+from jax_rnn.base.sealed import About, Damage, examine, read, write
 from jax_rnn.base.storage import PARTIAL
-from jax_rnn.train.checkpoint_file import About, Damage, examine, read, write
-from jax_rnn.train.processes import main_does
 
 __all__ = ["CheckpointError", "Checkpoints"]
 
@@ -86,9 +86,7 @@ class Checkpoints:
 
     def about(self, step: int) -> About:
         """What was saved with the arrays. CheckpointError: the checkpoint is damaged."""
-        if step not in self._examined:
-            self._examined[step] = examine(self.path(step))
-        found = self._examined[step]
+        found = self._found(step)
         if isinstance(found, Damage):
             raise CheckpointError(
                 f"{self.path(step)}: expected a complete checkpoint, but {found}; restore a copy, "
@@ -109,9 +107,8 @@ class Checkpoints:
             step: step of the checkpoint.
             tree: pytree of arrays.
             figures: figures measured at this step.
-            notes: JSON-serializable data. ``"monitor": [name, "min" or
-                "max"]`` selects the figure and its direction for the best checkpoint; by default
-                ``["loss", "min"]``.
+            notes: JSON-serializable data. ``"monitor": [name, "min" or "max"]`` selects the figure
+                for the best checkpoint; by default ``["loss", "min"]``.
 
         Raises:
             CheckpointError: the checkpoint cannot be written, e.g. because the disk is full.
@@ -153,8 +150,8 @@ class Checkpoints:
                 f"be read ({_reason(error)}); restore a copy, or use another checkpoint"
             ) from error
         if faults := _misfits(wanted, saved):
-            fault = f"{self.path(step)} does not fit this model:"
-            raise CheckpointError("\n  ".join([fault, *faults]))
+            message = f"{self.path(step)} does not fit this model:"
+            raise CheckpointError("\n  ".join([message, *faults]))
         arrays = [
             _placed(saved.pop(name), leaf, here or getattr(stored, "sharding", None))
             for leaf, (name, stored) in zip(leaves, wanted.items(), strict=True)
@@ -178,15 +175,16 @@ class Checkpoints:
     def _complete(self) -> Iterator[int]:
         """Steps of the complete checkpoints, the last one first."""
         for step in reversed(self.steps()):
-            known = step in self._examined
-            try:
-                self.about(step)
-            except CheckpointError:
-                if not known:
-                    fault = self._examined[step]
-                    self.say(f"the checkpoint of step {step} is damaged ({fault}) and skipped")
-            else:
+            if not isinstance(self._found(step), Damage):
                 yield step
+
+    def _found(self, step: int) -> About | Damage:
+        """What the checkpoint of a step is; damage is reported once."""
+        if step not in self._examined:
+            self._examined[step] = found = examine(self.path(step))
+            if isinstance(found, Damage):
+                self.say(f"the checkpoint of step {step} is damaged ({found}) and skipped")
+        return self._examined[step]
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:

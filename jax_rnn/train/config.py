@@ -2,18 +2,16 @@
 
 import hashlib
 import reprlib
-import shlex
-import sys
 from collections.abc import Mapping
-from importlib import metadata
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import msgspec
 from msgspec.structs import replace
 
 from jax_rnn.base.console import printable
+from jax_rnn.base.sealed import About
 from jax_rnn.base.storage import FileError, check_folder
 
 __all__ = [
@@ -27,8 +25,7 @@ __all__ = [
     "check_seal",
     "differences",
     "explain",
-    "made_by",
-    "program",
+    "find_config",
     "python_guide",
     "read_config",
     "seal",
@@ -49,33 +46,11 @@ FILES = {
 """Files of a run folder, and their largest size in bytes."""
 FOLDERS = ("checkpoints", "tensorboard")
 
-PAGE = """# {title}
+CALLS = """In Python, with the class of the model:
 
-Made by `{command}` with {versions}.
+    model = jax_rnn.train.load({name!r}, model={kind})  # the best checkpoint
 
-| file | contents |
-| --- | --- |
-| `config.json` | configuration of the run: model, data, hyperparameters |
-| `metrics.jsonl`, `metrics.csv` | loss, held-out figures and speed, by step |
-| `loss.png` | the losses as a plot |
-| `checkpoints/` | the last two and the best, as safetensors files with parameters and optimizer |
-
-{use}
-
-| hyperparameter | value |
-| --- | --- |
-{hyperparameters}
-"""
-
-CALLS = """In Python, with the class of the model, here `{kind}`:
-
-    from jax_rnn.train import Run, fit, load
-
-    model = load({name!r}, model={kind})  # the best checkpoint, in evaluation mode
-    last = load({name!r}, "last", model={kind})
-
-`jax_rnn.save_safetensors(model, "model.safetensors")` writes its weights for other programs. Resume
-a stopped run, bit for bit, with the arguments that it was started with:
+Resume a stopped run, bit for bit, with the arguments that it was started with:
 
     with Run({name!r}, config, resume=True) as run:
         fit(model, loss, data, ..., run=run)"""
@@ -98,12 +73,10 @@ class ModelConfig(
     Attributes:
         class_: its class, as ``"module:Name"``.
         options: the arguments with which ``load`` builds it.
-        arguments: dtype and axes of what it is called with, see ``save_stablehlo``.
     """
 
     class_: str = ""
     options: dict[str, Any] | None = None
-    arguments: dict[str, list[Any]] | None = None
 
 
 class RunConfig(
@@ -134,41 +107,43 @@ def as_config(config: Mapping[str, Any] | RunConfig) -> RunConfig:
         TypeError: values that JSON cannot hold.
     """
     try:
-        text = msgspec.json.encode(config)
+        return msgspec.json.decode(msgspec.json.encode(config), type=RunConfig)
+    except msgspec.ValidationError as error:
+        raise RunError(
+            f"config: expected the fields of RunConfig, entries of your own in `own`, but: {error}"
+        ) from error
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(
             f"config: expected JSON-serializable values, got others: {error}"
         ) from error
+
+
+def find_config(folder: Path) -> RunConfig | None:
+    """The configuration of a run, whose files are checked first; None if there is none.
+
+    Raises:
+        RunError: a damaged configuration, or something else in place of a file of the run.
+    """
     try:
-        return msgspec.json.decode(text, type=RunConfig)
-    except msgspec.ValidationError as error:
-        raise RunError(
-            f"config: expected the fields of RunConfig, with entries of your own in `own`, but: "
-            f"{error}"
-        ) from error
+        check_folder(folder, FILES, FOLDERS)
+        return msgspec.json.decode((folder / CONFIG).read_bytes(), type=RunConfig)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except FileError as error:
+        raise RunError(str(error)) from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise RunError(_damaged(folder, str(error))) from error
 
 
 def read_config(folder: str | Path) -> RunConfig:
-    """The configuration of a run, whose folder is checked first, see ``check_folder``.
-
-    Raises:
-        RunError: the folder has no run, or something else in place of a file of it.
-    """
-    folder = Path(folder)
-    try:
-        check_folder(folder, FILES, FOLDERS)
-        data = (folder / CONFIG).read_bytes()
-    except (FileNotFoundError, NotADirectoryError) as error:
+    """The configuration of a run. RunError: there is none, and as for ``find_config``."""
+    found = find_config(Path(folder))
+    if found is None:
         raise RunError(
             f"{folder}: expected the folder of a run, got none with a {CONFIG}; create one with "
             "train.Run"
-        ) from error
-    except FileError as error:
-        raise RunError(str(error)) from error
-    try:
-        return msgspec.json.decode(data, type=RunConfig)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise RunError(_damaged(folder / CONFIG, str(error))) from error
+        )
+    return found
 
 
 def seal(config: RunConfig) -> str:
@@ -178,18 +153,17 @@ def seal(config: RunConfig) -> str:
     return hashlib.sha256(msgspec.json.encode(fixed, order="deterministic")).hexdigest()
 
 
-def check_seal(folder: Path, config: RunConfig, sealed: str, step: int) -> None:
-    """Check the configuration. RunError: it changed after the checkpoint of this step."""
-    if sealed != seal(config):
-        raise RunError(
-            _damaged(folder / CONFIG, f"it was changed after the checkpoint of step {step}")
-        )
+def check_seal(folder: str | Path, config: RunConfig, about: About) -> None:
+    """Check the configuration. RunError: it changed after this checkpoint was written."""
+    if about.notes.get("config", seal(config)) != seal(config):
+        reason = f"it was changed after the checkpoint of step {about.step}"
+        raise RunError(_damaged(folder, reason))
 
 
-def _damaged(path: Path, reason: str) -> str:
+def _damaged(folder: str | Path, reason: str) -> str:
     return (
-        f"{path}: expected the configuration of a run, got a damaged file ({reason}); restore a "
-        "copy. A run with the same options in another folder writes the same file"
+        f"{Path(folder) / CONFIG}: expected the configuration of a run, got a damaged file "
+        f"({reason}); restore a copy"
     )
 
 
@@ -210,23 +184,6 @@ def differences(before: RunConfig, now: RunConfig) -> list[str]:
         if faults:
             return faults
     return []
-
-
-def made_by(**more: Any) -> dict[str, Any]:
-    """This process as the start of a run: command, versions and device, and ``more`` entries."""
-    packages = ("jax-rnn", "jax", "flax", "optax", "safetensors")
-    return {
-        "command": shlex.join([*program(), *sys.argv[1:]]),
-        "versions": ", ".join(f"{name} {metadata.version(name)}" for name in packages),
-        "device": jax.devices()[0].device_kind,
-        **more,
-    }
-
-
-def program() -> list[str]:
-    """The words with which this program is started."""
-    name = Path(sys.argv[0]).name
-    return ["python", "-m", "jax_rnn"] if name == "__main__.py" else [name]
 
 
 class Guide(NamedTuple):
@@ -253,7 +210,8 @@ def python_guide(folder: Path, config: RunConfig) -> Guide:
 def explain(config: RunConfig, use: str) -> str:
     """The README of the run of this configuration, with ``Guide.use``."""
     rows = [f"| {name} | {value} |" for name, value in config.hyperparameters.items()]
-    return PAGE.format(
+    page = files("jax_rnn.train").joinpath("run_readme.txt").read_text("utf-8")
+    return page.format(
         title=printable(config.name or "A run"),
         command=printable(config.made.get("command") or "jax_rnn.fit"),
         versions=printable(config.made.get("versions") or "jax_rnn"),

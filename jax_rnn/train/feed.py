@@ -63,9 +63,8 @@ class Feed:
 
     def checksum(self, steps: int) -> int | None:
         """Checksum of the batches of the first steps, if they are an iterable's; otherwise None."""
-        if isinstance(self.batches, Stream):
-            return self.batches.checksum(steps * self.accumulate)
-        return None
+        count, batches = steps * self.accumulate, self.batches
+        return batches.checksum(count) if isinstance(batches, Stream) else None
 
     def check_same(self, steps: int, expected: int) -> None:
         """Check that the batches of the first steps have this checksum. ValueError otherwise."""

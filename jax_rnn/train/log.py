@@ -103,28 +103,18 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def loss_plot(rows: Sequence[dict[str, Any]], file: IO[bytes]) -> None:
-    """Write training loss and held-out loss by step as PNG.
-
-    Raises:
-        ModuleNotFoundError: matplotlib is not installed.
-    """
+    """Write training loss and held-out loss by step as PNG."""
     figure = optional("matplotlib.figure").Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    for name, label, style in (
-        ("loss", "training", {"color": "C0", "alpha": 0.6}),
-        ("held_out_loss", "held out", {"color": "C1", "marker": "o", "markersize": 3}),
+    for name, label, color, marker in (
+        ("loss", "training", "C0", None),
+        ("held_out_loss", "held out", "C1", "."),
     ):
         points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
         if points:
-            axes.plot(*zip(*points, strict=True), label=label, **style)
-            axes.annotate(
-                f"{points[-1][1]:.3f}",
-                points[-1],
-                xytext=(4, 0),
-                textcoords="offset points",
-                color=style["color"],
-                va="center",
-            )
+            axes.plot(*zip(*points, strict=True), label=label, color=color, marker=marker)
+            last = f" {points[-1][1]:.3f}"
+            axes.text(*points[-1], last, color=color, verticalalignment="center")
     axes.set(xlabel="step", ylabel="loss")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.2)

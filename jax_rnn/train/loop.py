@@ -14,20 +14,15 @@ from jax.sharding import Mesh
 
 from jax_rnn.base.errors import ArgumentError
 from jax_rnn.base.interrupt import Interrupt
+from jax_rnn.base.meshes import in_mesh
+from jax_rnn.base.processes import any_process, from_main, main_does
 from jax_rnn.base.progress import progress_bar
 from jax_rnn.base.typing import DTypeLike, PyTree
-from jax_rnn.data.batches import Batches
+from jax_rnn.data.batches import Batches, as_batches
 from jax_rnn.train.checkpoints import CheckpointError
-from jax_rnn.train.checks import (
-    as_batches,
-    check_arguments,
-    check_counts,
-    count_steps,
-    count_to_restart,
-)
+from jax_rnn.train.checks import check_arguments, check_counts, count_steps, count_to_restart
 from jax_rnn.train.feed import Feed
-from jax_rnn.train.mesh import Layout, in_mesh
-from jax_rnn.train.processes import any_process, from_main, main_does
+from jax_rnn.train.mesh import Layout
 from jax_rnn.train.program import Program, Schedule, choose_steps_per_call, joined
 from jax_rnn.train.results import (
     DivergedError,
@@ -75,48 +70,37 @@ def fit(
 
     Args:
         model: any ``nnx.Module``, trained in the mode it is in, ``model.train()`` or ``.eval()``.
-
-            - Its ``nnx.Param`` are trained. The optimizer alone changes them: what a loss writes
-              into one holds for this batch, as the weights that ``nnx.SpectralNorm`` normalizes.
-            - All other state passes from batch to batch as the loss leaves it, without a gradient
-              and in its own dtype: ``nnx.BatchStat``, the counts of ``nnx.Rngs``, variables of
-              your own, arrays in attributes. It is saved with the parameters, and is in the model
-              at the end. A loss must not create or remove variables.
-            - ``nnx.Intermediate`` (``sow``) are dropped after every batch; return them as metrics.
+            Its ``nnx.Param`` are trained; what a loss writes into one holds for this batch. All
+            other state passes from batch to batch as the loss leaves it, without a gradient and in
+            its own dtype (``nnx.BatchStat``, counts of ``nnx.Rngs``, arrays in attributes), is
+            saved with the parameters, and is in the model at the end. A loss creates and removes no
+            variables; ``nnx.Intermediate`` are dropped after every batch.
         loss: function ``loss(model, batch) -> (loss, metrics)`` or ``-> loss``, pure but for the
             state of the model; the loss is a floating scalar, metrics any pytree of arrays. With
             ``carry`` it is called with ``carry=`` and returns ``(loss, metrics, carry)``; with
             ``seed`` it is called with ``rngs=``.
-        data: one of
-
-            - a pytree of arrays (dict, tuple, array): every step trains on all of them;
-            - ``Batches``: ``jax_rnn.data.Shuffled(arrays, batch_size, seed)`` or a class of your
-              own, which gives batch k on request;
-            - an iterable of batches that can be read several times: a torch ``DataLoader``, a
-              list of dicts, an object with ``__iter__``. Every batch is a pytree of arrays or
-              tensors, the batch axis first, all of one shape; a shorter last batch is skipped.
-
-            float64 arrays become float32 unless ``jax_enable_x64`` is set, as in ``jnp.asarray``.
+        data: a pytree of arrays (dict, tuple, array), all of which every step trains on; or
+            ``Batches``, as ``jax_rnn.data.Shuffled(arrays, batch_size, seed)``; or an iterable of
+            batches that can be read several times, as a torch ``DataLoader`` or a list of dicts,
+            each a pytree of arrays or tensors of one shape, the batch axis first; a shorter last
+            batch is skipped. float64 arrays become float32 unless ``jax_enable_x64`` is set.
         steps: number of optimizer steps, including those before a resumption.
         epochs: passes over ``data``, instead of ``steps``: ``epochs * per_epoch // accumulate``
             steps. An iterable is read once to count its batches.
         optimizer: any ``optax.GradientTransformation``; schedules and clipping are parts of it.
-        carry: initial state that is carried from batch to batch, a pytree of arrays: a hidden
-            state, for truncated backpropagation through time. No gradient flows through it.
-            Batch on axis 1, as (L, B, H). None (default) carries nothing.
-        restart_carry: whether the carry starts anew, as ``carry``, at the first batch of every
-            epoch, which is batch k of all with k a multiple of ``per_epoch``. False (default): it
-            goes on from epoch to epoch, unless the loss itself replaces it, for example where
-            ``jax_rnn.data.TextBatches`` marks rows as ``"fresh"``.
+        carry: initial state that is carried from batch to batch, a pytree of arrays, batch on axis
+            1, as (L, B, H): a hidden state, for truncated backpropagation through time. No gradient
+            flows through it. None (default) carries nothing.
+        restart_carry: whether the carry starts anew at the first batch of every epoch, which is
+            batch k with k a multiple of ``per_epoch``. False (default): it goes on, unless the loss
+            itself replaces it, e.g. where ``jax_rnn.data.TextBatches`` marks rows as ``"fresh"``.
         seed: int, seed of the ``nnx.Rngs`` that the loss gets, new at every step, for dropout.
             None (default) passes no ``rngs``; layers with ``rngs`` of their own need none.
         accumulate: number of batches per step, whose gradients and metrics are averaged. Default 1.
         compute_dtype: e.g. ``jnp.bfloat16``: dtype to which the parameters and the carry are cast
-            for the model; the optimizer's copy and all other state keep their dtypes. None
-            (default) casts nothing.
+            for the model; the optimizer's copy and other state keep theirs. None casts nothing.
         mesh: ``jax.sharding.Mesh`` with one axis of any name, over which every batch is sharded;
-            from ``jax.make_mesh`` or ``jax_rnn.train.make_mesh``. All variables are replicated on
-            all devices; gradients are summed over them. None (default) uses the devices on which
+            all variables are replicated on all devices. None (default) uses the devices on which
             the arrays are.
         evaluate: function that is called with a copy of the model in evaluation mode and returns
             figures, a dict of floats. None (default) does not evaluate.
@@ -128,13 +112,12 @@ def fit(
         run: an open ``Run``, in which training is saved. Training resumes from its last complete
             checkpoint, bit for bit as an uninterrupted run. Ctrl-C then saves and stops. An
             iterable is read from its start up to that step, and refused if it does not return the
-            same batches again; ``Batches`` are not read before that step. None (default) saves
-            nothing.
+            same batches again. None (default) saves nothing.
         checkpoint_every: steps between two checkpoints; None (default) is ``evaluate_every``. One
             is always written at the end.
         steps_per_call: steps in one call of the compiled program; None (default) chooses a number
             with little overhead that still reports progress.
-        on_record: function that is called with each record,
+        on_record: function that is called after every call of the program with the row of the log,
             ``{"step", "loss", "tokens_per_second", "seconds", ...}``.
         description: text of the progress bar.
 
@@ -220,7 +203,8 @@ def fit(
             if evaluate is not None and schedule.evaluates(done):
                 try:
                     figures = evaluate(training.rebuild(*variables()))
-                    record |= evaluations.add(done, from_main(_floats(figures)))
+                    plain = {name: float(value) for name, value in figures.items()}
+                    record |= evaluations.add(done, from_main(plain))
                 except ArithmeticError as error:
                     failure = DivergedError(done, error)
                 except Exception as error:
@@ -283,10 +267,6 @@ def _not_finite(step: int, value: float, history: History, run: Run | None) -> N
         stays = f"the last good checkpoint stays in {run.folder}"
         kept += f", {'no checkpoint was saved before' if last is None else stays}"
     return NonFiniteLossError(step, value, history, kept)
-
-
-def _floats(figures: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(value) for name, value in figures.items()}
 
 
 @jax.jit

@@ -1,6 +1,6 @@
 """Many optimizer steps as one compiled program, and the steps at which its calls end."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -15,17 +15,7 @@ from jax_rnn.data.batches import Batches, Repeated
 from jax_rnn.train.mesh import Layout
 from jax_rnn.train.step import Report, Training, TrainState
 
-__all__ = [
-    "BUSY_CALL_OPERATIONS",
-    "Program",
-    "Schedule",
-    "Span",
-    "choose_steps_per_call",
-    "joined",
-    "scan_steps",
-    "spans",
-    "training_operations",
-]
+__all__ = ["Program", "Schedule", "Span", "choose_steps_per_call", "joined", "scan_steps"]
 
 ONE_CALL_OPERATIONS = 1e9
 """Work of up to about two seconds is one call; longer runs report progress between calls."""
@@ -36,32 +26,25 @@ BUSY_CALL_OPERATIONS = 3e10
 MOST_STEPS_A_CALL = 100
 
 
-def scan_steps(step: Callable, state: TrainState, batch: Any, steps: int) -> tuple[TrainState, Any]:
-    """``steps`` optimizer steps on the same batch, and their reports."""
-    return lax.scan(lambda state, _: step(state, batch), state, length=steps)
-
-
-def scan_batches(step: Callable, state: TrainState, batches: Any, steps: int) -> tuple:
-    """An optimizer step on each of the batches, which are stacked along the first axis."""
-    return lax.scan(step, state, batches, steps)
+def scan_steps(
+    step: Callable, streaming: bool, state: TrainState, arrays: Any, steps: int
+) -> tuple[TrainState, Report]:
+    """``steps`` optimizer steps, each on its own batch if ``streaming``, and their reports."""
+    if streaming:
+        return lax.scan(step, state, arrays, steps)
+    return lax.scan(lambda state, _: step(state, arrays), state, length=steps)
 
 
 def _jitted(step: Callable, streaming: bool, layout: Layout, structure: Any) -> Any:
     """The program for states of this tree structure."""
-    scan = partial(scan_batches if streaming else scan_steps, step)
     state = jax.tree.unflatten(structure, range(structure.num_leaves))
     shardings = layout.shardings(state), layout.replicated
+    scan = partial(scan_steps, step, streaming)
     return jax.jit(scan, static_argnums=2, donate_argnums=0, out_shardings=shardings)
 
 
 class Program:
-    """The scan over steps, compiled once per number of steps, and timed.
-
-    Args:
-        training: the training to compile.
-        layout: the placement of arrays.
-        streaming: whether every step has its own batch.
-    """
+    """The scan over steps, compiled once per number of steps, and timed."""
 
     def __init__(self, training: Training, layout: Layout, streaming: bool):
         structure = jax.tree.structure(training.state)
@@ -109,8 +92,17 @@ class Schedule(NamedTuple):
     save_every: int
 
     def spans(self, start: int) -> list[Span]:
-        """The steps of all calls after step ``start``."""
-        return list(spans(start, self.steps, self[1:]))
+        """The steps of all calls after step ``start``, split at every multiple of each number.
+
+        The splits depend only on the step, so a resumed run makes the calls of an uninterrupted
+        one.
+        """
+        found = []
+        while start < self.steps:
+            end = min(self.steps, *(start - start % size + size for size in self[1:]))
+            found.append(range(start, end))
+            start = end
+        return found
 
     def evaluates(self, done: int) -> bool:
         """Whether to evaluate after step ``done``: at the end too."""
@@ -121,36 +113,15 @@ class Schedule(NamedTuple):
         return done % self.save_every == 0
 
 
-def spans(start: int, stop: int, every: Sequence[int]) -> Iterator[Span]:
-    """The steps from ``start`` to ``stop``, split at every multiple of each of ``every``.
-
-    The splits depend only on the step, so that a resumed run makes the same calls as an
-    uninterrupted one.
-    """
-    while start < stop:
-        end = min(stop, *(start - start % size + size for size in every))
-        yield range(start, end)
-        start = end
-
-
-def training_operations(parameters: int, batches: Batches) -> int:
-    """Operations of a step: six per parameter and element, two forward and four backward."""
-    return 6 * parameters * max(batches.tokens, 1)
-
-
 def choose_steps_per_call(
     params: PyTree, batches: Batches, steps: int, evaluate_every: int | None = None
 ) -> int:
-    """A number of steps that takes long against a call, and short against the patience of a user.
+    """A number of steps that takes long against a call, and short for a user who waits.
 
-    Args:
-        params: the parameters, or their shapes.
-        batches: the data.
-        steps: number of all steps.
-        evaluate_every: steps between two evaluations, which the calls divide evenly.
+    With batches, it divides ``evaluate_every`` or ``steps``.
     """
     parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
-    operations = training_operations(parameters, batches)
+    operations = 6 * parameters * max(batches.tokens, 1)  # two forward, four backward
     if isinstance(batches, Repeated):
         return steps if operations * steps < ONE_CALL_OPERATIONS else -(-steps // 20)
     most = max(1, min(MOST_STEPS_A_CALL, int(BUSY_CALL_OPERATIONS // max(operations, 1))))

@@ -121,10 +121,10 @@ class Evaluations:
         plain = {name: float(value) for name, value in figures.items()}
         needed = self.patience is not None or self.monitor != "loss"
         if needed and self.monitor not in plain:
-            raise ValueError(
-                f"evaluate: expected figures with {self.monitor!r}, for patience and the best "
-                f"checkpoint, got {', '.join(plain) or 'none'}; return it, or specify another "
-                'figure and its direction, as monitor="accuracy", mode="max"'
+            raise ArgumentError(
+                "evaluate",
+                f"expected figures with {self.monitor!r}, for patience and the best checkpoint, "
+                f"got {', '.join(plain) or 'none'}; monitor= and mode= choose another",
             )
         self.rows.append({"step": step, **plain})
         return {f"{PREFIX}{name}": value for name, value in plain.items()}
@@ -137,12 +137,9 @@ class Evaluations:
     @property
     def exhausted(self) -> bool:
         """Whether ``patience`` evaluations have passed without a better figure."""
-        values = [self._comparable(row.get(self.monitor)) for row in self.rows]
-        if self.patience is None or not values:
+        if self.patience is None or not self.rows:
             return False
+        sign = 1 if self.mode == "min" else -1
+        values = [sign * row.get(self.monitor, math.nan) for row in self.rows]
+        values = [math.inf if math.isnan(value) else value for value in values]
         return len(values) - 1 - values.index(min(values)) >= self.patience
-
-    def _comparable(self, value: float | None) -> float:
-        if value is None or math.isnan(value):
-            return math.inf
-        return value if self.mode == "min" else -value

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from jax_rnn.base.devices import is_main
 from jax_rnn.base.errors import ArgumentError
+from jax_rnn.base.processes import main_does
 from jax_rnn.base.progress import notice
 from jax_rnn.base.storage import write_text
 from jax_rnn.train.checkpoints import Checkpoints
@@ -26,13 +27,13 @@ from jax_rnn.train.config import (
     check_seal,
     differences,
     explain,
+    find_config,
     python_guide,
     read_config,
     seal,
 )
+from jax_rnn.train.loading import restored
 from jax_rnn.train.log import Log, read_log, writing
-from jax_rnn.train.processes import main_does
-from jax_rnn.train.step import split
 
 __all__ = ["Run"]
 
@@ -44,9 +45,9 @@ LEFT = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.[0-9a-f]{{8}}\.parti
 class Run:
     """A folder that holds a run, locked while open; use it with ``with``.
 
-    It holds ``config.json`` (the configuration), ``metrics.jsonl`` and ``metrics.csv``,
-    ``loss.png``, ``checkpoints/`` and a ``README.md`` that describes them. If the ``with`` block
-    fails before training starts, a new folder is removed again.
+    It holds ``config.json``, ``metrics.jsonl`` and ``metrics.csv``, ``loss.png``, ``checkpoints/``
+    and a ``README.md`` that describes them. If the ``with`` block fails before training starts, a
+    new folder is removed again.
 
     Args:
         folder: path of the run folder, which is created if it does not exist.
@@ -63,9 +64,9 @@ class Run:
         checkpoints: its ``Checkpoints``.
 
     Raises:
-        RunError: the folder has a run and ``resume`` is False; the run has another configuration;
-            another process is writing into it; its configuration is missing or damaged; a file of
-            it is a symbolic link; an entry of ``config`` has another name or type.
+        RunError: the folder has a run and ``resume`` is False; the run has another configuration,
+            a damaged one or none; another process is writing into it; a file of it is a symbolic
+            link; an entry of ``config`` has another name or type.
         TypeError: ``config`` has values that JSON cannot hold.
         OSError: the folder cannot be created or written.
         ValueError: an empty name.
@@ -101,7 +102,7 @@ class Run:
         made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        before = self._before()
+        before = find_config(self.folder)
         self._take_lock()
         try:
             if before is None and not self.checkpoints.steps():
@@ -112,24 +113,13 @@ class Run:
                 if LEFT.fullmatch(path.name):
                     path.unlink()
             text = msgspec.json.format(msgspec.json.encode(self.config), indent=2).decode()
-            for name, content in (
-                (CONFIG, text + "\n"),
-                (README, explain(self.config, self.guide.use)),
-            ):
+            readme = explain(self.config, self.guide.use)
+            for name, content in ((CONFIG, text + "\n"), (README, readme)):
                 with writing(self.folder / name):
                     write_text(self.folder / name, content)
         except BaseException:
             self._undo()
             self._lock.release()
-            raise
-
-    def _before(self) -> RunConfig | None:
-        """The configuration of the run in the folder; None if there is none."""
-        try:
-            return read_config(self.folder)
-        except RunError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                return None
             raise
 
     def __exit__(self, kind: object, *error: object) -> None:
@@ -189,13 +179,7 @@ class Run:
         step = self.checkpoints.best()
         if step is None:
             raise RunError(f"{self.folder}: expected a checkpoint, got none; train longer")
-        best = nnx.clone(model)
-        _, params, model_state = split(best)
-        restore = self.checkpoints.restore
-        params = restore(step, params, "params")
-        nnx.update(best, params, restore(step, model_state, "model_state"))
-        best.eval()
-        return best
+        return restored(nnx.clone(model), self.checkpoints, step)
 
     def _undo(self) -> None:
         """Remove the files of a run that did not start, and the folders created for it."""
@@ -234,6 +218,5 @@ class Run:
             )
         step = self.checkpoints.latest()
         if step is not None:
-            sealed = self.checkpoints.about(step).notes.get("config", seal(before))
-            check_seal(self.folder, before, sealed, step)
+            check_seal(self.folder, before, self.checkpoints.about(step))
         self.config = replace(self.config, made=before.made)

@@ -12,34 +12,25 @@ import optax
 from flax import nnx
 
 from jax_rnn.base.caches import cached
+from jax_rnn.base.errors import ArgumentError
 from jax_rnn.base.memory import available_memory
+from jax_rnn.base.meshes import in_mesh
 from jax_rnn.base.progress import progress_bar
 from jax_rnn.base.typing import DTypeLike, PyTree
 from jax_rnn.data.batches import Batches, Repeated
-from jax_rnn.train.checks import count_steps, count_to_restart
+from jax_rnn.train.checks import check_counts, count_steps, count_to_restart
 from jax_rnn.train.feed import stacked
-from jax_rnn.train.mesh import in_mesh
-from jax_rnn.train.program import (
-    BUSY_CALL_OPERATIONS,
-    choose_steps_per_call,
-    joined,
-    scan_batches,
-    scan_steps,
-    training_operations,
-)
+from jax_rnn.train.program import choose_steps_per_call, joined, scan_steps
 from jax_rnn.train.results import History
 from jax_rnn.train.step import Loss, Report, Training, TrainState, prepare
 
-__all__ = ["choose_seeds_per_call", "figures_of", "fit_seeds"]
+__all__ = ["figures_of", "fit_seeds"]
 
-FEWEST_SEEDS, MOST_SEEDS = 1_000, 10_000
-"""Bounds of the seeds per call: XLA on CPU parallelizes only large operations."""
-
-MOST_PARAMETERS = 2**24
-"""Maximum memory of all models in a call with more than the minimum: 64 MiB, and per moment."""
+MOST_SEEDS = 1_000
+"""Largest number of simultaneous trainings; more are not faster."""
 
 SHARE = 0.5
-"""Share of the memory that simultaneous trainings on batches of their own may take."""
+"""Share of the memory that simultaneous trainings may take."""
 
 SMALL = 100_000_000
 """Bytes of losses below which the memory is not checked."""
@@ -69,8 +60,8 @@ def fit_seeds(
         build: function ``build(rngs) -> model``. Another call with the same function, loss,
             optimizer and options reuses the compiled program.
         loss, optimizer, restart_carry, accumulate, compute_dtype: as for ``fit``.
-        data: pytree of arrays, the same at every step and for all seeds; or a function
-            ``data(seed) -> Batches``, all of the same shapes.
+        data: pytree of arrays, for all steps and seeds; or a function ``data(seed) -> Batches``,
+            all of the same shapes.
         seeds: sequence of ints from 0 to 2^32 - 1, one per training.
         steps: number of optimizer steps of each training.
         carry: function ``carry(model)`` that returns the state before the first batch, see
@@ -78,10 +69,8 @@ def fit_seeds(
         dropout: whether the loss is called with ``rngs=``, seeded as ``fit(..., seed=k)`` does.
         evaluate: function that is called with each trained model in evaluation mode and returns
             figures, a dict of floats. None (default) does not evaluate.
-        seeds_per_call: number of simultaneous trainings; bounds the memory. None (default) uses, on
-            arrays, 1,000, and up to 10,000 for a small model whose training takes less than a
-            millisecond; on batches, as many as half of the memory holds, by the compiler's
-            estimate for all.
+        seeds_per_call: number of simultaneous trainings; None (default) is as many as half of the
+            memory holds, by the compiler's estimate, and at most 1,000.
         description: text of the progress bar.
 
     Returns:
@@ -133,20 +122,11 @@ def figures_of(evaluate: Callable[..., Mapping[str, float]], *arguments: Any) ->
         return {"loss": math.inf}
 
 
-def choose_seeds_per_call(parameters: int, batch: PyTree, steps: int) -> int:
-    """The number of seeds for which a call takes about a second on a laptop and little memory."""
-    operations = max(training_operations(parameters, Repeated(batch)) * steps, 1)
-    most = min(BUSY_CALL_OPERATIONS // operations, MOST_PARAMETERS // max(parameters, 1))
-    return max(FEWEST_SEEDS, min(MOST_SEEDS, int(most)))
-
-
 def _check(data: Any, seeds: int, steps: int, accumulate: int, seeds_per_call: int | None) -> None:
     """Check the arguments. TypeError, ValueError: see ``fit_seeds``."""
-    if seeds == 0 or steps < 1 or (seeds_per_call is not None and seeds_per_call < 1):
-        raise ValueError(
-            "expected at least one seed, one step and one seed per call, "
-            f"got {seeds}, {steps} and {seeds_per_call}"
-        )
+    check_counts(steps=steps, accumulate=accumulate, seeds_per_call=seeds_per_call)
+    if seeds == 0:
+        raise ArgumentError("seeds", "expected at least one seed, got none")
     if isinstance(data, Batches):
         raise TypeError(
             f"data: expected arrays or a function of the seed, got {type(data).__name__}; for the "
@@ -158,9 +138,10 @@ def _check(data: Any, seeds: int, steps: int, accumulate: int, seeds_per_call: i
         return
     available = available_memory(jax.local_devices(backend="cpu")[0])
     if available is not None and needed > available:
-        raise ValueError(
-            f"seeds: expected losses that fit into {available / 1e9:,.1f} GB of memory, got "
-            f"{needed / 1e9:,.1f} GB for {seeds:,} seeds of {steps:,} steps; choose fewer seeds"
+        raise ArgumentError(
+            "seeds",
+            f"expected losses that fit into {available / 1e9:,.1f} GB of memory, got "
+            f"{needed / 1e9:,.1f} GB for {seeds:,} seeds of {steps:,} steps; choose fewer seeds",
         )
 
 
@@ -172,20 +153,15 @@ def _shapes(build: Callable[[nnx.Rngs], nnx.Module]) -> PyTree:
 class _Sweep:
     """The compiled trainings of many seeds; equal calls of ``fit_seeds`` share one object.
 
-    If one call of ``advance`` makes all steps, it makes the first states too, so that only one
-    program is compiled.
-
-    Args:
-        build, steps: see ``fit_seeds``.
-        objective: loss and optimizer.
-        span: number of steps per call on batches; None makes all steps on the same arrays.
-        options: carry, dropout, accumulate, compute_dtype and the batches to a new carry.
+    ``span`` is the number of steps per call on batches; None makes all steps on the same arrays. If
+    one call of ``advance`` makes all steps, it makes the first states too, so that only one program
+    is compiled.
     """
 
     def __init__(self, build: Any, objective: Any, steps: int, span: int | None, *options: Any):
         self.build, self.objective, self.steps, self.span = build, objective, steps, span or steps
         self.carry, self.dropout, self.accumulate, *self.rest = options
-        self.scan = scan_batches if span else scan_steps
+        self.streaming = span is not None
         self.begin = jax.jit(jax.vmap(lambda seed: self._training(seed).state))
         axes = 0, 0, 0 if span else None
         self.advance = jax.jit(jax.vmap(self._advance, axes), donate_argnums=1)
@@ -200,23 +176,17 @@ class _Sweep:
     def _advance(self, seed: Any, state: Any, arrays: Any) -> tuple[TrainState, Report]:
         training = self._training(seed)
         state = training.state if state is None else state
-        return self.scan(training.step, state, arrays, self.span)
+        return scan_steps(training.step, self.streaming, state, arrays, self.span)
 
     def room(self, data: Any, seeds: Sequence[int]) -> int:
         """The number of simultaneous trainings, at least one."""
-        if not callable(data):
-            leaves = jax.tree.leaves(cached(_shapes, self.build))
-            return choose_seeds_per_call(sum(leaf.size for leaf in leaves), data, self.steps)
+        most = min(len(seeds), MOST_SEEDS)
         available = available_memory()
-        if available is None:
-            return 1
-        found = self._lower(data, seeds[0], len(seeds)).compile().memory_analysis()
-        if found is None:
-            return 1
-        needed = (
-            found.temp_size_in_bytes + found.argument_size_in_bytes + found.output_size_in_bytes
-        )
-        return max(1, int(len(seeds) * min(1.0, SHARE * available / max(needed, 1))))
+        found = self._lower(data, seeds[0], most).compile().memory_analysis()
+        if available is None or found is None:
+            return most
+        sizes = found.temp_size_in_bytes, found.argument_size_in_bytes, found.output_size_in_bytes
+        return max(1, int(most * min(1.0, SHARE * available / max(sum(sizes), 1))))
 
     def compile(self, data: Any, seed: int, count: int) -> None:
         """Compile the programs for this number of seeds, one of which is ``seed``."""
@@ -232,9 +202,8 @@ class _Sweep:
         numbers = jax.ShapeDtypeStruct((count,), jnp.uint32)
         state = jax.eval_shape(self.begin, numbers) if self.span < self.steps else None
         arrays = next(self._arrays(data, [seed]))
-        return self.advance.lower(
-            numbers, state, jax.tree.map(of_all, arrays) if callable(data) else arrays
-        )
+        arrays = jax.tree.map(of_all, arrays) if self.streaming else arrays
+        return self.advance.lower(numbers, state, arrays)
 
     def train(
         self, data: Any, seeds: Sequence[int], size: int, advance: Callable[[int], None]

@@ -11,7 +11,8 @@ from flax import nnx
 from jax import lax
 
 from jax_rnn.base.caches import cached
-from jax_rnn.base.typing import DTypeLike, PyTree
+from jax_rnn.base.errors import ArgumentError, ArgumentTypeError
+from jax_rnn.base.typing import DTypeLike, PyTree, describe
 
 __all__ = ["Loss", "Report", "TrainState", "Training", "merge", "prepare", "split"]
 
@@ -73,13 +74,9 @@ def prepare(
     same function, so ``jax.jit`` does not compile it again.
 
     Args:
-        model, loss, optimizer: as for ``fit``.
-        carry: state before the first batch, carried from batch to batch.
-        seed: seed of ``rngs``, which are new for every step and every batch of it; an int, or a
-            traced number.
-        accumulate: number of batches per step, stacked along a new leading axis of ``batch``; the
-            step averages their gradients, losses and metrics.
-        compute_dtype: dtype to which floating parameters are cast for the model.
+        model, loss, optimizer, carry, compute_dtype: as for ``fit``.
+        seed: seed of ``rngs``, new for every step and every batch of it; an int, or traced.
+        accumulate: number of batches per step, stacked along a new leading axis of ``batch``.
         per_epoch: number of batches after which the carry starts anew; None never does it.
         place: puts the arrays of the model and the carry where the state is computed.
     """
@@ -176,26 +173,20 @@ def _parts(result: Any, carry: PyTree) -> tuple[Any, Any, Any]:
         ValueError: a loss that is not a floating scalar; a carry of other shapes.
     """
     parts: Any = result if isinstance(result, tuple) else (result,)
-    if carry is not None and len(parts) != 3:
-        raise TypeError(
-            f"loss: expected (loss, metrics, carry), since fit was called with carry, got "
-            f"{len(parts)} of them; return {{}} as metrics if there are none"
+    expected = "(loss, metrics)" if carry is None else "(loss, metrics, carry)"
+    if len(parts) not in ((1, 2) if carry is None else (3,)):
+        raise ArgumentTypeError(
+            "loss",
+            f"expected {expected}, got {len(parts)} values; metrics may be {{}}, and a carry needs "
+            "the first one, as fit(..., carry=...)",
         )
-    if carry is None and len(parts) == 3:
-        raise TypeError(
-            "loss: expected (loss, metrics), got a third value; pass the first carry, as "
-            "fit(..., carry=...), to carry a state from batch to batch"
-        )
-    if len(parts) not in (1, 2, 3):
-        raise TypeError(f"loss: expected (loss, metrics), got {len(parts)} values")
     value: Any = parts[0]
     metrics: Any = parts[1] if len(parts) > 1 else {}
     if isinstance(value, int | float):
         value = jnp.asarray(value, float)
     if not hasattr(value, "shape") or value.shape or not jnp.issubdtype(value.dtype, jnp.floating):
-        found = f"{value.dtype} {value.shape}" if hasattr(value, "shape") else repr(value)
-        raise ValueError(
-            f"loss: expected a floating scalar, got {found}; take the mean over the batch"
+        raise ArgumentError(
+            "loss", f"expected a floating scalar, got {describe(value)}; take the mean over rows"
         )
     return value, metrics, None if carry is None else _like(parts[2], carry)
 
@@ -205,9 +196,8 @@ def _like(new: PyTree, old: PyTree) -> PyTree:
     leaves, before = jax.tree.leaves(new), jax.tree.leaves(old)
     shapes, expected = [jnp.shape(leaf) for leaf in leaves], [jnp.shape(leaf) for leaf in before]
     if shapes != expected:
-        raise ValueError(
-            f"carry: expected the loss to return arrays of the shapes it was given, {expected}, "
-            f"got {shapes}"
+        raise ArgumentError(
+            "carry", f"expected the loss to return arrays of shapes {expected}, got {shapes}"
         )
     cast = [leaf.astype(other.dtype) for leaf, other in zip(leaves, before, strict=True)]
     return jax.tree.unflatten(jax.tree.structure(old), cast)
@@ -238,9 +228,10 @@ def split(model: nnx.Module) -> tuple[Any, Any, Any]:
     try:
         return graphdef, params, jax.tree.map(jnp.asarray, model_state)
     except TypeError as error:
-        raise TypeError(
-            f"model: expected variables that hold numbers and arrays, got others ({error}); keep "
-            "them in attributes that are no nnx.Variable"
+        raise ArgumentTypeError(
+            "model",
+            f"expected variables that hold numbers and arrays, got others ({error}); keep them in "
+            "attributes that are no nnx.Variable",
         ) from error
 
 
@@ -264,9 +255,10 @@ def _state_after(model: nnx.Module, params: Any, model_state: Any) -> Any:
     if before != after:
         names = sorted({name for name, _ in before ^ after})
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        raise ValueError(
-            "model: expected a loss that creates, removes and reshapes no variables, got changes "
-            f"of {shown}; create all variables in __init__, and return other results as metrics"
+        raise ArgumentError(
+            "model",
+            f"expected a loss that creates, removes and reshapes no variables, got changes of "
+            f"{shown}; create all variables in __init__, and return other results as metrics",
         )
     leaves = map(_with_dtype, jax.tree.leaves(new_state), jax.tree.leaves(model_state))
     return jax.tree.unflatten(jax.tree.structure(model_state), leaves)

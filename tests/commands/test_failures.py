@@ -13,9 +13,9 @@ import rnn_lecture
 from jax_rnn.app.cli import COMMANDS, main
 from jax_rnn.app.failures import FOR_COMMANDS, explain, for_commands, was_interrupted
 from jax_rnn.base.devices import DeviceError
+from jax_rnn.base.processes import ClusterError
 from jax_rnn.lecture.lessons import UnknownLessonError
 from jax_rnn.train import History, NonFiniteLossError, RunError
-from jax_rnn.train.processes import ClusterError
 
 PACKAGES = (Path(jax_rnn.__file__).parent, Path(rnn_lecture.__file__).parent)
 FILES = [path for package in PACKAGES for path in package.rglob("*.py")]

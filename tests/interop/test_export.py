@@ -70,7 +70,7 @@ def test_training_on_eight_devices_gives_the_history_of_one(name):
             "needs 8 devices; XLA_FLAGS=--xla_force_host_platform_device_count=8 makes them"
         )
     (state, step, _), batch = training(name)
-    run = jax.jit(lambda state, batch: scan_steps(step, state, batch, STEPS))
+    run = jax.jit(lambda state, batch: scan_steps(step, False, state, batch, STEPS))
     _, alone = run(*jax.device_put((state, batch), devices[0]))
     everywhere = NamedSharding(Mesh(np.array(devices[:8]), ("seed",)), PartitionSpec())
     last, together = run(*jax.device_put((state, batch), everywhere))
@@ -92,6 +92,6 @@ def test_windows_split_over_eight_devices_give_the_loss_of_one():
     mesh = Mesh(np.array(jax.devices()[:8]), ("batch",))
     parts = jax.device_put(batch, NamedSharding(mesh, PartitionSpec("batch")))
     state_everywhere = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
-    run = jax.jit(lambda state, batch: scan_steps(step, state, batch, STEPS))
+    run = jax.jit(lambda state, batch: scan_steps(step, False, state, batch, STEPS))
     (_, alone), (_, together) = run(state, batch), run(state_everywhere, parts)
     np.testing.assert_allclose(together.loss, alone.loss, rtol=0, atol=1e-5)

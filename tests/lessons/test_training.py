@@ -9,11 +9,11 @@ import pytest
 from jax import export
 
 from jax_rnn import GRU
+from jax_rnn.base.meshes import make_mesh
 from jax_rnn.interop.stablehlo import save_stablehlo
 from jax_rnn.lecture.lessons import load
 from jax_rnn.lecture.teaching.training import open_run, train_lesson
 from jax_rnn.train import RunError
-from jax_rnn.train.mesh import make_mesh
 from rnn_lecture.recipe import Recipe
 from rnn_lecture.sampling import Sampling
 from tests.kit import cases
@@ -32,18 +32,22 @@ VOCABULARIES = {
 def make(tmp_path):
     """The folder of a run of a lesson, as far as ``open_run`` reads it."""
 
-    def folder(name, **changes):
-        task, vocabulary = load(name), VOCABULARIES[name]
+    def folder(lesson, **changes):
+        task, vocabulary = load(lesson), VOCABULARIES[lesson]
         kind = f"{task.model.__module__}:{task.model.__qualname__}"
         config = {
-            "name": name,
+            "name": lesson,
             "hyperparameters": asdict(RECIPE),
             "model": {
                 "class": kind,
                 "options": task.options(RECIPE, vocabulary),
+            },
+            "own": {
+                "vocabulary": vocabulary,
+                "text_sha256": None,
+                "init": "torch",
                 "arguments": {"inputs": ["int32", 2]},
             },
-            "own": {"vocabulary": vocabulary, "text_sha256": None, "init": "torch"},
             "made": {"text": None},
         }
         (tmp_path / "config.json").write_text(json.dumps(config | changes))
@@ -85,7 +89,7 @@ def test_a_run_of_every_lesson_opens(name, make):
         {"hyperparameters": {"hidden_size": "x"}},
         {"hyperparameters": {"clip": -1}},
         {"model": None},
-        {"model": {"class": "evil:Model", "options": {}, "arguments": {}}},
+        {"model": {"class": "evil:Model", "options": {}}},
         {"made": {"text": 7}},
     ],
     ids=str,

@@ -12,8 +12,8 @@ from jax.sharding import PartitionSpec as P
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
+from jax_rnn.base.sealed import About, examine
 from jax_rnn.train import CheckpointError, Checkpoints
-from jax_rnn.train.checkpoint_file import About, examine
 from tests.kit import cases, normal
 
 DTYPES = (

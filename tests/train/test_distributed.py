@@ -19,10 +19,10 @@ import pytest
 
 from jax_rnn import GRU
 from jax_rnn.app.train import train
+from jax_rnn.base.sealed import read
 from jax_rnn.lecture.lessons.char_lm import lesson
 from jax_rnn.lecture.teaching.training import open_run, precision, train_lesson
 from jax_rnn.train import load, make_mesh
-from jax_rnn.train.checkpoint_file import read
 from jax_rnn.train.checkpoints import Checkpoints
 from jax_rnn.train.mesh import Layout
 from rnn_lecture.recipe import Recipe
@@ -53,7 +53,7 @@ IN_FLOAT64 = replace(RECIPE, dtype="float64", steps=24, accumulate=2)
 WATCHED = """
 import os, sys
 from jax_rnn.app.cli import main
-from jax_rnn.train import processes
+from jax_rnn.base import processes
 from jax_rnn.data.text import TextBatches
 
 def note(event, arguments):

@@ -402,7 +402,7 @@ class TestSeeds:
     )
     def test_refuses_nothing_to_do(self, wrong):
         options = {"seeds": [0], "steps": 1, "seeds_per_call": 1, **wrong}
-        with pytest.raises(ValueError, match=r"expected at least one seed, one step .* got .*0"):
+        with pytest.raises(ValueError, match=r"expected at least (1|one seed).*, got (0|none)"):
             fit_seeds(Root, root, jnp.ones(()), optimizer=optax.sgd(0.1), **options)
 
 

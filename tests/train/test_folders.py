@@ -15,11 +15,11 @@ from flax import nnx
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
+from jax_rnn.base.sealed import About, examine
 from jax_rnn.base.storage import FileError, check_folder, replacing, write_text
 from jax_rnn.lecture.lessons import char_lm
 from jax_rnn.lecture.teaching.training import open_run
 from jax_rnn.train import CheckpointError, Checkpoints, Run, RunConfig, RunError, load
-from jax_rnn.train.checkpoint_file import About, examine
 from jax_rnn.train.config import MAY_CHANGE, as_config, read_config, seal
 from jax_rnn.train.log import Log, read_log
 from tests.kit import rewrite_checkpoint
@@ -242,7 +242,7 @@ class TestConfiguration:
             {},
             CONFIG | {"made": {"command": "x", "text": None, "by": "me"}},
             {"own": {"vocabulary": ["a"], "deep": {"a": [1.5, None]}}},
-            {"model": {"options": {}, "arguments": {"x": ["float32", 3]}}},
+            {"model": {"options": {"size": [1, {"a": None}]}}},
         ],
         ids=str,
     )

@@ -9,7 +9,8 @@ import pytest
 from flax import nnx
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jax_rnn.train.mesh import Layout, one_axis
+from jax_rnn.base.meshes import one_axis
+from jax_rnn.train.mesh import Layout
 from jax_rnn.train.seeds import fit_seeds
 from tests.train.test_fit_arguments import SGD, Weight, batch, squares, train
 

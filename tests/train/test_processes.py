@@ -3,7 +3,7 @@
 import jax
 import pytest
 
-from jax_rnn.train.processes import ClusterError, join
+from jax_rnn.base.processes import ClusterError, join
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ from jax_rnn.train import (
 )
 from jax_rnn.train.config import as_config, seal
 from jax_rnn.train.log import Log, read_log
-from jax_rnn.train.program import spans
+from jax_rnn.train.program import Schedule
 from jax_rnn.train.results import Evaluations
 from rnn_lecture.recipe import Recipe
 from tests.kit import cases, rewrite_checkpoint
@@ -743,11 +743,12 @@ class TestHowItComputes:
             train(tmp_path, mesh="data=3")
 
     def test_calls_are_cut_by_the_step_alone(self):
-        whole = list(spans(0, 23, (4, 10)))
+        schedule = Schedule(23, 4, 10, 10)
+        whole = schedule.spans(0)
         assert [span.stop for span in whole] == [4, 8, 10, 12, 16, 20, 23]
         for number, span in enumerate(whole):
-            assert list(spans(span.start, 23, (4, 10))) == whole[number:]
-        assert list(spans(23, 23, (4, 10))) == []
+            assert schedule.spans(span.start) == whole[number:]
+        assert schedule.spans(23) == []
 
 
 class TestCommandLine:

@@ -1,8 +1,11 @@
 """Train a lesson, in a run folder if one is given, and open runs."""
 
+import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -17,19 +20,19 @@ from jax_rnn.base.devices import is_main
 from jax_rnn.base.errors import ArgumentError
 from jax_rnn.base.initializers import Init
 from jax_rnn.base.memory import check_memory
+from jax_rnn.base.processes import main_does
+from jax_rnn.data.batches import as_batches
 from jax_rnn.data.dataset import Data
 from jax_rnn.lecture.teaching.lesson import Lesson
-from jax_rnn.train.checks import as_batches
-from jax_rnn.train.config import Guide, ModelConfig, RunConfig, RunError, made_by, read_config
-from jax_rnn.train.load import load
+from jax_rnn.train.config import Guide, ModelConfig, RunConfig, RunError, read_config
+from jax_rnn.train.loading import load
 from jax_rnn.train.mesh import Layout
-from jax_rnn.train.processes import main_does
 from jax_rnn.train.results import History
 from jax_rnn.train.run import Run
 from rnn_lecture.lessons import find
 from rnn_lecture.recipe import BaseRecipe
 
-__all__ = ["OpenRun", "Trained", "lesson_of", "open_run", "precision", "train_lesson"]
+__all__ = ["OpenRun", "Trained", "lesson_of", "open_run", "precision", "program", "train_lesson"]
 
 SMALL = 512
 """Numbers of layers and features below which the memory is not estimated."""
@@ -103,15 +106,16 @@ def train_lesson(
     batches = as_batches(lesson.batches(recipe, data))
     run = None
     if out is not None:
-        made = made_by(text=None if text is None else str(text.absolute()), options=options or {})
+        made = _made_by(text=None if text is None else str(text.absolute()), options=options or {})
         config = RunConfig(
             name=lesson.name,
             hyperparameters=asdict(recipe),
-            model=_described(lesson, recipe, data.vocabulary, _arguments(model, batches)),
+            model=_described(lesson, recipe, data.vocabulary),
             own={
                 "init": init if isinstance(init, str) else init.name,
                 "vocabulary": data.vocabulary,
                 "text_sha256": data.sha256,
+                "arguments": _arguments(model, batches),
             },
             made=made,
         )
@@ -130,8 +134,8 @@ def train_lesson(
             run=run,
             on_record=on_record,
         )
-        evaluated = run is not None and lesson.holds_out and is_main()
-        best = run.best(model) if evaluated else model
+        evaluated = lesson.holds_out and is_main()
+        best = run.best(model) if run is not None and evaluated else model
     return Trained(model, best, history, data)
 
 
@@ -142,15 +146,12 @@ def _check_size(lesson: Lesson, recipe: Any, data: Any) -> None:
         check_memory(lambda: lesson.build(recipe, data.vocabulary, rngs=nnx.Rngs(0)))
 
 
-def _described(
-    lesson: Lesson, recipe: Any, vocabulary: Mapping[str, Any], arguments: Any = None
-) -> ModelConfig:
+def _described(lesson: Lesson, recipe: Any, vocabulary: Mapping[str, Any]) -> ModelConfig:
     """The model of a lesson, as a run folder describes it."""
     kind, options = lesson.architecture(recipe, vocabulary)
     return ModelConfig(
         class_=f"{kind.__module__}:{kind.__qualname__}",
         options=msgspec.json.decode(msgspec.json.encode(options)),
-        arguments=arguments,
     )
 
 
@@ -216,7 +217,7 @@ def open_run(folder: str | Path) -> OpenRun:
             vocabulary=vocabulary,
             text=text,
             sha256=config.own.get("text_sha256"),
-            arguments={name: tuple(a) for name, a in (described.arguments or {}).items()},
+            arguments={name: tuple(a) for name, a in config.own["arguments"].items()},
         )
         expected = _described(lesson, recipe, vocabulary)
     if (described.class_, described.options) != (expected.class_, expected.options):
@@ -276,3 +277,20 @@ def _arguments(model: Any, batches: Any) -> dict[str, list[str | int]]:
         features = array.shape[-1:] if np.issubdtype(array.dtype, np.floating) else ()
         found[name] = [str(array.dtype), array.ndim, *features]
     return found
+
+
+def _made_by(**more: Any) -> dict[str, Any]:
+    """This process as the start of a run: command, versions and device, and ``more`` entries."""
+    packages = ("jax-rnn", "jax", "flax", "optax", "safetensors")
+    return {
+        "command": shlex.join([*program(), *sys.argv[1:]]),
+        "versions": ", ".join(f"{name} {metadata.version(name)}" for name in packages),
+        "device": jax.devices()[0].device_kind,
+        **more,
+    }
+
+
+def program() -> list[str]:
+    """The words with which this program is started."""
+    name = Path(sys.argv[0]).name
+    return ["python", "-m", "jax_rnn"] if name == "__main__.py" else [name]

@@ -10,10 +10,10 @@ from flax import nnx
 from jax_rnn.base.errors import ArgumentError
 from jax_rnn.base.progress import notice
 from jax_rnn.train.checkpoints import Checkpoints
-from jax_rnn.train.config import ModelConfig, RunError, check_seal, read_config, seal
+from jax_rnn.train.config import ModelConfig, RunError, check_seal, read_config
 from jax_rnn.train.step import split
 
-__all__ = ["load"]
+__all__ = ["load", "restored"]
 
 
 def load(
@@ -53,22 +53,31 @@ def load(
     if not (isinstance(kind, type) and issubclass(kind, nnx.Module)):
         raise RunError(f"model: expected a class that is an nnx.Module, got {kind!r}")
     about = kept.about(step)
-    check_seal(Path(folder), config, about.notes.get("config", seal(config)), step)
+    check_seal(folder, config, about)
     options = described.options
     if options is None:
         raise RunError("expected the options of the model in the configuration, got none")
-    params = None
     if not trust:  # sizes of unknown origin: check before anything is allocated
-        _check_depth(options, sum(name.startswith("params/") for name in about.dtypes))
+        layers, arrays = options.get("num_layers", 1), len(about.dtypes)
+        if not isinstance(layers, int) or layers > arrays:
+            expected = f"at most the {arrays} arrays of the checkpoint"
+            raise RunError(f"num_layers: expected {expected}, got {layers!r}; restore config.json")
         abstract = nnx.eval_shape(lambda: nnx.state(_build(kind, options), nnx.Param))
-        params = kept.restore(step, abstract, "params")
-    built = _build(kind, options)
-    _, like, model_state = split(built)
-    if params is None:
-        params = kept.restore(step, like, "params")
-    nnx.update(built, params, kept.restore(step, model_state, "model_state"))
-    built.eval()
-    return built
+        kept.restore(step, abstract, "params")
+    return restored(_build(kind, options), kept, step)
+
+
+def restored(model: nnx.Module, kept: Checkpoints, step: int) -> nnx.Module:
+    """The model in evaluation mode, with the variables of a checkpoint.
+
+    Raises:
+        CheckpointError: the checkpoint does not fit the model.
+    """
+    _, params, model_state = split(model)
+    params = kept.restore(step, params, "params")
+    nnx.update(model, params, kept.restore(step, model_state, "model_state"))
+    model.eval()
+    return model
 
 
 def _class(name: str, trust: bool) -> Any:
@@ -95,13 +104,3 @@ def _build(kind: Any, options: dict[str, Any]) -> Any:
         raise RunError(
             f"expected a model that takes the options in the configuration of this run: {error}"
         ) from error
-
-
-def _check_depth(options: dict[str, Any], arrays: int) -> None:
-    """Check the number of layers. RunError: more layers than arrays in the checkpoint."""
-    layers = options.get("num_layers", 1)
-    if not isinstance(layers, int) or layers > arrays:
-        raise RunError(
-            f"num_layers: expected at most the {arrays} arrays of the checkpoint, got {layers!r}; "
-            "restore a copy of config.json"
-        )
