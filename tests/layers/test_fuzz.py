@@ -27,7 +27,16 @@ from jax_rnn.layers.recurrent import Recurrent
 from jax_rnn.scans import gated_tangent, runner
 from tests import kit
 from tools import fuzz
-from tools.fuzz import CASES_PER_STRUCTURE, OPTIONS, Case, Mismatch, draw, options, run
+from tools.fuzz import (
+    CASES_PER_STRUCTURE,
+    OPTIONS,
+    Mismatch,
+    draw,
+    drawn,
+    options,
+    run,
+    simplest,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:dropout option adds dropout")
 
@@ -35,11 +44,6 @@ CASES = 10_000
 SEEDS_OF_A_STRUCTURE = st.lists(
     st.integers(0, CASES_PER_STRUCTURE - 1), min_size=1, max_size=12, unique=True
 )
-
-
-@lru_cache
-def cases() -> list[Case]:
-    return [draw(seed) for seed in range(CASES)]
 
 
 @lru_cache
@@ -72,7 +76,7 @@ def test_a_seed_always_draws_the_same_case():
 
 
 def test_every_value_of_every_option_and_every_pair_of_them_is_drawn():
-    drawn = {pair for case in cases() for pair in combinations(options(case).items(), 2)}
+    drawn = {pair for case in drawn(CASES) for pair in combinations(options(case).items(), 2)}
     for (a, values), (b, others) in combinations(OPTIONS.items(), 2):
         for value in values:
             for other in others:
@@ -83,7 +87,7 @@ def test_every_value_of_every_option_and_every_pair_of_them_is_drawn():
 
 
 def test_sizes_are_all_different():
-    for structure in {case.structure for case in cases()}:
+    for structure in {case.structure for case in drawn(CASES)}:
         s = structure
         sizes = [s.input_size, s.hidden_size, s.batch, s.steps, s.proj_size]
         assert len({*sizes}) == 5 and 0 <= s.proj_size < s.hidden_size, structure
@@ -91,7 +95,7 @@ def test_sizes_are_all_different():
 
 def test_lengths_are_what_their_name_says():
     unsorted = set()
-    for case in cases()[::7]:
+    for case in drawn(CASES)[::7]:
         lengths, steps = fuzz.data_of(case).lengths, case.structure.steps
         if lengths is None:
             assert case.lengths == "none"
@@ -115,7 +119,7 @@ def test_lengths_are_what_their_name_says():
 
 
 def test_padding_holds_what_its_name_says_and_nothing_else_does():
-    for case in cases()[::7]:
+    for case in drawn(CASES)[::7]:
         input = fuzz.data_of(case).input
         if case.padding == "nan":
             assert not np.isinf(input).any()
@@ -307,18 +311,6 @@ FAULTS = [
 ]
 
 
-def first_case(wanted: dict[str, Any]) -> Case:
-    """The simplest case with these options in float64, with several steps, rows and features."""
-    wanted = {"dtype": "float64"} | wanted
-    fitting = [
-        case
-        for case in cases()
-        if wanted.items() <= options(case).items()
-        and min(case.structure.steps, case.structure.batch, case.structure.hidden_size) > 1
-    ]
-    return min(fitting, key=lambda case: (case.structure.num_layers, case.eager, case.seed))
-
-
 @pytest.fixture
 def spoil(plant):
     """``spoil(fault)`` puts the fault into the library until the test ends."""
@@ -333,7 +325,7 @@ def spoil(plant):
 
 @kit.cases("fault", FAULTS, ids=str, short=0)
 def test_a_wrong_library_is_caught(fault, spoil):
-    case = first_case(fault.case)
+    case = simplest(**fault.case)
     spoil(fault)
     with pytest.raises(Mismatch) as caught:
         run(case)
@@ -350,7 +342,7 @@ def test_the_scan_that_the_faults_replace_is_the_one_in_use():
 def test_an_error_inside_the_library_names_the_case_too(monkeypatch):
     fuzz.program.cache_clear()
     monkeypatch.setattr(recurrent, "run_all", None)
-    case = first_case(GRU)
+    case = simplest(**GRU)
     with pytest.raises(TypeError) as caught:
         run(case)
     fuzz.program.cache_clear()
@@ -359,7 +351,7 @@ def test_an_error_inside_the_library_names_the_case_too(monkeypatch):
 
 @pytest.mark.long
 def test_the_command_reports_failures_and_how_to_repeat_them(spoil, tmp_path, capsys):
-    case = first_case(GRU)
+    case = simplest(**GRU)
     wanted = ["--only", str(case.seed), "--json", str(tmp_path / "summary.json")]
     assert fuzz.main(wanted) == 0
     summary = json.loads((tmp_path / "summary.json").read_text())

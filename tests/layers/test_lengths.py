@@ -13,7 +13,6 @@ from jax_rnn import (
     LSTM,
     RNN,
     lengths_to_mask,
-    load_torch_state_dict,
     pack_padded_sequence,
     pad_packed_sequence,
     torch_state_dict,
@@ -79,34 +78,6 @@ def results(layer, x, hx, lengths, key=None):
 def named(results):
     outputs, inputs, weights = results
     return outputs, inputs, torch_state_dict(weights)
-
-
-def torch_results(module, x, hx, lengths):
-    x, hx = jax.tree.map(lambda leaf: torch.tensor(np.array(leaf)).requires_grad_(), (x, hx))
-    module.zero_grad()
-    packed = rnn.pack_padded_sequence(x, torch.tensor(lengths), enforce_sorted=False)
-    output, states = module(packed, hx)
-    out = jax.tree.leaves((rnn.pad_packed_sequence(output, total_length=T)[0], states))
-    sum((leaf * torch.tensor(normal(*leaf.shape, seed=9))).sum() for leaf in out).backward()
-    return (
-        [leaf.detach().numpy() for leaf in out],
-        [leaf.grad.numpy() for leaf in jax.tree.leaves((x, hx))],
-        {name: value.grad.clone().numpy() for name, value in module.named_parameters()},
-    )
-
-
-# Against torch
-
-
-@cases(("kind", "bidirectional"), [("lstm", False), *((kind, True) for kind in LAYERS)], short=1)
-def test_lengths_are_torchs_packed_sequence(kind, bidirectional, x64, close):
-    module = LAYERS[kind][1](I, H, 2, bidirectional=bidirectional, dtype=torch.float64)
-    layer = build(kind, 2, bidirectional=bidirectional)
-    load_torch_state_dict(layer, module.state_dict())
-    x, hx = jnp.asarray(normal(T, B, I)), initial_state(layer)
-    for lengths in LENGTHS.values():
-        ours = named(results(layer, x, hx, np.array(lengths)))
-        close(ours, torch_results(module, x, hx, lengths), 1e-11)
 
 
 def test_lengths_of_all_steps_are_no_lengths(close):

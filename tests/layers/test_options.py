@@ -154,55 +154,6 @@ def test_projected_lstm_starts_within_the_bound_of_its_hidden_size():
 # Directions
 
 
-def torch_results(module, x, hx, cotangents):
-    """Outputs, states and gradients of ``sum(out * cotangent)``, in ``jax.tree.leaves`` order."""
-    x, hx = torch.tensor(np.array(x)), jax.tree.map(lambda a: torch.tensor(np.array(a)), hx)
-    leaves = [x, *jax.tree.leaves(hx)]
-    for leaf in leaves:
-        leaf.requires_grad_()
-    outputs = jax.tree.leaves(module(x, hx))
-    pairs = zip(outputs, cotangents, strict=True)
-    sum((out * torch.tensor(np.array(dy))).sum() for out, dy in pairs).backward()
-    weights = {name: value.grad.numpy() for name, value in module.named_parameters()}
-    return (
-        [out.detach().numpy() for out in outputs],
-        [leaf.grad.numpy() for leaf in leaves],
-        weights,
-    )
-
-
-@jax.jit
-def results(layer, x, hx, cotangents):
-    out, vjp = jax.vjp(lambda layer, x, hx: layer(x, hx), layer, x, hx)
-    gradients = vjp(jax.tree.unflatten(jax.tree.structure(out), cotangents))
-    return jax.tree.leaves(out), jax.tree.leaves(gradients[1:]), gradients[0]
-
-
-@cases("kind", ["tanh", "lstm", "proj", "gru"], short=1)
-def test_both_directions_of_every_layer_are_torchs(kind, x64, close):
-    module = LAYERS[kind][1](I, H, 2, bidirectional=True, dtype=torch.float64)
-    layer = build(kind, 2, bidirectional=True)
-    load_torch_state_dict(layer, module.state_dict())
-    shapes = state_shapes(layer, B)
-    output_size = 2 * shapes[0][-1]
-    x, *cotangents = arrays((T, B, I), (T, B, output_size), *shapes)
-    hx = initial_state(layer, B)
-    outputs, inputs, weights = results(layer, x, hx, cotangents)
-    ours = (outputs, inputs, torch_state_dict(weights))
-    close(ours, torch_results(module, x, hx, cotangents), 1e-11)
-
-
-def test_projection_of_one_direction_is_torchs(x64, close):
-    module = torch.nn.LSTM(I, H, 2, proj_size=P, bias=False, dtype=torch.float64)
-    layer = LSTM(I, H, 2, proj_size=P, bias=False, rngs=nnx.Rngs(0))
-    load_torch_state_dict(layer, module.state_dict())
-    x, dy, dh, dc = arrays((T, B, I), (T, B, P), (2, B, P), (2, B, H))
-    hx = initial_state(layer, B)
-    outputs, inputs, weights = results(layer, x, hx, [dy, dh, dc])
-    ours = (outputs, inputs, torch_state_dict(weights))
-    close(ours, torch_results(module, x, hx, [dy, dh, dc]), 1e-11)
-
-
 @pytest.mark.parametrize("kind", ["lstm", "proj"])
 def test_states_of_a_layers_directions_stand_side_by_side(kind, close):
     layer = build(kind, bidirectional=True)
