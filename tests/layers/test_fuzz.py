@@ -76,14 +76,14 @@ def test_a_seed_always_draws_the_same_case():
 
 
 def test_every_value_of_every_option_and_every_pair_of_them_is_drawn():
-    drawn = {pair for case in drawn(CASES) for pair in combinations(options(case).items(), 2)}
+    pairs = {pair for case in drawn(CASES) for pair in combinations(options(case).items(), 2)}
     for (a, values), (b, others) in combinations(OPTIONS.items(), 2):
         for value in values:
             for other in others:
                 no_such_pair = (a, b) == ("lengths", "padding") and (
                     (value == "none") != (other == "none")
                 )
-                assert (((a, value), (b, other)) in drawn) != no_such_pair, (a, value, b, other)
+                assert (((a, value), (b, other)) in pairs) != no_such_pair, (a, value, b, other)
 
 
 def test_sizes_are_all_different():
