@@ -1,7 +1,5 @@
 """``python -m jax_rnn`` is the command ``jax-rnn``."""
 
-import sys
-
 __all__ = ["main"]
 
 
@@ -9,13 +7,14 @@ def main() -> None:
     """Run the command line; Ctrl-C exits without a traceback, also during imports."""
     try:
         from jax_rnn.app import cli
+
+        cli.main()
     except BaseException as error:
-        from jax_rnn.app.failures import INTERRUPTED, was_interrupted
+        from jax_rnn.app.failures import leave, was_interrupted
 
         if was_interrupted(error):
-            sys.exit(INTERRUPTED)
+            leave()
         raise
-    cli.main()
 
 
 if __name__ == "__main__":

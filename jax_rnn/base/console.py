@@ -3,6 +3,7 @@
 import re
 
 from rich.console import Console
+from rich.text import Text
 
 __all__ = ["CONTROL", "MOST", "printable", "say"]
 
@@ -27,6 +28,13 @@ def printable(text: object, most: int | None = MOST) -> str:
     return found if most is None or len(found) <= most else found[: most - 3] + "..."
 
 
-def say(console: Console, text: object) -> None:
-    """Print a message literally: no markup, no highlighting, no line breaks added by rich."""
-    console.print(printable(text), markup=False, highlight=False, emoji=False, soft_wrap=True)
+def say(console: Console, text: object, label: str = "") -> None:
+    """Print a message literally: no markup, no highlighting; a terminal breaks it between words.
+
+    Args:
+        console: where it is printed.
+        text: the message.
+        label: what it starts with, in red.
+    """
+    message = Text.assemble((label, "bold red"), " " * bool(label), printable(text))
+    console.print(message, soft_wrap=not console.is_terminal, overflow="ignore", crop=False)

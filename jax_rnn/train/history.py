@@ -27,13 +27,16 @@ class History(NamedTuple):
 
 
 class NonFiniteLossError(FloatingPointError):
-    """A loss was NaN or infinite. ``step`` counts from 1; ``history`` ends with that step."""
+    """A loss was NaN or infinite. ``step`` counts from 1; ``history`` ends with that step.
+
+    ``problem`` is the message without the remedy.
+    """
 
     def __init__(self, step: int, loss: float, history: History, kept: str):
+        self.problem = f"the loss at step {step} is {loss}: training stopped and {kept}"
         super().__init__(
-            f"the loss at step {step} is {loss}: training stopped and {kept}. "
-            "A smaller learning rate or gradient clipping (optax.clip_by_global_norm) usually "
-            "helps; check the inputs for NaN too."
+            f"{self.problem}. A smaller learning rate or gradient clipping "
+            "(optax.clip_by_global_norm) usually helps; check the inputs for NaN too."
         )
         self.step = step
         self.loss = loss
@@ -41,12 +44,18 @@ class NonFiniteLossError(FloatingPointError):
 
 
 class DivergedError(FloatingPointError):
-    """An evaluation after ``step`` overflowed, since the loss is finite but too large."""
+    """An evaluation after ``step`` overflowed, since the loss is finite but too large.
+
+    ``problem`` is the message without the remedy.
+    """
 
     def __init__(self, step: int, error: ArithmeticError):
-        super().__init__(
+        self.problem = (
             f"the evaluation after step {step} failed ({error}): the held-out loss is too large, "
-            "so training has diverged. A smaller learning rate, warm-up or gradient clipping "
+            "so training has diverged"
+        )
+        super().__init__(
+            f"{self.problem}. A smaller learning rate, warm-up or gradient clipping "
             "(optax.clip_by_global_norm) usually helps."
         )
         self.step = step
