@@ -187,19 +187,16 @@ class Command:
             exit_on_error=False,
         )
         flags = {option.name: option.flag for option in (*own, *more) if not option.positional}
-        groups = {
-            "arguments": [option for option in own if option.positional],
-            "options": [option for option in own if not option.positional],
-            "hyperparameters": more,
-        }
-        for title, options in groups.items():
-            group = parser.add_argument_group(title)
-            if title == "options" and text is not None:
-                group.add_argument("-h", "--help", action="help", help="Print this help.")
-            for option in options:
-                self.named[option.name] = option.add_to(group, _help(option, flags))
-        places = [self.named[option.name] for option in groups["arguments"]]
-        parser.usage = " ".join([self.name, *places, "[OPTIONS]"])
+        places, options, further = map(
+            parser.add_argument_group, ("arguments", "options", "hyperparameters")
+        )
+        if text is not None:
+            options.add_argument("-h", "--help", action="help", help="Print this help.")
+        for option in (*own, *more):
+            group = places if option.positional else further if option in more else options
+            self.named[option.name] = option.add_to(group, _help(option, flags))
+        arguments = [self.named[option.name] for option in own if option.positional]
+        parser.usage = " ".join([self.name, *arguments, "[OPTIONS]"])
         try:
             given, rest = parser.parse_known_intermixed_args(words)
         except argparse.ArgumentError as error:
@@ -222,8 +219,7 @@ class Command:
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Report that something required is missing."""
+    def error(self, message: str) -> NoReturn:  # called where something required is missing
         missing = message.rpartition(": ")[2]
         raise UsageError(f"expected {missing}, got none; see `{self.prog} --help`")
 
@@ -258,14 +254,13 @@ def _fields(values: Any) -> Iterator[Option]:
     for kind in reversed(type(values).__mro__):
         texts |= _texts(kind)
     for name in (field.name for field in fields(values)):
-        yield Option(name, kinds[name], getattr(values, name), texts[name], none=True)
+        yield Option(name, kinds[name], getattr(values, name), texts.get(name, ""), none=True)
 
 
 def _texts(documented: Any) -> dict[str, str]:
     """The entries of ``Args:`` or ``Attributes:`` in a docstring."""
-    section = re.search(
-        r"^(?:Args|Attributes):\n((?:    .*\n?)+)", inspect.getdoc(documented) or "", re.M
-    )
+    text = inspect.getdoc(documented) or ""
+    section = re.search(r"^(?:Args|Attributes):\n((?:    .*\n?)+)", text, re.M)
     entries = re.split(r"^    (?=\w+: )", section[1], flags=re.M) if section else ()
     pairs = (entry.partition(": ") for entry in entries if entry)
     return {name: " ".join(text.split()) for name, _, text in pairs}
@@ -281,8 +276,8 @@ def _help(option: Option, flags: Mapping[str, str]) -> str:
         default = "none" if default is None else default
     if default in (None, "", (), inspect.Parameter.empty) or default is False:
         return text
-    shown = f"{default:g}" if isinstance(default, float) else default
-    return f"{text.rstrip('.')} (default: {shown})."
+    default = f"{default:g}" if isinstance(default, float) else default
+    return f"{text.rstrip('.')} (default: {default})."
 
 
 def _description(text: str) -> str:

@@ -95,11 +95,11 @@ def sweep(
     if json:
         write_json(json, sweeps)
     if plot:
-        _draw(sweeps, plot)
+        _plot(sweeps, plot)
     say_written(json, plot)
 
 
-def _draw(sweeps: Sequence[Any], path: Path) -> None:
+def _plot(sweeps: Sequence[Any], path: Path) -> None:
     """Write the histograms."""
     from jax_rnn.lecture.compare.figures import save_figure
     from jax_rnn.lecture.compare.plots import sweep_figure

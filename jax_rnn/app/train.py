@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
 from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,13 +14,15 @@ from jax_rnn.app.failures import UsageError
 from jax_rnn.app.options import More
 from jax_rnn.base.console import say
 from jax_rnn.base.errors import ArgumentError
+from jax_rnn.lecture.lessons import load
+from rnn_lecture.recipe import with_steps
 
 __all__ = ["train"]
 
 Init = Literal["torch", "flax"]
 
-RECORDED = ("mesh", "device", "tensorboard")
-"""Options that a run records besides its configuration."""
+KEPT = ("mesh", "device", "tensorboard")
+"""Options that a run keeps besides its configuration."""
 
 FORWARD_ONLY = {"lesson", "init", "device", "dtype", "seed"}
 """Options of a lesson that does not train."""
@@ -78,11 +79,9 @@ def train(
         raise ArgumentError("resume", "expected the folder of a run, got none")
     if not lesson and not resume:
         raise UsageError("expected the name of a lesson, got none; `jax-rnn lessons` lists them")
-    from jax_rnn.lecture.lessons import load
-
     folder, begun = out if isinstance(resume, bool) else resume, None
     if folder is not None and resume:
-        from jax_rnn.app.resuming import read_begun
+        from jax_rnn.app.folder import read_begun
 
         begun = read_begun(folder, lesson)
     task = begun.lesson if begun else load(lesson)
@@ -94,10 +93,18 @@ def train(
     several = distributed or addresses != (None, None, None)
 
     def begin(changes: dict[str, Any]) -> None:
-        final = _changed(recipe, changes, new=begun is None)
+        # the warm-up of a preset is at most as long as a new run
+        start = recipe if begun else with_steps(recipe, changes.get("steps"))
         options = begun.options | settings if begun else settings
-        given = mesh is not None or begun is None
-        training = Training(task, final, folder, bool(resume), several, given, **options)
+        training = Training(
+            lesson=task,
+            recipe=replace(start, **changes),
+            out=folder,
+            resume=bool(resume),
+            several=several,
+            mesh_given=mesh is not None or begun is None,
+            **options,
+        )
         if several:
             _train_together(training, *addresses, connect_timeout)
         else:
@@ -108,7 +115,7 @@ def train(
 
 @dataclass(frozen=True)
 class Training:
-    """What to train, and how; the options that a run records are None if nothing is stated."""
+    """What to train, and how; ``mesh_given``: the mesh is on the command line."""
 
     lesson: Any
     recipe: Any
@@ -116,7 +123,6 @@ class Training:
     resume: bool
     several: bool
     mesh_given: bool
-    """On the command line, or else by the run."""
     text: Path | None = None
     init: Init = "torch"
     mesh: str | None = None
@@ -150,13 +156,6 @@ def _absent(lesson: Any) -> frozenset[str]:
     if not lesson.trained:
         absent |= ({*signature(train).parameters} | names) - FORWARD_ONLY
     return frozenset(absent)
-
-
-def _changed(recipe: Any, changes: dict[str, Any], *, new: bool) -> Any:
-    """The recipe with changes. The warm-up of a preset is at most as long as a new run."""
-    from rnn_lecture.recipe import with_steps
-
-    return replace(with_steps(recipe, changes.get("steps")) if new else recipe, **changes)
 
 
 def _train_together(training: Training, *connection: Any) -> None:
@@ -207,6 +206,7 @@ def _run(training: Training, console: Console) -> None:
     """Train, and print the lesson's lines about the steps and the trained model."""
     import jax
 
+    from jax_rnn.app.folder import guide_to, new_folder
     from jax_rnn.lecture.teaching.training import train_lesson
     from jax_rnn.train.mesh import main_does
 
@@ -214,13 +214,9 @@ def _run(training: Training, console: Console) -> None:
     if out is None and lesson.holds_out:
         if jax.process_count() > 1:
             raise ArgumentError("out", "expected a folder that all processes can write, got none")
-        out = _new_folder(lesson.name)
-    guide = None
-    if out is not None:
-        from jax_rnn.app.resuming import guide_to
-
-        guide = guide_to(out, several=training.several)
-    start, record = _printing(lesson, recipe, out, console)
+        out = new_folder(lesson.name)
+    guide = None if out is None else guide_to(out, several=training.several)
+    start, figures = _printing(lesson, recipe, out, console)
     model, history = train_lesson(
         lesson,
         recipe,
@@ -230,10 +226,10 @@ def _run(training: Training, console: Console) -> None:
         init=training.init,
         mesh=_mesh(training),
         tensorboard=training.tensorboard,
-        options={name: getattr(training, name) for name in RECORDED},
+        options={name: getattr(training, name) for name in KEPT},
         guide=guide,
         on_start=start,
-        on_record=record,
+        on_record=figures,
     )
 
     def report() -> None:
@@ -274,7 +270,7 @@ def _report(lesson: Any, recipe: Any, model: Any, out: Path | None) -> Iterable[
 
 
 def _printing(lesson: Any, recipe: Any, out: Path | None, console: Console) -> tuple[Any, Any]:
-    """Functions that print the start of a training, and its records."""
+    """Functions that print the start of a training, and the figures of its evaluations."""
     import jax
     from flax import nnx
 
@@ -290,19 +286,12 @@ def _printing(lesson: Any, recipe: Any, out: Path | None, console: Console) -> t
         if step:
             say(console, f"resuming at step {step:,} of {recipe.steps:,}")
 
-    def record(row: dict[str, Any]) -> None:
+    def figures(row: dict[str, Any]) -> None:
         held_out = {k.removeprefix("held_out_"): v for k, v in row.items() if "held_out" in k}
         if held_out:
             done = f"step {row['step']:6,}  loss {row['loss']:.4f}"
-            figures = ", ".join(f"{name} {value:.4g}" for name, value in held_out.items())
+            values = ", ".join(f"{name} {value:.4g}" for name, value in held_out.items())
             speed = f"{row['tokens_per_second']:,.0f} tokens/s, {row['seconds']:.0f} s"
-            say(console, f"{done}  held out: {figures}  ({speed})")
+            say(console, f"{done}  held out: {values}  ({speed})")
 
-    return start, record
-
-
-def _new_folder(lesson: str) -> Path:
-    """A new folder in runs/, named by lesson and time."""
-    name = f"{lesson}-{datetime.now():%Y%m%d-%H%M%S}"
-    names = (name if k == 1 else f"{name}-{k}" for k in range(1, 1000))
-    return next(path for path in map(Path("runs").joinpath, names) if not path.exists())
+    return start, figures

@@ -5,16 +5,16 @@ import re
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["CONTROL", "MOST", "printable", "say"]
+__all__ = ["CONTROL", "LONGEST", "printable", "say"]
 
-MOST = 2_000
+LONGEST = 2_000
 """Maximum number of characters of a message."""
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters except tab and line feed, changes of direction, and lone surrogates."""
 
 
-def printable(text: object, most: int | None = MOST) -> str:
+def printable(text: object, most: int | None = LONGEST) -> str:
     """``text`` with control characters as escapes, cut to ``most`` characters.
 
     Args:

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from jax_rnn.base.console import MOST, printable, say
+from jax_rnn.base.console import LONGEST, printable, say
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,6 @@ def test_is_printed_as_it_stands(text, expected):
 
 
 def test_is_no_longer_than_a_screen():
-    assert len(printable("x" * 551_979)) == len(printable("\x1b" * 551_979)) == MOST
+    assert len(printable("x" * 551_979)) == len(printable("\x1b" * 551_979)) == LONGEST
     assert printable("x" * 551_979).endswith("x...")
     assert len(printable("x" * 9_999, None)) == 9_999

@@ -8,12 +8,13 @@ import time
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from jax_rnn.app.failures import UsageError, explain, was_interrupted
 from jax_rnn.base.devices import DeviceError
 from jax_rnn.base.errors import ArgumentError, ArgumentTypeError
 from jax_rnn.lecture.lessons import UnknownLessonError
-from jax_rnn.train import History, NonFiniteLossError, RunError, load
+from jax_rnn.train import History, NonFiniteLossError, RunError
 from jax_rnn.train.history import DivergedError
 from tests.kit import environment
 
@@ -95,7 +96,7 @@ def test_ctrl_c_while_modules_are_imported_leaves_no_traceback():
 
 @pytest.mark.long
 @pytest.mark.parametrize("pause", [0.0, 0.1, 0.3, 0.6, 1.0])
-def test_a_second_ctrl_c_leaves_a_run_that_can_be_used(pause, tmp_path):
+def test_a_second_ctrl_c_leaves_complete_files(pause, tmp_path):
     """At any time, also while the process ends, when threads of XLA still run."""
     text, folder = tmp_path / "text.txt", tmp_path / "run"
     text.write_text("to be or not to be, that is the question. " * 400)
@@ -118,4 +119,6 @@ def test_a_second_ctrl_c_leaves_a_run_that_can_be_used(pause, tmp_path):
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 130, said
     assert "Traceback" not in said and "Fatal" not in said
-    load(folder, "last")
+    assert not list(folder.rglob("*.partial"))
+    for path in folder.rglob("*.safetensors"):
+        load_file(path)

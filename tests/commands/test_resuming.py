@@ -10,7 +10,7 @@ import pytest
 
 from jax_rnn.app import cli
 from jax_rnn.app import train as command
-from jax_rnn.app.resuming import guide_to, read_begun
+from jax_rnn.app.folder import guide_to, new_folder, read_begun
 from jax_rnn.lecture.lessons import load
 from jax_rnn.train import RunError
 from rnn_lecture.recipe import Recipe
@@ -175,7 +175,7 @@ def test_the_readme_of_a_lesson_has_its_commands(tmp_path):
 
 def test_a_new_folder_never_is_an_old_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    first = command._new_folder("x")
+    first = new_folder("x")
     first.mkdir(parents=True)
-    second = command._new_folder("x")
+    second = new_folder("x")
     assert second != first and not second.exists()

@@ -1,7 +1,8 @@
-"""Resume a run with ``jax-rnn train``: what its folder states, and how its README names it."""
+"""The folder of a run that ``jax-rnn train`` makes: its name, how it began, how it is used."""
 
 import shlex
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from jax_rnn.lecture.teaching.training import lesson_of, whose_lesson
 from jax_rnn.train.config import CONFIG, RunError, program, read_config
 from jax_rnn.train.readme import Guide
 
-__all__ = ["Begun", "guide_to", "read_begun"]
+__all__ = ["Begun", "guide_to", "new_folder", "read_begun"]
 
 USE = """    jax-rnn sample {folder} --prompt ...
     jax-rnn eval {folder}
@@ -36,6 +37,13 @@ class Begun(NamedTuple):
     lesson: Any
     recipe: Any
     options: dict[str, Any]
+
+
+def new_folder(lesson: str) -> Path:
+    """A new folder in runs/, named by lesson and time."""
+    name = f"{lesson}-{datetime.now():%Y%m%d-%H%M%S}"
+    names = (name if k == 1 else f"{name}-{k}" for k in range(1, 1000))
+    return next(path for path in map(Path("runs").joinpath, names) if not path.exists())
 
 
 def read_begun(folder: Path, lesson: str) -> Begun | None:
