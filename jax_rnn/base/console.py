@@ -1,6 +1,7 @@
 """Print text of any origin on a terminal: paths, error messages, output of a model."""
 
 import re
+from textwrap import TextWrapper
 
 from rich.console import Console
 from rich.text import Text
@@ -36,5 +37,16 @@ def say(console: Console, text: object, label: str = "") -> None:
         text: the message.
         label: what it starts with, in red.
     """
-    message = Text.assemble((label, "bold red"), " " * bool(label), printable(text))
-    console.print(message, soft_wrap=not console.is_terminal, overflow="ignore", crop=False)
+    message = f"{label} {printable(text)}" if label else printable(text)
+    if console.is_terminal:
+        wrapper = TextWrapper(
+            console.width,
+            expand_tabs=False,
+            replace_whitespace=False,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        message = "\n".join(map(wrapper.fill, message.split("\n")))
+    shown = Text(message)
+    shown.stylize("bold red", 0, len(label))
+    console.print(shown, soft_wrap=True)

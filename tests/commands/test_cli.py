@@ -270,6 +270,15 @@ def test_sweep_of_both_frameworks_writes_what_it_shows(run, tmp_path):
     assert "<svg" in plot.read_text()
 
 
+def test_a_sweep_says_what_it_does_before_it_begins(run, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("stop")
+
+    monkeypatch.setattr("jax_rnn.lecture.compare.sweep.sweep_jax", fail)
+    result = run("sweep", "ihello", "--seeds", 3, "--init", "flax")
+    assert result.code == 1 and "ihello, 3 seeds, 100 epochs" in result.out
+
+
 @pytest.mark.long
 def test_sweep_of_one_framework_takes_its_options(run, tmp_path):
     path = tmp_path / "gru.json"
@@ -342,13 +351,3 @@ def test_without_torch_what_needs_it_says_how_to_install_it_and_the_rest_works()
         "train cell 0",
         "doctor 0",
     ]
-
-
-@pytest.mark.long
-def test_help_needs_neither_framework():
-    code = "import sys; from jax_rnn.app import cli\n"
-    code += "try: cli.main(['--help'])\nexcept SystemExit: pass\n"
-    result = process(
-        sys.executable, "-c", code + "print({'jax', 'torch', 'flax'} & {*sys.modules})"
-    )
-    assert result.out.endswith("set()\n")
