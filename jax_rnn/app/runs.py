@@ -51,6 +51,9 @@ def sample(
 
     sampling = Sampling(temperature, top_k, length, seed)
     check_sampling(sampling)
+    for name, value in (("top_k", top_k or 1), ("length", length)):
+        if value >= 2**31:
+            raise ArgumentError(name, f"expected at most {2**31 - 1:,}, got a larger number")
     opened = _open(run)
     with precision(opened.recipe):
         model = opened.model(checkpoint)

@@ -94,6 +94,26 @@ def test_ctrl_c_while_modules_are_imported_leaves_no_traceback():
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+DROPPED = """
+import gc, signal, sys, time
+from jax_rnn import __main__
+from jax_rnn.app import cli
+
+def work():
+    gc.callbacks.append(lambda *_: gc.callbacks.clear() or signal.raise_signal(signal.SIGINT))
+    gc.collect()
+    time.sleep(60)
+
+cli.main = work
+__main__.main()
+"""
+
+
+def test_an_interrupt_in_a_callback_of_the_garbage_collector_is_not_dropped():
+    done = subprocess.run([sys.executable, "-c", DROPPED], capture_output=True, timeout=50)
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("pause", [0.0, 0.1, 0.3, 0.6, 1.0])
 def test_a_second_ctrl_c_leaves_complete_files(pause, tmp_path):
