@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
     from rich.console import Console
 
+    from jax_rnn.base.console import say
     from jax_rnn.base.devices import DeviceError, choose
 
     errors = Console(stderr=True)
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         device = choose(options.device)
         result = run(options, device, errors)
     except (DeviceError, ValueError) as error:
-        errors.print(f"error: {error}", style="bold red", highlight=False, soft_wrap=True)
+        say(errors, error, "error:")
         return 2 if isinstance(error, ValueError) else 1
     _finish(result, options)
     return 1 if any(row.refused for row in result["rows"]) else 0

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, ClassVar, Literal, TypeVar, get_args
 
+from jax_rnn.base.errors import ArgumentError, ArgumentTypeError
+
 __all__ = ["BaseRecipe", "Recipe", "WordRecipe", "with_steps"]
 
 Cell = Literal["rnn", "lstm", "gru"]
@@ -41,7 +43,7 @@ class BaseRecipe:
         seed: seed of initial weights, dropout and the order of the data; from 0 to 2^32 - 1.
 
     Raises:
-        TypeError, ValueError: a value of a wrong type, or outside its range.
+        ArgumentTypeError, ArgumentError: a value of a wrong type, or outside its range.
     """
 
     steps: int = 1000
@@ -73,7 +75,9 @@ class BaseRecipe:
             value = getattr(self, name)
             _check_int(name, value)
             if not 0 <= value <= most:
-                raise ValueError(f"{name}: expected 0 to {most}{what}, got {_short(value)}{remedy}")
+                raise ArgumentError(
+                    name, f"expected 0 to {most}{what}, got {_short(value)}{remedy}"
+                )
 
 
 RecipeT = TypeVar("RecipeT", bound=BaseRecipe)
@@ -136,7 +140,7 @@ def with_steps(recipe: RecipeT, steps: int | None) -> RecipeT:
     """The recipe with this number of steps, and no longer warm-up than that; None changes nothing.
 
     Raises:
-        ValueError: fewer than one step.
+        ArgumentError: fewer than one step.
     """
     if steps is None:
         return recipe
@@ -146,31 +150,31 @@ def with_steps(recipe: RecipeT, steps: int | None) -> RecipeT:
 def _check_choice(name: str, value: Any, choices: Any) -> None:
     if value not in get_args(choices):
         known = ", ".join(get_args(choices))
-        raise ValueError(f"{name}: expected one of {known}, got {value!r}")
+        raise ArgumentError(name, f"expected one of {known}, got {value!r}")
 
 
 def _check_count(name: str, value: Any, most: int = MOST) -> None:
     _check_int(name, value)
     if value < 1:
-        raise ValueError(f"{name}: expected at least 1, got {value}")
+        raise ArgumentError(name, f"expected at least 1, got {value}")
     if value > most:
-        raise ValueError(f"{name}: expected at most {most:,}, got {_short(value)}")
+        raise ArgumentError(name, f"expected at most {most:,}, got {_short(value)}")
 
 
 def _check_int(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name}: expected an int, got {value!r}")
+        raise ArgumentTypeError(name, f"expected an int, got {value!r}")
 
 
 def _check_number(name: str, value: Any, *, above: bool = False, most: float = math.inf) -> None:
-    """TypeError, ValueError: no finite number from 0, or above 0, to ``most``."""
+    """ArgumentTypeError, ArgumentError: no finite number from 0, or above 0, to ``most``."""
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name}: expected a number, got {value!r}")
+        raise ArgumentTypeError(name, f"expected a number, got {value!r}")
     number = float(value)
     if not math.isfinite(number) or not 0 <= number <= most or (above and number == 0):
         least = "above 0" if above else "of at least 0"
         wanted = least if most == math.inf else f"from 0 to {most:g}"
-        raise ValueError(f"{name}: expected a number {wanted}, got {value}")
+        raise ArgumentError(name, f"expected a number {wanted}, got {value}")
 
 
 def _short(value: int) -> str:

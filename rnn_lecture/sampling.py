@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from jax_rnn.base.errors import ArgumentError
+
 __all__ = ["Sampling", "check_sampling"]
 
 
@@ -27,17 +29,18 @@ def check_sampling(sampling: Sampling) -> None:
     """Check the options of sampling.
 
     Raises:
-        ValueError: a temperature below 0 or not finite, a ``top_k`` or a length below 1.
+        ArgumentError: a temperature below 0 or not finite, a ``top_k`` or a length below 1.
     """
     temperature, top_k, length = sampling.temperature, sampling.top_k, sampling.length
     if not (math.isfinite(temperature) and temperature >= 0):
-        raise ValueError(
-            f"temperature: expected a number of at least 0, got {temperature}; "
-            "0 always takes the likeliest symbol, 1 draws as the model predicts"
+        raise ArgumentError(
+            "temperature",
+            f"expected a number of at least 0, got {temperature}; "
+            "0 always takes the likeliest symbol, 1 draws as the model predicts",
         )
     if top_k is not None and top_k < 1:
-        raise ValueError(
-            f"top_k: expected at least 1, got {top_k}; omit it to draw from all symbols"
+        raise ArgumentError(
+            "top_k", f"expected at least 1, got {top_k}; omit it to draw from all symbols"
         )
     if length < 1:
-        raise ValueError(f"length: expected at least 1 symbol, got {length}")
+        raise ArgumentError("length", f"expected at least 1 symbol, got {length}")

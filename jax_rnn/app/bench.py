@@ -3,39 +3,30 @@
 import os
 from typing import Annotated, Literal
 
-import tyro
-
-from jax_rnn.app.common import Kind, Output, UsageError, console, say_written
+from jax_rnn.app.common import File, Kind, check_outputs, console, say_written
 from jax_rnn.base.console import say
+from jax_rnn.base.errors import ArgumentError
 
 __all__ = ["bench"]
 
-Passes = Annotated[
-    Literal["forward", "backward", "step", "loop", "all"],
-    tyro.conf.arg(name="pass", metavar="PASS"),
-]
-Shape = Annotated[str, tyro.conf.arg(metavar="B,T,I,H")]
-Seconds = Annotated[float, tyro.conf.arg(metavar="S")]
 BUSY = 0.3
 """Load per core above which timings are unreliable."""
 
 MOST_LAYERS = 1_000
 
-Count = Annotated[int, tyro.conf.arg(metavar="N")]
-
 
 def bench(
     *,
     layer: Literal["RNN", "LSTM", "GRU"] = "LSTM",
-    shape: Shape = "32,35,200,200",
-    passes: Passes = "all",
-    layers: Count = 1,
-    bidirectional: tyro.conf.FlagCreatePairsOff[bool] = False,
-    ragged: tyro.conf.FlagCreatePairsOff[bool] = False,
+    shape: Annotated[str, "B,T,I,H"] = "32,35,200,200",
+    pass_: Annotated[Literal["forward", "backward", "step", "loop", "all"], "PASS"] = "all",
+    layers: int = 1,
+    bidirectional: bool = False,
+    ragged: bool = False,
     precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32",
-    seconds: Seconds = 1.0,
+    seconds: float = 1.0,
     device: Kind = None,
-    json: Output = None,
+    json: File = None,
 ) -> None:
     """Measure the speed of a layer on this machine, and of PyTorch if it is installed.
 
@@ -50,24 +41,23 @@ def bench(
     Args:
         layer: Kind of layer, as in torch.nn.
         shape: Batch size, time steps, input features and hidden features.
-        passes: forward, backward (with forward), step (with an update by Adam), loop (one of four
+        pass_: forward, backward (with forward), step (with an update by Adam), loop (one of four
             steps, which JAX runs in one program), or all.
         layers: Number of layers, at most 1,000.
         bidirectional: Use a bidirectional layer.
         ragged: Use sequences of different lengths, of which T is the longest.
         precision: Data type of weights and inputs; tf32 is float32 with products in TF32.
         seconds: Approximate time for each pass and framework.
-        device: Device of both frameworks; default: the best device that JAX finds.
+        device: Device of both frameworks; without it, the best device that JAX finds.
         json: Write all results to this file.
     """
     sizes = _numbers(shape)
     if not 1 <= layers <= MOST_LAYERS:
-        raise UsageError(f"--layers: expected 1 to {MOST_LAYERS:,}, got {layers:,}")
+        raise ArgumentError("layers", f"expected 1 to {MOST_LAYERS:,}, got {layers:,}")
     if not seconds > 0:
-        raise UsageError(f"--seconds: expected more than 0, got {seconds:g}")
+        raise ArgumentError("seconds", f"expected more than 0, got {seconds:g}")
     from functools import partial
 
-    from jax_rnn.app.outputs import check_outputs
     from jax_rnn.base.devices import choose
     from jax_rnn.base.environment import environment
     from jax_rnn.bench.ceiling import measure_ceiling
@@ -78,7 +68,7 @@ def bench(
     from jax_rnn.bench.pytorch import pytorch, torch_device
     from jax_rnn.bench.race import OURS, race
 
-    check_outputs({"--json": json})
+    check_outputs(json=json)
     warn_if_busy()
     where = choose(device)
     setting = Setting(layer, *sizes, layers, bidirectional, ragged, precision=precision)
@@ -87,7 +77,7 @@ def bench(
         "torch": partial(pytorch, device=torch_device(where.platform)),
     }
     ceiling = measure_ceiling(seconds, device=where, precision=precision)
-    kinds = PASSES if passes == "all" else (passes,)
+    kinds = PASSES if pass_ == "all" else (pass_,)
     row = race(Problem.draw(setting), builders, kinds, seconds=seconds)
     print_row(console, row, ceiling)
     most = f"{max(ceiling.values()):.0f} GFLOP/s"
@@ -114,6 +104,6 @@ def warn_if_busy() -> None:
 def _numbers(shape: str) -> tuple[int, int, int, int]:
     words = shape.replace("x", ",").split(",")
     if len(words) != 4 or not all(word.strip().isdecimal() and int(word) for word in words):
-        raise UsageError(f"--shape: expected four sizes like 32,35,200,200, got {shape!r}")
+        raise ArgumentError("shape", f"expected four sizes like 32,35,200,200, got {shape!r}")
     b, t, i, h = map(int, words)
     return b, t, i, h

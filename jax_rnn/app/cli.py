@@ -1,35 +1,31 @@
-"""The command line ``jax-rnn``, with one file per command in ``commands``.
+"""The command line ``jax-rnn``: the commands, their overview, and how they end.
 
 Heavy modules are imported only when a command needs them, so that help is printed at once.
 """
 
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib.metadata import version
-from inspect import signature
-from itertools import pairwise
+from typing import Any
 
-import tyro
 from rich.console import Console
-from rich.markup import escape
 
 from jax_rnn.app.bench import bench
-from jax_rnn.app.common import UsageError
 from jax_rnn.app.compare import compare
-from jax_rnn.app.failures import INTERRUPTED, explain, was_interrupted
-from jax_rnn.app.help import overview, page, wrapped
+from jax_rnn.app.failures import INTERRUPTED, UsageError, explain, was_interrupted
 from jax_rnn.app.lessons import doctor, lessons
+from jax_rnn.app.options import HELP, Command, filled, shown
 from jax_rnn.app.runs import evaluate, export, sample
 from jax_rnn.app.sweep import sweep
-from jax_rnn.app.train import OPTIONS, train
+from jax_rnn.app.train import train
 from jax_rnn.base.caches import keep_compiled
-from jax_rnn.base.console import CONTROL, printable, say
+from jax_rnn.base.console import say
 
 __all__ = ["main"]
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., Any]] = {
     "lessons": lessons,
     "train": train,
     "compare": compare,
@@ -41,11 +37,29 @@ COMMANDS = {
     "doctor": doctor,
 }
 
-ANY_TEXT = {"--prompt", "--out", "--resume", "--text", "--file", "--json", "--html", "--plot"}
-LONGEST_WORD, LONGEST_PATH = 1_000, 4_096
-"""Characters of an argument, and of one that is a path."""
-
 KEEP_NONE = "--no-compilation-cache"
+
+OVERVIEW = """\
+usage: jax-rnn COMMAND [OPTIONS]
+
+Recurrent networks in JAX, compared with PyTorch.
+
+commands:
+{commands}
+
+examples:
+  jax-rnn compare ihello
+  jax-rnn train char_lm --out runs/mine
+  jax-rnn sample runs/mine --prompt "ROMEO:"
+"""
+
+NOTES = (
+    "'jax-rnn COMMAND --help' describes a command and its options. 'jax-rnn --version' prints the "
+    "version.",
+    "Compiled programs are cached in the user's cache folder (see 'jax-rnn doctor'), so that the "
+    "same command starts faster the next time. JAX_COMPILATION_CACHE_DIR sets another folder; "
+    f"{KEEP_NONE}, with any command, or JAX_ENABLE_COMPILATION_CACHE=false disables the cache.",
+)
 
 errors = Console(stderr=True)
 
@@ -53,13 +67,17 @@ errors = Console(stderr=True)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. Exits with 1 on failure and 2 on wrong usage, with a message on stderr."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    command = None
     try:
-        words = _keep_compiled(words)
-        if {"-h", "--help"} & {*words} or not words:
-            with wrapped():
-                _run(words)
+        if not words or words[0] in HELP:
+            print(overview())
+        elif words[0] == "--version":
+            print(f"jax-rnn {version('jax-rnn')}")
+        elif words[0] in COMMANDS:
+            command = Command(f"jax-rnn {words[0]}", COMMANDS[words[0]])
+            command.run(words[1:], _cache)
         else:
-            _run(words)
+            raise UsageError(_unknown(words[0]))
     except BrokenPipeError:  # the output was closed, as in `jax-rnn train ihello | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt as interrupt:
@@ -69,79 +87,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if was_interrupted(error):
             sys.exit(INTERRUPTED)
-        explained = explain(error, _options(words))
+        explained = explain(error, command.named if command else {})
         if explained is None:
             raise
-        _fail(*explained)
+        message, code = explained
+        say(errors, message, "error:")
+        sys.exit(code)
 
 
-def _run(words: list[str]) -> None:
-    """Find the command and call it with the options that tyro parses."""
-    _check_words(words)
-    name, *rest = words or ["--help"]
-    if name in ("-h", "--help"):
-        print(overview(COMMANDS), end="")
-    elif name == "--version":
-        print(f"jax-rnn {version('jax-rnn')}")
-    elif name not in COMMANDS:
-        raise UsageError(_unknown(name))
-    elif name == "train" and rest in (["-h"], ["--help"]):
-        print(page(train, "usage: jax-rnn train LESSON [OPTIONS]"), end="")
-    elif name == "train":
-        train(rest)  # parses the options of the lesson
-    else:
-        tyro.cli(
-            COMMANDS[name],
-            prog=f"jax-rnn {name}",
-            args=rest,
-            config=(tyro.conf.HelptextFromCommentsOff,),
-        )
-
-
-def _check_words(words: Sequence[str]) -> None:
-    """UsageError: a word that a message could not repeat: too long, or with control characters.
-
-    Names of files and what follows ``--prompt`` may hold any characters.
-    """
-    for k, (before, word) in enumerate(pairwise(("", *words))):
-        option, _, value = word.partition("=") if word.startswith("--") else (before, "", word)
-        any_text = option in ANY_TEXT or (k < 2 and not option.startswith("--"))
-        named = option if option.startswith("--") else "argument"
-        most = LONGEST_PATH if os.sep in value else LONGEST_WORD
-        if len(value) > most and option != "--prompt":
-            raise UsageError(
-                f"{named}: expected at most {most:,} characters, got {len(value):,}: "
-                f"{printable(value[:20])}..."
-            )
-        if not any_text and CONTROL.search(value):
-            raise UsageError(f"{named}: expected no control characters, got {printable(value)}")
-
-
-def _options(words: Sequence[str]) -> Collection[str]:
-    """Names of the options of the command, as in Python."""
-    command = COMMANDS.get(words[0]) if words else None
-    if command is None or command is train:
-        return OPTIONS if command is train else ()
-    arguments = signature(command).parameters.values()
-    return {argument.name for argument in arguments if argument.kind is argument.KEYWORD_ONLY}
+def overview() -> str:
+    """The text of ``jax-rnn --help``."""
+    width = max(map(len, COMMANDS)) + 4
+    purposes = (filled((run.__doc__ or "").partition("\n")[0], width) for run in COMMANDS.values())
+    lines = (f"  {name:{width - 2}}{text}" for name, text in zip(COMMANDS, purposes, strict=True))
+    return "\n".join([OVERVIEW.format(commands="\n".join(lines)), "\n\n".join(map(filled, NOTES))])
 
 
 def _unknown(name: str) -> str:
     nearest = get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-    return f"unknown command {name!r}{hint} The commands are {', '.join(COMMANDS)}"
+    return f"unknown command {shown(name)}{hint} The commands are {', '.join(COMMANDS)}"
 
 
-def _keep_compiled(words: list[str]) -> list[str]:
-    """Set up the compilation cache, which is optional; return the remaining words."""
+def _cache(keep: bool) -> None:
+    """Set up the compilation cache, which is optional."""
     try:
-        keep_compiled(KEEP_NONE not in words)
+        keep_compiled(keep)
     except OSError as error:
         say(errors, f"compiled programs are not cached: {error}")
-    return [word for word in words if word != KEEP_NONE]
-
-
-def _fail(message: str, code: int) -> None:
-    text = escape(printable(message))
-    errors.print(f"[bold red]error:[/] {text}", highlight=False, emoji=False, soft_wrap=True)
-    sys.exit(code)

@@ -5,26 +5,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Annotated, Any, NamedTuple
 
-import tyro
-
 from jax_rnn.app.common import (
     Dtype,
     File,
-    Output,
     Preset,
-    Seeds,
-    Steps,
-    UsageError,
+    check_outputs,
     check_seed,
     console,
     say_written,
 )
+from jax_rnn.app.failures import UsageError
+from jax_rnn.base.errors import ArgumentError
 
 __all__ = ["compare"]
-
-Lessons = Annotated[
-    tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[LESSON ...]", name="lesson")
-]
 
 
 class _Run(NamedTuple):
@@ -33,18 +26,18 @@ class _Run(NamedTuple):
 
 
 def compare(
-    lessons: Lessons = (),
+    lessons: Annotated[tuple[str, ...], "[LESSON ...]"] = (),
     *,
-    all: tyro.conf.FlagCreatePairsOff[bool] = False,
+    all: bool = False,
     preset: Preset = None,
     seed: int = 2,
-    seeds: Seeds = 1,
+    seeds: int = 1,
     dtype: Dtype = "float32",
-    steps: Steps = None,
+    steps: int | None = None,
     text: File = None,
-    json: Output = None,
-    html: Output = None,
-    plot: Output = None,
+    json: File = None,
+    html: File = None,
+    plot: File = None,
 ) -> None:
     """Run lessons in JAX and in PyTorch from the same weights, and print the differences.
 
@@ -61,7 +54,7 @@ def compare(
         seed: Seed of torch, which draws the initial weights of both frameworks.
         seeds: Number of runs of each lesson, with consecutive seeds from --seed.
         dtype: Data type of weights and inputs in both frameworks.
-        steps: Number of optimizer steps; default: 50 for a lesson on a data set, all for others.
+        steps: Number of optimizer steps; without it, 50 for a lesson on a data set, all for others.
         text: UTF-8 text file to train on (char_lm only).
         json: Write all results to this file, one run as an object, several as a list.
         html: Write a report with curves, strings and environment to this file.
@@ -71,12 +64,11 @@ def compare(
     if bool(lessons) == all:
         raise UsageError("expected names of lessons, or --all; `jax-rnn lessons` lists them")
     if seeds < 1:
-        raise UsageError(f"--seeds: expected at least 1, got {seeds}")
+        raise ArgumentError("seeds", f"expected at least 1, got {seeds}")
     check_seed(seed + seeds - 1)
-    from jax_rnn.app.outputs import check_outputs
     from jax_rnn.lecture.compare.frameworks import import_seconds
 
-    check_outputs({"--json": json, "--html": html, "--plot": plot})
+    check_outputs(json=json, html=html, plot=plot)
     import_seconds("jax")
     import_seconds("torch")
 
@@ -85,7 +77,7 @@ def compare(
     options = {"preset": preset, "dtype": dtype, "steps": steps, "text": text}
     runs = _runs(lessons, range(seed, seed + seeds), options)
     if plot and not any(run.lesson.trained for run in runs):
-        raise UsageError(f"--plot: expected a lesson that trains, got {', '.join(lessons)}")
+        raise ArgumentError("plot", f"expected a lesson that trains, got {', '.join(lessons)}")
     results = [_compare(run, alone=len(runs) == 1) for run in runs]
     if len(results) == 1:
         print_comparison(console, results[0])
@@ -96,7 +88,7 @@ def compare(
         sys.exit(1)
 
 
-def _write(results: list[Any], json: Output, html: Output, plot: Output) -> None:
+def _write(results: list[Any], json: File, html: File, plot: File) -> None:
     """Write the files that were asked for."""
     if json:
         from jax_rnn.lecture.compare.comparison import write_json
@@ -141,8 +133,8 @@ def _compare(run: _Run, *, alone: bool) -> Any:
     steps = steps_of(lesson, lesson.preset(options["preset"]), options["steps"])
     nothing = nullcontext(lambda pair: None)
     if alone:
-        heading = f"[bold]{lesson.name}[/]: {lesson.slide}. {lesson.teaches}"
-        console.print(heading, highlight=False)
+        console.print(f"[bold]{lesson.name}[/]: {lesson.teaches}", highlight=False)
+        console.print(f"[dim]slide: {lesson.slide}[/]", highlight=False)
         shown: Any = StepTable(console, steps, getattr(lesson, "target", None))
     else:
         console.print(f"{lesson.name}, seed {options['seed']}", highlight=False)

@@ -20,7 +20,7 @@ def lessons() -> None:
     table.add_column("what it teaches, its slide, its presets")
     for lesson in map(load, lesson_names()):
         presets = ", ".join(lesson.recipes)
-        details = f"{lesson.slide}; presets: {presets}" if presets else lesson.slide
+        details = f"slide: {lesson.slide}" + (f"; presets: {presets}" if presets else "")
         table.add_row(lesson.name, Text(lesson.teaches))
         table.add_row("", Text(details, style="dim"))
     console.print(table)

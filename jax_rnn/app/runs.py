@@ -4,18 +4,19 @@ import io
 import json as json_format
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import tyro
 from rich.table import Table
 
-from jax_rnn.app.common import File, UsageError, check_seed, console, say_written
+from jax_rnn.app.common import File, check_outputs, check_run, check_seed, console, say_written
+from jax_rnn.app.failures import UsageError
 from jax_rnn.base.console import printable
+from jax_rnn.base.errors import ArgumentError
 from jax_rnn.base.storage import write_text
 
 __all__ = ["evaluate", "export", "sample"]
 
-Folder = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+Folder = Annotated[Path, "RUN"]
 Which = Literal["best", "last"]
 
 
@@ -24,7 +25,7 @@ def sample(
     *,
     prompt: str = "",
     temperature: float = 1.0,
-    top_k: Annotated[int | None, tyro.conf.arg(metavar="K")] = None,
+    top_k: Annotated[int | None, "K"] = None,
     length: int = 500,
     seed: int = 0,
     checkpoint: Which = "best",
@@ -39,20 +40,21 @@ def sample(
         run: Folder of the run, made by `jax-rnn train LESSON --out RUN`.
         prompt: Text that the model continues or answers.
         temperature: Number that logits are divided by; 0 always takes the likeliest symbol.
-        top_k: Number of the likeliest symbols to draw from; default: all.
+        top_k: Number of the likeliest symbols to draw from; without it, all.
         length: Maximum number of symbols.
         seed: Seed of the random numbers, from 0 to 2^32 - 1.
         checkpoint: The checkpoint with the lowest held-out loss, or the last one.
     """
     check_seed(seed)
-    for name, value in (("--top-k", top_k), ("--length", length)):
-        if value is not None and value >= 2**31:
-            raise UsageError(f"{name}: expected at most {2**31 - 1:,}, got a larger number")
-    from jax_rnn.lecture.teaching.training import open_run, precision
-    from rnn_lecture.sampling import Sampling
+    from jax_rnn.lecture.teaching.training import precision
+    from rnn_lecture.sampling import Sampling, check_sampling
 
-    opened = open_run(run)
     sampling = Sampling(temperature, top_k, length, seed)
+    check_sampling(sampling)
+    for name, value in (("top_k", top_k or 1), ("length", length)):
+        if value >= 2**31:
+            raise ArgumentError(name, f"expected at most {2**31 - 1:,}, got a larger number")
+    opened = _open(run)
     with precision(opened.recipe):
         model = opened.model(checkpoint)
         pieces = opened.lesson.respond(model, opened.vocabulary, prompt, sampling)
@@ -86,17 +88,17 @@ def evaluate(
         checkpoint: The checkpoint with the lowest held-out loss, or the last one.
         json: Write the figures to this file.
     """
-    from jax_rnn.app.outputs import check_outputs
-    from jax_rnn.lecture.teaching.training import open_run, precision
+    from jax_rnn.lecture.teaching.training import precision
 
-    check_outputs({"--json": json})
-    opened = open_run(run)
+    check_outputs(json=json)
+    opened = _open(run)
     with precision(opened.recipe):
         data = opened.data(text)
         if data.vocabulary != opened.vocabulary:
-            raise ValueError(
-                "--text: expected a text with the symbols of the run, got others in "
-                f"{text or opened.text}; specify another text"
+            raise ArgumentError(
+                "text",
+                f"expected a text with the symbols of the run, got others in "
+                f"{text or opened.text}; specify another text",
             )
         model = opened.model(checkpoint)
         try:
@@ -121,8 +123,8 @@ def export(
     run: Folder,
     *,
     to: Literal["safetensors", "torch", "stablehlo"],
-    file: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None,
-    platforms: Annotated[str | None, tyro.conf.arg(metavar="cpu,cuda,tpu")] = None,
+    file: File = None,
+    platforms: Annotated[str | None, "cpu,cuda,tpu"] = None,
     checkpoint: Which = "best",
 ) -> None:
     """Export the model of a run for other programs.
@@ -136,21 +138,23 @@ def export(
         to: safetensors, or torch, a state dict (read it with torch.load(weights_only=True)): the
             parameters under torch's names; stablehlo: the forward pass with its parameters, for any
             batch size and length (read it with jax.export.deserialize).
-        file: File to write; default: model.safetensors, model.pt or model.stablehlo in the run.
-        platforms: Platforms of a stablehlo program, separated by commas; default: cpu, cuda and
+        file: File to write; without it, model.safetensors, model.pt or model.stablehlo in the run.
+        platforms: Platforms of a stablehlo program, separated by commas; without it, cpu, cuda and
             tpu.
         checkpoint: The checkpoint with the lowest held-out loss, or the last one.
     """
-    from jax_rnn.interop.files import check_target, save_safetensors, save_torch
-    from jax_rnn.interop.stablehlo import PLATFORMS, check_platforms, save_stablehlo
-    from jax_rnn.lecture.teaching.training import open_run, precision
-
     if platforms is not None and to != "stablehlo":
-        raise ValueError(f"--platforms: expected --to stablehlo, got --to {to}; remove it")
-    lowered_for = check_platforms(PLATFORMS if platforms is None else platforms.split(","))
-    opened = open_run(run)
+        raise UsageError(f"--platforms: expected --to stablehlo, got --to {to}; remove it")
     suffix = {"safetensors": "safetensors", "torch": "pt", "stablehlo": "stablehlo"}[to]
-    target = check_target(run / f"model.{suffix}" if file is None else file)
+    target = file or run / f"model.{suffix}"
+    check_run("run", run)
+    check_outputs(file=target)
+    from jax_rnn.interop.files import save_safetensors, save_torch
+    from jax_rnn.interop.stablehlo import PLATFORMS, check_platforms, save_stablehlo
+    from jax_rnn.lecture.teaching.training import precision
+
+    lowered_for = check_platforms(PLATFORMS if platforms is None else platforms.split(","))
+    opened = _open(run)
     with precision(opened.recipe):
         model = opened.model(checkpoint)
         if to == "safetensors":
@@ -162,3 +166,11 @@ def export(
     say_written(target)
     if to == "stablehlo":
         console.print(f"platforms: {', '.join(lowered_for)}", highlight=False)
+
+
+def _open(run: Path) -> Any:
+    """The run of a lesson in a folder."""
+    check_run("run", run)
+    from jax_rnn.lecture.teaching.training import open_run
+
+    return open_run(run)

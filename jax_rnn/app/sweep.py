@@ -6,19 +6,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jax_rnn.app.common import (
+    Dtype,
     File,
     Kind,
     LessonName,
-    Output,
     Preset,
-    Seeds,
-    SeedsPerCall,
-    Steps,
-    SweepDtype,
-    UsageError,
+    check_outputs,
     console,
     say_written,
 )
+from jax_rnn.app.failures import UsageError
+from jax_rnn.base.errors import ArgumentError
 
 __all__ = ["sweep"]
 
@@ -27,16 +25,16 @@ def sweep(
     lesson: LessonName,
     *,
     preset: Preset = None,
-    seeds: Seeds = 200,
-    steps: Steps = None,
-    dtype: SweepDtype = None,
+    seeds: int = 200,
+    steps: int | None = None,
+    dtype: Dtype | None = None,
     text: File = None,
     framework: Literal["jax", "torch", "both"] = "jax",
     init: Literal["torch", "flax"] = "torch",
     device: Kind = None,
-    seeds_per_call: SeedsPerCall = None,
-    json: Output = None,
-    plot: Output = None,
+    seeds_per_call: int | None = None,
+    json: File = None,
+    plot: File = None,
 ) -> None:
     """Train a lesson with many seeds, and print how the runs end.
 
@@ -50,31 +48,35 @@ def sweep(
         lesson: Name of a lesson, see `jax-rnn lessons`.
         preset: Name of hyperparameters, or of another model for the same lesson.
         seeds: Number of runs, with seeds from 0.
-        steps: Number of optimizer steps of each run; default: that of the preset.
-        dtype: Data type of weights and inputs; default: that of the preset.
+        steps: Number of optimizer steps of each run; without it, that of the preset.
+        dtype: Data type of weights and inputs; without it, that of the preset.
         text: UTF-8 text file to train on (char_lm only).
         framework: JAX runs many seeds in one compiled program, PyTorch one after another.
         init: Distribution of the initial weights, that of torch.nn or that of Flax.
-        device: Device of JAX; default: the best device found.
-        seeds_per_call: Number of simultaneous runs in JAX, which bounds the memory; default: 1,000
-            or more, in a lesson on a data set as many as fit into memory.
+        device: Device of JAX; without it, the best device found.
+        seeds_per_call: Number of simultaneous runs in JAX, which bounds the memory; without
+            it, 1,000 or more, in a lesson on a data set as many as fit into memory.
         json: Write all results to this file.
         plot: Write the histograms to this file, a .png, .svg or .pdf.
     """
     if seeds < 1:
-        raise UsageError(f"--seeds: expected at least 1, got {seeds}")
+        raise ArgumentError("seeds", f"expected at least 1, got {seeds}")
     import jax
 
-    from jax_rnn.app.outputs import check_outputs
     from jax_rnn.base.devices import choose
     from jax_rnn.lecture.compare.comparison import write_json
-    from jax_rnn.lecture.compare.console import print_sweeps
+    from jax_rnn.lecture.compare.console import print_sweep_heading, print_sweeps
     from jax_rnn.lecture.compare.sweep import sweep_jax, sweep_torch
     from jax_rnn.lecture.lessons import load
     from rnn_lecture.recipe import with_steps
 
-    check_outputs({"--json": json, "--plot": plot})
+    check_outputs(json=json, plot=plot)
     chosen = load(lesson)
+    if not chosen.trained:
+        raise UsageError(
+            f"expected a lesson that trains, got {lesson}, which only shows shapes; use "
+            f"`jax-rnn train {lesson}`"
+        )
     recipe = with_steps(chosen.preset(preset), steps)
     given: dict[str, Any] = {
         "recipe": recipe if dtype is None else replace(recipe, dtype=dtype),
@@ -82,7 +84,9 @@ def sweep(
         "init": init,
     }
     sweeps = []
-    with jax.default_device(choose(device)):
+    placed = choose(device)
+    print_sweep_heading(console, chosen, given["recipe"], preset, seeds, init)
+    with jax.default_device(placed):
         if framework != "torch":
             sweeps.append(sweep_jax(chosen, seeds, preset, **given, seeds_per_call=seeds_per_call))
     if framework != "jax":
@@ -91,11 +95,11 @@ def sweep(
     if json:
         write_json(json, sweeps)
     if plot:
-        _draw(sweeps, plot)
+        _plot(sweeps, plot)
     say_written(json, plot)
 
 
-def _draw(sweeps: Sequence[Any], path: Path) -> None:
+def _plot(sweeps: Sequence[Any], path: Path) -> None:
     """Write the histograms."""
     from jax_rnn.lecture.compare.figures import save_figure
     from jax_rnn.lecture.compare.plots import sweep_figure

@@ -1,87 +1,50 @@
-"""``jax-rnn train``: train a lesson, in a run folder if one is given."""
+"""``jax-rnn train``: train a lesson, in a run folder if one is given, or resume a run."""
 
-import argparse
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import tyro
 from rich.console import Console
 
-from jax_rnn.app.common import Kind, UsageError
-from jax_rnn.app.failures import for_commands
+from jax_rnn.app.common import File, Kind, LessonName, Preset
+from jax_rnn.app.failures import UsageError
+from jax_rnn.app.options import More
 from jax_rnn.base.console import say
+from jax_rnn.base.errors import ArgumentError
 from jax_rnn.lecture.lessons import load
-from rnn_lecture.recipe import BaseRecipe, Recipe, WordRecipe, with_steps
+from rnn_lecture.recipe import with_steps
 
-if TYPE_CHECKING:
-    from jax_rnn.app.resuming import Begun
+__all__ = ["train"]
 
-__all__ = ["OPTIONS", "describe", "train"]
+Init = Literal["torch", "flax"]
 
-DESCRIPTION = """Train this lesson in JAX{where}.
+KEPT = ("mesh", "device", "tensorboard")
+"""Options that a run keeps besides its configuration."""
 
-{teaches}
-
-Values of --preset: {presets}.
-
-{examples}
-"""
-
-RecipeT = TypeVar("RecipeT", bound=BaseRecipe)
+FORWARD_ONLY = {"lesson", "init", "device", "dtype", "seed"}
+"""Options of a lesson that does not train."""
 
 
-@dataclass(frozen=True)
-class Options(Generic[RecipeT]):
-    """Options of the run.
-
-    Attributes:
-        out: Folder of the run; default: a new folder in runs/ for a lesson on a data set, none for
-            a lesson on a word or a sentence.
-        resume: Resume the run in --out, or in --resume RUN; its options are read from the folder.
-        preset: Name of the hyperparameters, which the options below override.
-        text: UTF-8 text file to train on (char_lm only).
-        mesh: Devices to shard every batch over, for example data=8.
-        device: Device to run on; default: the best device found.
-        init: Distribution of the initial weights, that of torch.nn or that of Flax.
-        tensorboard: Also write events for TensorBoard.
-        distributed: Connect to the other processes of a cluster that JAX detects (TPU, Slurm).
-        coordinator: Address host:port of process 0, if JAX cannot detect the cluster.
-        processes: Number of processes, with --coordinator.
-        process: Number of this process, from 0, with --coordinator.
-        connect_timeout: Seconds to wait for the other processes.
-    """
-
-    recipe: tyro.conf.OmitArgPrefixes[RecipeT]
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    resume: tyro.conf.FlagCreatePairsOff[bool] = False
-    preset: Annotated[str, tyro.conf.arg(metavar="NAME")] = "default"
-    text: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    mesh: Annotated[str | None, tyro.conf.arg(metavar="data=N")] = None
-    device: Kind = None
-    init: Literal["torch", "flax"] = "torch"
-    tensorboard: tyro.conf.FlagCreatePairsOff[bool] = False
-    distributed: tyro.conf.FlagCreatePairsOff[bool] = False
-    coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
-    processes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    process: Annotated[int | None, tyro.conf.arg(metavar="K")] = None
-    connect_timeout: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 60
-
-    @property
-    def cluster(self) -> bool:
-        """Whether to connect to other processes."""
-        several = (self.coordinator, self.processes, self.process) != (None, None, None)
-        return self.distributed or several
-
-
-OPTIONS = {f.name for kind in (Options, Recipe, WordRecipe) for f in fields(kind)} - {"recipe"}
-"""Names of the options for any lesson."""
-
-
-def train(arguments: Sequence[str]) -> None:
+def train(
+    lesson: LessonName = "",
+    *,
+    out: Annotated[Path | None, "FOLDER"] = None,
+    resume: Annotated[bool | Path, "RUN"] = False,
+    preset: Preset = None,
+    text: File = None,
+    mesh: Annotated[str | None, "data=N"] = None,
+    device: Kind = None,
+    init: Init | None = None,
+    tensorboard: bool = False,
+    distributed: bool = False,
+    coordinator: Annotated[str | None, "HOST:PORT"] = None,
+    processes: int | None = None,
+    process: Annotated[int | None, "K"] = None,
+    connect_timeout: Annotated[float, "SECONDS"] = 60.0,
+) -> More:
     """Train a lesson in JAX, and print the output of its slide.
 
     $ jax-rnn train ihello
@@ -89,137 +52,211 @@ def train(arguments: Sequence[str]) -> None:
     $ jax-rnn train char_lm --out runs/mine --text my_book.txt
     $ jax-rnn train --resume runs/mine
 
-    `jax-rnn train LESSON --help` lists the options of a lesson, `jax-rnn lessons` the lessons.
+    LESSON comes first. `jax-rnn train LESSON --help` lists the options of a lesson with its
+    hyperparameters, `jax-rnn lessons` the lessons.
+
+    Args:
+        lesson: Name of a lesson; not needed with --resume RUN.
+        out: Folder of the run; without it, a new folder in runs/ for a lesson on a data set, none
+            for a lesson on a word or a sentence.
+        resume: Resume this run, or the one in --out; options that are not given are those of the
+            run.
+        preset: Name of the hyperparameters, which the options below override.
+        text: UTF-8 text file to train on.
+        mesh: Devices to shard every batch over, for example data=8.
+        device: Device to run on; without it, the best device found.
+        init: Distribution of the initial weights, that of torch.nn (without it) or that of Flax.
+        tensorboard: Also write events for TensorBoard.
+        distributed: Connect to the other processes of a cluster that JAX detects (TPU, Slurm).
+        coordinator: Address of process 0, if JAX cannot detect the cluster.
+        processes: Number of processes, with --coordinator.
+        process: Number of this process, from 0, with --coordinator.
+        connect_timeout: Seconds to wait for the other processes.
     """
-    if not arguments:
-        raise UsageError("expected the name of a lesson; see `jax-rnn train --help`")
-    name = None if arguments[0].startswith("-") else arguments[0]
-    words, begun = list(arguments[0 if name is None else 1 :]), None
-    if name is None or any(word.startswith(("--out", "--resume")) for word in words):
-        from jax_rnn.app.resuming import read_begun, spell_out
+    if out is not None and isinstance(resume, Path):
+        raise UsageError("expected one run folder, got two; use --resume RUN or --out RUN --resume")
+    if resume is True and out is None:
+        raise ArgumentError("resume", "expected the folder of a run, got none")
+    if not lesson and not resume:
+        raise UsageError("expected the name of a lesson, got none; `jax-rnn lessons` lists them")
+    folder, begun = out if isinstance(resume, bool) else resume, None
+    if folder is not None and resume:
+        from jax_rnn.app.folder import read_begun
 
-        words = spell_out(words)
-        begun = read_begun(words, name)
-    lesson = load(name or "") if begun is None else begun.lesson
-    options = tyro.cli(
-        Options[type(lesson.recipe)],
-        prog=f"jax-rnn train {lesson.name}",
-        description=describe(lesson),
-        args=words,
-        default=_defaults(lesson, words, begun),
-        config=(tyro.conf.HelptextFromCommentsOff,),
-    )
-    if options.cluster:
-        from jax_rnn.base.processes import join
+        begun = read_begun(folder, lesson)
+    task = begun.lesson if begun else load(lesson)
+    recipe = begun.recipe if begun and preset is None else task.preset(preset)
+    settings = {"text": text, "init": init, "mesh": mesh, "device": device}
+    settings |= {"tensorboard": tensorboard or None}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    addresses = coordinator, processes, process
+    several = distributed or addresses != (None, None, None)
 
-        join(options.coordinator, options.processes, options.process, options.connect_timeout)
-    _train(lesson, options)
+    def begin(changes: dict[str, Any]) -> None:
+        # the warm-up of a preset is at most as long as a new run
+        start = recipe if begun else with_steps(recipe, changes.get("steps"))
+        options = begun.options | settings if begun else settings
+        training = Training(
+            lesson=task,
+            recipe=replace(start, **changes),
+            out=folder,
+            resume=bool(resume),
+            several=several,
+            mesh_given=mesh is not None or begun is None,
+            **options,
+        )
+        if several:
+            _train_together(training, *addresses, connect_timeout)
+        else:
+            _train(training)
+
+    return More(begin, recipe, describe(task), _absent(task))
+
+
+@dataclass(frozen=True)
+class Training:
+    """What to train, and how; ``mesh_given``: the mesh is on the command line."""
+
+    lesson: Any
+    recipe: Any
+    out: Path | None
+    resume: bool
+    several: bool
+    mesh_given: bool
+    text: Path | None = None
+    init: Init = "torch"
+    mesh: str | None = None
+    device: Kind = None
+    tensorboard: bool = False
 
 
 def describe(lesson: Any) -> str:
     """The text of ``jax-rnn train LESSON --help`` above the options."""
-    examples = [f"$ jax-rnn train {lesson.name}"]
+    name = lesson.name
+    examples = [f"$ jax-rnn train {name}"]
     if lesson.holds_out:
-        examples.append(f"$ jax-rnn train {lesson.name} --out runs/mine --hidden-size 96")
+        examples.append(f"$ jax-rnn train {name} --out runs/mine --hidden-size 96")
         examples.append("$ jax-rnn train --resume runs/mine")
-        examples.append(f"$ jax-rnn train {lesson.name} --mesh data=8")
+        examples.append(f"$ jax-rnn train {name} --mesh data=8")
     elif lesson.trained:
-        examples.append(f"$ jax-rnn train {lesson.name} --seed 7 --out runs/{lesson.name}")
-    return DESCRIPTION.format(
-        where=", in a run folder from which training can be resumed" if lesson.holds_out else "",
-        teaches=lesson.teaches,
-        presets=", ".join(("default", *lesson.recipes)),
-        examples="\n".join(examples),
-    )
+        examples.append(f"$ jax-rnn train {name} --seed 7 --out runs/{name}")
+    purpose = "Train this lesson in JAX" if lesson.trained else "Show this lesson's outputs in JAX"
+    purpose += ", in a run folder from which training can be resumed." if lesson.holds_out else "."
+    presets = f"Values of --preset: {', '.join(('default', *lesson.recipes))}."
+    parts = [purpose, lesson.teaches, presets, "\n".join(examples)]
+    return "\n\n".join(part for part in parts if part is not presets or lesson.recipes)
 
 
-def _defaults(lesson: Any, words: Sequence[str], begun: "Begun | None") -> Options[Any]:
-    """The default options: those of the preset, or of the run to resume.
-
-    The warm-up of a preset is at most as long as a new run.
-    """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for option in ("--preset", "--steps"):
-        parser.add_argument(option, nargs="?")
-    given = parser.parse_known_args(list(words))[0]
-    if begun is None:
-        recipe = lesson.preset(given.preset)
-        steps = given.steps or ""
-        counted = steps.isdecimal() and int(steps) > 0
-        return Options(recipe=with_steps(recipe, int(steps) if counted else None))
-    recipe = begun.recipe if given.preset is None else lesson.preset(given.preset)
-    return Options(recipe=recipe, **begun.options)
+def _absent(lesson: Any) -> frozenset[str]:
+    """Options that have no meaning for a lesson."""
+    names = {field.name for field in fields(lesson.recipe)}
+    absent = set() if lesson.takes_text else {"text"}
+    if not lesson.recipes:
+        absent |= {"preset", "variant"}
+    if not lesson.trained:
+        absent |= ({*signature(train).parameters} | names) - FORWARD_ONLY
+    return frozenset(absent)
 
 
-def _train(lesson: Any, options: Options[Any]) -> None:
+def _train_together(training: Training, *connection: Any) -> None:
+    """Train with the other processes; they end together, also when they are interrupted."""
+    import jax
+
+    from jax_rnn.base.processes import join
+    from jax_rnn.train.results import InterruptedRunError
+
+    join(*connection)
+    try:
+        _train(training)
+    except InterruptedRunError:
+        jax.distributed.shutdown()
+        raise
+
+
+def _train(training: Training) -> None:
     import jax
 
     from jax_rnn.base.devices import choose, is_main
     from jax_rnn.base.processes import together
     from jax_rnn.lecture.teaching.training import precision
 
-    console = Console(quiet=not is_main())
-    placed = None
-    if options.device is not None:
-        choose(options.device)
-        placed = jax.local_devices(backend=options.device)[0]
-    with jax.default_device(placed), precision(options.recipe), together():
-        if lesson.trained:
-            _run(lesson, options, console)
+    console, placed = Console(quiet=not is_main()), None
+    if training.device is not None:
+        choose(training.device)
+        placed = jax.local_devices(backend=training.device)[0]
+    with jax.default_device(placed), precision(training.recipe), together():
+        if training.lesson.trained:
+            _run(training, console)
         else:
-            _show(lesson, options, console)
+            _show(training, console)
     sys.stdout.flush()
 
 
-def _show(lesson: Any, options: Options[Any], console: Console) -> None:
+def _show(training: Training, console: Console) -> None:
     """The output of a lesson that does not train."""
-    if options.out is not None:
-        raise ValueError(f"--out: expected a lesson that trains, got {lesson.name}; remove it")
-    model = lesson.draw(options.recipe.seed, options.recipe, init=options.init)
+    lesson, recipe = training.lesson, training.recipe
+    if training.out is not None:
+        raise ArgumentError("out", f"expected a lesson that trains, got {lesson.name}; remove it")
+    model = lesson.draw(recipe.seed, recipe, init=training.init)
     for line in (*lesson.forward(model), *lesson.explain(model)):
         say(console, line)
 
 
-def _run(lesson: Any, options: Options[Any], console: Console) -> None:
+def _run(training: Training, console: Console) -> None:
     """Train, and print the lesson's lines about the steps and the trained model."""
     import jax
 
-    from jax_rnn.app.resuming import RECORDED, guide
-    from jax_rnn.base.meshes import make_mesh
+    from jax_rnn.app.folder import guide_to, new_folder
     from jax_rnn.base.processes import main_does
     from jax_rnn.lecture.teaching.training import train_lesson
 
-    recipe, out = options.recipe, options.out
+    lesson, recipe, out = training.lesson, training.recipe, training.out
     if out is None and lesson.holds_out:
         if jax.process_count() > 1:
-            raise ValueError("--out: expected a folder that all processes can write, got none")
-        out = _new_folder(lesson.name)
-    start, record = _printing(lesson, recipe, out, console)
+            raise ArgumentError("out", "expected a folder that all processes can write, got none")
+        out = new_folder(lesson.name)
+    guide = None if out is None else guide_to(out, several=training.several)
+    start, figures = _printing(lesson, recipe, out, console)
     trained = train_lesson(
         lesson,
         recipe,
         out,
-        resume=options.resume,
-        text=options.text,
-        init=options.init,
-        mesh=make_mesh(options.mesh, options.device),
-        tensorboard=options.tensorboard,
-        options={name: getattr(options, name) for name in RECORDED},
-        guide=None if out is None else guide(out, options.cluster),
+        resume=training.resume,
+        text=training.text,
+        init=training.init,
+        mesh=_mesh(training),
+        tensorboard=training.tensorboard,
+        options={name: getattr(training, name) for name in KEPT},
+        guide=guide,
         on_start=start,
-        on_record=record,
+        on_record=figures,
     )
 
     def report() -> None:
         history = trained.history
         for line in lesson.steps(history, recipe.steps - len(history.loss) + 1):
-            say(console, for_commands(line))
+            say(console, line)
         for line in _report(lesson, recipe, trained, out):
             say(console, line)
 
     main_does(report)
     if out is not None:
         say(console, f"written: {out}")
+
+
+def _mesh(training: Training) -> Any:
+    """The devices. UsageError: a run to resume has more than there are."""
+    from jax_rnn.base.meshes import make_mesh
+
+    try:
+        return make_mesh(training.mesh, training.device)
+    except ValueError as error:
+        if training.mesh_given:
+            raise
+        raise UsageError(
+            f"{training.out}: expected the devices that the run was started with, --mesh "
+            f"{training.mesh}, got fewer; resume it where JAX has them, or choose another --mesh"
+        ) from error
 
 
 def _report(lesson: Any, recipe: Any, trained: Any, out: Path | None) -> Iterable[str]:
@@ -231,7 +268,7 @@ def _report(lesson: Any, recipe: Any, trained: Any, out: Path | None) -> Iterabl
 
 
 def _printing(lesson: Any, recipe: Any, out: Path | None, console: Console) -> tuple[Any, Any]:
-    """Functions that print the start of a training, and its records."""
+    """Functions that print the start of a training, and the figures of its evaluations."""
     import jax
     from flax import nnx
 
@@ -247,19 +284,12 @@ def _printing(lesson: Any, recipe: Any, out: Path | None, console: Console) -> t
         if step:
             say(console, f"resuming at step {step:,} of {recipe.steps:,}")
 
-    def record(row: dict[str, Any]) -> None:
+    def figures(row: dict[str, Any]) -> None:
         held_out = {k.removeprefix("held_out_"): v for k, v in row.items() if "held_out" in k}
         if held_out:
             done = f"step {row['step']:6,}  loss {row['loss']:.4f}"
-            figures = ", ".join(f"{name} {value:.4g}" for name, value in held_out.items())
+            values = ", ".join(f"{name} {value:.4g}" for name, value in held_out.items())
             speed = f"{row['tokens_per_second']:,.0f} tokens/s, {row['seconds']:.0f} s"
-            say(console, f"{done}  held out: {figures}  ({speed})")
+            say(console, f"{done}  held out: {values}  ({speed})")
 
-    return start, record
-
-
-def _new_folder(lesson: str) -> Path:
-    """A new folder in runs/, named by lesson and time."""
-    name = f"{lesson}-{datetime.now():%Y%m%d-%H%M%S}"
-    names = (name if k == 1 else f"{name}-{k}" for k in range(1, 1000))
-    return next(path for path in map(Path("runs").joinpath, names) if not path.exists())
+    return start, figures

@@ -1,19 +1,21 @@
 """Print text of any origin on a terminal: paths, error messages, output of a model."""
 
 import re
+from textwrap import TextWrapper
 
 from rich.console import Console
+from rich.text import Text
 
-__all__ = ["CONTROL", "MOST", "printable", "say"]
+__all__ = ["CONTROL", "LONGEST", "printable", "say"]
 
-MOST = 2_000
+LONGEST = 2_000
 """Maximum number of characters of a message."""
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters except tab and line feed, changes of direction, and lone surrogates."""
 
 
-def printable(text: object, most: int | None = MOST) -> str:
+def printable(text: object, most: int | None = LONGEST) -> str:
     """``text`` with control characters as escapes, cut to ``most`` characters.
 
     Args:
@@ -27,6 +29,24 @@ def printable(text: object, most: int | None = MOST) -> str:
     return found if most is None or len(found) <= most else found[: most - 3] + "..."
 
 
-def say(console: Console, text: object) -> None:
-    """Print a message literally: no markup, no highlighting, no line breaks added by rich."""
-    console.print(printable(text), markup=False, highlight=False, emoji=False, soft_wrap=True)
+def say(console: Console, text: object, label: str = "") -> None:
+    """Print a message literally: no markup, no highlighting; a terminal breaks it between words.
+
+    Args:
+        console: where it is printed.
+        text: the message.
+        label: what it starts with, in red.
+    """
+    message = f"{label} {printable(text)}" if label else printable(text)
+    if console.is_terminal:
+        wrapper = TextWrapper(
+            console.width,
+            expand_tabs=False,
+            replace_whitespace=False,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        message = "\n".join(map(wrapper.fill, message.split("\n")))
+    shown = Text(message)
+    shown.stylize("bold red", 0, len(label))
+    console.print(shown, soft_wrap=True)

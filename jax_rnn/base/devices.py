@@ -24,7 +24,16 @@ REMEDIES = {"gpu": 'pip install "jax[cuda13]"', "tpu": 'pip install "jax[tpu]"'}
 
 
 class DeviceError(RuntimeError):
-    """No device of this kind exists, or JAX cannot start; the message states the fix."""
+    """No device of this kind exists, or JAX cannot start; the message states the fix.
+
+    Attributes:
+        argument: name of the argument that asks for the device; empty if JAX cannot start.
+        reason: what was expected, what came, and what to do.
+    """
+
+    def __init__(self, reason: str, argument: str = ""):
+        super().__init__(f"{argument}: {reason}" if argument else reason)
+        self.argument, self.reason = argument, reason
 
 
 def start() -> None:
@@ -79,9 +88,9 @@ def choose(kind: Kind | None = None) -> Any:
     devices = available()
     if kind not in devices:
         found = ", ".join(f"{kind} ({len(found)})" for kind, found in devices.items())
+        install = f"; to install JAX for it: {REMEDIES[kind]}" if kind in REMEDIES else ""
         raise DeviceError(
-            f"expected a device of kind {kind!r}, but JAX finds only: {found}. "
-            "`doctor.examine` shows how to install JAX for an accelerator"
+            f"expected a device of kind {kind!r}, but JAX finds only: {found}{install}", "device"
         )
     return devices[kind][0]
 

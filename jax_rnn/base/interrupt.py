@@ -7,7 +7,9 @@ from types import FrameType
 
 __all__ = ["Interrupt"]
 
-NOTICE = b"\nstopping after this call of the program, when it is saved; again stops at once\n"
+NOTICE = (
+    b"\nstopping after these steps, which are saved first; press Ctrl-C again to stop at once\n"
+)
 
 
 class Interrupt:

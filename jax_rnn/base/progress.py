@@ -6,8 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column
+from rich.text import Text
 
 from jax_rnn.base.console import say
 from jax_rnn.base.devices import is_main
@@ -17,6 +25,9 @@ __all__ = ["Bar", "notice", "progress_bar"]
 PATIENCE = 2.0
 """Seconds before the bar appears."""
 
+WIDTH = 24
+"""Columns of the bar."""
+
 
 def notice(text: str) -> None:
     """Print a message, from the main process only."""
@@ -25,6 +36,14 @@ def notice(text: str) -> None:
 
 def _console() -> Console:
     return Console(stderr=True, quiet=not is_main())
+
+
+class Line(ProgressColumn):
+    """What is done as a thick line, the rest as a thin one, which needs no colours."""
+
+    def render(self, task: Task) -> Text:
+        done = int(WIDTH * task.percentage / 100)
+        return Text.assemble(("━" * done, "bar.complete"), ("─" * (WIDTH - done), "bar.back"))
 
 
 class Bar:
@@ -73,7 +92,7 @@ def progress_bar(description: str, total: int, console: Console | None = None) -
     """Yield a ``Bar``, which appears only on a terminal and is erased at the end."""
     progress = Progress(
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        Line(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn(

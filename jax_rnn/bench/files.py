@@ -5,12 +5,14 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from jax_rnn.base.storage import write_text
+
 __all__ = ["plain", "write_json"]
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write rows as objects; floats are rounded to six digits."""
-    path.write_text(json.dumps(plain(value), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    write_text(path, json.dumps(plain(value), indent=1, ensure_ascii=False) + "\n")
 
 
 def plain(value: Any) -> Any:

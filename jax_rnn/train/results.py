@@ -13,7 +13,7 @@ __all__ = ["DivergedError", "Evaluations", "History", "InterruptedRunError", "No
 PREFIX = "held_out_"
 """Prefix of the names of held-out figures in the log of a run."""
 
-ADVICE = "A smaller learning rate or clipping the norm of the gradient usually helps"
+ADVICE = "A smaller learning rate or gradient clipping (optax.clip_by_global_norm) usually helps"
 
 
 class History(NamedTuple):
@@ -36,26 +36,26 @@ class History(NamedTuple):
 
 
 class NonFiniteLossError(FloatingPointError):
-    """A loss was NaN or infinite. ``step`` counts from 1; ``history`` ends with that step."""
+    """A loss was NaN or infinite. ``step`` counts from 1; ``history`` ends with that step.
+
+    ``problem`` is the message without the remedy.
+    """
 
     def __init__(self, step: int, loss: float, history: History, kept: str):
-        super().__init__(
-            f"the loss at step {step} is {loss}: training stopped and {kept}. "
-            f"{ADVICE}; check the inputs for NaN too."
-        )
-        self.step = step
-        self.loss = loss
-        self.history = history
+        self.problem = f"the loss at step {step} is {loss}: training stopped and {kept}"
+        super().__init__(f"{self.problem}. {ADVICE}; check the inputs for NaN too.")
+        self.step, self.loss, self.history = step, loss, history
 
 
 class DivergedError(FloatingPointError):
-    """An evaluation after ``step`` overflowed, since the loss is finite but too large."""
+    """An evaluation after ``step`` overflowed, since the loss is finite but too large.
+
+    ``problem`` is the message without the remedy.
+    """
 
     def __init__(self, step: int, error: ArithmeticError):
-        super().__init__(
-            f"the evaluation after step {step} failed ({error}): the held-out loss is too large, "
-            f"so training has diverged. {ADVICE}."
-        )
+        self.problem = f"the evaluation after step {step} failed ({error}): training has diverged"
+        super().__init__(f"{self.problem}. {ADVICE}.")
         self.step = step
 
 

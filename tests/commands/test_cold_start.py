@@ -197,8 +197,8 @@ def test_the_check_of_output_files_imports_nothing_that_would_be_timed(tmp_path)
     code = f"""
 import sys
 from pathlib import Path
-from jax_rnn.app.outputs import check_outputs
-check_outputs({{"--html": Path({str(tmp_path)!r}) / "page.html"}})
+from jax_rnn.app.common import check_outputs
+check_outputs(html=Path({str(tmp_path)!r}) / "page.html")
 print({{"numpy", "matplotlib", "jinja2"}} & {{*sys.modules}})
 """
     assert python("-c", code, cache=tmp_path).stdout == "set()\n"

@@ -1,6 +1,7 @@
 """``jax-rnn train --resume RUN``: which run is meant, and which options hold."""
 
 import json
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from jax_rnn.app import cli
 from jax_rnn.app import train as command
-from jax_rnn.app.resuming import guide, read_begun, spell_out
+from jax_rnn.app.folder import guide_to, new_folder, read_begun
 from jax_rnn.lecture.lessons import load
 from jax_rnn.train import RunError
 from rnn_lecture.recipe import Recipe
@@ -22,9 +23,9 @@ def run(tmp_path):
     folder = tmp_path / "a [run]"
     folder.mkdir()
     config = {
-        "lesson": "char_lm",
-        "recipe": asdict(RECIPE),
-        "init": "flax",
+        "name": "char_lm",
+        "hyperparameters": asdict(RECIPE),
+        "own": {"init": "flax"},
         "made": {"text": "book.txt", "options": {"mesh": "data=2", "tensorboard": True}},
     }
     (folder / "config.json").write_text(json.dumps(config))
@@ -33,84 +34,73 @@ def run(tmp_path):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """The options that the command line would train with."""
+    """What the command line would train."""
     found = []
-    monkeypatch.setattr(command, "_train", lambda task, options: found.append((task, options)))
+    monkeypatch.setattr(command, "_train", found.append)
     return found
 
 
-def test_a_run_may_be_named_by_resume():
-    expected = ["--out=runs/x", "--resume", "--steps", "9"]
-    assert spell_out(["--resume", "runs/x", "--steps", "9"]) == expected
-    assert spell_out(["--resume=runs/x", "--steps", "9"]) == expected
-    assert spell_out(["--out", "x", "--resume"]) == ["--out=x", "--resume"]
-    assert spell_out(["--steps", "9", "--resume"]) == ["--steps", "9", "--resume"]
-
-
 @pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--out", ""], "got an empty one"),
-        (["--out="], "got an empty one"),
-        (["--resume="], "got an empty one"),
-        (["--out", "x", "--resume", "y"], "got two"),
-    ],
+    "words",
+    [["--out", ""], ["--out="], ["--resume="], ["--resume"], ["--out", "x", "--resume", "y"]],
 )
-def test_other_words_are_refused(words, message):
-    with pytest.raises(ValueError, match=message):
-        spell_out(words)
+def test_a_run_must_be_named_once(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        cli.main(["train", *words])
+    assert left.value.code == 2 and list(tmp_path.iterdir()) == []
+    assert re.match(r"error: .*(--out|--resume|folder)", capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("form", [["--resume", "{}"], ["--out", "{}", "--resume"]])
+FORMS = [["--resume", "{}"], ["--resume={}"], ["--out", "{}", "--resume"]]
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("lesson", [[], ["char_lm"]])
 def test_no_option_is_needed_again(form, lesson, run, asked):
     cli.main(["train", *lesson, *(word.format(run) for word in form)])
-    ((task, options),) = asked
-    assert task.name == "char_lm" and options.recipe == RECIPE and options.out == run
-    assert (options.init, str(options.text), options.mesh) == ("flax", "book.txt", "data=2")
-    assert options.tensorboard and options.resume
+    (found,) = asked
+    assert found.lesson.name == "char_lm" and found.recipe == RECIPE and found.out == run
+    assert (found.init, str(found.text), found.mesh) == ("flax", "book.txt", "data=2")
+    assert found.tensorboard and found.resume
 
 
 def test_an_option_may_still_be_given(run, asked):
     cli.main(["train", "--resume", str(run), "--steps", "30", "--mesh", "data=1"])
-    ((_, options),) = asked
-    assert options.recipe.steps == 30 and options.mesh == "data=1"
+    (found,) = asked
+    assert found.recipe.steps == 30 and found.mesh == "data=1"
 
 
 def test_a_preset_replaces_all(run, asked):
     cli.main(["train", "--resume", str(run), "--preset", "quick"])
-    assert asked[0][1].recipe == load("char_lm").recipes["quick"]
-
-
-def test_a_new_run_has_the_options_of_its_lesson(tmp_path, asked):
-    cli.main(["train", "char_lm", "--resume", "--out", str(tmp_path / "new")])
-    assert asked[0][1].recipe == load("char_lm").recipe
+    assert asked[0].recipe == load("char_lm").recipes["quick"]
 
 
 def test_the_warm_up_of_a_preset_is_at_most_as_long_as_a_new_run(run, asked, capsys):
     usual = load("char_lm").recipe.warmup
     for steps in (usual + 1, usual - 1):
         cli.main(["train", "char_lm", "--steps", str(steps)])
-    assert [options.recipe.warmup for _, options in asked] == [usual, usual - 1]
+    assert [found.recipe.warmup for found in asked] == [usual, usual - 1]
     with pytest.raises(SystemExit):
         cli.main(["train", "char_lm", "--steps", "20", "--warmup", "30"])
-    assert "got 30; set warmup too" in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert "--warmup: expected" in capsys.readouterr().err
 
 
 def test_another_lesson_is_named(run):
-    with pytest.raises(RunError, match=r"expected the lesson 'char_lm' of this run, got 'names'"):
-        read_begun([f"--out={run}", "--resume"], "names")
+    with pytest.raises(RunError, match=r"'char_lm' of this run, got 'names'"):
+        read_begun(run, "names")
 
 
 DAMAGED = [
-    {"recipe": {"steps": -1}},
-    {"recipe": {"x": 1}},
+    {"hyperparameters": {"steps": -1}},
+    {"hyperparameters": {"x": 1}},
     {"made": {}},
     {"made": {"text": 5}},
     {"made": {"text": None, "options": [1]}},
     {"made": {"text": None, "options": {"mesh": 5}}},
     {"made": {"text": None, "options": {"device": "abacus"}}},
-    {"init": []},
+    {"own": {"init": []}},
+    {"own": {}},
 ]
 
 
@@ -118,49 +108,52 @@ DAMAGED = [
 def test_a_damaged_run_is_refused(change, run):
     config = json.loads((run / "config.json").read_text()) | change
     (run / "config.json").write_text(json.dumps(config))
-    with pytest.raises(RunError, match=r"expected a run of a lesson|made\.(text|options) is"):
-        read_begun([f"--out={run}", "--resume"], None)
+    with pytest.raises(RunError):
+        read_begun(run, "")
 
 
-@pytest.mark.parametrize("words", [["--resume"], ["--resume", "nothing-here"]])
-def test_no_run_ends_in_a_sentence(words, capsys, tmp_path, monkeypatch):
+def test_a_folder_without_a_run_is_refused_unless_a_lesson_starts_one(tmp_path, asked):
+    with pytest.raises(SystemExit) as left:
+        cli.main(["train", "--resume", str(tmp_path / "none")])
+    assert left.value.code == 2
+    cli.main(["train", "char_lm", "--resume", str(tmp_path / "none")])
+    assert asked[0].resume and asked[0].recipe == load("char_lm").recipe
+
+
+def test_a_mesh_of_the_run_is_explained_where_there_are_fewer_devices(run, capsys, little_data):
+    config = json.loads((run / "config.json").read_text())
+    config["made"] |= {"text": None, "options": {"mesh": "data=99"}}
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SystemExit) as left:
+        cli.main(["train", "--resume", str(run)])
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and "--mesh data=99" in said and "--mesh: " not in said
+
+
+@pytest.mark.parametrize(
+    "options", ["--steps 0", "--accumulate 0", "--out=", "--out run --batch-size 4 --mesh data=3"]
+)
+def test_nothing_is_created_before_all_is_checked(options, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["train", *words])
-    assert caught.value.code == 2
-    assert "expected the folder of a run" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("option", [["--steps", "0"], ["--accumulate", "0"], ["--out", ""]])
-def test_nothing_is_created_before_all_is_checked(option, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["train", "char_lm", *option])
-    assert caught.value.code == 2 and list(tmp_path.iterdir()) == []
-
-
-def test_a_batch_that_does_not_divide_over_the_mesh_creates_nothing(tmp_path, capsys):
-    words = ["--out", str(tmp_path / "run"), "--batch-size", "4", "--mesh", "data=3"]
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["train", "names", *words])
-    assert caught.value.code == 2 and list(tmp_path.iterdir()) == []
-    assert "multiple of the 3 devices" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as left:
+        cli.main(["train", "names", *options.split()])
+    assert left.value.code == 2 and list(tmp_path.iterdir()) == []
 
 
 def test_a_guide_names_commands_that_work_again(monkeypatch, tmp_path):
-    def resume(program, *words, cluster=False):
+    def resume(program, *words, several=False):
         monkeypatch.setattr(sys, "argv", [program, *words])
-        return guide(Path("runs/a b"), cluster).resume
+        return guide_to(Path("runs/a b"), several=several).resume
 
     expected = "jax-rnn train '--resume=runs/a b'"
     assert resume("/bin/jax-rnn", "train", "char_lm", "--steps", "9") == expected
     named = ("train", "char_lm", "--out", "runs/a b", "--resume")
     assert resume("/bin/jax-rnn", *named) == expected
     assert resume("/x/jax_rnn/__main__.py", *named).startswith("python -m jax_rnn train '--res")
-    several = resume("/bin/jax-rnn", *named, "--coordinator", "host:1", cluster=True)
+    several = resume("/bin/jax-rnn", *named, "--coordinator", "host:1", several=True)
     assert several.endswith("train char_lm --out 'runs/a b' --coordinator host:1 --resume")
-    use = guide(Path("-x"), False).use
-    assert "jax-rnn eval ./-x\n" in use and "train.load('-x')" in use and "--resume=-x" in use
+    use = guide_to(Path("-x"), several=False).use
+    assert "jax-rnn eval ./-x\n" in use and "open_run('-x')" in use and "--resume=-x" in use
 
 
 def test_the_readme_of_a_lesson_has_its_commands(tmp_path):
@@ -173,7 +166,7 @@ def test_the_readme_of_a_lesson_has_its_commands(tmp_path):
 
 def test_a_new_folder_never_is_an_old_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    first = command._new_folder("x")
+    first = new_folder("x")
     first.mkdir(parents=True)
-    second = command._new_folder("x")
+    second = new_folder("x")
     assert second != first and not second.exists()

@@ -35,6 +35,7 @@ from jax_rnn.lecture.compare.plots import (
 )
 from jax_rnn.lecture.compare.report import headline, render_html, write_html
 from jax_rnn.lecture.compare.sweep import Sweep
+from jax_rnn.lecture.lessons.names import draw_confusion
 from jax_rnn.testing import Rung
 from tests.kit import cases
 
@@ -261,6 +262,16 @@ def test_odd_losses_can_be_drawn(tmp_path, dtype, theirs):
     assert "0" in [label.get_text() for label in figure.axes[1].get_yticklabels()]
 
 
+def test_the_confusion_matrix_has_a_white_border(tmp_path):
+    """What is cut off touches the border."""
+    from matplotlib.image import imread
+
+    languages = [f"Language {k}" for k in range(18)]
+    draw_confusion(np.eye(18), languages, tmp_path / "confusion.png")
+    image = imread(tmp_path / "confusion.png")[..., :3]
+    assert all((edge == 1).all() for edge in (image[0], image[-1], image[:, 0], image[:, -1]))
+
+
 def test_nothing_to_plot_is_said():
     with pytest.raises(ValueError, match="nothing to plot"):
         comparison_figure([untrained()])
@@ -338,13 +349,15 @@ def test_headings_and_tables_can_be_read_aloud(page_of_three):
 
 
 def test_the_headline_says_the_result():
-    said = "ihello: largest loss difference 1.0e-05 over 4 epochs; the strings are equal at 2 of 4"
-    assert headline([trained()]) == said
+    assert headline([trained()]) == (
+        "ihello: largest loss difference 1.0e-05 over 4 epochs; "
+        "the strings are equal at 2 of 4 epochs"
+    )
     assert headline([untrained()]) == "batch: largest difference of outputs and states 6.1e-08"
     worse = trained(preset="lstm", max_abs_loss_difference=0.25)
     assert headline([trained(), worse, untrained()]) == (
-        "3 comparisons: largest loss difference 2.5e-01 (ihello (lstm), float32) over 8 epochs; "
-        "the strings are equal at 4 of 8"
+        "3 comparisons: largest loss difference 2.5e-01 (ihello (lstm), float32) over 4 epochs "
+        "each; the strings are equal at 4 of 8 epochs"
     )
 
 
@@ -357,16 +370,19 @@ def test_numbers_are_those_of_the_data(page):
     assert page.row("epochs with equal strings") == ["2 of 4"]
     assert page.row("output") == ["(1, 6, 7)", "(1, 6, 8)"]
     assert page.row("hidden") == ["(1, 1, 9) and (1, 1, 3)"] * 2
-    assert page.row("JAX") == ["–", "0.625", "0.00165"]
-    assert page.row("PyTorch") == ["1.37", "–", "3.50"]
+    assert page.row("JAX") == ["0.6250", "0.0016"]
+    assert page.row("PyTorch") == ["–", "3.5000"]
+    assert page.row("import of PyTorch") == ["1.37 s"]
     assert page.row("processor") == ["A & B <c>"]
 
 
 def test_every_epoch_has_its_strings_and_losses(page):
-    assert page.row("1") == ["<b<&", "<b<&", "", "1.75", "1.75", "0"]
-    assert page.row("2") == ["<i>&", "3 spaces", "different", "1.25", "1.25001", "1.0e-05"]
-    assert page.row("3") == [MARKUP, "<i>&", "correct in JAX only", "0.875", "0.8750003", "3.0e-07"]
-    assert page.row("4") == [MARKUP, MARKUP, "right", "0.5", "0.5", "0"]
+    one, two, three, four = (page.row(str(number)) for number in range(1, 5))
+    assert one == ["<b<&", "<b<&", "equal", "1.7500000", "1.7500000", "0"]
+    assert two == ["<i>&", "3 spaces", "different", "1.2500000", "1.2500100", "1.0e-05"]
+    assert three[:3] == [MARKUP, "<i>&", "correct in JAX only"]
+    assert three[3:] == ["0.8750000", "0.8750003", "3.0e-07"]
+    assert four == [MARKUP, MARKUP, "equal and correct", "0.5000000", "0.5000000", "0"]
     assert page.html.count("&lt;<mark>b</mark>&gt;&amp;") == 1
     assert page.html.count('<tr class="differs">') == 2
     assert page.html.count('<tr class="right">') == 1
@@ -376,7 +392,7 @@ def test_a_long_string_that_both_predict_is_printed_once():
     text = "x" * 179
     same = {"jax": [text] * 4, "torch": [text] * 4}
     page = Page(render_html([trained(target=text, predictions=same, predictions_equal=4)]))
-    assert page.row("2") == [text, "right", "1.25", "1.25001", "1.0e-05"]
+    assert page.row("2") == [text, "equal and correct", "1.2500000", "1.2500100", "1.0e-05"]
     assert page.html.count(text) == 5
 
 
@@ -419,8 +435,8 @@ def test_a_lesson_on_data_has_figures_and_no_strings():
     assert page.row("held-out figure, after the last step") == ["2.5e-01"]
     assert page.row("input") == ["(4, 6) and (4,)"] * 2
     assert page.row("hidden state, initial weights") == ["none"]
-    assert page.row("JAX") == ["–", "0.625", "0.00165", "0.750"]
-    assert page.row("2") == ["1.25", "1.25001", "1.0e-05"]
+    assert page.row("JAX") == ["0.6250", "0.0016", "0.7500"]
+    assert page.row("2") == ["1.2500000", "1.2500100", "1.0e-05"]
     text = " ".join(page.html.split())
     assert "no dropout instead of 0.3" in text
     assert "predicts" not in text and "letters" not in text and "epoch" not in text
@@ -438,8 +454,8 @@ def test_a_lesson_on_data_has_figures_and_no_strings():
 
 def test_lessons_of_both_kinds_share_a_headline():
     assert headline([on_data(), trained()]) == (
-        "2 comparisons: largest loss difference 1.0e-05 (names, float32) over 8 steps; "
-        "the strings are equal at 2 of 4"
+        "2 comparisons: largest loss difference 1.0e-05 (names, float32) over 4 steps each; "
+        "the strings are equal at 2 of 4 epochs"
     )
 
 
@@ -500,6 +516,21 @@ def test_lines_below_the_tables_are_broken_between_words():
     text = " ".join(line.strip() for line in lines[start:])
     assert text.endswith(", ".join(f"rung number {k}" for k in range(9)))
     assert all(line.startswith(" " * LABEL) for line in lines[start + 1 :])
+
+
+def test_what_holds_for_all_comparisons_is_said_once():
+    rungs = [Rung("forward", True, 1.2e-7, 1e-5, "")]
+    page = Page(render_html([trained(rungs=rungs), on_data(), trained(steps=2, rungs=rungs)]))
+    for text in ("import of PyTorch", "The rungs are checked", "divides each", "next number of"):
+        assert page.html.count(text) == 1
+    assert "over 2 to 4 steps each" in page.html
+
+
+def test_a_table_that_is_cut_off_shows_a_shadow():
+    """As in the card that it is in: over its ends the background moves with the table."""
+    css = render_html([trained()]).split("</style>")[0]
+    rule = css[css.index(".scroll, .strings {") :].partition("}")[0]
+    assert rule.count("no-repeat local") == rule.count("var(--shade)") == 2
 
 
 def test_environments_that_differ_stand_each_with_its_comparison():

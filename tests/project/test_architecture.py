@@ -207,7 +207,7 @@ OPTIONAL = {"platformdirs", "pooch", "requests", "rich"}
 def test_facts_and_data_are_plain_python_and_numpy(path):
     for module, deferred in imports(path):
         top = module.split(".")[0]
-        data = module.startswith(("jax_rnn.data", "jax_rnn.base.storage"))
+        data = module.startswith(("jax_rnn.data", "jax_rnn.base.storage", "jax_rnn.base.errors"))
         plain = data or top in {"lazy_loader", "numpy", "rnn_lecture"} | sys.stdlib_module_names
         assert plain or (deferred and top in OPTIONAL | {"jax_rnn"}), module
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from jax_rnn import GRU
-from jax_rnn.app.train import train
+from jax_rnn.app import cli
 from jax_rnn.base.sealed import read
 from jax_rnn.lecture.lessons.char_lm import lesson
 from jax_rnn.lecture.teaching.training import open_run, precision, train_lesson
@@ -299,7 +299,7 @@ def test_the_programs_in_the_guide_run():
 
 def test_the_guide_names_only_options_that_there_are(capsys):
     with pytest.raises(SystemExit):
-        train(["char_lm", "--help"])
+        cli.main(["train", "char_lm", "--help"])
     known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
     commands = re.findall(r"jax-rnn train (?:char_lm|--resume)(?:[^\n]|(?<=\\)\n)*", GUIDE)
     assert len(commands) >= 8

@@ -68,7 +68,7 @@ def test_a_run_is_refused_to_a_second_process_and_interrupted_says_how_it_goes_o
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate()
     assert process.returncode == 130, errors
-    assert "again stops at once" in errors
+    assert "again to stop at once" in errors
     _, _, command = errors.strip().splitlines()[-1].partition("; to resume: python -m jax_rnn ")
     words = [*bench.program, *shlex.split(command)]
     again = subprocess.run(words, env=bench.environment, capture_output=True, text=True)

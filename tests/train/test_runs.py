@@ -431,7 +431,7 @@ class TestSignals:
         finally:
             signal.signal(number, before)
         assert Checkpoints(tmp_path / "one" / "checkpoints").latest() == 4
-        assert "again stops at once" in capfd.readouterr().err
+        assert "again to stop at once" in capfd.readouterr().err
 
     @staticmethod
     def _send(number, times):

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jax_rnn.base.storage import write_text
 from jax_rnn.testing import Rung
 
 __all__ = ["Comparison", "title_of", "write_json"]
@@ -93,4 +94,4 @@ class Comparison:
 def write_json(path: Path, results: Sequence[Any]) -> None:
     """Write one result as an object, several as a list of objects."""
     data = [asdict(result) for result in results]
-    path.write_text(json.dumps(data[0] if len(data) == 1 else data, indent=2) + "\n")
+    write_text(path, json.dumps(data[0] if len(data) == 1 else data, indent=2) + "\n")

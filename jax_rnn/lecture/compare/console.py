@@ -6,6 +6,7 @@ Numbers are never truncated: if a table is too wide, the strings in it are short
 import textwrap
 from collections.abc import Iterator, Sequence
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -15,12 +16,14 @@ from rich.text import Text
 from jax_rnn.lecture.compare.comparison import Comparison, title_of
 from jax_rnn.lecture.compare.parity import StepPair
 from jax_rnn.lecture.compare.sweep import Sweep, interval, spread
+from jax_rnn.lecture.teaching.lesson import Lesson
 from jax_rnn.testing import Rung
 
 __all__ = [
     "StepTable",
     "print_comparison",
     "print_overview",
+    "print_sweep_heading",
     "print_sweeps",
 ]
 
@@ -131,7 +134,7 @@ def _two_columns(result: Comparison) -> Table:
         times = [result.seconds[side].get(part) for side in sides]
         if any(time is not None for time in times):
             name = f"run, {result.steps} {result.unit}s" if part == "run" else part
-            table.add_row(name, *(_seconds(time) for time in times))
+            table.add_row(f"{name} (s)", *("-" if t is None else f"{t:.4f}" for t in times))
     return table
 
 
@@ -167,24 +170,30 @@ def print_overview(console: Console, results: Sequence[Comparison]) -> None:
     console.print(table)
 
 
+def print_sweep_heading(
+    console: Console, lesson: Lesson, recipe: Any, preset: str | None, seeds: int, init: str
+) -> None:
+    """Print what a sweep does, before it begins."""
+    title = lesson.name if preset is None else f"{lesson.name} ({preset})"
+    unit = "steps" if lesson.holds_out else "epochs"
+    drawn = {"torch": "torch.nn", "flax": "Flax"}[init]
+    console.print(
+        f"[bold]{title}[/], {seeds} seeds, {recipe.steps} {unit}, initial weights as in {drawn}",
+        highlight=False,
+    )
+
+
 def print_sweeps(console: Console, sweeps: Sequence[Sweep]) -> None:
     """Print rates, epochs, losses and held-out figures, with one column per framework."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
     table.add_column("", style="dim")
     for sweep in sweeps:
         table.add_column(title_of(sweep.framework), justify="right")
-    first = sweeps[0]
     for name, *cells in [*_letters(sweeps), *_spreads(sweeps)]:
         table.add_row(name, *cells)
     table.add_row("seconds in total", *(f"{s.seconds:.1f}" for s in sweeps))
-    unit = "steps" if first.ever is None else "epochs"
-    console.print(
-        f"[bold]{first.title}[/], {first.seeds} seeds, {first.steps} {unit}, "
-        f"{first.init} initial values",
-        highlight=False,
-    )
     console.print(table)
-    if len(sweeps) > 1 and first.init == "torch":
+    if len(sweeps) > 1 and sweeps[0].init == "torch":
         console.print(
             "Each framework draws its own initial weights from the same distribution: compare "
             "the rates, not single seeds.",
@@ -197,15 +206,15 @@ def _letters(sweeps: Sequence[Sweep]) -> Iterator[list[str]]:
     if any(s.ever is None for s in sweeps):
         return
     for name, counts in (
-        ("all letters correct, ever", [s.ever or 0 for s in sweeps]),
-        (f"at epoch {sweeps[0].steps}", [s.at_end or 0 for s in sweeps]),
+        ("all letters correct at any epoch", [s.ever or 0 for s in sweeps]),
+        (f"all letters correct at epoch {sweeps[0].steps}", [s.at_end or 0 for s in sweeps]),
     ):
         pairs = [(count, s.seeds) for count, s in zip(counts, sweeps, strict=True)]
         yield [name, *(_rate(*pair) for pair in pairs)]
         yield ["  95 % interval", *(_interval(*pair) for pair in pairs)]
     yield ["first correct epoch, median", *(_epoch(s.median_first_epoch) for s in sweeps)]
     stable = (_epoch(s.median_stable_epoch) for s in sweeps)
-    yield ["correct to the end from, median", *stable]
+    yield ["correct from this epoch on, median", *stable]
 
 
 def _spreads(sweeps: Sequence[Sweep]) -> Iterator[list[str]]:
@@ -227,7 +236,7 @@ def _verdict(result: Comparison) -> Iterator[tuple[str, str, str]]:
         before += f", hidden {gaps['hidden']:.1e}"
     if result.steps:
         before += f", gradients {_gap(result.max_abs_gradient_difference)}"
-    yield "largest differences", "", "bold"
+    yield "differences", "the largest of all elements", ""
     yield "  before training", before, ""
     if result.steps:
         after = (
@@ -264,12 +273,6 @@ def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:
     return ", ".join(str(tuple(shape)) for shape in shapes) or "-"
 
 
-def _seconds(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
-
-
 def _gap(gap: float | None) -> str:
     return "-" if gap is None else f"{gap:.1e}"
 
@@ -284,4 +287,4 @@ def _interval(count: int, seeds: int) -> str:
 
 
 def _epoch(epoch: float | None) -> str:
-    return "never" if epoch is None else f"{epoch:g}"
+    return "never" if epoch is None else f"{epoch:.1f}"

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jax_rnn.base.errors import ArgumentError
 from jax_rnn.base.extras import optional
+from jax_rnn.base.storage import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,13 +59,14 @@ def finish(axes: "Axes", xlabel: str, ylabel: str) -> None:
 
 
 def check_figure_suffix(path: Path) -> None:
-    """ValueError: not the name of a .png, .svg or .pdf file."""
+    """ArgumentError: not the name of a .png, .svg or .pdf file."""
     if path.suffix.lower() not in FIGURE_SUFFIXES:
         expected = ", ".join(FIGURE_SUFFIXES)
-        raise ValueError(f"figures are saved as {expected}; got {path.suffix!r} in {str(path)!r}")
+        raise ArgumentError("plot", f"expected a name that ends in {expected}, got {str(path)!r}")
 
 
 def save_figure(figure: "Figure", path: str | Path) -> None:
-    """Write the figure in the format of the suffix: .png, .svg or .pdf. ValueError: any other."""
+    """Write the figure in the format of the suffix. ArgumentError: as ``check_figure_suffix``."""
     check_figure_suffix(Path(path))
-    figure.savefig(path, dpi=200)
+    with replacing(Path(path)) as file:
+        figure.savefig(file, format=Path(path).suffix[1:].lower(), dpi=200)

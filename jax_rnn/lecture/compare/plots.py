@@ -41,22 +41,22 @@ def comparison_figure(comparisons: Sequence[Comparison]) -> "Figure":
         heading = f"{comparison.title} · {comparison.dtype} · seed {comparison.seed}"
         row.suptitle(heading, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
         left, right = row.subplots(1, 2)
-        _draw_loss(left, comparison)
-        _draw_difference(right, comparison)
+        _plot_loss(left, comparison)
+        _plot_difference(right, comparison)
     return figure
 
 
 def loss_figure(comparison: Comparison) -> "Figure":
     """Only the loss curves, small enough for a phone."""
     figure = figure_of(*COMPACT)
-    _draw_loss(figure.subplots(), comparison)
+    _plot_loss(figure.subplots(), comparison)
     return figure
 
 
 def difference_figure(comparison: Comparison) -> "Figure":
     """Only the difference of the losses, small enough for a phone."""
     figure = figure_of(*COMPACT)
-    _draw_difference(figure.subplots(), comparison)
+    _plot_difference(figure.subplots(), comparison)
     return figure
 
 
@@ -81,12 +81,12 @@ def sweep_figure(sweeps: Sequence[Sweep]) -> "Figure":
         left, right = row.subplots(1, 2)
         unit = "epoch" if group[0].first_epoch else "step"
         last = [sweep.final_loss for sweep in group]
-        _draw_losses(left, group, last, f"cross entropy at {unit} {group[0].steps} (nats)")
+        _plot_losses(left, group, last, f"cross entropy at {unit} {group[0].steps} (nats)")
         if group[0].first_epoch:
-            _draw_first_epochs(right, group)
+            _plot_first_epochs(right, group)
         else:
             held_out = [sweep.figures["loss"] for sweep in group]
-            _draw_losses(right, group, held_out, "held-out loss at the end (nats)")
+            _plot_losses(right, group, held_out, "held-out loss at the end (nats)")
     return figure
 
 
@@ -103,7 +103,7 @@ def first_right(comparison: Comparison, framework: str) -> int | None:
     return predictions.index(comparison.target) + 1 if comparison.target in predictions else None
 
 
-def _draw_loss(axes: "Axes", comparison: Comparison) -> None:
+def _plot_loss(axes: "Axes", comparison: Comparison) -> None:
     ours, theirs = comparison.frameworks
     back_to_front = ((theirs, TORCH, 6.0, 13.0), (ours, JAX, 1.4, 6.0))
     for framework, colour, width, _ in back_to_front:
@@ -138,7 +138,7 @@ def _first_epochs(first: dict[str, int | None]) -> str:
     return f"first correct: {', '.join(each)}"
 
 
-def _draw_difference(axes: "Axes", comparison: Comparison) -> None:
+def _plot_difference(axes: "Axes", comparison: Comparison) -> None:
     ours, theirs = (np.array(comparison.loss[framework]) for framework in comparison.frameworks)
     epochs, gap = np.arange(1, len(ours) + 1), np.abs(ours - theirs)
     step = _rounding_step(ours, comparison.dtype)
@@ -182,7 +182,7 @@ def _rounding_step(loss: np.ndarray, dtype: str) -> np.ndarray:
     return np.spacing(np.maximum(loss.astype(kind), np.finfo(kind).eps)).astype(float)
 
 
-def _draw_losses(
+def _plot_losses(
     axes: "Axes", sweeps: list[Sweep], losses: Sequence[Sequence[float]], label: str
 ) -> None:
     finite = [np.array([loss for loss in part if np.isfinite(loss)]) for part in losses]
@@ -195,7 +195,7 @@ def _draw_losses(
     finish(axes, label, "runs (%)")
 
 
-def _draw_first_epochs(axes: "Axes", sweeps: list[Sweep]) -> None:
+def _plot_first_epochs(axes: "Axes", sweeps: list[Sweep]) -> None:
     reached = [np.array([e for e in sweep.first_epoch if e is not None]) for sweep in sweeps]
     epochs = max(sweep.steps for sweep in sweeps)
     width = -(-epochs // 50)

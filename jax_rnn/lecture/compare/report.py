@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jax_rnn.base.extras import optional
+from jax_rnn.base.storage import write_text
 from jax_rnn.lecture.compare.comparison import Comparison, title_of
 from jax_rnn.lecture.compare.figures import GRID, INK, JAX, MUTED, TORCH
 from jax_rnn.lecture.compare.plots import difference_figure, first_right, loss_figure
@@ -35,11 +36,12 @@ class Row(NamedTuple):
     runs: list[list[tuple[bool, str]]]
     equal: bool
     verdict: str
+    right: bool
 
 
 def write_html(path: str | Path, comparisons: Sequence[Comparison]) -> None:
     """Write ``render_html`` to a file."""
-    Path(path).write_text(render_html(comparisons), encoding="utf-8")
+    write_text(Path(path), render_html(comparisons))
 
 
 def render_html(comparisons: Sequence[Comparison]) -> str:
@@ -64,13 +66,15 @@ def render_html(comparisons: Sequence[Comparison]) -> str:
     source = (
         files("jax_rnn.lecture.compare").joinpath("page.html.jinja").read_text(encoding="utf-8")
     )
-    environments = [comparison.environment for comparison in comparisons]
-    same_everywhere = all(other == environments[0] for other in environments)
+    first = comparisons[0].environment
+    same_everywhere = all(comparison.environment == first for comparison in comparisons)
     return environment.from_string(source).render(
         headline=headline(comparisons),
         frameworks=" and ".join(map(title_of, comparisons[0].frameworks)),
         sections=[_section(index, comparison) for index, comparison in enumerate(comparisons, 1)],
-        environment=environments[0] if same_everywhere else None,
+        environment=_environment(comparisons) if same_everywhere else None,
+        dtypes=sorted({c.dtype for c in comparisons if c.steps}),
+        ladder=any(c.rungs for c in comparisons),
     )
 
 
@@ -82,16 +86,24 @@ def headline(comparisons: Sequence[Comparison]) -> str:
         largest = max(max(c.max_abs_value_difference.values()) for c in comparisons)
         return f"{names}: largest difference of outputs and states {number(largest)}"
     worst = max(trained, key=lambda c: c.max_abs_loss_difference or 0)
-    units = {c.unit for c in trained}
-    over = f"over {sum(c.steps for c in trained)} {units.pop() if len(units) == 1 else 'step'}s"
+    over = f"over {_length(trained)}"
     predicted = [c for c in trained if c.target is not None]
     if predicted:
         equal, of = (sum(getattr(c, n) for c in predicted) for n in ("predictions_equal", "steps"))
-        over += f"; the strings are equal at {equal} of {of}"
+        over += f"; the strings are equal at {equal} of {of} epochs"
     difference = f"largest loss difference {number(worst.max_abs_loss_difference)}"
     if len(comparisons) == 1:
         return f"{worst.title}: {difference} {over}"
     return f"{len(comparisons)} comparisons: {difference} ({worst.title}, {worst.dtype}) {over}"
+
+
+def _length(comparisons: Sequence[Comparison]) -> str:
+    """How long each comparison is."""
+    steps, units = [c.steps for c in comparisons], {c.unit for c in comparisons}
+    unit = units.pop() if len(units) == 1 else "step"
+    plural = "s" if max(steps) > 1 else ""
+    length = f"{min(steps)} to {max(steps)}" if min(steps) < max(steps) else f"{steps[0]}"
+    return f"{length} {unit}{plural}{' each' if len(steps) > 1 else ''}"
 
 
 def number(value: float | None) -> str:
@@ -100,7 +112,7 @@ def number(value: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    return "–" if value is None else f"{value:#.3g}"
+    return "–" if value is None else f"{value:.4f}"
 
 
 def shapes(values: Sequence[Sequence[int]]) -> list[str]:
@@ -112,6 +124,7 @@ def _section(index: int, comparison: Comparison) -> dict[str, Any]:
     return {
         "id": name,
         "comparison": comparison,
+        "environment": _environment([comparison]),
         "summary": headline([comparison]),
         "figures": _figures(comparison, name),
         "rows": list(_rows(comparison)),
@@ -119,8 +132,19 @@ def _section(index: int, comparison: Comparison) -> dict[str, Any]:
     }
 
 
+def _environment(comparisons: Sequence[Comparison]) -> dict[str, str]:
+    """Versions and devices, and the times of the imports, which a process does once."""
+    imports = {
+        f"import of {title_of(side)}": f"{seconds:.2f} s"
+        for comparison in comparisons
+        for side in comparison.frameworks
+        if (seconds := comparison.seconds[side].get("import")) is not None
+    }
+    return comparisons[0].environment | imports
+
+
 def _rows(comparison: Comparison) -> Iterator[Row]:
-    kind = np.dtype(comparison.dtype).type
+    decimals = np.finfo(comparison.dtype).precision + 1
     losses = zip(*comparison.loss.values(), strict=True)
     texts = zip(*comparison.predictions.values(), strict=True)
     if comparison.target is None:
@@ -128,17 +152,18 @@ def _rows(comparison: Comparison) -> Iterator[Row]:
     for index, ((a, b), (p, q)) in enumerate(zip(losses, texts, strict=True), 1):
         yield Row(
             number=index,
-            loss=[str(kind(a)), str(kind(b))],
+            loss=[f"{a:.{decimals}f}", f"{b:.{decimals}f}"],
             difference=number(abs(a - b)),
             runs=[list(_runs(p, q)), list(_runs(q, p))],
             equal=p == q,
             verdict=_verdict(p, q, comparison),
+            right=p == q == comparison.target,
         )
 
 
 def _verdict(ours: str, theirs: str, comparison: Comparison) -> str:
     if ours == theirs:
-        return "right" if ours == comparison.target else ""
+        return "equal and correct" if ours == comparison.target else "equal"
     for text, framework in zip((ours, theirs), comparison.frameworks, strict=True):
         if text == comparison.target:
             return f"correct in {title_of(framework)} only"

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -113,16 +113,18 @@ def sweep_torch(
     recipe = recipe or lesson.preset(preset)
     lesson.check_text(text)
     data = lesson.read(recipe, text)
-    import_seconds("torch")
-    import reference_torch
-    from reference_torch.teaching.training import train
-
-    theirs = reference_torch.load(lesson.name)
-    start = time.perf_counter()
     loss, evaluations = np.zeros((seeds, recipe.steps)), []
     exact = None if lesson.holds_out else np.zeros(loss.shape, bool)
     bar = progress_bar(f"{lesson.name} in PyTorch, {seeds} seeds", seeds * recipe.steps)
-    with bar as advance, nullcontext() if lesson.holds_out else torch_on_one_thread():
+    with bar as advance, ExitStack() as stack:
+        import_seconds("torch")
+        import reference_torch
+        from reference_torch.teaching.training import train
+
+        if not lesson.holds_out:
+            stack.enter_context(torch_on_one_thread())
+        theirs = reference_torch.load(lesson.name)
+        start = time.perf_counter()
         for seed in range(seeds):
             seeded = replace(recipe, seed=seed)
             module = _module(lesson, theirs, seeded, data, init)

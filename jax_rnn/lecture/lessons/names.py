@@ -242,7 +242,7 @@ def draw_confusion(confusion: np.ndarray, languages: list[str], path: Path) -> s
             axes.text(column, row, f"{100 * share:.0f}", **place)
     figure.colorbar(image, label="share of the language's names", shrink=0.8)
     with replacing(path) as file:
-        figure.savefig(file, format="png", dpi=150)
+        figure.savefig(file, format="png", dpi=150, bbox_inches="tight", pad_inches=0.1)
     return f"confusion matrix as a plot: {path}"
 
 
