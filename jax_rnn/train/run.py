@@ -60,7 +60,7 @@ class Run:
         say: called with every message for the user; None prints them on standard error.
 
     Attributes:
-        folder, config, guide: the arguments; a resumed run keeps its first ``config.made``.
+        folder, config, guide: the arguments; a resumed run keeps the command that made it.
         checkpoints: its ``Checkpoints``.
 
     Raises:
@@ -219,4 +219,5 @@ class Run:
         step = self.checkpoints.latest()
         if step is not None:
             check_seal(self.folder, before, self.checkpoints.about(step))
-        self.config = replace(self.config, made=before.made)
+        first = {k: v for k, v in before.made.items() if k in ("command", "versions", "device")}
+        self.config = replace(self.config, made=self.config.made | first)

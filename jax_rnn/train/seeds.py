@@ -94,10 +94,11 @@ def fit_seeds(
     began = perf_counter()
     most = seeds_per_call or sweep.room(data, seeds)
     size = math.ceil(len(seeds) / math.ceil(len(seeds) / most))  # equal calls
-    sweep.compile(data, seeds[0], size)
-    ready = perf_counter()
     reports, evaluations = [], []
     with progress_bar(description, len(seeds) * steps) as advance:
+        advance(0, "compiling")
+        sweep.compile(data, seeds[0], size)
+        ready = perf_counter()
         for start in range(0, len(seeds), size):
             chunk = seeds[start : start + size]
             variables, report = sweep.train(data, chunk, size, advance)

@@ -485,6 +485,13 @@ class TestOneFolder:
         assert len(str(caught.value)) < 500
         assert files(stopped) == before
 
+    def test_keeps_the_command_that_made_it(self, tmp_path):
+        for command, mesh in (("first", 8), ("second", 1)):
+            made = {"command": command, "options": {"mesh": mesh}}
+            with Run(tmp_path / "run", config() | {"made": made}, resume=True):
+                kept = json.loads((tmp_path / "run" / "config.json").read_text())["made"]
+        assert kept == {"command": "first", "options": {"mesh": 1}}
+
     @pytest.mark.parametrize("name", ["steps", "patience", "evaluate_every"])
     def test_may_be_gone_on_with_in_these(self, name, stopped):
         with Run(stopped, config(**{name: 99}), resume=True):
