@@ -1,7 +1,9 @@
 """Lessons 13_1, 13_2 and 13_4: classify surnames by language, and generate them."""
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,19 +14,6 @@ from jax_rnn.data.shuffled import Shuffled
 from rnn_lecture.facts import Facts
 from rnn_lecture.recipe import Recipe
 
-__all__ = [
-    "DRAWN",
-    "EDGE",
-    "LIKELIEST",
-    "SMOOTHING",
-    "NamesFacts",
-    "NamesGenerateFacts",
-    "distinct",
-    "language_number",
-    "spell",
-    "weights",
-]
-
 POWER = 0.5
 """Exponent of the weights of names: 0 gives all names equal weight, 1 all languages."""
 SMOOTHING = 0.1
@@ -33,30 +22,24 @@ LIKELIEST = 3
 """Number of languages in an answer."""
 EDGE = 0
 """The symbol before the first letter of a generated name and after the last."""
-DRAWN = 10
-"""Number of names drawn for a prompt."""
+GENERATED = 10
+"""Number of names generated for a prompt."""
 
 
-class NamesFacts(Facts):
+class Surnames(Facts):
+    """Surnames and their languages; symbol 0 is the padding, and the edge of a generated name."""
+
+    def sizes(self, vocabulary: Mapping[str, Any]) -> dict[str, int]:
+        languages = len(vocabulary["languages"])
+        return {"symbols": len(vocabulary["symbols"]) + 1, "languages": languages}
+
+
+class Names(Surnames):
     name = "names"
     slide = "13_1, 13_2, 13_4"
     teaches = "A name is classified by the final states of both directions; padding has no effect."
-    recipe = Recipe(
-        cell="gru",
-        embedding_size=64,
-        hidden_size=256,
-        dropout=0.3,
-        batch_size=64,
-        steps=2500,
-        learning_rate=2e-3,
-        warmup=100,
-        schedule="cosine",
-        weight_decay=0.1,
-        clip=1.0,
-        evaluate_every=250,
-    )
 
-    def read(self, recipe: Recipe, text: Path | None = None) -> Data:
+    def read(self, text: Path | None = None) -> Data:
         """Names and their languages, arrays with one row per name.
 
         ``inputs`` (N, T) int32 are the letters, padded with 0, ``lengths`` (N,) int32 their number,
@@ -72,29 +55,18 @@ class NamesFacts(Facts):
         return Shuffled(arrays, recipe.batch_size, recipe.seed)
 
 
-class NamesGenerateFacts(Facts):
+class NamesGenerate(Surnames):
     name = "names_generate"
     slide = "RNN Applications, one to many"
     teaches = "A name is drawn letter by letter, given its language, until the end symbol."
-    recipe = Recipe(
-        cell="gru",
-        embedding_size=32,
-        hidden_size=128,
-        batch_size=64,
-        steps=2000,
-        learning_rate=3e-3,
-        schedule="cosine",
-        clip=1.0,
-        evaluate_every=250,
-    )
 
-    def read(self, recipe: Recipe, text: Path | None = None) -> Data:
+    def read(self, text: Path | None = None) -> Data:
         """Inputs and labels, arrays with one row per name; see ``spell``."""
         read = names.read_names()
         return Data(spell(read.train), spell(read.held_out), read.vocabulary)
 
-    def batches(self, recipe: Recipe, data: Data) -> Shuffled:
-        return Shuffled(data.train, recipe.batch_size, recipe.seed)
+
+NAMES, NAMES_GENERATE = Names(), NamesGenerate()
 
 
 def distinct(rows: NameRows) -> dict[str, np.ndarray]:

@@ -186,15 +186,9 @@ def test_learning_rates_are_equal_at_every_step(schedule, warmup, x64):
 
 
 @pytest.mark.parametrize("name", DATA_SETS)
-def test_both_trees_have_the_same_facts(name):
-    ours, theirs = load(name), reference_torch.load(name)
-    for attribute in ("name", "slide", "teaches", "recipe", "recipes", "takes_text"):
-        assert getattr(ours, attribute) is getattr(theirs, attribute)
-    for method in ("read", "batches"):
-        assert getattr(type(ours), method) is getattr(type(theirs), method)
-    assert ours.name == name
-    _, (task, recipe, data) = both(name)
-    batch = task.batches(recipe, data)(0, slice(None))
+def test_batches_have_the_types_and_rows_of_the_recipe(name):
+    (ours, recipe, data), _ = both(name)
+    batch = ours.batches(recipe, data)(0, slice(None))
     assert {array.dtype.name for array in batch.values()} <= {"int32", "float32", "bool"}
     assert {len(array) for array in batch.values()} == {6}
 

@@ -15,7 +15,7 @@ from jax_rnn.data.dataset import Data
 from jax_rnn.lecture.compare.comparison import Comparison
 from jax_rnn.lecture.compare.frameworks import import_seconds, torch_on_one_thread
 from jax_rnn.lecture.compare.jax_lesson import JaxLesson
-from jax_rnn.lecture.compare.side import LessonSide, MakeSide, Program, Step
+from jax_rnn.lecture.compare.side import LessonSide, MakeSide, Setup, Step
 from jax_rnn.lecture.compare.torch_lesson import TorchLesson
 from jax_rnn.lecture.lessons import load
 from jax_rnn.lecture.teaching.lesson import Lesson
@@ -79,7 +79,7 @@ def compare(
         nullcontext() if lesson.holds_out else torch_on_one_thread(),
     ):
         data = lesson.read(used, text) if lesson.trained else Data({}, {}, {})
-        ours, theirs = (make(Program(name, used, data, seed)) for make in sides)
+        ours, theirs = (make(Setup(name, used, data, seed)) for make in sides)
         climb = climb_sides(ours, theirs, dtype=dtype)
         if not climb.passes:
             raise ParityError(climb.rungs)
@@ -168,7 +168,7 @@ def _training(
     texts = [[s.prediction for s in steps if s.prediction is not None] for steps in done]
     weights = [side.weights() for side in both]
     return {
-        "target": getattr(lesson, "target", None),
+        "target": lesson.facts.target,
         "loss": both.named(loss),
         "predictions": both.named(texts),
         "predictions_equal": sum(a == b for a, b in zip(*texts, strict=True)),

@@ -1,4 +1,4 @@
-"""Draw symbols from a model, one after the other, in a compiled loop."""
+"""Symbols drawn from a model, one after the other, in a compiled loop."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -8,24 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax_rnn.cells.lstm import LSTMCarry
 from jax_rnn.layers.decoding import decode, sample
-from jax_rnn.layers.recurrent import Recurrent
-from jax_rnn.layers.torch_layers import LSTM
 from rnn_lecture.sampling import Sampling, check_sampling
 
-__all__ = ["fresh_state", "stream"]
+__all__ = ["stream"]
 
 Predict = Callable[[Any, Any, Any], tuple[Any, Any]]
 """``predict(model, symbols (B,), state) -> (logits (B, S), state)``: one step."""
-
-
-def fresh_state(rnn: Recurrent, rows: int) -> Any:
-    """The initial state of RNN, LSTM or GRU: zeros (L, B, H), in the form of h_n."""
-    shape = (rnn.num_layers, rows, rnn.hidden_size)
-    if isinstance(rnn, LSTM):
-        return LSTMCarry(jnp.zeros(shape, rnn.dtype), jnp.zeros(shape, rnn.dtype))
-    return jnp.zeros(shape, rnn.dtype)
 
 
 def stream(
