@@ -29,8 +29,8 @@ class Model(nn.Module):
 
 def loss(model, batch):
     logits, _ = model(batch["inputs"])
-    loss = F.cross_entropy(logits.flatten(0, 1), batch["labels"].flatten(), reduction="sum")
-    return loss, {"prediction": logits.argmax(dim=-1)}
+    loss = F.cross_entropy(logits.mT, batch["labels"], reduction="sum")
+    return loss, {"prediction": logits.argmax(-1)}
 
 
 lesson = WordLesson(

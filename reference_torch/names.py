@@ -8,14 +8,8 @@ The names of a batch are padded to one length and then packed, so both direction
 of the name. The lecture's program classifies with `hidden[-1]`, which is only b_1, the *backward*
 direction of the last layer. The forward direction is `hidden[-2]`.
 
-Half of the names are Russian, one in 250 is Vietnamese. With equal weights for all names the model
-neglects rare languages; with equal weights for all languages it predicts them too often. Here a
-name of a language with n_k names has the weight n_k ** -POWER.
-
-The files contain duplicates: 108 Arabic names make 2,000 rows. Here duplicates of a name in one
-language count once. Some names belong to several languages: `accuracy` is the share of names whose
-prediction is one of their languages, `pair_accuracy` counts a name once per language,
-`row_accuracy` counts the rows of the files.
+Rare languages weigh more, and duplicates of a name count once; `rnn_lecture.surnames` explains the
+weights and the figures.
 """
 
 import torch
@@ -61,7 +55,6 @@ def loss(model, batch):
 
 @torch.no_grad()
 def evaluate(model, data):
-    """Macro recall is the mean over languages of the share of names classified correctly."""
     batch = tensors(data.held_out, model)
     labels, repeats = batch["labels"], batch["repeats"]
     logits = model(batch["inputs"], batch["lengths"])

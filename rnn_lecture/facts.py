@@ -53,10 +53,6 @@ class Facts(ABC):
         return {}
 
 
-def first_row(ids: np.ndarray) -> np.ndarray:
-    return ids[0]
-
-
 @dataclass(frozen=True, eq=False)
 class Words(Facts):
     """A word or a sentence: one batch is all of its data.
@@ -78,7 +74,7 @@ class Words(Facts):
     inputs: np.ndarray
     labels: np.ndarray | None = None
     hidden: tuple[np.ndarray, ...] | None = None
-    reading: Callable[[np.ndarray], np.ndarray] = first_row
+    reading: Callable[[np.ndarray], np.ndarray] = lambda ids: ids[0]
 
     @property
     def trained(self) -> bool:

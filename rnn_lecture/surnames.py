@@ -1,4 +1,16 @@
-"""Lessons 13_1, 13_2 and 13_4: classify surnames by language, and generate them."""
+"""Lessons 13_1, 13_2 and 13_4: classify surnames by language, and generate them.
+
+Half of the names are Russian and one in 250 is Vietnamese. With equal weights for all names a model
+neglects rare languages; with equal weights for all languages it predicts them too often. Here a
+name of a language with n_k names has the weight ``n_k ** -POWER``.
+
+The files contain duplicates: 108 Arabic names make 2,000 rows. A model trained on the rows would
+memorize these names, and 19 names would determine a tenth of the accuracy. Here duplicates of a
+name in one language count once. Some names belong to several languages: ``accuracy`` is the share
+of names whose prediction is one of their languages, ``pair_accuracy`` counts a name once per
+language, of which at most one can be correct, and ``row_accuracy`` counts the rows of the files.
+``macro_recall`` is the mean over languages of the share of names classified correctly.
+"""
 
 from collections.abc import Mapping
 from difflib import get_close_matches

@@ -11,14 +11,12 @@ from jax_rnn.cells.lstm import LSTMCarry
 from jax_rnn.data.vocabulary import Vocabulary
 from jax_rnn.layers.feedforward import Embedding, Linear
 from jax_rnn.layers.torch_layers import LSTM
-from jax_rnn.lecture.teaching.lesson import DataSetLesson
-from jax_rnn.lecture.teaching.parts import cross_entropy, recurrent
+from jax_rnn.lecture.teaching.lesson import DataSetLesson, cross_entropy
+from jax_rnn.lecture.teaching.parts import recurrent
 from jax_rnn.lecture.teaching.sampling import stream
 from rnn_lecture.char_lm import CHAR_LM, SLICE, side_by_side
 from rnn_lecture.recipe import Recipe
 from rnn_lecture.sampling import check_sampling
-
-__all__ = ["Model", "lesson"]
 
 
 class Model(nnx.Module):

@@ -15,8 +15,7 @@ from flax import nnx
 from jax_rnn.layers.feedforward import Embedding, Linear
 from jax_rnn.layers.torch_layers import RNN
 from jax_rnn.lecture.lessons import rnn_linear
-from jax_rnn.lecture.teaching.lesson import optimizer
-from jax_rnn.lecture.teaching.parts import cross_entropy
+from jax_rnn.lecture.teaching.lesson import cross_entropy, optimizer
 from jax_rnn.lecture.teaching.words import WordLesson
 from jax_rnn.train.seeds import fit_seeds
 from rnn_lecture import words

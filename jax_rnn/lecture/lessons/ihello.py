@@ -10,7 +10,8 @@ from functools import partial
 
 from flax import nnx
 
-from jax_rnn.lecture.teaching.parts import LAYERS, cross_entropy
+from jax_rnn.lecture.teaching.lesson import cross_entropy
+from jax_rnn.lecture.teaching.parts import LAYERS
 from jax_rnn.lecture.teaching.words import WordLesson
 from rnn_lecture import words
 from rnn_lecture.recipe import WordRecipe

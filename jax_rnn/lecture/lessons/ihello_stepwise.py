@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jax_rnn.layers.torch_layers import RNN
-from jax_rnn.lecture.teaching.parts import cross_entropy
+from jax_rnn.lecture.teaching.lesson import cross_entropy
 from jax_rnn.lecture.teaching.words import WordLesson
 from rnn_lecture import words
 from rnn_lecture.recipe import WordRecipe

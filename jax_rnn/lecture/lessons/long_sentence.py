@@ -13,7 +13,7 @@ from jax import lax
 
 from jax_rnn.layers.feedforward import Embedding, Linear
 from jax_rnn.layers.torch_layers import LSTM
-from jax_rnn.lecture.teaching.parts import cross_entropy
+from jax_rnn.lecture.teaching.lesson import cross_entropy
 from jax_rnn.lecture.teaching.words import WordLesson
 from rnn_lecture import words
 from rnn_lecture.facts import encode
@@ -25,10 +25,9 @@ FIRST = encode([SENTENCE[0]], words.LONG_SENTENCE.symbols)[0]
 
 class Model(nnx.Module):
     def __init__(self, **options):
-        size = len(words.LONG_SENTENCE.symbols)
-        self.embedding = Embedding(size, size, **options)
-        self.lstm = LSTM(size, size, batch_first=True, **options)
-        self.linear = Linear(size, size, **options)
+        self.embedding = Embedding(25, 25, **options)
+        self.lstm = LSTM(25, 25, batch_first=True, **options)
+        self.linear = Linear(25, 25, **options)
 
     def __call__(self, inputs, hidden=None):
         outputs, hidden = self.lstm(self.embedding(inputs), hidden)

@@ -13,7 +13,7 @@ from flax import nnx
 
 from jax_rnn.layers.feedforward import Linear
 from jax_rnn.layers.torch_layers import LSTM
-from jax_rnn.lecture.teaching.parts import cross_entropy
+from jax_rnn.lecture.teaching.lesson import cross_entropy
 from jax_rnn.lecture.teaching.words import WordLesson
 from rnn_lecture import words
 from rnn_lecture.recipe import WordRecipe
@@ -21,9 +21,8 @@ from rnn_lecture.recipe import WordRecipe
 
 class Model(nnx.Module):
     def __init__(self, **options):
-        size = len(words.LONG_SENTENCE_WINDOWS.symbols)
-        self.lstm = LSTM(size, size, num_layers=2, batch_first=True, **options)
-        self.linear = Linear(size, size, **options)
+        self.lstm = LSTM(25, 25, num_layers=2, batch_first=True, **options)
+        self.linear = Linear(25, 25, **options)
 
     def __call__(self, inputs, hidden=None):
         outputs, hidden = self.lstm(inputs, hidden)

@@ -20,7 +20,8 @@ from jax_rnn.cells.base import Cell
 from jax_rnn.cells.lstm import LSTMCarry, LSTMCell
 from jax_rnn.layers.feedforward import Linear
 from jax_rnn.layers.recurrent import Recurrent
-from jax_rnn.lecture.teaching.parts import CellAndLinear, cross_entropy
+from jax_rnn.lecture.teaching.lesson import cross_entropy
+from jax_rnn.lecture.teaching.parts import CellAndLinear
 from jax_rnn.lecture.teaching.words import WordLesson
 from rnn_lecture import words
 from rnn_lecture.recipe import WordRecipe

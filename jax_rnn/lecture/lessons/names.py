@@ -9,21 +9,9 @@ n is the length of the name. Names of a batch are padded to one length; with ``l
 directions stop at the ends of the name, so padding has no effect. The lecture classifies by
 ``hidden[-1]``, which is only b_1, the *backward* direction. Here both final states are used.
 
-Half of the names are Russian and one in 250 is Vietnamese. With equal weights for all names the
-model neglects rare languages; with equal weights for all languages it predicts them too often. Here
-a name of a language with n_k names has the weight ``n_k ** -POWER``, and a share ``SMOOTHING`` of
-each label is distributed over all languages. The two main figures are accuracy and macro recall,
-the mean over languages of the share of names classified correctly.
-
-The files contain duplicates: 108 Arabic names make 2,000 rows. A model trained on the rows would
-memorize these names, and 19 names would determine a tenth of the accuracy. Here duplicates of a
-name in one language count once. Some names belong to several languages: ``accuracy`` is the share
-of names whose prediction is one of their languages, ``pair_accuracy`` counts a name once per
-language, of which at most one can be correct, and ``row_accuracy`` counts the rows of the files.
+Rare languages weigh more, duplicates of a name count once, and a share ``SMOOTHING`` of each label
+is distributed over all languages; ``rnn_lecture.surnames`` explains the weights and the figures.
 """
-
-import csv
-import io
 
 import jax
 import jax.numpy as jnp
@@ -35,12 +23,10 @@ from jax_rnn.base.storage import replacing, write_text
 from jax_rnn.base.typing import accumulator
 from jax_rnn.data.vocabulary import Vocabulary
 from jax_rnn.layers.feedforward import Embedding, Linear
-from jax_rnn.lecture.teaching.lesson import DataSetLesson
-from jax_rnn.lecture.teaching.parts import cross_entropy, equal_batches, recurrent
+from jax_rnn.lecture.teaching.lesson import DataSetLesson, cross_entropy
+from jax_rnn.lecture.teaching.parts import equal_batches, recurrent
 from rnn_lecture.recipe import Recipe
 from rnn_lecture.surnames import LIKELIEST, NAMES, SMOOTHING
-
-__all__ = ["Model", "lesson"]
 
 AT_ONCE = 1024
 """Number of names per call in an evaluation."""
@@ -186,11 +172,9 @@ def probabilities(model, inputs, lengths):
 
 
 def write_confusion(confusion, languages, path):
-    rows = io.StringIO()
-    table = csv.writer(rows, lineterminator="\n")
-    table.writerow(["true language \\ predicted", *languages])
-    table.writerows([name, *map(int, row)] for name, row in zip(languages, confusion, strict=True))
-    write_text(path, rows.getvalue())
+    rows = [("true language \\ predicted", *languages)]
+    rows += [(name, *row) for name, row in zip(languages, confusion, strict=True)]
+    write_text(path, "".join(",".join(map(str, row)) + "\n" for row in rows))
     return f"confusion matrix: {path}"
 
 

@@ -9,14 +9,12 @@ from flax import nnx
 
 from jax_rnn.data.vocabulary import Vocabulary
 from jax_rnn.layers.feedforward import Embedding, Linear
-from jax_rnn.lecture.teaching.lesson import DataSetLesson
-from jax_rnn.lecture.teaching.parts import cross_entropy, recurrent
+from jax_rnn.lecture.teaching.lesson import DataSetLesson, cross_entropy
+from jax_rnn.lecture.teaching.parts import recurrent
 from jax_rnn.lecture.teaching.sampling import stream
 from rnn_lecture.recipe import Recipe
 from rnn_lecture.sampling import check_sampling
 from rnn_lecture.surnames import EDGE, GENERATED, NAMES_GENERATE, language_number
-
-__all__ = ["Model", "lesson"]
 
 
 class Model(nnx.Module):

@@ -12,7 +12,8 @@ from flax import nnx
 
 from jax_rnn.layers.feedforward import Linear
 from jax_rnn.layers.torch_layers import RNN
-from jax_rnn.lecture.teaching.parts import LAYERS, cross_entropy
+from jax_rnn.lecture.teaching.lesson import cross_entropy
+from jax_rnn.lecture.teaching.parts import LAYERS
 from jax_rnn.lecture.teaching.words import WordLesson
 from rnn_lecture import words
 from rnn_lecture.recipe import WordRecipe

@@ -22,13 +22,11 @@ from flax import nnx
 from jax_rnn.data.dates import END, START
 from jax_rnn.layers.decoding import decode
 from jax_rnn.layers.feedforward import Embedding, Linear
-from jax_rnn.lecture.teaching.lesson import DataSetLesson
-from jax_rnn.lecture.teaching.parts import cross_entropy, equal_batches, recurrent
+from jax_rnn.lecture.teaching.lesson import DataSetLesson, cross_entropy
+from jax_rnn.lecture.teaching.parts import equal_batches, recurrent
 from rnn_lecture.recipe import Recipe
 from rnn_lecture.sampling import check_sampling
 from rnn_lecture.translation import SEQ2SEQ, vocabularies
-
-__all__ = ["Decoder", "Encoder", "Model", "lesson", "translate"]
 
 AT_ONCE = 512
 """Number of pairs per call in an evaluation."""

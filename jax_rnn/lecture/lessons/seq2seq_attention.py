@@ -34,8 +34,6 @@ from jax_rnn.lecture.teaching.parts import recurrent
 from rnn_lecture.recipe import Recipe
 from rnn_lecture.translation import SEQ2SEQ_ATTENTION, vocabularies
 
-__all__ = ["Attention", "AttentionDecoder", "Model", "lesson"]
-
 
 class Attention(nnx.Module):
     """Luong's attention with the general score, divided by the root of its size.

@@ -11,7 +11,7 @@ from flax import nnx
 
 from jax_rnn.base.typing import default_float
 from jax_rnn.layers.feedforward import Linear
-from jax_rnn.lecture.teaching.parts import cross_entropy
+from jax_rnn.lecture.teaching.lesson import cross_entropy
 from jax_rnn.lecture.teaching.words import WordLesson
 from rnn_lecture import words
 from rnn_lecture.recipe import WordRecipe

@@ -1,6 +1,6 @@
-"""A lesson in JAX: building its model, training it with one seed or many, its optimizer."""
+"""A lesson in JAX: its model, its training with one seed or many, loss and optimizer."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from flax.core import FrozenDict
 
 from jax_rnn.base.caches import cached
 from jax_rnn.base.initializers import Init
-from jax_rnn.base.typing import default_float
+from jax_rnn.base.typing import Array, accumulator, default_float
 from jax_rnn.data.batches import Batches
 from jax_rnn.data.dataset import Data
 from jax_rnn.train.history import History
@@ -25,11 +25,7 @@ from rnn_lecture.facts import Program
 from rnn_lecture.recipe import BaseRecipe
 from rnn_lecture.sampling import Sampling
 
-__all__ = ["DataSetLesson", "Lesson", "learning_rates", "optimizer"]
-
-
-def no_carry(model: Any, batch_size: int) -> Any:
-    return None
+__all__ = ["DataSetLesson", "Lesson", "cross_entropy", "learning_rates", "optimizer"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,7 +48,7 @@ class Lesson(Program):
             plots and tables into the folder.
     """
 
-    carry: Callable[[Any, int], Any] = no_carry
+    carry: Callable[[Any, int], Any] = lambda model, batch_size: None
 
     evaluate: ClassVar[Any]
     respond: ClassVar[Any]
@@ -184,17 +180,13 @@ def answers_nothing(model: Any, vocabulary: Any, prompt: str, sampling: Sampling
     )
 
 
-def reports_nothing(model: Any, data: Data, folder: Path) -> Iterator[str]:
-    return iter(())
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DataSetLesson(Lesson):
     """A lesson on a data set; its file has the functions."""
 
     evaluate: Callable[[Any, Data], dict[str, float]]
     respond: Callable[[Any, Any, str, Sampling], Iterator[str]] = answers_nothing
-    report: Callable[[Any, Data, Path], Iterator[str]] = reports_nothing
+    report: Callable[[Any, Data, Path], Iterable[str]] = lambda model, data, folder: ()
 
 
 def _planned(recipe: BaseRecipe) -> dict[str, Any]:
@@ -233,6 +225,12 @@ def _initializer(kind: Any, options: Mapping[str, Any], init: Init) -> Callable[
 
 def _carry(carry: Callable[[Any, int], Any], batch_size: int) -> Callable[[Any], Any]:
     return lambda model: carry(model, batch_size)
+
+
+def cross_entropy(logits: Array, labels: Array) -> Array:
+    """The cross entropy (...) of labels (...) for logits (..., S), in nats, at least float32."""
+    logits = logits.astype(accumulator(logits.dtype))
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 
 def learning_rates(recipe: BaseRecipe) -> optax.Schedule:

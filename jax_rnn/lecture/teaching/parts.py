@@ -5,10 +5,9 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 
-from jax_rnn.base.typing import Array, accumulator
+from jax_rnn.base.typing import Array
 from jax_rnn.cells.base import Cell
 from jax_rnn.layers.feedforward import Linear
 from jax_rnn.layers.recurrent import Recurrent
@@ -18,22 +17,12 @@ from jax_rnn.scans.runner import run
 __all__ = [
     "LAYERS",
     "CellAndLinear",
-    "cross_entropy",
     "equal_batches",
     "over_time",
     "recurrent",
 ]
 
 LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
-
-
-def cross_entropy(logits: Array, labels: Array) -> Array:
-    """The cross entropy of each label, in nats and in at least float32.
-
-    Logits (..., S) and labels (...) give (...).
-    """
-    logits = logits.astype(accumulator(logits.dtype))
-    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 
 def recurrent(
@@ -44,13 +33,9 @@ def recurrent(
     dropout: float = 0.0,
     **options: Any,
 ) -> Recurrent:
-    """Recurrent layers of a kind, batch first, with dropout between them.
+    """Recurrent layers of a kind, ``"rnn"``, ``"lstm"`` or ``"gru"``, batch first.
 
-    Args:
-        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        input_size, hidden_size, num_layers: as for ``jax_rnn.GRU``.
-        dropout: rate between layers; a single layer has none.
-        options: further arguments of the layer, ``init``, ``dtype`` and ``rngs`` among them.
+    The other arguments are those of ``jax_rnn.GRU``; a single layer has no dropout.
     """
     dropout = dropout if num_layers > 1 else 0.0
     return LAYERS[cell](

@@ -20,10 +20,6 @@ from rnn_lecture.sampling import Sampling, check_sampling
 __all__ = ["WordLesson"]
 
 
-def no_explanation(model: Any) -> Iterable[str]:
-    return ()
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class WordLesson(Lesson):
     """A lesson on ``Words``.
@@ -35,7 +31,7 @@ class WordLesson(Lesson):
         explain: lines that answer the slide's question, from the trained model.
     """
 
-    explain: Callable[[Any], Iterable[str]] = no_explanation
+    explain: Callable[[Any], Iterable[str]] = lambda model: ()
 
     def batches(self, recipe: WordRecipe, data: Data) -> dict[str, Any]:
         return self.batch()

@@ -7,8 +7,8 @@ from flax import nnx
 from rnn_lecture.recall_facts import RECALL
 
 from jax_rnn import Embedding, Linear
-from jax_rnn.lecture.teaching.lesson import DataSetLesson
-from jax_rnn.lecture.teaching.parts import cross_entropy, recurrent
+from jax_rnn.lecture.teaching.lesson import DataSetLesson, cross_entropy
+from jax_rnn.lecture.teaching.parts import recurrent
 from rnn_lecture.recipe import Recipe
 
 
