@@ -206,9 +206,9 @@ def _in_dtype(loss: Callable[..., Any], recipe: BaseRecipe) -> Callable[..., Any
 
 def _in_bfloat16(loss: Callable[..., Any]) -> Callable[..., Any]:
     def of_cast(model, batch, **more):
-        floats = {k: x for k, x in batch.items() if k == "inputs" and x.dtype.kind == "f"}
-        cast = {name: array.astype(jnp.bfloat16) for name, array in floats.items()}
-        return loss(model, batch | cast, **more)
+        if "inputs" in batch and jnp.issubdtype(batch["inputs"].dtype, jnp.floating):
+            batch = batch | {"inputs": batch["inputs"].astype(jnp.bfloat16)}
+        return loss(model, batch, **more)
 
     return of_cast
 
