@@ -44,8 +44,8 @@ def warm(rounds: int) -> Iterator[dict[str, Any]]:
     program, whole, torch = [], [], []
     with torch_on_one_thread():
         for _ in range(rounds):
-            lesson.train(model)
-            seconds, history = timed(lambda: lesson.train(model))
+            lesson.fit(model)
+            seconds, history = timed(lambda: lesson.fit(model))
             whole.append(seconds)
             program.append(history.run_seconds)
             for _ in train(theirs, module):

@@ -63,7 +63,7 @@ print(
 )
 
 lesson = load("ihello")
-history = lesson.train(Model(nnx.Rngs(0)))
+history = lesson.fit(Model(nnx.Rngs(0)))
 for epoch in (1, 10, 20, 50, 100):
-    text = lesson.text(history.metrics["prediction"][epoch - 1])
+    text = lesson.facts.text(history.metrics["prediction"][epoch - 1])
     print(f"epoch: {epoch}, loss: {history.loss[epoch - 1]:1.3f}, predicted string: {text}")

@@ -1,7 +1,6 @@
 """Train a lesson and print the output of its slide."""
 
 import argparse
-import difflib
 import math
 import sys
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 import torch
 
-from reference_torch import lesson_names, load
+from reference_torch import UnknownLessonError, lesson_names, load
 from reference_torch.teaching.training import train
 from rnn_lecture.recipe import with_steps
 
@@ -31,18 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.lesson is None:
         parser.print_help()
         return 0
-    lesson = load(_known(parser, "lesson", options.lesson, lesson_names()))
-    recipe: Any = lesson.recipe
-    if options.preset is not None:
-        recipe = lesson.recipes[_known(parser, "preset", options.preset, lesson.recipes)]
-    if options.text is not None and not lesson.takes_text:
-        parser.error(f"--text: not an option of {lesson.name}; remove it")
     try:
-        recipe = with_steps(recipe, options.steps)
+        lesson = load(options.lesson)
+        lesson.check_text(options.text)
+        recipe = with_steps(lesson.preset(options.preset), options.steps)
         if options.seed is not None:
             recipe = replace(recipe, seed=options.seed)
         run(lesson, recipe, options.text)
-    except (OSError, ValueError) as error:
+    except (UnknownLessonError, OSError, ValueError) as error:
         parser.error(str(error))
     return 0
 
@@ -97,18 +92,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, help="number of steps (default: the preset's)")
     parser.add_argument("--text", type=Path, help="UTF-8 text file to train char_lm on")
     return parser
-
-
-def _known(parser: argparse.ArgumentParser, what: str, name: str, names: Iterable[str]) -> str:
-    """Return the name if it is known; otherwise exit with a suggestion."""
-    names = list(names)
-    if name not in names:
-        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        known = f"known: {', '.join(names) or 'none'}"
-        parser.error(
-            f"unknown {what} {name!r}; " + (f"did you mean {nearest[0]!r}?" if nearest else known)
-        )
-    return name
 
 
 if __name__ == "__main__":

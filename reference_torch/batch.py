@@ -9,12 +9,12 @@ import torch
 from reference_torch.cell import Model
 from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 
 @torch.no_grad()
 def explain(model):
-    inputs, _, hidden = lesson.tensors(model)
-    assert hidden is not None
+    inputs, hidden = lesson.arguments(model)
     together, _ = model(inputs, hidden)
     words = zip(inputs.split(1), *(state.split(1, dim=1) for state in hidden), strict=True)
     alone = torch.cat([model(x, (h, c))[0] for x, h, c in words])
@@ -22,4 +22,4 @@ def explain(model):
     yield f"three words together or one by one: largest difference {difference:.1e}"
 
 
-lesson = WordLesson.of(words.BATCH, model=Model, explain=explain)
+lesson = WordLesson(facts=words.BATCH, model=Model, recipe=WordRecipe(), explain=explain)

@@ -10,6 +10,7 @@ from torch import nn
 
 from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 
 class Model(nn.Module):
@@ -23,9 +24,9 @@ class Model(nn.Module):
 
 @torch.no_grad()
 def explain(model):
-    inputs, _, hidden = lesson.tensors(model)
+    inputs, hidden = lesson.arguments(model)
     _, (h, c) = model(inputs, hidden)
     yield f"hidden size {h.size()}, cell size {c.size()}: (layers * directions, batch, hidden)"
 
 
-lesson = WordLesson.of(words.CELL, model=Model, explain=explain)
+lesson = WordLesson(facts=words.CELL, model=Model, recipe=WordRecipe(), explain=explain)

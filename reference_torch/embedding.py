@@ -15,11 +15,13 @@ from itertools import islice
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from reference_torch.ihello import SEEDS
 from reference_torch.teaching.training import train
 from reference_torch.teaching.words import WordLesson, successes
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 
 class Model(nn.Module):
@@ -47,6 +49,11 @@ class Direct(nn.Module):
         return self.rnn(self.embedding(inputs), hidden)
 
 
+def loss(model, batch):
+    logits, _ = model(batch["inputs"])
+    return F.cross_entropy(logits.mT, batch["labels"]), {"prediction": logits.argmax(-1)}
+
+
 def saturated(scale: float, epochs: int, seeds: range) -> float:
     """The share of |h_t| > 0.95 after this number of epochs."""
     shares = []
@@ -56,7 +63,7 @@ def saturated(scale: float, epochs: int, seeds: range) -> float:
             model = Model(scale)
         for _ in islice(train(lesson, model), epochs):
             pass
-        h, _ = model.rnn(scale * model.embedding(torch.tensor(lesson.inputs)))
+        h, _ = model.rnn(scale * model.embedding(torch.tensor(lesson.facts.inputs)))
         shares.append((h.abs() > 0.95).float().mean().item())
     return sum(shares) / len(shares)
 
@@ -68,12 +75,14 @@ def explain(model):
         at_first, soon = (saturated(scale, epochs, SEEDS) for epochs in (0, 5))
         count = successes(lesson, partial(Model, scale), SEEDS)
         yield f"  {name:14}  |h| > 0.95: {at_first:.0%} at first, {soon:.0%} after 5 epochs;"
-        yield f"  {'':14}  {count} of {n} end at {lesson.target}"
+        yield f"  {'':14}  {count} of {n} end at ihello"
 
 
-lesson = WordLesson.of(
-    words.EMBEDDING,
+lesson = WordLesson(
+    facts=words.EMBEDDING,
     model=Model,
+    loss=loss,
+    recipe=WordRecipe(learning_rate=0.1, steps=100),
     variants={"direct": Direct, "scaled": partial(Model, 1 / math.sqrt(10))},
     explain=explain,
 )

@@ -15,9 +15,11 @@ import copy
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 
 class GRUByHand(nn.Module):
@@ -60,6 +62,11 @@ class Model(nn.Module):
         return self.linear(s), s[:, -1]
 
 
+def loss(model, batch):
+    logits, _ = model(batch["inputs"])
+    return F.cross_entropy(logits.mT, batch["labels"]), {"prediction": logits.argmax(-1)}
+
+
 @torch.no_grad()
 def as_torch(cell: GRUByHand) -> nn.GRU:
     """The nn.GRU (gates r, z, n) with the same weights and zero biases."""
@@ -83,7 +90,7 @@ def with_open_reset(model: Model) -> Model:
 @torch.no_grad()
 def difference(model: Model) -> float:
     """Largest difference between the states of the model and of nn.GRU with its weights."""
-    inputs = lesson.tensors(model).inputs
+    inputs = lesson.batch(model)["inputs"]
     states, _ = as_torch(model.cell)(inputs)
     return (model.states(inputs) - states).abs().max().item()
 
@@ -95,4 +102,10 @@ def explain(model):
     yield "there is no other difference, and z has the same meaning in both."
 
 
-lesson = WordLesson.of(words.GRU_BY_HAND, model=Model, explain=explain)
+lesson = WordLesson(
+    facts=words.GRU_BY_HAND,
+    model=Model,
+    loss=loss,
+    recipe=WordRecipe(learning_rate=0.1, steps=100),
+    explain=explain,
+)

@@ -7,9 +7,11 @@ epsilon in its denominator: the losses differ by 1e-7 for most seeds and by up t
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 
 class Model(nn.Module):
@@ -25,4 +27,15 @@ class Model(nn.Module):
         return torch.cat(outputs, dim=1), hidden
 
 
-lesson = WordLesson.of(words.IHELLO_STEPWISE, model=Model)
+def loss(model, batch):
+    logits, _ = model(batch["inputs"])
+    loss = F.cross_entropy(logits.mT, batch["labels"], reduction="sum")
+    return loss, {"prediction": logits.argmax(-1)}
+
+
+lesson = WordLesson(
+    facts=words.IHELLO_STEPWISE,
+    model=Model,
+    loss=loss,
+    recipe=WordRecipe(learning_rate=0.1, steps=100),
+)

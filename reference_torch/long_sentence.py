@@ -7,10 +7,12 @@ true letters as inputs and with the first letter and its own predictions as inpu
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
-from rnn_lecture.program import encode
+from rnn_lecture.facts import encode
+from rnn_lecture.recipe import WordRecipe
 from rnn_lecture.words import SENTENCE
 
 
@@ -26,11 +28,16 @@ class Model(nn.Module):
         return self.linear(h), hidden
 
 
+def loss(model, batch):
+    logits, _ = model(batch["inputs"])
+    return F.cross_entropy(logits.mT, batch["labels"]), {"prediction": logits.argmax(-1)}
+
+
 @torch.no_grad()
 def read(model: nn.Module) -> str:
     """The predictions of the model with the true letters as inputs."""
-    logits, _ = model(lesson.tensors(model).inputs)
-    return lesson.text(logits.argmax(dim=-1).cpu().numpy())
+    logits, _ = model(lesson.batch(model)["inputs"])
+    return lesson.facts.text(logits.argmax(dim=-1).cpu().numpy())
 
 
 @torch.no_grad()
@@ -39,9 +46,9 @@ def write(model: nn.Module, first: str, length: int) -> str:
     written, hidden = first, None
     device = next(model.parameters()).device
     for _ in range(length):
-        letter = torch.tensor(encode([written[-1]], lesson.symbols), device=device)
+        letter = torch.tensor(encode([written[-1]], lesson.facts.symbols), device=device)
         logits, hidden = model(letter, hidden)
-        written += lesson.symbols[int(logits.argmax())]
+        written += lesson.facts.symbols[int(logits.argmax())]
     return written
 
 
@@ -54,4 +61,10 @@ def explain(model):
     yield written
 
 
-lesson = WordLesson.of(words.LONG_SENTENCE, model=Model, explain=explain)
+lesson = WordLesson(
+    facts=words.LONG_SENTENCE,
+    model=Model,
+    loss=loss,
+    recipe=WordRecipe(learning_rate=0.03, steps=150),
+    explain=explain,
+)

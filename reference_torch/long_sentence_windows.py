@@ -13,9 +13,11 @@ chaotic: two runs that differ by one rounding error diverge.
 """
 
 from torch import nn
+from torch.nn import functional as F
 
-from reference_torch.teaching.words import WordLesson, score
+from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 
 class Model(nn.Module):
@@ -29,12 +31,23 @@ class Model(nn.Module):
         return self.linear(h), hidden
 
 
+def loss(model, batch):
+    logits, _ = model(batch["inputs"])
+    return F.cross_entropy(logits.mT, batch["labels"]), {"prediction": logits.argmax(-1)}
+
+
 def explain(model):
-    loss, accuracy = score(lesson, model)
+    figures = lesson.evaluate(model)
     bound = words.window_bounds()
     yield "Bounds of a predictor that reads only the letters of the window so far:"
     yield f"  loss at least {bound.loss:.5f}, accuracy at most {bound.accuracy:.4f};"
-    yield f"  this model: loss {loss:.5f}, accuracy {accuracy:.4f}."
+    yield f"  this model: loss {figures['loss']:.5f}, accuracy {figures['accuracy']:.4f}."
 
 
-lesson = WordLesson.of(words.LONG_SENTENCE_WINDOWS, model=Model, explain=explain)
+lesson = WordLesson(
+    facts=words.LONG_SENTENCE_WINDOWS,
+    model=Model,
+    loss=loss,
+    recipe=WordRecipe(learning_rate=0.1, steps=70),
+    explain=explain,
+)

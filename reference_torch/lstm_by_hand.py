@@ -16,10 +16,12 @@ import math
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.nn.functional import linear
 
 from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 
 class LSTMByHand(nn.Module):
@@ -74,6 +76,11 @@ class Model(nn.Module):
         return self.linear(h), hidden
 
 
+def loss(model, batch):
+    logits, _ = model(batch["inputs"])
+    return F.cross_entropy(logits.mT, batch["labels"]), {"prediction": logits.argmax(-1)}
+
+
 @torch.no_grad()
 def as_torch(cell: LSTMByHand) -> nn.LSTM:
     """The nn.LSTM with the same weights."""
@@ -85,7 +92,7 @@ def as_torch(cell: LSTMByHand) -> nn.LSTM:
 
 @torch.no_grad()
 def explain(model):
-    inputs = lesson.tensors(model).inputs
+    inputs = lesson.batch(model)["inputs"]
     by_hand, (_, c) = model.states(inputs)
     states, (_, c_torch) = as_torch(model.cell)(inputs)
     h_differs = (by_hand - states).abs().max().item()
@@ -94,4 +101,10 @@ def explain(model):
     yield "The equations on the slide 'Under the hood: LSTM' are those of a GRU, with z reversed."
 
 
-lesson = WordLesson.of(words.LSTM_BY_HAND, model=Model, explain=explain)
+lesson = WordLesson(
+    facts=words.LSTM_BY_HAND,
+    model=Model,
+    loss=loss,
+    recipe=WordRecipe(learning_rate=0.1, steps=100),
+    explain=explain,
+)

@@ -8,14 +8,8 @@ The names of a batch are padded to one length and then packed, so both direction
 of the name. The lecture's program classifies with `hidden[-1]`, which is only b_1, the *backward*
 direction of the last layer. The forward direction is `hidden[-2]`.
 
-Half of the names are Russian, one in 250 is Vietnamese. With equal weights for all names the model
-neglects rare languages; with equal weights for all languages it predicts them too often. Here a
-name of a language with n_k names has the weight n_k ** -POWER.
-
-The files contain duplicates: 108 Arabic names make 2,000 rows. Here duplicates of a name in one
-language count once. Some names belong to several languages: `accuracy` is the share of names whose
-prediction is one of their languages, `pair_accuracy` counts a name once per language,
-`row_accuracy` counts the rows of the files.
+Rare languages weigh more, and duplicates of a name count once; `rnn_lecture.surnames` explains the
+weights and the figures.
 """
 
 import torch
@@ -24,10 +18,10 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from jax_rnn.data.vocabulary import Vocabulary
-from reference_torch.teaching.lesson import Lesson, tensors
-from rnn_lecture.surnames import LIKELIEST, SMOOTHING, NamesFacts
-
-LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+from reference_torch.teaching.lesson import DataSetLesson, tensors
+from reference_torch.teaching.parts import recurrent
+from rnn_lecture.recipe import Recipe
+from rnn_lecture.surnames import LIKELIEST, NAMES, SMOOTHING
 
 
 class Model(nn.Module):
@@ -36,13 +30,8 @@ class Model(nn.Module):
     ):
         super().__init__()
         self.embedding = nn.Embedding(symbols, embedding_size)
-        self.rnn = LAYERS[cell](
-            embedding_size,
-            hidden_size,
-            num_layers,
-            batch_first=True,
-            dropout=dropout if num_layers > 1 else 0.0,
-            bidirectional=True,
+        self.rnn = recurrent(
+            cell, embedding_size, hidden_size, num_layers, dropout, bidirectional=True
         )
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(2 * hidden_size, languages)
@@ -56,53 +45,39 @@ class Model(nn.Module):
         return self.linear(self.dropout(torch.cat([forward, backward], dim=-1)))
 
 
-class Names(NamesFacts, Lesson):
-    def build(self, recipe, vocabulary):
-        return Model(
-            recipe.cell,
-            len(vocabulary["symbols"]) + 1,
-            len(vocabulary["languages"]),
-            recipe.embedding_size,
-            recipe.hidden_size,
-            recipe.num_layers,
-            recipe.dropout,
-        )
+def loss(model, batch):
+    logits = model(batch["inputs"], batch["lengths"])
+    entropies = F.cross_entropy(
+        logits, batch["labels"], reduction="none", label_smoothing=SMOOTHING
+    )
+    return (batch["weights"] * entropies).mean(), {}
 
-    def loss(self, model, batch, hidden=None):
-        logits = model(batch["inputs"], batch["lengths"])
-        entropies = F.cross_entropy(
-            logits, batch["labels"], reduction="none", label_smoothing=SMOOTHING
-        )
-        return (batch["weights"] * entropies).mean(), {}, None
 
-    @torch.no_grad()
-    def evaluate(self, model, data):
-        """Macro recall is the mean over languages of the share of names classified correctly."""
-        batch = tensors(data.held_out, model)
-        labels, repeats = batch["labels"], batch["repeats"]
-        logits = model(batch["inputs"], batch["lengths"])
-        right = (logits.argmax(dim=-1) == labels).double()
-        found = [right[labels == language].mean().item() for language in labels.unique()]
-        return {
-            "loss": F.cross_entropy(logits, labels).item(),
-            "accuracy": right.sum().item() / len(batch["inputs"].unique(dim=0)),
-            "pair_accuracy": right.mean().item(),
-            "macro_recall": sum(found) / len(found),
-            "row_accuracy": ((right * repeats).sum() / repeats.sum()).item(),
-        }
+@torch.no_grad()
+def evaluate(model, data):
+    batch = tensors(data.held_out, model)
+    labels, repeats = batch["labels"], batch["repeats"]
+    logits = model(batch["inputs"], batch["lengths"])
+    right = (logits.argmax(dim=-1) == labels).double()
+    found = [right[labels == language].mean().item() for language in labels.unique()]
+    return {
+        "loss": F.cross_entropy(logits, labels).item(),
+        "accuracy": right.sum().item() / len(batch["inputs"].unique(dim=0)),
+        "pair_accuracy": right.mean().item(),
+        "macro_recall": sum(found) / len(found),
+        "row_accuracy": ((right * repeats).sum() / repeats.sum()).item(),
+    }
 
-    def respond(self, model, vocabulary, prompt, sampling):
-        """The three likeliest languages of a name, one per line; no random numbers are used."""
-        ids = Vocabulary(vocabulary["symbols"], first=1).encode(prompt.strip()).tolist()
-        if not ids:
-            raise ValueError('prompt: expected a name, got none; try "Satoshi"')
-        return (
-            f"{vocabulary['languages'][language]:10} {share:6.1%}\n"
-            for share, language in likeliest(model, ids)
-        )
 
-    def examples(self, vocabulary):
-        return ["Satoshi", "Jackson", "Schmidhuber", "Hochreiter"]
+def respond(model, vocabulary, prompt, sampling):
+    """The three likeliest languages of a name, one per line; no random numbers are used."""
+    ids = Vocabulary(vocabulary["symbols"], first=1).encode(prompt.strip()).tolist()
+    if not ids:
+        raise ValueError('prompt: expected a name, got none; try "Satoshi"')
+    return (
+        f"{vocabulary['languages'][language]:10} {share:6.1%}\n"
+        for share, language in likeliest(model, ids)
+    )
 
 
 @torch.no_grad()
@@ -113,4 +88,24 @@ def likeliest(model, ids):
     return list(zip(shares.tolist(), languages.tolist(), strict=True))
 
 
-lesson = Names()
+lesson = DataSetLesson(
+    facts=NAMES,
+    model=Model,
+    loss=loss,
+    evaluate=evaluate,
+    respond=respond,
+    examples=("Satoshi", "Jackson", "Schmidhuber", "Hochreiter"),
+    recipe=Recipe(
+        cell="gru",
+        embedding_size=64,
+        hidden_size=256,
+        dropout=0.3,
+        batch_size=64,
+        steps=2500,
+        learning_rate=2e-3,
+        warmup=100,
+        schedule="cosine",
+        weight_decay=0.1,
+        evaluate_every=250,
+    ),
+)

@@ -8,9 +8,11 @@ s_t = tanh(W s_{t-1} + W_hx x_t), which is `nn.RNN` without biases.
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 f = torch.tanh
 
@@ -45,6 +47,11 @@ class Model(nn.Module):
         return torch.stack(outputs, dim=1), h
 
 
+def loss(model, batch):
+    logits, _ = model(batch["inputs"])
+    return F.cross_entropy(logits.mT, batch["labels"]), {"prediction": logits.argmax(-1)}
+
+
 @torch.no_grad()
 def as_torch(cell: RNNByHand) -> nn.RNN:
     """The nn.RNN with the same weights and zero biases."""
@@ -56,7 +63,7 @@ def as_torch(cell: RNNByHand) -> nn.RNN:
 
 @torch.no_grad()
 def explain(model):
-    inputs = lesson.tensors(model).inputs
+    inputs = lesson.batch(model)["inputs"]
     y, h = model(inputs)
     s, _ = as_torch(model.cell)(inputs)
     states = (f(h) - s[:, -1]).abs().max().item()
@@ -65,4 +72,10 @@ def explain(model):
     yield f"largest difference of the last state {states:.1e}, of the outputs {outputs:.1e}."
 
 
-lesson = WordLesson.of(words.RNN_BY_HAND, model=Model, explain=explain)
+lesson = WordLesson(
+    facts=words.RNN_BY_HAND,
+    model=Model,
+    loss=loss,
+    recipe=WordRecipe(learning_rate=0.1, steps=100),
+    explain=explain,
+)

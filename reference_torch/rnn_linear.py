@@ -13,10 +13,12 @@ from collections.abc import Callable
 from functools import partial
 
 from torch import nn
+from torch.nn import functional as F
 
 from reference_torch.ihello import SEEDS
-from reference_torch.teaching.words import WordLesson, score, successes
+from reference_torch.teaching.words import WordLesson, successes
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 
 class Model(nn.Module):
@@ -43,20 +45,27 @@ class Scaled(nn.Module):
         return self.k * h, hidden
 
 
+def loss(model, batch):
+    logits, _ = model(batch["inputs"])
+    return F.cross_entropy(logits.mT, batch["labels"]), {"prediction": logits.argmax(-1)}
+
+
 def explain(model):
-    loss, _ = score(lesson, model)
+    found = lesson.evaluate(model)["loss"]
     yield f"Logits in [-1, 1] keep the loss above log(1 + 4 e^-2) = {words.TANH_BOUND:.5f}."
-    yield f"With the linear layer the logits are unbounded, and the loss is {loss:.5f}."
-    yield f"Is it the layer or the range? Seeds of {len(SEEDS)} that end at {lesson.target}:"
+    yield f"With the linear layer the logits are unbounded, and the loss is {found:.5f}."
+    yield f"Is it the layer or the range? Seeds of {len(SEEDS)} that end at ihello:"
     for name in ("scale1", "scale3", "scale5"):
         count = successes(lesson, lesson.variants[name], SEEDS)
         yield f"  no linear layer, logits = {name[-1]} h: {count}"
     yield f"  linear layer:                  {successes(lesson, Model, SEEDS)}"
 
 
-lesson = WordLesson.of(
-    words.RNN_LINEAR,
+lesson = WordLesson(
+    facts=words.RNN_LINEAR,
     model=Model,
+    loss=loss,
+    recipe=WordRecipe(learning_rate=0.1, steps=100),
     variants={
         "lstm": partial(Model, nn.LSTM),
         "gru": partial(Model, nn.GRU),

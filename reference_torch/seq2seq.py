@@ -20,28 +20,20 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from jax_rnn.data.dates import END, START
-from reference_torch.teaching.lesson import Lesson, tensors
+from reference_torch.teaching.lesson import DataSetLesson, tensors
+from reference_torch.teaching.parts import recurrent
+from rnn_lecture.recipe import Recipe
 from rnn_lecture.sampling import check_sampling
-from rnn_lecture.translation import Seq2SeqFacts, vocabularies
+from rnn_lecture.translation import SEQ2SEQ, vocabularies
 
-LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-
-
-def layers(cell, embedding_size, hidden_size, num_layers, dropout):
-    return LAYERS[cell](
-        embedding_size,
-        hidden_size,
-        num_layers,
-        batch_first=True,
-        dropout=dropout if num_layers > 1 else 0.0,
-    )
+EXAMPLES = ("3rd of March 2021", "Wednesday, 17 July 1996", "31/12/99")
 
 
 class Encoder(nn.Module):
     def __init__(self, cell, symbols, embedding_size, hidden_size, num_layers, dropout):
         super().__init__()
         self.embedding = nn.Embedding(symbols, embedding_size)
-        self.rnn = layers(cell, embedding_size, hidden_size, num_layers, dropout)
+        self.rnn = recurrent(cell, embedding_size, hidden_size, num_layers, dropout)
 
     def forward(self, sources, lengths):
         packed = pack_padded_sequence(
@@ -56,7 +48,7 @@ class Decoder(nn.Module):
     def __init__(self, cell, symbols, embedding_size, hidden_size, num_layers, dropout):
         super().__init__()
         self.embedding = nn.Embedding(symbols, embedding_size)
-        self.rnn = layers(cell, embedding_size, hidden_size, num_layers, dropout)
+        self.rnn = recurrent(cell, embedding_size, hidden_size, num_layers, dropout)
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(hidden_size, symbols)
 
@@ -68,20 +60,10 @@ class Decoder(nn.Module):
 class Model(nn.Module):
     Decoder = Decoder
 
-    def __init__(
-        self,
-        cell,
-        source_symbols,
-        target_symbols,
-        embedding_size,
-        hidden_size,
-        num_layers=1,
-        dropout=0.0,
-    ):
+    def __init__(self, cell, source_symbols, target_symbols, **sizes):
         super().__init__()
-        sizes = embedding_size, hidden_size, num_layers, dropout
-        self.encoder = Encoder(cell, source_symbols, *sizes)
-        self.decoder = self.Decoder(cell, target_symbols, *sizes)
+        self.encoder = Encoder(cell, source_symbols, **sizes)
+        self.decoder = self.Decoder(cell, target_symbols, **sizes)
 
     def forward(self, sources, lengths, targets):
         memory, hidden = self.encode(sources, lengths)
@@ -96,53 +78,37 @@ class Model(nn.Module):
         return (h, inside), hidden
 
 
-class Seq2Seq(Seq2SeqFacts, Lesson):
-    Model = Model
+def loss(model, batch):
+    logits = model(batch["sources"], batch["lengths"], batch["targets"])
+    targets = batch["targets"].flatten()
+    return F.cross_entropy(logits.flatten(0, 1), targets, ignore_index=START), {}
 
-    def build(self, recipe, vocabulary):
-        source, target = vocabularies(vocabulary)
-        return self.Model(
-            recipe.cell,
-            len(source),
-            len(target),
-            recipe.embedding_size,
-            recipe.hidden_size,
-            recipe.num_layers,
-            recipe.dropout,
-        )
 
-    def loss(self, model, batch, hidden=None):
-        logits = model(batch["sources"], batch["lengths"], batch["targets"])
-        targets = batch["targets"].flatten()
-        return F.cross_entropy(logits.flatten(0, 1), targets, ignore_index=START), {}, None
+@torch.no_grad()
+def evaluate(model, data):
+    """`loss` uses teacher forcing; the accuracies are those of the greedy translation."""
+    batch = tensors(data.held_out, model)
+    nats, _ = loss(model, batch)
+    sources, lengths, targets = batch["sources"], batch["lengths"], batch["targets"]
+    right = translate(model, sources, lengths, targets.shape[1]) == targets
+    return {
+        "loss": nats.item(),
+        "accuracy": right[targets != START].double().mean().item(),
+        "exact": right.all(dim=1).double().mean().item(),
+    }
 
-    @torch.no_grad()
-    def evaluate(self, model, data):
-        """`loss` uses teacher forcing; the accuracies are those of the greedy translation."""
-        batch = tensors(data.held_out, model)
-        loss, _, _ = self.loss(model, batch)
-        sources, lengths, targets = batch["sources"], batch["lengths"], batch["targets"]
-        right = translate(model, sources, lengths, targets.shape[1]) == targets
-        return {
-            "loss": loss.item(),
-            "accuracy": right[targets != START].double().mean().item(),
-            "exact": right.all(dim=1).double().mean().item(),
-        }
 
-    def respond(self, model, vocabulary, prompt, sampling):
-        """The greedy translation; no random numbers are used."""
-        check_sampling(sampling)
-        source, target = vocabularies(vocabulary)
-        ids = source.encode(prompt.strip()).tolist()
-        if not ids:
-            raise ValueError('prompt: expected a date, got none; try "3rd of March 2021"')
-        device = next(model.parameters()).device
-        sources = torch.tensor([ids], device=device)
-        written = translate(model, sources, torch.tensor([len(ids)]), sampling.length)
-        return iter([target.decode(written[0].cpu().numpy())])
-
-    def examples(self, vocabulary):
-        return ["3rd of March 2021", "Wednesday, 17 July 1996", "31/12/99"]
+def respond(model, vocabulary, prompt, sampling):
+    """The greedy translation; no random numbers are used."""
+    check_sampling(sampling)
+    source, target = vocabularies(vocabulary)
+    ids = source.encode(prompt.strip()).tolist()
+    if not ids:
+        raise ValueError('prompt: expected a date, got none; try "3rd of March 2021"')
+    device = next(model.parameters()).device
+    sources = torch.tensor([ids], device=device)
+    written = translate(model, sources, torch.tensor([len(ids)]), sampling.length)
+    return iter([target.decode(written[0].cpu().numpy())])
 
 
 @torch.no_grad()
@@ -162,4 +128,22 @@ def translate(model, sources, lengths, longest):
     return written
 
 
-lesson = Seq2Seq()
+lesson = DataSetLesson(
+    facts=SEQ2SEQ,
+    model=Model,
+    loss=loss,
+    evaluate=evaluate,
+    respond=respond,
+    examples=EXAMPLES,
+    recipe=Recipe(
+        cell="gru",
+        embedding_size=32,
+        hidden_size=128,
+        batch_size=64,
+        steps=3000,
+        learning_rate=3e-3,
+        warmup=100,
+        schedule="cosine",
+        evaluate_every=250,
+    ),
+)

@@ -15,8 +15,11 @@ import torch
 from torch import nn
 
 from reference_torch import seq2seq
-from reference_torch.seq2seq import Seq2Seq, layers
-from rnn_lecture.translation import Seq2SeqAttentionFacts
+from reference_torch.seq2seq import EXAMPLES, evaluate, loss, respond
+from reference_torch.teaching.lesson import DataSetLesson
+from reference_torch.teaching.parts import recurrent
+from rnn_lecture.recipe import Recipe
+from rnn_lecture.translation import SEQ2SEQ_ATTENTION
 
 
 class Attention(nn.Module):
@@ -36,7 +39,7 @@ class AttentionDecoder(nn.Module):
     def __init__(self, cell, symbols, embedding_size, hidden_size, num_layers, dropout):
         super().__init__()
         self.embedding = nn.Embedding(symbols, embedding_size)
-        self.rnn = layers(cell, embedding_size, hidden_size, num_layers, dropout)
+        self.rnn = recurrent(cell, embedding_size, hidden_size, num_layers, dropout)
         self.attention = Attention(hidden_size)
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(hidden_size, symbols)
@@ -51,8 +54,22 @@ class Model(seq2seq.Model):
     Decoder = AttentionDecoder
 
 
-class Seq2SeqAttention(Seq2SeqAttentionFacts, Seq2Seq):
-    Model = Model
-
-
-lesson = Seq2SeqAttention()
+lesson = DataSetLesson(
+    facts=SEQ2SEQ_ATTENTION,
+    model=Model,
+    loss=loss,
+    evaluate=evaluate,
+    respond=respond,
+    examples=EXAMPLES,
+    recipe=Recipe(
+        cell="gru",
+        embedding_size=32,
+        hidden_size=128,
+        batch_size=64,
+        steps=2000,
+        learning_rate=2e-3,
+        warmup=100,
+        schedule="cosine",
+        evaluate_every=250,
+    ),
+)

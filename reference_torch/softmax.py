@@ -12,9 +12,11 @@ The prediction is a function of the letter, so it cannot be ihello. The model ha
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from reference_torch.teaching.words import WordLesson, score
+from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 
 class Model(nn.Module):
@@ -26,18 +28,30 @@ class Model(nn.Module):
         return self.linear(inputs), None
 
 
+def loss(model, batch):
+    logits, _ = model(batch["inputs"])
+    return F.cross_entropy(logits.mT, batch["labels"]), {"prediction": logits.argmax(-1)}
+
+
 @torch.no_grad()
 def explain(model):
     yield "The predictions of the model after each letter:"
     logits, _ = model(torch.eye(5).to(model.linear.weight)[None])
     for letter, P in zip("hiel", logits[0].softmax(-1), strict=False):
-        chances = "  ".join(f"{s} {p:.2f}" for s, p in zip(lesson.symbols, P, strict=True))
+        chances = "  ".join(f"{s} {p:.2f}" for s, p in zip("hielo", P, strict=True))
         yield f"  P(next | {letter}):  {chances}"
     best = words.one_letter_bounds()
-    loss, accuracy = score(lesson, model)
+    figures = lesson.evaluate(model)
     yield f"A predictor that sees one letter has no loss below 4 ln 2 / 6 = {best.loss:.5f}"
     yield f"and at most {best.accuracy * 6:.0f} of 6 letters right."
-    yield f"This model: loss {loss:.5f}, {accuracy * 6:.0f} of 6 right. It has no memory."
+    right = figures["accuracy"] * 6
+    yield f"This model: loss {figures['loss']:.5f}, {right:.0f} of 6 right. It has no memory."
 
 
-lesson = WordLesson.of(words.SOFTMAX, model=Model, explain=explain)
+lesson = WordLesson(
+    facts=words.SOFTMAX,
+    model=Model,
+    loss=loss,
+    recipe=WordRecipe(learning_rate=0.1, steps=100),
+    explain=explain,
+)

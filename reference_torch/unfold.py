@@ -9,13 +9,14 @@ import torch
 from reference_torch.cell import Model
 from reference_torch.teaching.words import WordLesson
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 
 @torch.no_grad()
 def explain(model):
-    inputs, _, hidden = lesson.tensors(model)
+    inputs, hidden = lesson.arguments(model)
     out, (h, _) = model(inputs, hidden)
     yield f"the last output is the final hidden state: {torch.equal(out[:, -1], h[0])}"
 
 
-lesson = WordLesson.of(words.UNFOLD, model=Model, explain=explain)
+lesson = WordLesson(facts=words.UNFOLD, model=Model, recipe=WordRecipe(), explain=explain)

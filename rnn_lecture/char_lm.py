@@ -1,9 +1,8 @@
 """Lesson 13_3: a character language model."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from jax_rnn.data.text import TextBatches, read_text
 from rnn_lecture.facts import Facts
 from rnn_lecture.recipe import Recipe
 
-__all__ = ["HELD_OUT", "SLICE", "STREAMS", "CharLMFacts", "side_by_side"]
+__all__ = ["CHAR_LM", "HELD_OUT", "SLICE", "STREAMS", "side_by_side"]
 
 HELD_OUT = 250_000
 """Maximum number of characters in an evaluation, which bounds its cost."""
@@ -21,42 +20,23 @@ STREAMS, SLICE = 32, 128
 """Number of streams of the held-out text, and number of steps per call."""
 
 
-class CharLMFacts(Facts):
+class CharLM(Facts):
     name = "char_lm"
     slide = "13_3"
     teaches = "A character language model whose state is carried from window to window."
     takes_text = True
-    recipe = Recipe(
-        cell="gru",
-        embedding_size=64,
-        hidden_size=256,
-        batch_size=32,
-        window=64,
-        steps=1500,
-        learning_rate=8e-3,
-        warmup=50,
-        schedule="cosine",
-        evaluate_every=250,
-    )
-    recipes: ClassVar[Mapping[str, Recipe]] = {
-        "quick": replace(recipe, hidden_size=128, steps=400, evaluate_every=100),
-        "long": replace(
-            recipe,
-            embedding_size=128,
-            hidden_size=512,
-            dropout=0.3,
-            steps=6000,
-            learning_rate=4e-3,
-            warmup=100,
-            evaluate_every=500,
-        ),
-    }
 
-    def read(self, recipe: Recipe, text: Path | None = None) -> Data:
+    def read(self, text: Path | None = None) -> Data:
         return read_text(files.fetch("tinyshakespeare.txt") if text is None else text)
 
     def batches(self, recipe: Recipe, data: Data) -> TextBatches:
         return TextBatches(data.train, recipe.batch_size, recipe.window)
+
+    def sizes(self, vocabulary: Mapping[str, Any]) -> dict[str, int]:
+        return {"symbols": len(vocabulary["symbols"])}
+
+
+CHAR_LM = CharLM()
 
 
 def side_by_side(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

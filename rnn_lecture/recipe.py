@@ -1,4 +1,4 @@
-"""Hyperparameters of lessons; a run folder records all of them."""
+"""Hyperparameters of lessons; a run folder keeps all of them."""
 
 import math
 from dataclasses import dataclass, replace
@@ -22,9 +22,9 @@ SIZES = (
     "accumulate",
     "evaluate_every",
 )
-MOST = 2**31 - 1
-"""Largest count: optimizers count steps in int32, and no array has a larger axis in practice."""
-MOST_LAYERS = 1000
+LARGEST_COUNT = 2**31 - 1
+"""Optimizers count steps in int32, and no array has a larger axis in practice."""
+LARGEST_DEPTH = 1000
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class BaseRecipe:
     dtype: DType = "float32"
     seed: int = 0
 
+    variant: ClassVar[str] = ""
     dropout: ClassVar[float] = 0.0
     accumulate: ClassVar[int] = 1
     evaluate_every: ClassVar[int | None] = None
@@ -79,6 +80,10 @@ class BaseRecipe:
                     name, f"expected 0 to {most}{what}, got {_short(value)}{remedy}"
                 )
 
+    def sizes(self) -> dict[str, Any]:
+        """The arguments of the model that the recipe sets."""
+        return {}
+
 
 RecipeT = TypeVar("RecipeT", bound=BaseRecipe)
 
@@ -91,10 +96,11 @@ class WordRecipe(BaseRecipe):
         variant: name of another model of the lesson; empty for its own.
     """
 
+    steps: int = 100
     learning_rate: float = 0.1
     clip: float | None = None
     seed: int = 2
-    variant: str = ""
+    variant: str = ""  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 @dataclass(frozen=True)
@@ -129,11 +135,16 @@ class Recipe(BaseRecipe):
     def __post_init__(self) -> None:
         _check_choice("cell", self.cell, Cell)
         for name in SIZES:
-            _check_count(name, getattr(self, name), MOST_LAYERS if name == "num_layers" else MOST)
+            largest = LARGEST_DEPTH if name == "num_layers" else LARGEST_COUNT
+            _check_count(name, getattr(self, name), largest)
         if self.patience is not None:
             _check_count("patience", self.patience)
         _check_number("dropout", self.dropout, most=1)
         super().__post_init__()
+
+    def sizes(self) -> dict[str, Any]:
+        names = ("cell", "embedding_size", "hidden_size", "num_layers", "dropout")
+        return {name: getattr(self, name) for name in names}
 
 
 def with_steps(recipe: RecipeT, steps: int | None) -> RecipeT:
@@ -153,7 +164,7 @@ def _check_choice(name: str, value: Any, choices: Any) -> None:
         raise ArgumentError(name, f"expected one of {known}, got {value!r}")
 
 
-def _check_count(name: str, value: Any, most: int = MOST) -> None:
+def _check_count(name: str, value: Any, most: int = LARGEST_COUNT) -> None:
     _check_int(name, value)
     if value < 1:
         raise ArgumentError(name, f"expected at least 1, got {value}")

@@ -1,4 +1,4 @@
-"""How to draw symbols from the predictions of a model."""
+"""How symbols are drawn from the predictions of a model."""
 
 import math
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ __all__ = ["Sampling", "check_sampling"]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to draw from a model's predictions.
+    """How symbols are drawn from the predictions of a model.
 
     Attributes:
         temperature: number that logits are divided by; 0 always takes the likeliest symbol.
         top_k: number of the likeliest symbols to draw from; None draws from all.
         length: largest number of symbols.
-        seed: int, seed of the drawing.
+        seed: int, seed of the random numbers.
     """
 
     temperature: float = 1.0

@@ -1,7 +1,6 @@
 """Lessons 14_1 and 14_2: translate a date in any common format to ISO 8601."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,45 +9,36 @@ import numpy as np
 from jax_rnn.data import dates
 from jax_rnn.data.dataset import Data
 from jax_rnn.data.dates import END, START, DateRows
-from jax_rnn.data.shuffled import Shuffled
 from jax_rnn.data.vocabulary import Vocabulary
 from rnn_lecture.facts import Facts
-from rnn_lecture.recipe import Recipe
 
-__all__ = ["Seq2SeqAttentionFacts", "Seq2SeqFacts", "pairs", "vocabularies"]
+__all__ = ["SEQ2SEQ", "SEQ2SEQ_ATTENTION", "pairs", "vocabularies"]
 
 
-class Seq2SeqFacts(Facts):
-    name = "seq2seq"
-    slide = "14_1"
-    teaches = "An encoder reads a date, and a decoder writes it as ISO 8601 from the final state."
-    recipe = Recipe(
-        cell="gru",
-        embedding_size=32,
-        hidden_size=128,
-        batch_size=64,
-        steps=3000,
-        learning_rate=3e-3,
-        warmup=100,
-        schedule="cosine",
-        clip=1.0,
-        evaluate_every=250,
-    )
+class Dates(Facts):
+    def __init__(self, name: str, slide: str, teaches: str):
+        self.name, self.slide, self.teaches = name, slide, teaches
 
-    def read(self, recipe: Recipe, text: Path | None = None) -> Data:
+    def read(self, text: Path | None = None) -> Data:
         """Sources and their translations, arrays with one row per pair; see ``pairs``."""
         read = dates.read_dates()
         return Data(pairs(read.train), pairs(read.held_out), read.vocabulary)
 
-    def batches(self, recipe: Recipe, data: Data) -> Shuffled:
-        return Shuffled(data.train, recipe.batch_size, recipe.seed)
+    def sizes(self, vocabulary: Mapping[str, Any]) -> dict[str, int]:
+        source, target = vocabularies(vocabulary)
+        return {"source_symbols": len(source), "target_symbols": len(target)}
 
 
-class Seq2SeqAttentionFacts(Seq2SeqFacts):
-    name = "seq2seq_attention"
-    slide = "14_2"
-    teaches = "For each output symbol, the decoder attends to all outputs of the encoder."
-    recipe = replace(Seq2SeqFacts.recipe, steps=2000, learning_rate=2e-3)
+SEQ2SEQ = Dates(
+    "seq2seq",
+    "14_1",
+    "An encoder reads a date, and a decoder writes it as ISO 8601 from the final state.",
+)
+SEQ2SEQ_ATTENTION = Dates(
+    "seq2seq_attention",
+    "14_2",
+    "For each output symbol, the decoder attends to all outputs of the encoder.",
+)
 
 
 def pairs(rows: DateRows) -> dict[str, np.ndarray]:

@@ -1,34 +1,34 @@
-"""The lessons on a word or a sentence: their data and hyperparameters."""
+"""The lessons on a word or a sentence, and bounds on what a model can learn of them."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from rnn_lecture.bounds import Bounds, bounds
-from rnn_lecture.program import Words, encode, one_hot
+from rnn_lecture.facts import Words, encode, one_hot
 
-__all__ = [
-    "BATCH",
-    "CELL",
-    "EMBEDDING",
-    "GRU_BY_HAND",
-    "IHELLO",
-    "IHELLO_STEPWISE",
-    "LONG_SENTENCE",
-    "LONG_SENTENCE_WINDOWS",
-    "LSTM_BY_HAND",
-    "RNN_BY_HAND",
-    "RNN_LINEAR",
-    "SENTENCE",
-    "SOFTMAX",
-    "TANH_BOUND",
-    "UNFOLD",
-    "one_letter_bounds",
-    "window_bounds",
-    "windows",
-]
+
+class Bounds(NamedTuple):
+    loss: float
+    accuracy: float
+
+
+def bounds(pairs: Iterable[tuple[str, str]]) -> Bounds:
+    """The lowest mean cross entropy and the highest accuracy over (context, next letter) pairs.
+
+    n(c, y) is the number of times that y follows context c, and N is the number of pairs:
+
+        loss     >= -1/N sum_{c, y} n(c, y) log(n(c, y) / n(c))
+        accuracy <=  1/N sum_c max_y n(c, y)
+    """
+    followers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for context, follower in pairs:
+        followers[context][follower] += 1
+    N = sum(n.total() for n in followers.values())
+    loss = -sum(n[y] * math.log(n[y] / n.total()) for n in followers.values() for y in n) / N
+    return Bounds(loss, sum(max(n.values()) for n in followers.values()) / N)
 
 
 def _shapes(name: str, slide: str, teaches: str, words: Sequence[str]) -> Words:
@@ -36,7 +36,7 @@ def _shapes(name: str, slide: str, teaches: str, words: Sequence[str]) -> Words:
     symbols = "helo"
     h, c = np.random.default_rng(11).standard_normal((2, 1, len(words), 2)).astype(np.float32)
     inputs = one_hot(encode(words, symbols), len(symbols))
-    return Words(name, slide, teaches, symbols, inputs, None, hidden=(h, c), epochs=0)
+    return Words(name, slide, teaches, symbols, inputs, hidden=(h, c))
 
 
 CELL = _shapes(
@@ -63,12 +63,10 @@ TANH_BOUND = math.log(1 + 4 * math.exp(-2))
 """Lower bound of the loss of ihello for logits in [-1, 1]: 0.43265."""
 
 
-def _ihello(
-    name: str, slide: str, teaches: str, *, ids: bool = False, reduction: Any = "mean"
-) -> Words:
+def _ihello(name: str, slide: str, teaches: str, *, ids: bool = False) -> Words:
     inputs, labels = encode([HIHELL], LETTERS), encode([IHELLO_WORD], LETTERS)
     inputs = inputs if ids else one_hot(inputs, len(LETTERS))
-    return Words(name, slide, teaches, LETTERS, inputs, labels, reduction=reduction)
+    return Words(name, slide, teaches, LETTERS, inputs, labels)
 
 
 def one_letter_bounds() -> Bounds:
@@ -85,7 +83,6 @@ IHELLO_STEPWISE = _ihello(
     "ihello_stepwise",
     "Unfolding one to n sequences",
     "Calling the network once per letter and passing the state is the same as one call.",
-    reduction="sum",
 )
 SOFTMAX = _ihello(
     "softmax",
@@ -133,8 +130,6 @@ LONG_SENTENCE = Words(
     SENTENCE_SYMBOLS,
     encode([SENTENCE[:-1]], SENTENCE_SYMBOLS),
     encode([SENTENCE[1:]], SENTENCE_SYMBOLS),
-    learning_rate=0.03,
-    epochs=150,
 )
 
 WINDOW = 10
@@ -166,6 +161,5 @@ LONG_SENTENCE_WINDOWS = Words(
     SENTENCE_SYMBOLS,
     one_hot(encode(windows(0), SENTENCE_SYMBOLS), len(SENTENCE_SYMBOLS)),
     encode(windows(1), SENTENCE_SYMBOLS),
-    epochs=70,
     reading=windows_joined,
 )

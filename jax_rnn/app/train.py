@@ -197,7 +197,7 @@ def _show(training: Training, console: Console) -> None:
     lesson, recipe = training.lesson, training.recipe
     if training.out is not None:
         raise ArgumentError("out", f"expected a lesson that trains, got {lesson.name}; remove it")
-    model = lesson.draw(recipe.seed, recipe, init=training.init)
+    model = lesson.initialize(recipe.seed, recipe, init=training.init)
     for line in (*lesson.forward(model), *lesson.explain(model)):
         say(console, line)
 

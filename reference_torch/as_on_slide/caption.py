@@ -8,7 +8,7 @@ Correct: lleel.
 
 import numpy as np
 
-from rnn_lecture.program import encode, one_hot
+from rnn_lecture.facts import encode, one_hot
 from rnn_lecture.words import CELL
 
 CAPTIONS = ("hello", "eolll", "lleeel")

@@ -9,8 +9,7 @@ Correct: `optimizer.zero_grad()` once per epoch, between a step and the next `ba
 
 import torch
 
-from reference_torch.ihello import Model, lesson
-from reference_torch.teaching.words import loss_of
+from reference_torch.ihello import Model, lesson, loss
 
 
 def final_text(seed: int) -> str:
@@ -18,12 +17,10 @@ def final_text(seed: int) -> str:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Model()
-    inputs, labels, _ = lesson.tensors(model)
-    assert labels is not None
-    optimizer = torch.optim.Adam(model.parameters(), lr=lesson.learning_rate)
-    logits = inputs
-    for _ in range(lesson.epochs):
-        logits, _ = model(inputs)
-        loss_of(logits, labels).backward()
+    batch, metrics = lesson.batch(model), {}
+    optimizer = torch.optim.Adam(model.parameters(), lr=lesson.recipe.learning_rate)
+    for _ in range(lesson.recipe.steps):
+        found, metrics = loss(model, batch)
+        found.backward()
         optimizer.step()
-    return lesson.text(logits.argmax(dim=-1).numpy())
+    return lesson.facts.text(metrics["prediction"].numpy())

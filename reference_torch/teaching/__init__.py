@@ -1,1 +1,1 @@
-"""What all lessons share: their definition, the training loop, and drawing symbols."""
+"""What all lessons share: their definition, the training loop, layers and sampling."""

@@ -1,10 +1,10 @@
-"""The definition of a lesson: facts, a model, its loss and its evaluation.
+"""A lesson in PyTorch.
 
 Axes: B (batch), T (time), I (input size), H (hidden size).
 """
 
-from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from jax_rnn.data.dataset import Data
-from rnn_lecture.facts import Facts
+from rnn_lecture.facts import Program
 from rnn_lecture.sampling import Sampling
 
 Batch = dict[str, torch.Tensor]
@@ -30,58 +30,61 @@ class Step(NamedTuple):
     metrics: dict[str, np.ndarray]
 
 
-class Lesson(Facts):
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lesson(Program):
     """One program of the lecture.
 
-    A subclass inherits the facts of its lesson from `rnn_lecture` and implements the methods; one
-    instance of it, called `lesson`, is at the end of its file.
+    Attributes:
+        model: class of the model, built as `model(**options)`.
+        loss: `loss(model, batch) -> (loss, metrics)`; with `carries` it is called as `loss(model,
+            batch, hidden)`, where hidden is None at first, and returns the next hidden state too.
+        carries: whether the hidden state goes from each batch to the next.
     """
 
-    @abstractmethod
+    carries: bool = False
+
     def build(self, recipe: Any, vocabulary: Mapping[str, Any]) -> nn.Module:
         """A new model, its weights drawn from torch's global seed."""
-
-    @abstractmethod
-    def loss(
-        self, model: Any, batch: Batch, hidden: Hidden | None = None
-    ) -> tuple[torch.Tensor, Batch, Hidden | None]:
-        """The loss, metrics, and the next state; None if every batch starts from zeros."""
-
-    @abstractmethod
-    def evaluate(self, model: Any, data: Data) -> dict[str, float]:
-        """Figures on the held-out data, including `loss`. The caller has called `eval()`."""
-
-    def respond(
-        self, model: Any, vocabulary: Mapping[str, Any], prompt: str, sampling: Sampling
-    ) -> Iterator[str]:
-        """The answer of the model to a prompt, piece by piece."""
-        raise ValueError(f"{self.name}: expected a lesson whose model answers a prompt")
-
-    def examples(self, vocabulary: Mapping[str, Any]) -> Iterable[str]:
-        """Prompts for samples after training."""
-        return ()
+        return self.builder(recipe)(**self.options(recipe, vocabulary))
 
     def lines(self, step: Step, last: bool) -> Iterator[str]:
         """What is printed about an optimizer step."""
         if last or step.step == 1 or step.step % LINES == 0:
             yield f"step: {step.step}, loss: {step.loss:.4f}"
 
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DataSetLesson(Lesson):
+    """A lesson on a data set; its file has the functions.
+
+    Attributes:
+        evaluate: `evaluate(model, data)`, figures on the held-out data, including `loss`; the
+            caller has called `eval()`.
+        respond: `respond(model, vocabulary, prompt, sampling)`, the answer of the model to a
+            prompt, piece by piece; None if it answers none.
+        examples: prompts for samples after training.
+    """
+
+    evaluate: Callable[[Any, Data], dict[str, float]]
+    respond: Any = None
+    examples: tuple[str, ...] = ()
+
     def report(self, model: Any, recipe: Any, data: Data) -> Iterator[str]:
         """What is printed about the trained model: samples."""
-        for prompt in self.examples(data.vocabulary):
+        for prompt in self.examples:
             yield f"--- {prompt}" if prompt else "---"
             yield "".join(self.respond(model, data.vocabulary, prompt, Sampling())).rstrip("\n")
 
 
 def tensors(batch: Mapping[str, np.ndarray], model: nn.Module) -> Batch:
-    """The arrays on the model's device: integers as int64, floating point in the model's dtype."""
+    """The arrays of a batch as tensors, see `tensor`."""
+    return {name: tensor(array, model) for name, array in batch.items()}
+
+
+def tensor(array: np.ndarray, model: nn.Module) -> torch.Tensor:
+    """The array on the model's device: integers as int64, floating point in the model's dtype."""
     weight = next(model.parameters())
-
-    def tensor(array: np.ndarray) -> torch.Tensor:
-        if array.dtype.kind == "f":
-            return torch.tensor(array).to(weight)
-        return torch.tensor(array, dtype=None if array.dtype == bool else torch.long).to(
-            weight.device
-        )
-
-    return {name: tensor(array) for name, array in batch.items()}
+    if array.dtype.kind == "f":
+        return torch.tensor(array).to(weight)
+    dtype = None if array.dtype == bool else torch.long
+    return torch.tensor(array, dtype=dtype, device=weight.device)

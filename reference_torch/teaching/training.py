@@ -27,7 +27,8 @@ def train(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
     device = next(model.parameters()).device.type
-    hidden, metrics = None, {}
+    carried: list[Hidden | None] = [None] if lesson.carries else []
+    metrics: Batch = {}
     for step in range(recipe.steps):
         model.train()
         optimizer.param_groups[0]["lr"] = recipe.learning_rate * learning_rate_factor(recipe, step)
@@ -36,8 +37,8 @@ def train(
         for number in range(step * recipe.accumulate, (step + 1) * recipe.accumulate):
             half = recipe.dtype == "bfloat16"
             with torch.autocast(device, torch.bfloat16) if half else nullcontext():
-                loss, metrics, hidden = lesson.loss(model, batch(number), hidden)
-            hidden = detached(hidden)
+                loss, metrics, *carried = lesson.loss(model, batch(number), *carried)
+            carried = [detached(hidden) for hidden in carried]
             loss = loss / recipe.accumulate
             loss.backward()
             total += loss.item()

@@ -252,7 +252,7 @@ def test_sweep_of_one_framework_takes_its_options(run, tmp_path):
     assert result.code == 0
     saved = json.loads(path.read_text())
     assert (saved["framework"], saved["preset"], saved["init"]) == ("jax", "gru", "flax")
-    assert (saved["seeds"], saved["steps"]) == (5, load("ihello").epochs)
+    assert (saved["seeds"], saved["steps"]) == (5, load("ihello").recipe.steps)
 
 
 @cases("framework", ["jax", "torch"], short=1)

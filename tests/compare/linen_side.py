@@ -16,7 +16,7 @@ import optax
 from jax.tree_util import Partial
 
 from jax_rnn.base.typing import default_float
-from jax_rnn.lecture.compare.side import LessonSide, Program, Step
+from jax_rnn.lecture.compare.side import LessonSide, Setup, Step
 from jax_rnn.testing.jax_side import JaxSide
 from rnn_lecture.words import IHELLO
 
@@ -54,9 +54,9 @@ class LinenSide(JaxSide, LessonSide):
 
     framework, title = "flax.linen", "linen"
 
-    def __init__(self, program: Program):
-        kind = program.recipe.variant
-        self.program, self.seconds, self.apply = program, {}, partial(forward, kind)
+    def __init__(self, setup: Setup):
+        kind = setup.recipe.variant
+        self.setup, self.seconds, self.apply = setup, {}, partial(forward, kind)
         rows = len(GATES[kind]) * SIZE
         shapes = {"weight_ih": (rows, SIZE), "weight_hh": (rows, SIZE)}
         shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
@@ -79,7 +79,7 @@ class LinenSide(JaxSide, LessonSide):
         return self.named(jax.grad(self.loss, has_aux=True)(self.module)[0])
 
     def train(self, steps: int) -> Iterator[Step]:
-        optimizer = optax.adam(self.program.recipe.learning_rate)
+        optimizer = optax.adam(self.setup.recipe.learning_rate)
         state = optimizer.init(self.module)
         gradient = jax.jit(jax.value_and_grad(self.loss, has_aux=True))
         for _ in range(steps):

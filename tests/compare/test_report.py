@@ -35,7 +35,7 @@ from jax_rnn.lecture.compare.plots import (
 )
 from jax_rnn.lecture.compare.report import headline, render_html, write_html
 from jax_rnn.lecture.compare.sweep import Sweep
-from jax_rnn.lecture.lessons.names import draw_confusion
+from jax_rnn.lecture.lessons.names import plot_confusion
 from jax_rnn.testing import Rung
 from tests.kit import cases
 
@@ -267,7 +267,7 @@ def test_the_confusion_matrix_has_a_white_border(tmp_path):
     from matplotlib.image import imread
 
     languages = [f"Language {k}" for k in range(18)]
-    draw_confusion(np.eye(18), languages, tmp_path / "confusion.png")
+    plot_confusion(np.eye(18), languages, tmp_path / "confusion.png")
     image = imread(tmp_path / "confusion.png")[..., :3]
     assert all((edge == 1).all() for edge in (image[0], image[-1], image[:, 0], image[:, -1]))
 

@@ -78,17 +78,8 @@ def compiled_once(tmp_path_factory):
 
 
 @cache
-def told_and_compared(name):
-    """What was reported of every step, and the comparison."""
-    pairs = []
-    result = compare(
-        name, seed=3, steps=STEPS, dtype="float64", recipe=RECIPES[name], on_step=pairs.append
-    )
-    return pairs, result
-
-
 def compared(name):
-    return told_and_compared(name)[1]
+    return compare(name, seed=3, steps=STEPS, dtype="float64", recipe=RECIPES[name])
 
 
 def without_dropout(name):
@@ -186,15 +177,9 @@ def test_learning_rates_are_equal_at_every_step(schedule, warmup, x64):
 
 
 @pytest.mark.parametrize("name", DATA_SETS)
-def test_both_trees_have_the_same_facts(name):
-    ours, theirs = load(name), reference_torch.load(name)
-    for attribute in ("name", "slide", "teaches", "recipe", "recipes", "takes_text"):
-        assert getattr(ours, attribute) is getattr(theirs, attribute)
-    for method in ("read", "batches"):
-        assert getattr(type(ours), method) is getattr(type(theirs), method)
-    assert ours.name == name
-    _, (task, recipe, data) = both(name)
-    batch = task.batches(recipe, data)(0, slice(None))
+def test_batches_have_the_types_and_rows_of_the_recipe(name):
+    (ours, recipe, data), _ = both(name)
+    batch = ours.batches(recipe, data)(0, slice(None))
     assert {array.dtype.name for array in batch.values()} <= {"int32", "float32", "bool"}
     assert {len(array) for array in batch.values()} == {6}
 
@@ -287,19 +272,10 @@ def test_json_is_complete(tmp_path):
     write_json(tmp_path / "one.json", [result])
     data = json.loads((tmp_path / "one.json").read_text())
     assert data == json.loads(json.dumps(asdict(result)))
-    assert (data["lesson"], data["dtype"], data["seed"], data["steps"]) == (
-        "names",
-        "float64",
-        3,
-        STEPS,
-    )
+    assert (data["lesson"], data["dtype"], data["seed"]) == ("names", "float64", 3)
+    assert data["steps"] == len(data["loss"]["jax"]) == len(data["loss"]["torch"]) == STEPS
     assert data["recipe"]["hidden_size"] == 7
-    assert data["seconds"]["jax"]["compile"] > 0
-    assert data["environment"]["torch"] == version("torch")
-
-
-def test_every_step_is_reported_once_and_in_order():
-    pairs, result = told_and_compared("names")
-    assert [pair.step for pair in pairs] == list(range(1, STEPS + 1))
-    losses = zip(*(pair.loss for pair in pairs), strict=True)
-    assert dict(zip(SIDES, map(list, losses), strict=True)) == result.loss
+    assert min(data["seconds"]["jax"]["compile"], data["seconds"]["torch"]["run"]) > 0
+    environment = data["environment"]
+    assert (environment["torch"], environment["jax"]) == (version("torch"), jax.__version__)
+    assert environment["matmul precision"] == "highest"  # no TF32 between the two

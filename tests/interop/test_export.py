@@ -56,7 +56,7 @@ def test_a_forward_pass_lowers_for_every_platform_and_runs_on_this_one(name, clo
     def forward(state, inputs, hidden):
         return nnx.merge(graphdef, state)(inputs, hidden)
 
-    arguments = state, jnp.asarray(lesson.inputs), lesson.hidden
+    arguments = state, jnp.asarray(lesson.facts.inputs), lesson.facts.hidden
     program, leaves = exported(forward, *arguments)
     close(program.call(*leaves), jax.tree.leaves(forward(*arguments)), 1e-6)
 

@@ -15,6 +15,7 @@ import pytest
 from flax import nnx
 
 from jax_rnn import RNN, Embedding, LSTMCell, fit, torch_state_dict
+from jax_rnn.lecture import lessons
 from jax_rnn.lecture.lessons import (
     DATA_SETS,
     WORDS,
@@ -28,22 +29,24 @@ from jax_rnn.lecture.lessons import (
     rnn_by_hand,
 )
 from rnn_lecture import words
+from rnn_lecture.facts import encode, one_hot
+from rnn_lecture.recipe import WordRecipe
 from tests.kit import cases
 
-IHELLO = ((1, 6, 5), "hielo", "ihello", 0.1, 100, "mean")
+IHELLO = ((1, 6, 5), "hielo", "ihello", 0.1, 100)
 LETTERS = " '.,abcdefghiklmnoprstuwy"
 SENTENCE = (
     "if you want to build a ship, don't drum up people together to collect wood and don't assign "
     "them tasks and work, but rather teach them to long for the endless immensity of the sea."
 )
-SLIDES = {  # inputs, symbols, target, learning rate, epochs, reduction
+SLIDES = {  # inputs, symbols, target, learning rate, epochs
     "ihello": IHELLO,
-    "ihello_stepwise": (*IHELLO[:-1], "sum"),
+    "ihello_stepwise": IHELLO,
     "softmax": IHELLO,
     "rnn_linear": IHELLO,
     "embedding": ((1, 6), *IHELLO[1:]),
-    "long_sentence": ((1, 179), LETTERS, SENTENCE[1:], 0.03, 150, "mean"),
-    "long_sentence_windows": ((170, 10, 25), LETTERS, SENTENCE[1:], 0.1, 70, "mean"),
+    "long_sentence": ((1, 179), LETTERS, SENTENCE[1:], 0.03, 150),
+    "long_sentence_windows": ((170, 10, 25), LETTERS, SENTENCE[1:], 0.1, 70),
     "rnn_by_hand": IHELLO,
     "gru_by_hand": IHELLO,
     "lstm_by_hand": IHELLO,
@@ -58,21 +61,15 @@ def model_of(name, variant=None, seed=0):
     return lesson.build(replace(lesson.recipe, variant=variant or ""), rngs=nnx.Rngs(seed))
 
 
-def transcript(lesson, model, explain=True):
+def transcript(lesson, model):
     """What ``jax-rnn train`` prints."""
-    yield from lesson.steps(lesson.train(model)) if lesson.trained else lesson.forward(model)
-    if explain:
-        yield from lesson.explain(model)
+    yield from lesson.steps(lesson.fit(model)) if lesson.trained else lesson.forward(model)
+    yield from lesson.explain(model)
 
 
 @jax.jit
 def call(model, *arguments):
     return model(*arguments)
-
-
-def one_hot_words(words, symbols):
-    ids = np.array([[symbols.index(letter) for letter in word] for word in words])
-    return np.eye(len(symbols))[ids]
 
 
 def window_limits():
@@ -92,51 +89,44 @@ def window_limits():
 def test_both_trees_have_the_same_files_and_names():
     reference_torch = pytest.importorskip("reference_torch")
     assert reference_torch.lesson_names() == lesson_names() == (*WORDS, *DATA_SETS)
-
-
-def test_every_file_is_a_lesson_of_its_own_name():
-    files = {path.stem for path in Path(str(long_sentence.__file__)).parent.glob("*.py")}
-    assert files - {"__init__"} == {*WORDS, *DATA_SETS}
-    assert [load(name).name for name in WORDS] == list(WORDS)
-    assert [load(name).name for name in DATA_SETS] == list(DATA_SETS)
+    for tree in (reference_torch, lessons):
+        files = {path.stem for path in Path(tree.__file__).parent.glob("*.py")}
+        assert {name for name in files if name[0] != "_"} == {*WORDS, *DATA_SETS}
+        assert all(tree.load(name).name == name for name in lesson_names())
 
 
 @pytest.mark.parametrize("name", SLIDES)
 def test_data_and_hyperparameters_are_those_of_the_slides(name):
-    shape, symbols, target, learning_rate, epochs, reduction = SLIDES[name]
-    lesson = load(name)
-    assert lesson.inputs.shape == shape
-    assert sorted(lesson.symbols) == sorted(symbols)
-    assert (lesson.target, lesson.learning_rate) == (target, learning_rate)
-    assert (lesson.epochs, lesson.reduction, lesson.hidden) == (epochs, reduction, None)
-    assert lesson.trained
-    ids = lesson.inputs.argmax(-1) if lesson.inputs.ndim == 3 else lesson.inputs
-    assert lesson.text(ids) == (SENTENCE[:-1] if "sentence" in name else "hihell")
-    assert lesson.arrays()["labels"].shape == ids.shape
-    np.testing.assert_array_equal(
-        ids[:, 1:], lesson.arrays()["labels"][:, :-1]
-    )  # each label is the next
+    shape, symbols, target, learning_rate, steps = SLIDES[name]
+    lesson, facts = load(name), load(name).facts
+    assert facts.inputs.shape == shape and facts.inputs.dtype in (np.int32, np.float32)
+    assert sorted(facts.symbols) == sorted(symbols)
+    assert (facts.target, facts.hidden, lesson.trained) == (target, None, True)
+    assert lesson.recipe == WordRecipe(learning_rate=learning_rate, steps=steps)
+    ids = facts.inputs.argmax(-1) if facts.inputs.ndim == 3 else facts.inputs
+    assert facts.text(ids) == (SENTENCE[:-1] if "sentence" in name else "hihell")
+    assert facts.labels.dtype == np.int32 and facts.labels.shape == ids.shape
+    np.testing.assert_array_equal(ids[:, 1:], facts.labels[:, :-1])  # each label is the next
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_words_of_the_slides_without_training(name):
-    lesson = load(name)
-    assert lesson.symbols == "helo"
-    np.testing.assert_array_equal(lesson.inputs, one_hot_words(SHOWN[name], "helo"))
-    assert lesson.labels is lesson.target is None
-    assert not lesson.trained
-    assert lesson.epochs == 0
-    drawn = np.random.default_rng(11).standard_normal((2, 1, len(SHOWN[name]), 2))
-    np.testing.assert_array_equal(lesson.hidden, drawn.astype(np.float32))
+def test_lessons_that_do_not_train_show_the_words_and_shapes_of_the_slides(name):
+    lesson, facts, B, T = load(name), load(name).facts, len(SHOWN[name]), len(SHOWN[name][0])
+    ids = np.array([["helo".index(letter) for letter in word] for word in SHOWN[name]])
+    np.testing.assert_array_equal(facts.inputs, np.eye(4)[ids])
+    drawn = np.random.default_rng(11).standard_normal((2, 1, B, 2))
+    np.testing.assert_array_equal(facts.hidden, drawn.astype(np.float32))
+    assert facts.labels is facts.target is None and not lesson.trained
 
-
-@pytest.mark.parametrize("name", SHOWN)
-def test_outputs_have_the_shapes_of_the_slides(name):
-    lesson = load(name)
-    output, (h, c) = model_of(name)(jnp.asarray(lesson.inputs), lesson.hidden)
-    assert output.shape == (*lesson.inputs.shape[:2], 2)
-    assert h.shape == c.shape == (1, len(lesson.inputs), 2)
+    output, (h, c) = model_of(name)(*lesson.arguments())
+    assert output.shape == (B, T, 2) and h.shape == c.shape == (1, B, 2)
     np.testing.assert_array_equal(output[:, -1], h[0])
+    first, *out, last, explained = transcript(lesson, model_of(name))
+    equal = r": .* (0\.0e\+00|\d\.\de-0[78])$"
+    assert re.search({"cell": "hidden size", "unfold": ": True", "batch": equal}[name], explained)
+    assert (first, last) == (f"input size ({B}, {T}, 4)", f"out size ({B}, {T}, 2)")
+    numbers = [float(x) for x in re.findall(r"-?\d+\.\d+(?:e-?\d+)?", " ".join(out))]
+    assert numbers == pytest.approx(np.ravel(output).tolist(), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +148,7 @@ def test_variants_have_the_parameters_that_their_name_says(name, variant, sizes)
 
 @pytest.mark.parametrize("k", [1, 3, 5])
 def test_the_control_only_stretches_the_output(k, close):
-    inputs = jnp.asarray(load("ihello").inputs)
+    inputs = jnp.asarray(load("ihello").facts.inputs)
     plain, _ = model_of("ihello", seed=4)(inputs)
     stretched, _ = model_of("rnn_linear", f"scale{k}", seed=4)(inputs)
     close(stretched, k * plain, 1e-6)
@@ -166,50 +156,49 @@ def test_the_control_only_stretches_the_output(k, close):
 
 def test_scaled_embedding_is_as_long_as_a_one_hot_letter(close):
     model = model_of("embedding", "scaled")
-    inputs = jnp.asarray(load("embedding").inputs)
+    inputs = jnp.asarray(load("embedding").facts.inputs)
     scaled = model.embedding(inputs) / np.sqrt(10)
     close(model(inputs)[0], model.linear(model.rnn(scaled)[0]), 1e-6)
 
 
-@cases("name", ["ihello", "long_sentence"], short=1)
-@pytest.mark.parametrize("seed", [2, 2**32 - 1])
-def test_a_drawn_model_is_the_one_that_is_built(name, seed, close):
-    drawn, built = load(name).draw(seed), model_of(name, seed=seed)
-    close(nnx.to_pure_dict(nnx.state(drawn)), nnx.to_pure_dict(nnx.state(built)), 0)
+@cases(
+    ("name", "variant", "seed", "init", "tolerance"),
+    [
+        ("ihello", None, 2, "torch", 0),
+        ("ihello", "gru", 3, "flax", 1e-6),
+        ("long_sentence", None, 2**32 - 1, "torch", 0),
+    ],
+    short=2,
+)
+def test_an_initialized_model_is_the_one_that_is_built(name, variant, seed, init, tolerance, close):
+    lesson, recipe = load(name), load(name).preset(variant)
+    compiled = lesson.initialize(seed, recipe, init=init)
+    built = lesson.build(recipe, init=init, rngs=nnx.Rngs(seed))
+    close(*(nnx.to_pure_dict(nnx.state(model)) for model in (compiled, built)), tolerance)
 
 
-def test_a_variant_is_drawn_with_its_own_initial_values(close):
-    drawn = load("ihello").draw(3, load("ihello").preset("gru"), init="flax")
-    built = load("ihello").build(load("ihello").preset("gru"), init="flax", rngs=nnx.Rngs(3))
-    close(nnx.to_pure_dict(nnx.state(drawn)), nnx.to_pure_dict(nnx.state(built)), 1e-6)
+# Refusals
 
 
-# Errors
+REFUSALS = [
+    (lambda: load("ihelo"), UnknownLessonError, "'ihelo'; did you mean 'ihello'"),
+    (lambda: load("lstm_hand"), UnknownLessonError, "did you mean 'lstm_by_hand'"),
+    (lambda: load("zzz"), UnknownLessonError, "'zzz'. The lessons are cell, unfold"),
+    (lambda: model_of("rnn_linear", "elman"), ValueError, "'elman'.*lstm, gru, scale1, scale3"),
+    (lambda: model_of("softmax", "elman"), ValueError, "expected one of: none"),
+    (lambda: load("ihello").preset("elman"), ValueError, "^preset: .* default, lstm, gru, got"),
+    (lambda: load("cell").fit(model_of("cell")), ValueError, "got cell"),
+    (lambda: load("cell").sweep(2), ValueError, "got cell"),
+    (lambda: load("cell").batch(), ValueError, "got cell"),
+    (lambda: encode(["he", "hel"], "helo"), ValueError, r"lengths \[2, 3\]"),
+    (lambda: encode(["hex"], "helo"), ValueError, r"got \['x'\]"),
+]
 
 
-def test_an_unknown_lesson_suggests_the_nearest():
-    with pytest.raises(UnknownLessonError, match=r"'ihelo'; did you mean 'ihello'\?") as caught:
-        load("ihelo")
-    assert all(name in str(caught.value) for name in WORDS)
-    with pytest.raises(UnknownLessonError) as caught:
-        load("zzz")
-    assert "did you mean" not in str(caught.value)
-
-
-def test_an_unknown_variant_names_the_known_ones():
-    known = "lstm, gru, scale1, scale3, scale5"
-    with pytest.raises(ValueError, match=f"rnn_linear has no variant 'elman'.*: {known}$"):
-        model_of("rnn_linear", "elman")
-    with pytest.raises(ValueError, match="expected one of: none"):
-        model_of("softmax", "elman")
-
-
-@pytest.mark.parametrize("method", ["train", "sweep", "batch"])
-def test_training_a_lesson_that_trains_nothing_is_refused(method):
-    lesson = load("cell")
-    call = {"train": lambda: lesson.train(model_of("cell")), "sweep": lambda: lesson.sweep(2)}
-    with pytest.raises(ValueError, match="got cell, which only shows shapes"):
-        call.get(method, lesson.batch)()
+@pytest.mark.parametrize(("call", "error", "names"), REFUSALS)
+def test_what_is_not_there_is_refused(call, error, names):
+    with pytest.raises(error, match=names):
+        call()
 
 
 # Loss, score and text
@@ -217,7 +206,7 @@ def test_training_a_lesson_that_trains_nothing_is_refused(method):
 
 def test_loss_is_the_cross_entropy_before_the_step(x64):
     lesson, model = load("ihello"), model_of("ihello", seed=1)
-    logits = np.asarray(model(jnp.asarray(lesson.inputs, float))[0])[0]
+    logits = np.asarray(model(jnp.asarray(lesson.facts.inputs, float))[0])[0]
     chances = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     expected = -np.log(chances[np.arange(6), [1, 0, 2, 3, 3, 4]])
     right = logits.argmax(-1) == [1, 0, 2, 3, 3, 4]
@@ -228,7 +217,7 @@ def test_loss_is_the_cross_entropy_before_the_step(x64):
     assert load("ihello_stepwise").loss(model, lesson.batch())[0] == pytest.approx(
         expected.sum(), abs=1e-12
     )
-    history = lesson.train(model, epochs=2)
+    history = lesson.fit(model, steps=2)
     assert history.loss.shape == (2,)
     assert history.loss[0] == pytest.approx(expected.mean(), abs=1e-12)
     np.testing.assert_array_equal(history.metrics["prediction"][0, 0], logits.argmax(-1))
@@ -238,8 +227,9 @@ def test_windows_are_read_by_their_last_letters():
     lesson = load("long_sentence_windows")
     ids = np.zeros((170, 10), int)
     ids[0], ids[1:, -1] = 1, 2
-    assert lesson.text(ids) == lesson.symbols[1] * 10 + lesson.symbols[2] * 169
-    assert load("ihello").text(np.array([[4, 3, 2, 1, 0, 0]])) == "oleihh"
+    assert lesson.facts.text(ids) == lesson.facts.symbols[1] * 10 + lesson.facts.symbols[2] * 169
+    assert load("ihello").facts.text(np.array([[4, 3, 2, 1, 0, 0]])) == "oleihh"
+    np.testing.assert_array_equal(one_hot(encode(["eh"], "he"), 2), [[[0, 1], [1, 0]]])
 
 
 # Transcripts
@@ -259,14 +249,14 @@ def test_the_transcript_is_the_slides(name, transcripts):
         assert re.fullmatch(rf"epoch: {k + 1}, loss: \d\.\d\d\d", lines[2 * k])
         assert re.fullmatch("Predicted string: [hielo]{6}", lines[2 * k + 1])
     assert lines[200] == "Learning finished!"
-    missed = load(name).target != lines[199].removeprefix("Predicted string: ")
+    missed = load(name).facts.target != lines[199].removeprefix("Predicted string: ")
     assert lines[201].startswith("This run missed its target") == missed
     assert len(lines) > 202
 
 
 def test_the_transcript_is_the_training():
-    lesson = replace(load("ihello"), epochs=4)
-    history = lesson.train(model_of("ihello", seed=5))
+    lesson = load("ihello")
+    history = lesson.fit(model_of("ihello", seed=5), steps=4)
     expected = []
     for k, loss in enumerate(history.loss):
         word = "".join("hielo"[i] for i in history.metrics["prediction"][k, 0])
@@ -277,25 +267,8 @@ def test_the_transcript_is_the_training():
         f"This run missed its target: {right} of 6 letters are correct at the end. "
         "`ihello.sweep` shows how often other seeds reach it."
     )
-    assert list(transcript(lesson, model_of("ihello", seed=5), explain=False)) == expected
-
-
-def test_the_transcript_can_do_without_explanation():
-    lesson = replace(load("softmax"), epochs=1)
-    lines = list(transcript(lesson, model_of("softmax"), explain=False))
-    assert len(lines) == 4
-
-
-@pytest.mark.parametrize("name", SHOWN)
-def test_the_transcript_of_a_forward_pass_shows_the_sizes(name):
-    B, T = len(SHOWN[name]), len(SHOWN[name][0])
-    first, *out, last, explained = transcript(load(name), model_of(name))
-    equal = r": .* (0\.0e\+00|\d\.\de-0[78])$"
-    assert re.search({"cell": "hidden size", "unfold": ": True", "batch": equal}[name], explained)
-    assert (first, last) == (f"input size ({B}, {T}, 4)", f"out size ({B}, {T}, 2)")
-    output, _ = model_of(name)(jnp.asarray(load(name).inputs), load(name).hidden)
-    numbers = [float(x) for x in re.findall(r"-?\d+\.\d+(?:e-?\d+)?", " ".join(out))]
-    assert numbers == pytest.approx(np.ravel(output).tolist(), abs=1e-6)
+    assert list(lesson.steps(history)) == expected
+    assert not list(lesson.steps(history._replace(loss=history.loss[:0], metrics={}), 101))
 
 
 # Bounds
@@ -324,7 +297,7 @@ def test_softmax_prints_its_bound_and_its_predictions(transcripts):
     lines, model = transcripts["softmax"]
     text = "\n".join(lines[201:])
     lesson = load("softmax")
-    logits = np.asarray(model(lesson.inputs)[0])[0]
+    logits = np.asarray(model(lesson.facts.inputs)[0])[0]
     chances = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     loss = -np.log(chances[np.arange(6), [1, 0, 2, 3, 3, 4]]).mean()
     assert f"loss {loss:.5f}, never below 4 ln 2 / 6 = 0.46210" in text
@@ -342,7 +315,7 @@ def test_logits_within_one_keep_the_loss_above_their_bound(ihello_sweep):
     assert ihello_sweep.loss.min() > TANH_BOUND
     assert round(TANH_BOUND, 5) == 0.43265
     assert abs(words.TANH_BOUND - TANH_BOUND) < 1e-15
-    best = 2 * jax.nn.one_hot(load("ihello").labels, 5) - 1
+    best = 2 * jax.nn.one_hot(load("ihello").facts.labels, 5) - 1
 
     def perfect(inputs):
         return best, None
@@ -369,11 +342,13 @@ def test_the_sentence_cannot_be_learned_with_tanh_outputs():
         def __call__(self, inputs, hidden=None):
             return self.rnn(self.embedding(inputs), hidden)
 
-    history = lesson.train(Tanh(nnx.Rngs(0)), epochs=100)
+    history = lesson.fit(Tanh(nnx.Rngs(0)), steps=100)
     assert round(bound, 3) == 1.446
     assert history.loss.min() > bound
     assert history.loss[-1] < history.loss[0] - 0.5
-    assert lesson.target not in {lesson.text(ids) for ids in history.metrics["prediction"]}
+    assert lesson.facts.target not in {
+        lesson.facts.text(ids) for ids in history.metrics["prediction"]
+    }
 
 
 @pytest.mark.long
@@ -414,14 +389,14 @@ def recited(model):
 @pytest.mark.long
 def test_the_sentence_is_exact_with_true_letters_and_with_own_predictions():
     lesson, model = load("long_sentence"), model_of("long_sentence", seed=0)
-    history = lesson.train(model)
+    history = lesson.fit(model)
     assert len(SENTENCE) == 180
     assert len(set(SENTENCE)) == 25
-    strings = [lesson.text(ids) for ids in history.metrics["prediction"]]
+    strings = [lesson.facts.text(ids) for ids in history.metrics["prediction"]]
     assert strings[-1] == SENTENCE[1:]
     assert 10 < strings.index(SENTENCE[1:]) + 1 <= 80
     letters = long_sentence.recite(model)
-    assert "".join(lesson.symbols[int(k)] for k in letters) == SENTENCE
+    assert "".join(lesson.facts.symbols[int(k)] for k in letters) == SENTENCE
     assert letters.tolist() == recited(model)
     lines = list(lesson.explain(model))
     assert [line.split(": ")[1] for line in lines[::2]] == ["exact", "exact"]
@@ -432,12 +407,12 @@ def test_the_sentence_is_exact_with_true_letters_and_with_own_predictions():
 def test_an_unfinished_recitation_follows_its_own_letters():
     """Where the model is wrong, generated and teacher-forced text differ; both are printed."""
     lesson, model = load("long_sentence"), model_of("long_sentence", seed=1)
-    lesson.train(model, epochs=30)
+    lesson.fit(model, steps=30)
     letters = recited(model)
     assert long_sentence.recite(model).tolist() == letters
-    alone = "".join(lesson.symbols[k] for k in letters)
-    logits, _ = model(jnp.asarray(lesson.inputs))
-    read = SENTENCE[0] + lesson.text(np.asarray(logits.argmax(-1)))
+    alone = "".join(lesson.facts.symbols[k] for k in letters)
+    logits, _ = model(jnp.asarray(lesson.facts.inputs))
+    read = SENTENCE[0] + lesson.facts.text(np.asarray(logits.argmax(-1)))
     assert len({alone, read, SENTENCE}) == 3
     lines = list(lesson.explain(model))
     for verdict, line, text in zip(lines[::2], lines[1::2], (read, alone), strict=True):
@@ -453,8 +428,8 @@ def test_stepwise_is_ihello_with_six_times_the_loss(x64):
     """Adam divides a factor of the loss away, all but its epsilon of 1e-8. At seed 0 no second
     moment comes near it, and the two runs stay within 2e-6 of each other in 100 epochs; the first
     loss has seen no step, and only rounding parts it."""
-    whole = load("ihello").train(model_of("ihello", seed=0))
-    stepwise = load("ihello_stepwise").train(model_of("ihello_stepwise", seed=0))
+    whole = load("ihello").fit(model_of("ihello", seed=0))
+    stepwise = load("ihello_stepwise").fit(model_of("ihello_stepwise", seed=0))
     gap = np.abs(stepwise.loss - 6 * whole.loss)
     assert gap[0] < 1e-13
     assert 1e-10 < gap.max() < 2e-6
@@ -471,7 +446,7 @@ def by_hand(request, x64):
     def make(name):
         model = model_of(name, seed=3)
         if request.param == "trained":
-            load(name).train(model, epochs=20)
+            load(name).fit(model, steps=20)
         return model, load(name).batch()["inputs"]
 
     return make
@@ -525,7 +500,7 @@ def test_gru_by_hand_is_not_the_librarys_unless_nothing_is_reset(by_hand, close)
 )
 def test_what_is_said_of_the_programs_by_hand_is_true(name, bounds):
     model = model_of(name, seed=3)
-    load(name).train(model, epochs=20)
+    load(name).fit(model, steps=20)
     said = [float(x) for x in re.findall(r"\d\.\de-?\+?\d+", "\n".join(load(name).explain(model)))]
     assert len(said) == len(bounds)
     for gap, (least, most) in zip(said, bounds, strict=True):
@@ -549,7 +524,7 @@ def test_a_fresh_embedding_saturates_and_a_scaled_one_does_not():
     assert scaled < fresh / 10
     assert 0.5 < fresh_soon < 0.75  # torch: 62 % and 18 % of 200 seeds
     assert 0.1 < scaled_soon < 0.3
-    inputs = jnp.asarray(load("embedding").inputs)
+    inputs = jnp.asarray(load("embedding").facts.inputs)
     models = [embedding.Direct(rngs=nnx.Rngs(seed)) for seed in range(50)]  # Model's own RNN
     outputs = jnp.stack([call(model, inputs)[0] for model in models])
     assert fresh == pytest.approx(float((jnp.abs(outputs) > 0.95).mean()), abs=1e-6)
@@ -559,7 +534,7 @@ def test_a_fresh_embedding_saturates_and_a_scaled_one_does_not():
 def test_room_for_the_logits_is_what_a_linear_layer_gives():
     """Of 200 seeds of torch 144, 195, 198 and 199 succeed; five standard deviations around them."""
     model = model_of("rnn_linear", seed=2)
-    load("rnn_linear").train(model)
+    load("rnn_linear").fit(model)
     lines = list(load("rnn_linear").explain(model))
     assert "never below log(1 + 4 e^-2) = 0.43265" in "\n".join(lines)
     direct, three, five, linear = counts(lines)

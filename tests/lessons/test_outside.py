@@ -106,8 +106,8 @@ def test_programs_with_other_parameters_are_reported(recall, monkeypatch, capsys
 
     right = Model.__init__
 
-    def other(self, *arguments):
-        right(self, *arguments)
+    def other(self, **options):
+        right(self, **options)
         self.last = self.linear
         del self.linear
 

@@ -14,7 +14,7 @@ from jax_rnn.data.dataset import Data
 from jax_rnn.data.dates import END, START
 from jax_rnn.data.names import NameRows
 from jax_rnn.lecture.lessons import names, seq2seq, seq2seq_attention
-from jax_rnn.lecture.teaching.held_out import equal_batches
+from jax_rnn.lecture.teaching.parts import equal_batches
 from rnn_lecture import surnames
 from rnn_lecture.sampling import Sampling
 from rnn_lecture.translation import vocabularies

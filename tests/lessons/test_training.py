@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +15,7 @@ from jax_rnn.interop.stablehlo import save_stablehlo
 from jax_rnn.lecture.lessons import load
 from jax_rnn.lecture.teaching.training import open_run, train_lesson
 from jax_rnn.train import RunError
-from rnn_lecture.recipe import Recipe
+from rnn_lecture.recipe import Recipe, WordRecipe
 from rnn_lecture.sampling import Sampling
 from tests.kit import cases
 
@@ -106,12 +107,20 @@ def test_a_text_that_is_no_file_is_refused(text, make):
         opened.data()
 
 
-def test_nothing_is_created_before_all_is_checked(tmp_path):
-    task, run = load("seq2seq"), tmp_path / "run"
-    with pytest.raises(ValueError, match="multiple of the 3 devices, got 4"):
-        train_lesson(task, RECIPE, run, mesh=make_mesh("data=3"))
-    with pytest.raises(ValueError, match="text: expected none, since seq2seq has its own"):
-        train_lesson(task, RECIPE, run, text=tmp_path / "book.txt")
+@pytest.mark.parametrize(
+    ("name", "recipe", "options", "names"),
+    [
+        ("seq2seq", RECIPE, {"mesh": "data=3"}, "multiple of the 3 devices, got 4"),
+        ("seq2seq", RECIPE, {"text": Path("book.txt")}, "^text: .* seq2seq"),
+        ("ihello", WordRecipe(), {"text": Path("book.txt")}, "^text: .* ihello"),
+        ("ihello", WordRecipe(variant="elman"), {}, "'elman'"),
+        ("cell", WordRecipe(), {}, "a lesson that trains, got cell"),
+    ],
+)
+def test_nothing_is_created_before_all_is_checked(name, recipe, options, names, tmp_path):
+    given = {key: make_mesh(value) if key == "mesh" else value for key, value in options.items()}
+    with pytest.raises(ValueError, match=names):
+        train_lesson(load(name), recipe, tmp_path / "run", **given)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -133,9 +142,9 @@ def test_a_lesson_on_a_word_keeps_its_run_and_resumes_it_exactly(tmp_path):
     assert opened.arguments == {"inputs": ("float32", 3, 5)}
     save_stablehlo(opened.model(), tmp_path / "model", opened.arguments, ["cpu"])
     program = export.deserialize(bytearray((tmp_path / "model").read_bytes()))
-    logits, _ = program.call(jnp.asarray(lesson.inputs[:, :4]))
+    logits, _ = program.call(jnp.asarray(lesson.facts.inputs[:, :4]))
     np.testing.assert_allclose(
-        logits, opened.model()(jnp.asarray(lesson.inputs[:, :4]))[0], atol=1e-6
+        logits, opened.model()(jnp.asarray(lesson.facts.inputs[:, :4]))[0], atol=1e-6
     )
 
     answer = "".join(lesson.respond(model, opened.vocabulary, "hihell", Sampling()))
@@ -143,20 +152,11 @@ def test_a_lesson_on_a_word_keeps_its_run_and_resumes_it_exactly(tmp_path):
     assert figures["accuracy"] == pytest.approx(right / 6)
     with pytest.raises(ValueError, match="expected only letters of 'hielo'"):
         next(lesson.respond(model, opened.vocabulary, "xyz", Sampling()))
-    assert figures["exact"] == (lesson.text(rest.metrics["prediction"][-1]) == lesson.target)
+    last = lesson.facts.text(rest.metrics["prediction"][-1])
+    assert figures["exact"] == (last == lesson.facts.target)
 
-
-def test_what_a_lesson_on_a_word_cannot_do_is_refused(tmp_path):
-    lesson = load("ihello")
-    with pytest.raises(ValueError, match="text: expected none, since ihello has its own"):
-        train_lesson(lesson, lesson.recipe, tmp_path / "run", text=tmp_path / "book.txt")
-    with pytest.raises(ValueError, match="expected a lesson that trains, got cell"):
-        train_lesson(load("cell"), load("cell").recipe, tmp_path / "run")
-    with pytest.raises(ValueError, match="ihello has no variant 'elman'; expected one of"):
-        train_lesson(lesson, replace(lesson.recipe, variant="elman"), tmp_path / "run")
-    with pytest.raises(ValueError, match=r"^preset: expected one of default, lstm, gru"):
-        lesson.preset("elman")
-    assert not (tmp_path / "run").exists()
+    none = train_lesson(lesson, recipe, tmp_path / "run", resume=True).history
+    assert not len(none.loss) and not list(lesson.steps(none, 101))
 
 
 @pytest.mark.parametrize("name", ["ihello", "embedding"])

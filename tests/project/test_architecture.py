@@ -235,7 +235,7 @@ def test_the_path_of_a_command_leads_from_the_command_line_to_the_lesson(monkeyp
     monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "false")
     files = passed(["train", "cell"])
     assert files[0] == "jax_rnn/app/cli.py"
-    assert {"jax_rnn/app/train.py", "jax_rnn/lecture/lessons/cell.py", "rnn_lecture/program.py"} < {
+    assert {"jax_rnn/app/train.py", "jax_rnn/lecture/lessons/cell.py", "rnn_lecture/facts.py"} < {
         *files
     }
     assert all((ROOT / path).is_file() for path in files)

@@ -17,6 +17,8 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
 
 PRINTS = {
+    "ihello": r"epoch: 100, loss: 0\.4\d+, predicted string: ihello",
+    "ihello_torch": r"epoch: 100, loss: 0\.458, predicted string: ihello",
     "many_devices": r"8 x cpu: .*\nlargest difference of the losses: \d\.\de-(0[6-9]|1)",
     "many_seeds": r"RNN +ever +\d+ +at epoch 100 +\d+",
     "quickstart": r"epoch 100 +loss 0\.\d+ +ihello",

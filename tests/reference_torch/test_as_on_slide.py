@@ -93,7 +93,7 @@ def test_dropout_of_one_layer_warns_and_does_nothing():
 def test_caption_cannot_be_stacked():
     with pytest.raises(ValueError, match=r"words of one length, got lengths \[5, 6\]"):
         caption.stacked()
-    assert load("batch").inputs.shape == (3, 5, 4)
+    assert load("batch").facts.inputs.shape == (3, 5, 4)
 
 
 def test_historic_words_still_mean_plain_tensors():

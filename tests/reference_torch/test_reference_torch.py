@@ -1,10 +1,9 @@
 """The lessons in PyTorch: the lecture's numbers, and the statements of each lesson."""
 
-import ast
-import dataclasses
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -26,20 +25,20 @@ from reference_torch import (  # noqa: E402
 from reference_torch.__main__ import main  # noqa: E402
 from reference_torch.long_sentence import read, write  # noqa: E402
 from reference_torch.teaching.training import train  # noqa: E402
-from reference_torch.teaching.words import loss_of, successes  # noqa: E402
-from rnn_lecture.bounds import bounds  # noqa: E402
-from rnn_lecture.program import encode, one_hot  # noqa: E402
+from reference_torch.teaching.words import successes  # noqa: E402
 from rnn_lecture.words import (  # noqa: E402
     SENTENCE,
+    bounds,
     one_letter_bounds,
     window_bounds,
     windows,
 )
 from tests.kit import cases  # noqa: E402
+from tests.project.test_architecture import imports  # noqa: E402
 
 FOLDER = Path(reference_torch.__file__).parent
 LESSONS = [load(name) for name in WORDS]
-TRAINED = [lesson for lesson in LESSONS if lesson.epochs > 0]
+TRAINED = [lesson for lesson in LESSONS if lesson.trained]
 MODELS = [
     pytest.param(lesson, build, id=f"{lesson.name}-{variant}")
     for lesson in LESSONS
@@ -97,79 +96,8 @@ def trained(lesson, seed=0):
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=WORDS)
-def test_arrays_are_what_the_contract_says(lesson):
-    B, T = lesson.inputs.shape[:2]
-    if lesson.inputs.ndim == 3:
-        assert lesson.inputs.dtype == np.float32
-        assert lesson.inputs.shape[2] == len(lesson.symbols)
-        np.testing.assert_array_equal(lesson.inputs.sum(-1), np.ones((B, T)))
-    else:
-        assert lesson.inputs.dtype == np.int32
-    if lesson.epochs == 0:
-        assert lesson.labels is None
-    else:
-        assert lesson.labels.shape == (B, T)
-        assert lesson.labels.dtype == np.int32
-    for state in lesson.hidden or ():
-        assert state.shape == (1, B, 2)
-        assert state.dtype == np.float32
-
-
-@pytest.mark.parametrize("lesson", LESSONS, ids=WORDS)
-def test_name_is_the_file_and_parameters_are_named(lesson):
-    assert (FOLDER / f"{lesson.name}.py").is_file()
+def test_parameters_are_named(lesson):
     assert sorted(lesson.model().state_dict()) == sorted(PARAMETERS[lesson.name])
-
-
-@pytest.mark.parametrize(
-    ("name", "inputs", "outputs"),
-    [
-        ("cell", (1, 1, 4), (1, 1, 2)),
-        ("unfold", (1, 5, 4), (1, 5, 2)),
-        ("batch", (3, 5, 4), (3, 5, 2)),
-    ],
-)
-def test_shapes_of_the_slides(name, inputs, outputs):
-    lesson = load(name)
-    model = lesson.model()
-    x, _, hidden = lesson.tensors(model)
-    out, (h, c) = model(x, hidden)
-    assert x.shape == inputs
-    assert out.shape == outputs
-    assert h.shape == c.shape == (1, inputs[0], 2)
-    drawn = np.random.default_rng(11).standard_normal((2, 1, inputs[0], 2)).astype(np.float32)
-    assert lesson.hidden is not None
-    np.testing.assert_array_equal(np.stack(lesson.hidden), drawn)
-
-
-@pytest.mark.parametrize(
-    ("name", "read_in", "target"),
-    [
-        ("ihello", "hihell", "ihello"),
-        ("embedding", "hihell", "ihello"),
-        ("long_sentence", SENTENCE[:-1], SENTENCE[1:]),
-        ("long_sentence_windows", SENTENCE[:-1], SENTENCE[1:]),
-    ],
-)
-def test_text_spells_the_words(name, read_in, target):
-    lesson = load(name)
-    ids = lesson.inputs.argmax(-1) if lesson.inputs.ndim == 3 else lesson.inputs
-    assert lesson.text(ids) == read_in
-    assert lesson.target == target
-
-
-def test_the_sentence():
-    assert len(SENTENCE) == 180
-    assert len(load("long_sentence").symbols) == 25
-    assert load("long_sentence_windows").inputs.shape == (170, 10, 25)
-
-
-def test_encode_refuses_what_it_does_not_know():
-    with pytest.raises(ValueError, match="got lengths"):
-        encode(["he", "hel"], "helo")
-    with pytest.raises(ValueError, match=r"got \['x'\]"):
-        encode(["hex"], "helo")
-    np.testing.assert_array_equal(one_hot(encode(["eh"], "he"), 2), [[[0, 1], [1, 0]]])
 
 
 # Models and the loop
@@ -178,13 +106,13 @@ def test_encode_refuses_what_it_does_not_know():
 @pytest.mark.parametrize(("lesson", "build"), MODELS)
 def test_carrying_the_state_is_the_same_as_one_call(lesson, build):
     model = seeded(build)
-    inputs, _, hidden = lesson.tensors(model)
+    inputs, hidden = lesson.arguments(model)
     whole, last = model(inputs, hidden)
     pieces = []
     for x in inputs.split(1, dim=1):
         logits, hidden = model(x, hidden)
         pieces.append(logits)
-    assert whole.shape[:2] == lesson.inputs.shape[:2]
+    assert whole.shape[:2] == lesson.facts.inputs.shape[:2]
     torch.testing.assert_close(torch.cat(pieces, dim=1), whole)
     if lesson.name == "softmax":
         assert last is None
@@ -194,22 +122,23 @@ def test_carrying_the_state_is_the_same_as_one_call(lesson, build):
 
 @cases("lesson", TRAINED, ids=lambda lesson: lesson.name, short=3)
 def test_an_epoch_reports_what_was_before_its_step(lesson):
-    lesson = dataclasses.replace(lesson, epochs=2)
+    one, two = (replace(lesson.recipe, steps=steps) for steps in (1, 2))
     model = seeded(lesson.model).double()
-    inputs, labels, _ = lesson.tensors(model)
-    assert labels is not None
-    for expected, epoch in enumerate(train(lesson, seeded(lesson.model).double()), start=1):
-        logits, _ = model(inputs)
+    labels = torch.tensor(lesson.facts.labels).long().flatten()
+    scale = 6 if lesson.name == "ihello_stepwise" else 1
+    for expected, epoch in enumerate(train(lesson, seeded(lesson.model).double(), two), start=1):
+        logits, _ = model(lesson.batch(model)["inputs"])
         assert epoch.step == expected
-        assert epoch.loss == pytest.approx(loss_of(logits, labels, lesson.reduction).item())
+        loss = scale * torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels)
+        assert epoch.loss == pytest.approx(loss.item())
         np.testing.assert_array_equal(epoch.metrics["prediction"], logits.argmax(-1))
-        list(train(dataclasses.replace(lesson, epochs=1), model))
+        list(train(lesson, model, one))
 
 
 def test_a_double_model_trains_in_double():
-    lesson = dataclasses.replace(load("ihello"), epochs=5)
-    double = [epoch.loss for epoch in train(lesson, seeded(lesson.model).double())]
-    single = [epoch.loss for epoch in train(lesson, seeded(lesson.model))]
+    lesson, recipe = load("ihello"), replace(load("ihello").recipe, steps=5)
+    double = [epoch.loss for epoch in train(lesson, seeded(lesson.model).double(), recipe)]
+    single = [epoch.loss for epoch in train(lesson, seeded(lesson.model), recipe)]
     assert double == pytest.approx(single, abs=1e-5)
     assert any(loss != float(np.float32(loss)) for loss in double)
 
@@ -232,13 +161,13 @@ def test_ihello(seed, losses, text):
     lesson = load("ihello")
     _, epochs = trained(lesson, seed)
     assert [epochs[epoch - 1].loss for epoch in EPOCHS] == pytest.approx(losses, abs=1e-3)
-    assert lesson.text(epochs[-1].metrics["prediction"]) == text
+    assert lesson.facts.text(epochs[-1].metrics["prediction"]) == text
     assert all(epoch.loss > math.log(1 + 4 * math.exp(-2)) for epoch in epochs)
 
 
 def test_seed_0_had_ihello_at_epoch_9_and_lost_it():
     _, epochs = trained(load("ihello"), 0)
-    assert load("ihello").text(epochs[8].metrics["prediction"]) == "ihello"
+    assert load("ihello").facts.text(epochs[8].metrics["prediction"]) == "ihello"
 
 
 def test_stepwise_is_six_times_ihello():
@@ -257,8 +186,10 @@ def test_softmax_stays_above_its_bound_and_never_says_ihello(seed):
     _, epochs = trained(lesson, seed)
     assert all(epoch.loss > 4 * math.log(2) / 6 for epoch in epochs)
     assert epochs[-1].loss < 0.475
-    assert all((epoch.metrics["prediction"] == lesson.labels).mean() <= 4 / 6 for epoch in epochs)
-    assert all(lesson.text(epoch.metrics["prediction"]) != "ihello" for epoch in epochs)
+    assert all(
+        (epoch.metrics["prediction"] == lesson.facts.labels).mean() <= 4 / 6 for epoch in epochs
+    )
+    assert all(lesson.facts.text(epoch.metrics["prediction"]) != "ihello" for epoch in epochs)
 
 
 def test_bounds():
@@ -291,7 +222,7 @@ def test_room_for_the_logits_is_what_the_linear_layer_gives():
 def test_the_sentence_is_exact_read_and_written():
     lesson = load("long_sentence")
     model, epochs = trained(lesson)
-    assert lesson.text(epochs[-1].metrics["prediction"]) == SENTENCE[1:]
+    assert lesson.facts.text(epochs[-1].metrics["prediction"]) == SENTENCE[1:]
     assert read(model) == SENTENCE[1:]
     assert write(model, "i", 179) == SENTENCE
 
@@ -304,16 +235,16 @@ def test_an_untrained_model_does_not_know_the_sentence():
 
 @pytest.mark.long
 def test_windows_come_near_their_floor_and_never_below():
-    lesson = dataclasses.replace(load("long_sentence_windows"), epochs=100)
-    _, epochs = trained(lesson)
+    lesson = load("long_sentence_windows")
+    epochs = list(train(lesson, seeded(lesson.model), replace(lesson.recipe, steps=100)))
     assert all(epoch.loss > window_bounds().loss for epoch in epochs)
     assert epochs[-1].loss < 0.30
     assert (
-        max((epoch.metrics["prediction"] == lesson.labels).mean() for epoch in epochs)
+        max((epoch.metrics["prediction"] == lesson.facts.labels).mean() for epoch in epochs)
         <= window_bounds().accuracy
     )
-    text = lesson.text(epochs[-1].metrics["prediction"])
-    assert sum(a == b for a, b in zip(text, lesson.target, strict=True)) >= 175
+    text = lesson.facts.text(epochs[-1].metrics["prediction"])
+    assert sum(a == b for a, b in zip(text, lesson.facts.target, strict=True)) >= 175
 
 
 # By hand: I = 3, H = 4, B = 2, T = 6, states that are not zero
@@ -403,13 +334,13 @@ def test_every_lesson_runs(name, capsys, monkeypatch):
     assert main([name, "--steps", "2", "--seed", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     lesson = load(name)
-    if lesson.epochs == 0:
-        assert lines[0] == f"input size torch.Size({list(lesson.inputs.shape)})"
+    if not lesson.trained:
+        assert lines[0] == f"input size torch.Size({list(lesson.facts.inputs.shape)})"
         assert any(line.startswith("out size torch.Size(") for line in lines)
         return
     first, *_ = train(lesson, seeded(lesson.model, 2))
     assert lines[0] == f"epoch: 1, loss: {first.loss:1.3f}"
-    assert lines[1] == f"Predicted string: {lesson.text(first.metrics['prediction'])}"
+    assert lines[1] == f"Predicted string: {lesson.facts.text(first.metrics['prediction'])}"
     assert lines[2].startswith("epoch: 2, loss: ")
     assert lines[4] == "Learning finished!"
     explained = name != "ihello_stepwise"
@@ -441,9 +372,10 @@ def test_help_lists_every_lesson(arguments, capsys):
     [
         (["ihelo"], "unknown lesson 'ihelo'; did you mean 'ihello'?"),
         (["lstm_hand"], "did you mean 'lstm_by_hand'?"),
-        (["qqq"], "known: cell, unfold"),
-        (["ihello", "--preset", "lstn"], "unknown preset 'lstn'; did you mean 'lstm'?"),
-        (["cell", "--preset", "gru"], "known: none"),
+        (["qqq"], "The lessons are cell, unfold"),
+        (["ihello", "--preset", "lstn"], "preset: expected one of default, lstm, gru, got 'lstn'"),
+        (["cell", "--preset", "gru"], "expected one of default, got 'gru'"),
+        (["ihello", "--text", "book.txt"], "text: expected none"),
         (["ihello", "--steps", "0"], "steps: expected at least 1, got 0"),
     ],
 )
@@ -469,16 +401,7 @@ def test_load_refuses_other_names():
 
 def test_imports_only_torch_numpy_the_facts_and_the_standard_library():
     allowed = {"torch", "numpy", "reference_torch", "rnn_lecture", *sys.stdlib_module_names}
-    files = sorted(FOLDER.rglob("*.py"))
-    assert len(files) > len(WORDS)
-    for file in files:
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Import):
-                roots = {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                assert node.level == 0, file
-                data = (node.module or "").startswith("jax_rnn.data.")
-                roots = set() if data else {(node.module or "").split(".")[0]}
-            else:
-                continue
-            assert roots <= allowed, f"{file.name} imports {roots - allowed}"
+    for file in sorted(FOLDER.rglob("*.py")):
+        for module, _ in imports(file):
+            data = module.startswith("jax_rnn.data.")
+            assert data or module.split(".")[0] in allowed, f"{file}: {module}"

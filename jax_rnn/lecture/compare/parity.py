@@ -11,11 +11,12 @@ import jax
 import numpy as np
 
 from jax_rnn.base.environment import environment
+from jax_rnn.base.errors import ArgumentError
 from jax_rnn.data.dataset import Data
 from jax_rnn.lecture.compare.comparison import Comparison
 from jax_rnn.lecture.compare.frameworks import import_seconds, torch_on_one_thread
 from jax_rnn.lecture.compare.jax_lesson import JaxLesson
-from jax_rnn.lecture.compare.side import LessonSide, MakeSide, Program, Step
+from jax_rnn.lecture.compare.side import LessonSide, MakeSide, Setup, Step
 from jax_rnn.lecture.compare.torch_lesson import TorchLesson
 from jax_rnn.lecture.lessons import load
 from jax_rnn.lecture.teaching.lesson import Lesson
@@ -66,7 +67,7 @@ def compare(
         ModuleNotFoundError: torch is not installed.
     """
     if dtype not in ("float32", "float64"):
-        raise ValueError(f"dtype: expected float32 or float64, got {dtype!r}")
+        raise ArgumentError("dtype", f"expected float32 or float64, got {dtype!r}")
     lesson = load(name)
     wanted = lesson.preset(preset) if recipe is None else recipe
     count = steps_of(lesson, wanted, steps)
@@ -79,7 +80,7 @@ def compare(
         nullcontext() if lesson.holds_out else torch_on_one_thread(),
     ):
         data = lesson.read(used, text) if lesson.trained else Data({}, {}, {})
-        ours, theirs = (make(Program(name, used, data, seed)) for make in sides)
+        ours, theirs = (make(Setup(name, used, data, seed)) for make in sides)
         climb = climb_sides(ours, theirs, dtype=dtype)
         if not climb.passes:
             raise ParityError(climb.rungs)
@@ -117,14 +118,13 @@ def steps_of(lesson: Lesson, recipe: Any, steps: int | None) -> int:
     """The number of steps. ValueError: fewer than one, or steps of a lesson that has none."""
     if not lesson.trained:
         if steps is not None:
-            raise ValueError(
-                f"steps: expected none, since {lesson.name} does not train, got {steps}"
-            )
+            reason = f"{lesson.name} does not train"
+            raise ArgumentError("steps", f"expected none, since {reason}, got {steps}")
         return 0
     if steps is None:
         return min(recipe.steps, SOME_STEPS) if lesson.holds_out else recipe.steps
     if steps < 1:
-        raise ValueError(f"steps: expected at least 1, got {steps}")
+        raise ArgumentError("steps", f"expected at least 1, got {steps}")
     return steps
 
 
@@ -168,7 +168,7 @@ def _training(
     texts = [[s.prediction for s in steps if s.prediction is not None] for steps in done]
     weights = [side.weights() for side in both]
     return {
-        "target": getattr(lesson, "target", None),
+        "target": lesson.facts.target,
         "loss": both.named(loss),
         "predictions": both.named(texts),
         "predictions_equal": sum(a == b for a, b in zip(*texts, strict=True)),

@@ -9,14 +9,13 @@ import numpy as np
 
 from jax_rnn.data.dataset import Data
 from jax_rnn.testing.side import Side
-from rnn_lecture.facts import Facts
-from rnn_lecture.program import Words
+from rnn_lecture.facts import Words
 
 __all__ = [
     "LADDER_ROWS",
     "LessonSide",
     "MakeSide",
-    "Program",
+    "Setup",
     "Step",
     "first_batch",
     "lesson_arguments",
@@ -38,7 +37,7 @@ class Step(NamedTuple):
     prediction: str | None = None
 
 
-class Program(NamedTuple):
+class Setup(NamedTuple):
     """What both sides of a comparison are made from.
 
     Attributes:
@@ -81,22 +80,20 @@ class LessonSide(Side):
 class MakeSide(Protocol):
     """A class of sides."""
 
-    def __call__(self, program: Program) -> LessonSide: ...
+    def __call__(self, setup: Setup) -> LessonSide: ...
 
 
-def lesson_arguments(
-    facts: Facts, program: Program, forward: Callable[..., Any]
-) -> tuple[Any, ...]:
+def lesson_arguments(lesson: Any, setup: Setup, forward: Callable[..., Any]) -> tuple[Any, ...]:
     """The arguments of the parity ladder: of a lesson on words its inputs and its initial state,
     of others some rows of the first batch, by the names of the arguments of ``forward``."""
-    if isinstance(facts, Words):
-        return facts.inputs, facts.hidden
-    batch = first_batch(facts, program, LADDER_ROWS)
+    if isinstance(lesson.facts, Words):
+        return lesson.facts.inputs, lesson.facts.hidden
+    batch = first_batch(lesson, setup, LADDER_ROWS)
     needed = signature(forward).parameters.values()
     return tuple(batch[p.name] for p in needed if p.default is Parameter.empty)
 
 
-def first_batch(facts: Facts, program: Program, rows: int | None = None) -> Mapping[str, Any]:
+def first_batch(lesson: Any, setup: Setup, rows: int | None = None) -> Mapping[str, Any]:
     """The first rows of the first batch."""
-    batches: Any = facts.batches(program.recipe, program.data)
+    batches: Any = lesson.batches(setup.recipe, setup.data)
     return batches if isinstance(batches, Mapping) else batches(0, slice(rows))

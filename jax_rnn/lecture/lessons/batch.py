@@ -5,18 +5,17 @@ state is (layers, batch, hidden) = (1, 3, 2) for any ``batch_first``; other slid
 layers, hidden), which only works if batch = layers.
 """
 
-from collections.abc import Iterator
-
 import jax.numpy as jnp
 
-from jax_rnn.lecture.lessons.cell import Model, run
+from jax_rnn.lecture.lessons.cell import Model
 from jax_rnn.lecture.teaching.words import WordLesson
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 
-def explain(model: Model) -> Iterator[str]:
-    together, _ = run(lesson, model)
-    inputs, hidden = lesson.forward_arguments()
+def explain(model):
+    inputs, hidden = lesson.arguments()
+    together, _ = model(inputs, hidden)
     words = jnp.split(inputs, len(inputs))
     states = zip(*(jnp.split(state, len(inputs), axis=1) for state in hidden), strict=True)
     alone = [model(word, state)[0] for word, state in zip(words, states, strict=True)]
@@ -24,4 +23,4 @@ def explain(model: Model) -> Iterator[str]:
     yield f"three words together or one by one: largest difference {difference:.1e}"
 
 
-lesson = WordLesson.of(words.BATCH, model=Model, explain=explain)
+lesson = WordLesson(facts=words.BATCH, model=Model, recipe=WordRecipe(), explain=explain)

@@ -11,26 +11,25 @@ state *before* the product with W^h, in torch.nn after it. No choice of weights 
 equal, except if nothing is reset (r = 1).
 """
 
-from collections.abc import Iterator
-
 import jax.numpy as jnp
 from flax import nnx
 from jax.nn import sigmoid
 
-from jax_rnn.base.initializers import Init
 from jax_rnn.cells.base import Cell, HiddenCarry
 from jax_rnn.cells.gru import GRUCell
 from jax_rnn.layers.feedforward import Linear
 from jax_rnn.layers.recurrent import Recurrent
-from jax_rnn.lecture.teaching.models import CellAndLinear
+from jax_rnn.lecture.teaching.lesson import cross_entropy
+from jax_rnn.lecture.teaching.parts import CellAndLinear
 from jax_rnn.lecture.teaching.words import WordLesson
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 
 class GRUByHandCell(Cell[HiddenCarry]):
-    def __init__(self, size: int, *, init: Init = "torch", rngs: nnx.Rngs):
+    def __init__(self, size: int, **options):
         def linear() -> Linear:
-            return Linear(size, size, bias=False, init=init, rngs=rngs)
+            return Linear(size, size, bias=False, **options)
 
         self.input_size = self.hidden_size = size
         self.U_z, self.W_z = linear(), linear()
@@ -55,9 +54,14 @@ class GRUByHandCell(Cell[HiddenCarry]):
 
 
 class Model(CellAndLinear):
-    def __init__(self, *, init: Init = "torch", rngs: nnx.Rngs):
-        self.cell = GRUByHandCell(5, init=init, rngs=rngs)
-        self.linear = Linear(5, 5, init=init, rngs=rngs)
+    def __init__(self, **options):
+        self.cell = GRUByHandCell(5, **options)
+        self.linear = Linear(5, 5, **options)
+
+
+def loss(model, batch):
+    logits, _ = model(batch["inputs"])
+    return cross_entropy(logits, batch["labels"]).mean(), {"prediction": logits.argmax(-1)}
 
 
 def as_library(model: Model) -> Recurrent:
@@ -80,7 +84,7 @@ def never_reset(model: Model) -> Model:
     return model
 
 
-def explain(model: Model) -> Iterator[str]:
+def explain(model):
     inputs = lesson.batch()["inputs"]
     yield "Is it the library's GRU? Largest difference of the states with the same weights:"
     for title, m in (("as trained", model), ("nothing reset (r = 1)", never_reset(model))):
@@ -88,4 +92,10 @@ def explain(model: Model) -> Iterator[str]:
         yield f"  {title:24}{gap:.1e}"
 
 
-lesson = WordLesson.of(words.GRU_BY_HAND, model=Model, explain=explain)
+lesson = WordLesson(
+    facts=words.GRU_BY_HAND,
+    model=Model,
+    loss=loss,
+    recipe=WordRecipe(learning_rate=0.1, steps=100),
+    explain=explain,
+)

@@ -8,15 +8,16 @@ that of ihello, with 6 times its loss.
 import jax.numpy as jnp
 from flax import nnx
 
-from jax_rnn.base.initializers import Init
 from jax_rnn.layers.torch_layers import RNN
+from jax_rnn.lecture.teaching.lesson import cross_entropy
 from jax_rnn.lecture.teaching.words import WordLesson
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 
 class Model(nnx.Module):
-    def __init__(self, *, init: Init = "torch", rngs: nnx.Rngs):
-        self.rnn = RNN(5, 5, batch_first=True, init=init, rngs=rngs)
+    def __init__(self, **options):
+        self.rnn = RNN(5, 5, batch_first=True, **options)
 
     def __call__(self, inputs, hidden=None):
         logits = []
@@ -26,4 +27,14 @@ class Model(nnx.Module):
         return jnp.concatenate(logits, axis=1), hidden
 
 
-lesson = WordLesson.of(words.IHELLO_STEPWISE, model=Model)
+def loss(model, batch):
+    logits, _ = model(batch["inputs"])
+    return cross_entropy(logits, batch["labels"]).sum(), {"prediction": logits.argmax(-1)}
+
+
+lesson = WordLesson(
+    facts=words.IHELLO_STEPWISE,
+    model=Model,
+    loss=loss,
+    recipe=WordRecipe(learning_rate=0.1, steps=100),
+)

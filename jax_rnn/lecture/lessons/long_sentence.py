@@ -5,35 +5,38 @@ the first 179 and predict the last 179. The trained model predicts every next le
 letters, and generates the sentence from the first letter and its own predictions.
 """
 
-from collections.abc import Iterator
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import lax
 
-from jax_rnn.base.initializers import Init
 from jax_rnn.layers.feedforward import Embedding, Linear
 from jax_rnn.layers.torch_layers import LSTM
+from jax_rnn.lecture.teaching.lesson import cross_entropy
 from jax_rnn.lecture.teaching.words import WordLesson
 from rnn_lecture import words
-from rnn_lecture.program import encode
+from rnn_lecture.facts import encode
+from rnn_lecture.recipe import WordRecipe
 from rnn_lecture.words import SENTENCE
 
 FIRST = encode([SENTENCE[0]], words.LONG_SENTENCE.symbols)[0]
 
 
 class Model(nnx.Module):
-    def __init__(self, *, init: Init = "torch", rngs: nnx.Rngs):
-        size = len(words.LONG_SENTENCE.symbols)
-        self.embedding = Embedding(size, size, init=init, rngs=rngs)
-        self.lstm = LSTM(size, size, batch_first=True, init=init, rngs=rngs)
-        self.linear = Linear(size, size, init=init, rngs=rngs)
+    def __init__(self, **options):
+        self.embedding = Embedding(25, 25, **options)
+        self.lstm = LSTM(25, 25, batch_first=True, **options)
+        self.linear = Linear(25, 25, **options)
 
     def __call__(self, inputs, hidden=None):
         outputs, hidden = self.lstm(self.embedding(inputs), hidden)
         return self.linear(outputs), hidden
+
+
+def loss(model, batch):
+    logits, _ = model(batch["inputs"])
+    return cross_entropy(logits, batch["labels"]).mean(), {"prediction": logits.argmax(-1)}
 
 
 @jax.jit
@@ -51,10 +54,10 @@ def recite(model: Model) -> jax.Array:
     return jnp.concatenate([first, letters])
 
 
-def explain(model: Model) -> Iterator[str]:
+def explain(model):
     logits, _ = model(lesson.batch()["inputs"])
-    predicted = SENTENCE[0] + lesson.text(np.asarray(logits.argmax(-1)))
-    alone = lesson.text(np.asarray(recite(model))[None])
+    predicted = SENTENCE[0] + lesson.facts.text(np.asarray(logits.argmax(-1)))
+    alone = lesson.facts.text(np.asarray(recite(model))[None])
     for inputs, text in (("the true letters", predicted), ("its own predictions", alone)):
         right = sum(a == b for a, b in zip(text, SENTENCE, strict=True))
         verdict = "exact" if text == SENTENCE else f"{right} of {len(SENTENCE)} letters correct"
@@ -62,4 +65,10 @@ def explain(model: Model) -> Iterator[str]:
         yield f"  {text}"
 
 
-lesson = WordLesson.of(words.LONG_SENTENCE, model=Model, explain=explain)
+lesson = WordLesson(
+    facts=words.LONG_SENTENCE,
+    model=Model,
+    loss=loss,
+    recipe=WordRecipe(learning_rate=0.03, steps=150),
+    explain=explain,
+)

@@ -9,34 +9,43 @@ Training stops at 70 epochs, before the loss has converged: after that, Adam's s
 learning rate are chaotic, and two runs diverge by rounding alone.
 """
 
-from collections.abc import Iterator
-
 from flax import nnx
 
-from jax_rnn.base.initializers import Init
 from jax_rnn.layers.feedforward import Linear
 from jax_rnn.layers.torch_layers import LSTM
+from jax_rnn.lecture.teaching.lesson import cross_entropy
 from jax_rnn.lecture.teaching.words import WordLesson
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 
 class Model(nnx.Module):
-    def __init__(self, *, init: Init = "torch", rngs: nnx.Rngs):
-        size = len(words.LONG_SENTENCE_WINDOWS.symbols)
-        self.lstm = LSTM(size, size, num_layers=2, batch_first=True, init=init, rngs=rngs)
-        self.linear = Linear(size, size, init=init, rngs=rngs)
+    def __init__(self, **options):
+        self.lstm = LSTM(25, 25, num_layers=2, batch_first=True, **options)
+        self.linear = Linear(25, 25, **options)
 
     def __call__(self, inputs, hidden=None):
         outputs, hidden = self.lstm(inputs, hidden)
         return self.linear(outputs), hidden
 
 
-def explain(model: Model) -> Iterator[str]:
+def loss(model, batch):
+    logits, _ = model(batch["inputs"])
+    return cross_entropy(logits, batch["labels"]).mean(), {"prediction": logits.argmax(-1)}
+
+
+def explain(model):
     floor, ceiling = words.window_bounds()
-    loss, metrics = lesson.score(model, lesson.batch())
+    found, metrics = lesson.score(model, lesson.batch())
     yield "Bounds of a predictor that reads only the letters of the window so far:"
-    yield f"  loss {loss:.5f}, never below {floor:.5f}"
+    yield f"  loss {found:.5f}, never below {floor:.5f}"
     yield f"  accuracy {metrics['accuracy']:.4f}, never above {ceiling:.4f}"
 
 
-lesson = WordLesson.of(words.LONG_SENTENCE_WINDOWS, model=Model, explain=explain)
+lesson = WordLesson(
+    facts=words.LONG_SENTENCE_WINDOWS,
+    model=Model,
+    loss=loss,
+    recipe=WordRecipe(learning_rate=0.1, steps=70),
+    explain=explain,
+)

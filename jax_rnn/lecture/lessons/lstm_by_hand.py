@@ -10,8 +10,6 @@ r"""Slide "Under the hood: LSTM", gate by gate.
 The slide of this title prints the equations of a GRU, with z in the role of 1 - z.
 """
 
-from collections.abc import Iterator
-
 import jax.numpy as jnp
 from flax import nnx
 from jax.nn import sigmoid
@@ -22,9 +20,11 @@ from jax_rnn.cells.base import Cell
 from jax_rnn.cells.lstm import LSTMCarry, LSTMCell
 from jax_rnn.layers.feedforward import Linear
 from jax_rnn.layers.recurrent import Recurrent
-from jax_rnn.lecture.teaching.models import CellAndLinear
+from jax_rnn.lecture.teaching.lesson import cross_entropy
+from jax_rnn.lecture.teaching.parts import CellAndLinear
 from jax_rnn.lecture.teaching.words import WordLesson
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 
 class LSTMByHandCell(Cell[LSTMCarry]):
@@ -56,9 +56,14 @@ class LSTMByHandCell(Cell[LSTMCarry]):
 
 
 class Model(CellAndLinear):
-    def __init__(self, *, init: Init = "torch", rngs: nnx.Rngs):
-        self.cell = LSTMByHandCell(5, init=init, rngs=rngs)
-        self.linear = Linear(5, 5, init=init, rngs=rngs)
+    def __init__(self, **options):
+        self.cell = LSTMByHandCell(5, **options)
+        self.linear = Linear(5, 5, **options)
+
+
+def loss(model, batch):
+    logits, _ = model(batch["inputs"])
+    return cross_entropy(logits, batch["labels"]).mean(), {"prediction": logits.argmax(-1)}
 
 
 def as_library(model: Model) -> Recurrent:
@@ -69,11 +74,17 @@ def as_library(model: Model) -> Recurrent:
     return Recurrent(cell, batch_first=True)
 
 
-def explain(model: Model) -> Iterator[str]:
+def explain(model):
     inputs = lesson.batch()["inputs"]
     gap = jnp.abs(model.states(inputs)[0] - as_library(model)(inputs)[0]).max()
     yield "Computed gate by gate, it equals the library's LSTM:"
     yield f"  largest difference of the states with the same weights: {gap:.1e}"
 
 
-lesson = WordLesson.of(words.LSTM_BY_HAND, model=Model, explain=explain)
+lesson = WordLesson(
+    facts=words.LSTM_BY_HAND,
+    model=Model,
+    loss=loss,
+    recipe=WordRecipe(learning_rate=0.1, steps=100),
+    explain=explain,
+)

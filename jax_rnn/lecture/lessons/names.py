@@ -9,24 +9,9 @@ n is the length of the name. Names of a batch are padded to one length; with ``l
 directions stop at the ends of the name, so padding has no effect. The lecture classifies by
 ``hidden[-1]``, which is only b_1, the *backward* direction. Here both final states are used.
 
-Half of the names are Russian and one in 250 is Vietnamese. With equal weights for all names the
-model neglects rare languages; with equal weights for all languages it predicts them too often. Here
-a name of a language with n_k names has the weight ``n_k ** -POWER``, and a share ``SMOOTHING`` of
-each label is distributed over all languages. The two main figures are accuracy and macro recall,
-the mean over languages of the share of names classified correctly.
-
-The files contain duplicates: 108 Arabic names make 2,000 rows. A model trained on the rows would
-memorize these names, and 19 names would determine a tenth of the accuracy. Here duplicates of a
-name in one language count once. Some names belong to several languages: ``accuracy`` is the share
-of names whose prediction is one of their languages, ``pair_accuracy`` counts a name once per
-language, of which at most one can be correct, and ``row_accuracy`` counts the rows of the files.
+Rare languages weigh more, duplicates of a name count once, and a share ``SMOOTHING`` of each label
+is distributed over all languages; ``rnn_lecture.surnames`` explains the weights and the figures.
 """
-
-import csv
-import io
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -36,17 +21,12 @@ from flax import nnx
 from jax_rnn.base.extras import optional
 from jax_rnn.base.storage import replacing, write_text
 from jax_rnn.base.typing import accumulator
-from jax_rnn.data.dataset import Data
 from jax_rnn.data.vocabulary import Vocabulary
 from jax_rnn.layers.feedforward import Embedding, Linear
-from jax_rnn.lecture.teaching.held_out import equal_batches
-from jax_rnn.lecture.teaching.lesson import Lesson
-from jax_rnn.lecture.teaching.models import recurrent, sizes
+from jax_rnn.lecture.teaching.lesson import DataSetLesson, cross_entropy
+from jax_rnn.lecture.teaching.parts import equal_batches, recurrent
 from rnn_lecture.recipe import Recipe
-from rnn_lecture.sampling import Sampling
-from rnn_lecture.surnames import LIKELIEST, SMOOTHING, NamesFacts
-
-__all__ = ["Model", "NamesTask", "lesson"]
+from rnn_lecture.surnames import LIKELIEST, NAMES, SMOOTHING
 
 AT_ONCE = 1024
 """Number of names per call in an evaluation."""
@@ -58,37 +38,23 @@ class Model(nnx.Module):
     Call: ``logits = model(inputs, lengths, *, rngs=None)`` with inputs (B, T) symbols, lengths
         (B,), logits (B, languages).
 
-    Args:
-        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        symbols: number of symbols, including the padding.
-        languages: number of languages.
-        embedding_size: features of a symbol.
-        hidden_size: H of each direction.
-        num_layers: number of bidirectional layers.
-        dropout: rate between layers, also after the embedding; training needs ``rngs``.
-        options: ``init``, ``dtype`` and ``rngs`` of all parts.
+    ``options`` are ``init``, ``dtype`` and ``rngs`` of all parts.
     """
 
     def __init__(
         self,
-        cell: Literal["rnn", "lstm", "gru"],
-        symbols: int,
-        languages: int,
-        embedding_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        dropout: float = 0.0,
-        **options: Any,
+        cell,
+        symbols,
+        languages,
+        embedding_size,
+        hidden_size,
+        num_layers=1,
+        dropout=0.0,
+        **options,
     ):
         self.embedding = Embedding(symbols, embedding_size, **options)
         self.rnn = recurrent(
-            cell,
-            embedding_size,
-            hidden_size,
-            num_layers,
-            dropout,
-            bidirectional=True,
-            **options,
+            cell, embedding_size, hidden_size, num_layers, dropout, bidirectional=True, **options
         )
         self.dropout = nnx.Dropout(dropout)
         self.linear = Linear(2 * hidden_size, languages, **options)
@@ -102,74 +68,66 @@ class Model(nnx.Module):
         return self.linear(self.dropout(final, rngs=rngs))
 
 
-class NamesTask(NamesFacts, Lesson):
-    model = Model
+def loss(model, batch, *, rngs=None):
+    """Mean over the batch of weight times cross entropy with smoothed labels."""
+    logits = model(batch["inputs"], batch["lengths"], rngs=rngs)
+    of_label = cross_entropy(logits, batch["labels"])
+    of_all = -log_probabilities(logits).mean(-1)
+    nats = (1 - SMOOTHING) * of_label + SMOOTHING * of_all
+    accuracy = (logits.argmax(-1) == batch["labels"]).mean()
+    return (batch["weights"].astype(nats.dtype) * nats).mean(), {"accuracy": accuracy}
 
-    def options(self, recipe: Recipe, vocabulary: Mapping[str, Any]) -> dict[str, Any]:
-        return sizes(recipe) | {
-            "symbols": len(vocabulary["symbols"]) + 1,
-            "languages": len(vocabulary["languages"]),
-        }
 
-    def loss(self, model: Model, batch: Any, *, rngs: Any = None) -> Any:
-        """Mean over the batch of weight times cross entropy with smoothed labels."""
-        logits = model(batch["inputs"], batch["lengths"], rngs=rngs)
-        logs = log_probabilities(logits)
-        of_label = jnp.take_along_axis(logs, batch["labels"][:, None], -1)[:, 0]
-        nats = -(1 - SMOOTHING) * of_label - SMOOTHING * logs.mean(-1)
-        accuracy = (logits.argmax(-1) == batch["labels"]).mean()
-        return (batch["weights"].astype(nats.dtype) * nats).mean(), {"accuracy": accuracy}
+def evaluate(model, data):
+    """Unweighted cross entropy of the names, and the shares classified correctly."""
+    nats, confusion, of_rows = score(model, data)
+    right, names = np.trace(confusion), len(np.unique(data.held_out["inputs"], axis=0))
+    return {
+        "loss": nats / int(confusion.sum()),
+        "accuracy": float(right / names),
+        "pair_accuracy": float(right / confusion.sum()),
+        "macro_recall": float(np.nanmean(recalls(confusion))),
+        "row_accuracy": float(np.trace(of_rows) / of_rows.sum()),
+    }
 
-    def evaluate(self, model: Model, data: Data) -> dict[str, float]:
-        """Unweighted cross entropy of the names, and the shares classified correctly."""
-        nats, confusion, of_rows = score(model, data)
-        right, names = np.trace(confusion), len(np.unique(data.held_out["inputs"], axis=0))
-        return {
-            "loss": nats / int(confusion.sum()),
-            "accuracy": float(right / names),
-            "pair_accuracy": float(right / confusion.sum()),
-            "macro_recall": float(np.nanmean(recalls(confusion))),
-            "row_accuracy": float(np.trace(of_rows) / of_rows.sum()),
-        }
 
-    def respond(
-        self, model: Model, vocabulary: Mapping[str, Any], prompt: str, sampling: Sampling
-    ) -> Iterator[str]:
-        """The three likeliest languages of a name, one per line; no random numbers are used.
+def respond(model, vocabulary, prompt, sampling):
+    """The three likeliest languages of a name, one per line; no random numbers are used.
 
-        The model is trained with weights, so the probabilities of rare languages are too high.
-        """
-        known = Vocabulary(vocabulary["symbols"], first=1)
-        ids = known.encode(prompt.strip())
-        if not len(ids):
-            raise ValueError('prompt: expected a name, got none; try "Satoshi"')
-        inputs = np.zeros((1, max(vocabulary["longest"], len(ids))), np.int32)
-        inputs[0, : len(ids)] = ids
-        shares = np.asarray(probabilities(model, inputs, np.array([len(ids)])))[0]
-        likeliest = np.argsort(-shares, kind="stable")[:LIKELIEST]
-        return (f"{vocabulary['languages'][k]:10} {shares[k]:6.1%}\n" for k in likeliest)
+    The model is trained with weights, so the probabilities of rare languages are too high.
+    """
+    known = Vocabulary(vocabulary["symbols"], first=1)
+    ids = known.encode(prompt.strip())
+    if not len(ids):
+        raise ValueError('prompt: expected a name, got none; try "Satoshi"')
+    inputs = np.zeros((1, max(vocabulary["longest"], len(ids))), np.int32)
+    inputs[0, : len(ids)] = ids
+    shares = np.asarray(probabilities(model, inputs, np.array([len(ids)])))[0]
+    likeliest = np.argsort(-shares, kind="stable")[:LIKELIEST]
+    return (f"{vocabulary['languages'][k]:10} {shares[k]:6.1%}\n" for k in likeliest)
 
-    def report(self, model: Model, data: Data, folder: Path) -> Iterator[str]:
-        """Recall of every language, the baselines, and the confusion matrix."""
-        _, confusion, of_rows = score(model, data)
-        languages = data.vocabulary["languages"]
-        names = len(np.unique(data.held_out["inputs"], axis=0))
-        found = np.trace(confusion) / names
-        yield f"Held-out names classified as one of their languages: {found:.1%} of {names}."
-        pairs = "names, counted once per language"
-        for counted, what in ((confusion, pairs), (of_rows, "rows of the files")):
-            total, most = counted.sum(), int(counted.sum(1).argmax())
-            yield f"Correct: {np.trace(counted) / total:.1%} of {total} {what};"
-            yield f"  always {languages[most]}: {counted[most].sum() / total:.1%}."
-        yield "language      names recall  most frequent error"
-        for k, recall in enumerate(recalls(confusion)):
-            count = confusion[k].sum()
-            wrong = confusion[k] * (np.arange(len(languages)) != k)
-            taken = f"{languages[wrong.argmax()]} ({wrong.max()})" if wrong.any() else ""
-            found = f"{recall:6.1%}" if count else "     -"
-            yield f"{languages[k]:12}  {count:5} {found}  {taken}".rstrip()
-        yield write_confusion(confusion, languages, folder / "confusion.csv")
-        yield draw_confusion(confusion, languages, folder / "confusion.png")
+
+def report(model, data, folder):
+    """Recall of every language, the baselines, and the confusion matrix."""
+    _, confusion, of_rows = score(model, data)
+    languages = data.vocabulary["languages"]
+    names = len(np.unique(data.held_out["inputs"], axis=0))
+    found = np.trace(confusion) / names
+    yield f"Held-out names classified as one of their languages: {found:.1%} of {names}."
+    pairs = "names, counted once per language"
+    for counted, what in ((confusion, pairs), (of_rows, "rows of the files")):
+        total, most = counted.sum(), int(counted.sum(1).argmax())
+        yield f"Correct: {np.trace(counted) / total:.1%} of {total} {what};"
+        yield f"  always {languages[most]}: {counted[most].sum() / total:.1%}."
+    yield "language      names recall  most frequent error"
+    for k, recall in enumerate(recalls(confusion)):
+        count = confusion[k].sum()
+        wrong = confusion[k] * (np.arange(len(languages)) != k)
+        taken = f"{languages[wrong.argmax()]} ({wrong.max()})" if wrong.any() else ""
+        found = f"{recall:6.1%}" if count else "     -"
+        yield f"{languages[k]:12}  {count:5} {found}  {taken}".rstrip()
+    yield write_confusion(confusion, languages, folder / "confusion.csv")
+    yield plot_confusion(confusion, languages, folder / "confusion.png")
 
 
 def log_probabilities(logits):
@@ -178,14 +136,13 @@ def log_probabilities(logits):
 
 
 @jax.jit
-def judge(model: Model, batch: Any) -> tuple[Any, Any]:
+def judge(model, batch):
     """Cross entropy and likeliest language of every name."""
-    logs = log_probabilities(model(batch["inputs"], batch["lengths"]))
-    of_label = jnp.take_along_axis(logs, batch["labels"][:, None], -1)[:, 0]
-    return -of_label, logs.argmax(-1)
+    logits = model(batch["inputs"], batch["lengths"])
+    return cross_entropy(logits, batch["labels"]), logits.argmax(-1)
 
 
-def score(model: Model, data: Data) -> tuple[float, np.ndarray, np.ndarray]:
+def score(model, data):
     """Summed cross entropy of the held-out names, and two confusion matrices.
 
     Rows are true languages, columns predictions. The first matrix counts each name once, the second
@@ -203,27 +160,25 @@ def score(model: Model, data: Data) -> tuple[float, np.ndarray, np.ndarray]:
     return nats, confusion[0], confusion[1]
 
 
-def recalls(confusion: np.ndarray) -> np.ndarray:
+def recalls(confusion):
     """Recall of each language; NaN for a language without names."""
     counts = confusion.sum(1)
     return np.where(counts, np.diag(confusion) / np.maximum(counts, 1), np.nan)
 
 
 @jax.jit
-def probabilities(model: Model, inputs: Any, lengths: Any) -> Any:
+def probabilities(model, inputs, lengths):
     return jax.nn.softmax(model(inputs, lengths), axis=-1)
 
 
-def write_confusion(confusion: np.ndarray, languages: list[str], path: Path) -> str:
-    rows = io.StringIO()
-    table = csv.writer(rows, lineterminator="\n")
-    table.writerow(["true language \\ predicted", *languages])
-    table.writerows([name, *map(int, row)] for name, row in zip(languages, confusion, strict=True))
-    write_text(path, rows.getvalue())
+def write_confusion(confusion, languages, path):
+    rows = [("true language \\ predicted", *languages)]
+    rows += [(name, *row) for name, row in zip(languages, confusion, strict=True)]
+    write_text(path, "".join(",".join(map(str, row)) + "\n" for row in rows))
     return f"confusion matrix: {path}"
 
 
-def draw_confusion(confusion: np.ndarray, languages: list[str], path: Path) -> str:
+def plot_confusion(confusion, languages, path):
     """Plot the confusion matrix as shares of its rows."""
     try:
         figure = optional("matplotlib.figure").Figure(figsize=(8, 7), layout="constrained")
@@ -246,4 +201,24 @@ def draw_confusion(confusion: np.ndarray, languages: list[str], path: Path) -> s
     return f"confusion matrix as a plot: {path}"
 
 
-lesson = NamesTask()
+lesson = DataSetLesson(
+    facts=NAMES,
+    model=Model,
+    loss=loss,
+    evaluate=evaluate,
+    respond=respond,
+    report=report,
+    recipe=Recipe(
+        cell="gru",
+        embedding_size=64,
+        hidden_size=256,
+        dropout=0.3,
+        batch_size=64,
+        steps=2500,
+        learning_rate=2e-3,
+        warmup=100,
+        schedule="cosine",
+        weight_decay=0.1,
+        evaluate_every=250,
+    ),
+)

@@ -7,21 +7,21 @@ The slide carries h *before* the nonlinearity. With s = f(h) the first equation 
 s_t = tanh(W s_{t-1} + W_hx x_t): the RNN of torch.nn without biases.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from flax import nnx
 
-from jax_rnn.base.initializers import Init
 from jax_rnn.base.typing import Array, Float
 from jax_rnn.cells.base import Cell
 from jax_rnn.cells.rnn import RNNCell
 from jax_rnn.layers.feedforward import Linear
 from jax_rnn.layers.recurrent import Recurrent
-from jax_rnn.lecture.teaching.models import over_time
+from jax_rnn.lecture.teaching.lesson import cross_entropy
+from jax_rnn.lecture.teaching.parts import over_time
 from jax_rnn.lecture.teaching.words import WordLesson
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 
 class PreActivation(NamedTuple):
@@ -31,11 +31,11 @@ class PreActivation(NamedTuple):
 
 
 class RNNByHandCell(Cell[PreActivation]):
-    def __init__(self, size: int, *, init: Init = "torch", rngs: nnx.Rngs):
+    def __init__(self, size: int, **options):
         self.input_size = self.hidden_size = size
-        self.W = Linear(size, size, bias=False, init=init, rngs=rngs)
-        self.W_hx = Linear(size, size, bias=False, init=init, rngs=rngs)
-        self.W_S = Linear(size, size, bias=False, init=init, rngs=rngs)
+        self.W = Linear(size, size, bias=False, **options)
+        self.W_hx = Linear(size, size, bias=False, **options)
+        self.W_S = Linear(size, size, bias=False, **options)
 
     def initialize_carry(self, input_shape, rngs=None, carry_init=None) -> PreActivation:
         dtype = self.W.kernel[...].dtype
@@ -50,11 +50,16 @@ class RNNByHandCell(Cell[PreActivation]):
 
 
 class Model(nnx.Module):
-    def __init__(self, *, init: Init = "torch", rngs: nnx.Rngs):
-        self.cell = RNNByHandCell(5, init=init, rngs=rngs)
+    def __init__(self, **options):
+        self.cell = RNNByHandCell(5, **options)
 
     def __call__(self, inputs, hidden=None):
         return over_time(self.cell, inputs, hidden)
+
+
+def loss(model, batch):
+    logits, _ = model(batch["inputs"])
+    return cross_entropy(logits, batch["labels"]).mean(), {"prediction": logits.argmax(-1)}
 
 
 def as_library(model: Model) -> Recurrent:
@@ -65,7 +70,7 @@ def as_library(model: Model) -> Recurrent:
     return Recurrent(cell, batch_first=True)
 
 
-def explain(model: Model) -> Iterator[str]:
+def explain(model):
     inputs = lesson.batch()["inputs"]
     logits, _ = model(inputs)
     s, _ = as_library(model)(inputs)
@@ -74,4 +79,10 @@ def explain(model: Model) -> Iterator[str]:
     yield f"  largest difference of the outputs with the same weights: {gap:.1e}"
 
 
-lesson = WordLesson.of(words.RNN_BY_HAND, model=Model, explain=explain)
+lesson = WordLesson(
+    facts=words.RNN_BY_HAND,
+    model=Model,
+    loss=loss,
+    recipe=WordRecipe(learning_rate=0.1, steps=100),
+    explain=explain,
+)

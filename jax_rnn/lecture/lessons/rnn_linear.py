@@ -6,25 +6,25 @@ lose the string again. The control experiment shows that the scale matters and n
 weights: with logits k * h and no linear layer, k = 3 and k = 5 succeed nearly as often.
 """
 
-from collections.abc import Iterator
 from functools import partial
 
 from flax import nnx
 
-from jax_rnn.base.initializers import Init
 from jax_rnn.layers.feedforward import Linear
 from jax_rnn.layers.torch_layers import RNN
-from jax_rnn.lecture.teaching.models import LAYERS
+from jax_rnn.lecture.teaching.lesson import cross_entropy
+from jax_rnn.lecture.teaching.parts import LAYERS
 from jax_rnn.lecture.teaching.words import WordLesson
 from rnn_lecture import words
+from rnn_lecture.recipe import WordRecipe
 
 SEEDS = 200
 
 
 class Model(nnx.Module):
-    def __init__(self, cell: str = "rnn", *, init: Init = "torch", rngs: nnx.Rngs):
-        self.rnn = LAYERS[cell](5, 5, batch_first=True, init=init, rngs=rngs)
-        self.linear = Linear(5, 5, init=init, rngs=rngs)
+    def __init__(self, cell: str = "rnn", **options):
+        self.rnn = LAYERS[cell](5, 5, batch_first=True, **options)
+        self.linear = Linear(5, 5, **options)
 
     def __call__(self, inputs, hidden=None):
         outputs, hidden = self.rnn(inputs, hidden)
@@ -34,21 +34,26 @@ class Model(nnx.Module):
 class Scaled(nnx.Module):
     """The control experiment: no linear layer, logits k * h."""
 
-    def __init__(self, k: float, *, init: Init = "torch", rngs: nnx.Rngs):
+    def __init__(self, k: float, **options):
         self.k = k
-        self.rnn = RNN(5, 5, batch_first=True, init=init, rngs=rngs)
+        self.rnn = RNN(5, 5, batch_first=True, **options)
 
     def __call__(self, inputs, hidden=None):
         outputs, hidden = self.rnn(inputs, hidden)
         return self.k * outputs, hidden
 
 
-def explain(model: Model) -> Iterator[str]:
-    loss, _ = lesson.loss(model, lesson.batch())
+def loss(model, batch):
+    logits, _ = model(batch["inputs"])
+    return cross_entropy(logits, batch["labels"]).mean(), {"prediction": logits.argmax(-1)}
+
+
+def explain(model):
+    found, _ = loss(model, lesson.batch())
     yield "Why is it more stable? Its logits are not bounded:"
     bound = f"log(1 + 4 e^-2) = {words.TANH_BOUND:.5f}"
-    yield f"  loss {loss:.5f}; with logits in [-1, 1] never below {bound}"
-    yield f"Runs at ihello after {lesson.epochs} epochs, of {SEEDS} seeds:"
+    yield f"  loss {found:.5f}; with logits in [-1, 1] never below {bound}"
+    yield f"Runs at ihello after {lesson.recipe.steps} epochs, of {SEEDS} seeds:"
     for variant, title in (
         ("scale1", "logits = h, the slide's RNN"),
         ("scale3", "logits = 3 h"),
@@ -59,9 +64,11 @@ def explain(model: Model) -> Iterator[str]:
         yield f"  {title:32}{exact[:, -1].sum():4}"
 
 
-lesson = WordLesson.of(
-    words.RNN_LINEAR,
+lesson = WordLesson(
+    facts=words.RNN_LINEAR,
     model=Model,
+    loss=loss,
+    recipe=WordRecipe(learning_rate=0.1, steps=100),
     variants={
         "lstm": partial(Model, cell="lstm"),
         "gru": partial(Model, cell="gru"),

@@ -12,31 +12,21 @@ of the batch has produced END. The lecture tests ``top_i is EOS_token``, which c
 with a number by identity and is never true: its decoder always runs to the maximum length.
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
-from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 
-from jax_rnn.base.initializers import Init
-from jax_rnn.base.typing import DTypeLike, accumulator
-from jax_rnn.data.dataset import Data
 from jax_rnn.data.dates import END, START
 from jax_rnn.layers.decoding import decode
 from jax_rnn.layers.feedforward import Embedding, Linear
-from jax_rnn.lecture.teaching.held_out import equal_batches
-from jax_rnn.lecture.teaching.lesson import Lesson
-from jax_rnn.lecture.teaching.models import recurrent, sizes
+from jax_rnn.lecture.teaching.lesson import DataSetLesson, cross_entropy
+from jax_rnn.lecture.teaching.parts import equal_batches, recurrent
 from rnn_lecture.recipe import Recipe
-from rnn_lecture.sampling import Sampling, check_sampling
-from rnn_lecture.translation import Seq2SeqFacts, vocabularies
-
-__all__ = ["Decoder", "Encoder", "Model", "Seq2Seq", "lesson", "translate"]
+from rnn_lecture.sampling import check_sampling
+from rnn_lecture.translation import SEQ2SEQ, vocabularies
 
 AT_ONCE = 512
 """Number of pairs per call in an evaluation."""
@@ -53,7 +43,9 @@ class Encoder(nnx.Module):
     ``options`` are ``init``, ``dtype`` and ``rngs`` of all parts.
     """
 
-    def __init__(self, cell, symbols, embedding_size, hidden_size, num_layers, dropout, **options):
+    def __init__(
+        self, cell, symbols, embedding_size, hidden_size, num_layers=1, dropout=0.0, **options
+    ):
         self.embedding = Embedding(symbols, embedding_size, **options)
         self.rnn = recurrent(cell, embedding_size, hidden_size, num_layers, dropout, **options)
 
@@ -70,7 +62,9 @@ class Decoder(nnx.Module):
     ``options`` are ``init``, ``dtype`` and ``rngs`` of all parts.
     """
 
-    def __init__(self, cell, symbols, embedding_size, hidden_size, num_layers, dropout, **options):
+    def __init__(
+        self, cell, symbols, embedding_size, hidden_size, num_layers=1, dropout=0.0, **options
+    ):
         self.embedding = Embedding(symbols, embedding_size, **options)
         self.rnn = recurrent(cell, embedding_size, hidden_size, num_layers, dropout, **options)
         self.dropout = nnx.Dropout(dropout)
@@ -87,33 +81,12 @@ class Model(nnx.Module):
     Call: ``logits = model(sources, lengths, targets, *, rngs=None)`` with sources (B, S), lengths
         (B,), targets (B, R), logits (B, R, V): those of ``targets[:, t]`` given all before it.
 
-    Args:
-        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        source_symbols, target_symbols: numbers of symbols, including the reserved ones.
-        embedding_size: features of a source or target symbol.
-        hidden_size: H of both.
-        num_layers: number of layers of both.
-        dropout: rate between layers and before the last map; training needs ``rngs``.
+    ``sizes`` and ``options`` are those of ``Encoder`` and ``Decoder``.
     """
 
     decoder_type: type = Decoder
 
-    def __init__(
-        self,
-        cell: Literal["rnn", "lstm", "gru"],
-        source_symbols: int,
-        target_symbols: int,
-        embedding_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        dropout: float = 0.0,
-        *,
-        init: Init = "torch",
-        dtype: DTypeLike | None = None,
-        rngs: nnx.Rngs,
-    ):
-        sizes = embedding_size, hidden_size, num_layers, dropout
-        options = {"init": init, "dtype": dtype, "rngs": rngs}
+    def __init__(self, cell, source_symbols, target_symbols, *sizes, **options):
         self.encoder = Encoder(cell, source_symbols, *sizes, **options)
         self.decoder = self.decoder_type(cell, target_symbols, *sizes, **options)
 
@@ -131,72 +104,60 @@ class Model(nnx.Module):
         return (outputs, inside), hidden
 
 
-class Seq2Seq(Seq2SeqFacts, Lesson):
-    model = Model
+def loss(model, batch, *, rngs=None):
+    """Mean cross entropy over all symbols and ends, in nats, without the padding."""
+    logits = model(batch["sources"], batch["lengths"], batch["targets"], rngs=rngs)
+    valid = batch["targets"] != START
+    right = (logits.argmax(-1) == batch["targets"]) & valid
+    count = valid.sum()
+    return nats(logits, batch["targets"]).sum() / count, {"accuracy": right.sum() / count}
 
-    def options(self, recipe: Recipe, vocabulary: Mapping[str, Any]) -> dict[str, Any]:
-        source, target = vocabularies(vocabulary)
-        return sizes(recipe) | {
-            "source_symbols": len(source),
-            "target_symbols": len(target),
-        }
 
-    def loss(self, model: Model, batch: Any, *, rngs: Any = None) -> Any:
-        """Mean cross entropy over all symbols and ends, in nats, without the padding."""
-        logits = model(batch["sources"], batch["lengths"], batch["targets"], rngs=rngs)
-        valid = batch["targets"] != START
-        right = (logits.argmax(-1) == batch["targets"]) & valid
-        return nats(logits, batch["targets"]).sum() / valid.sum(), {
-            "accuracy": right.sum() / valid.sum()
-        }
+def evaluate(model, data):
+    """Nats per symbol with teacher forcing; accuracies of the greedy translation."""
+    sums = np.zeros(4)
+    for batch, counts in equal_batches(data.held_out, AT_ONCE):
+        sums += np.asarray(totals(model, batch, counts), np.float64)
+    nats, symbols, right, exact = sums.tolist()
+    return {
+        "loss": nats / symbols,
+        "accuracy": right / symbols,
+        "exact": exact / len(data.held_out["lengths"]),
+    }
 
-    def evaluate(self, model: Model, data: Data) -> dict[str, float]:
-        """Nats per symbol with teacher forcing; accuracies of the greedy translation."""
-        sums = np.zeros(4)
-        for batch, counts in equal_batches(data.held_out, AT_ONCE):
-            sums += np.asarray(totals(model, batch, counts), np.float64)
-        nats, symbols, right, exact = sums.tolist()
-        return {
-            "loss": nats / symbols,
-            "accuracy": right / symbols,
-            "exact": exact / len(data.held_out["lengths"]),
-        }
 
-    def respond(
-        self, model: Model, vocabulary: Mapping[str, Any], prompt: str, sampling: Sampling
-    ) -> Iterator[str]:
-        """The greedy translation; no random numbers are used."""
-        check_sampling(sampling)
-        source, target = vocabularies(vocabulary)
-        ids = source.encode(prompt.strip())
-        if not len(ids):
-            raise ValueError('prompt: expected a date, got none; try "3rd of March 2021"')
-        written = translate(model, ids[None], np.array([len(ids)]), sampling.length)
-        return iter([target.decode(np.asarray(written)[0])])
+def respond(model, vocabulary, prompt, sampling):
+    """The greedy translation; no random numbers are used."""
+    check_sampling(sampling)
+    source, target = vocabularies(vocabulary)
+    ids = source.encode(prompt.strip())
+    if not len(ids):
+        raise ValueError('prompt: expected a date, got none; try "3rd of March 2021"')
+    written = translate(model, ids[None], np.array([len(ids)]), sampling.length)
+    return iter([target.decode(np.asarray(written)[0])])
 
-    def report(self, model: Model, data: Data, folder: Path) -> Iterator[str]:
-        """Some held-out sources and their translations."""
-        rows = {name: array[:SHOWN] for name, array in data.held_out.items()}
-        source, target = vocabularies(data.vocabulary)
-        longest = rows["targets"].shape[1]
-        written = np.asarray(translate(model, rows["sources"], rows["lengths"], longest))
-        asked = [source.decode(ids) for ids in rows["sources"]]
-        width = max(map(len, asked))
-        yield "Held-out dates:"
-        for text, ids, wanted in zip(asked, written, rows["targets"], strict=True):
-            right = "" if (ids == wanted).all() else f"  (expected {target.decode(wanted)})"
-            yield f"  {text:{width}}  {target.decode(ids)}{right}"
+
+def report(model, data, folder):
+    """Some held-out sources and their translations."""
+    rows = {name: array[:SHOWN] for name, array in data.held_out.items()}
+    source, target = vocabularies(data.vocabulary)
+    longest = rows["targets"].shape[1]
+    written = np.asarray(translate(model, rows["sources"], rows["lengths"], longest))
+    asked = [source.decode(ids) for ids in rows["sources"]]
+    width = max(map(len, asked))
+    yield "Held-out dates:"
+    for text, ids, wanted in zip(asked, written, rows["targets"], strict=True):
+        right = "" if (ids == wanted).all() else f"  (expected {target.decode(wanted)})"
+        yield f"  {text:{width}}  {target.decode(ids)}{right}"
 
 
 def nats(logits, targets):
-    """Cross entropy of every symbol (B, R), in at least float32, zero in the padding."""
-    logits = logits.astype(accumulator(logits.dtype))
-    entropies = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
-    return jnp.where(targets != START, entropies, 0)
+    """Cross entropy of every symbol (B, R), zero in the padding."""
+    return jnp.where(targets != START, cross_entropy(logits, targets), 0)
 
 
 @partial(jax.jit, static_argnames="longest")
-def translate(model: Any, sources: Any, lengths: Any, longest: int) -> Any:
+def translate(model, sources, lengths, longest):
     """Greedy decoding: symbols (B, longest), in each row END followed by zeros.
 
     The loop stops when all rows have ended, or after ``longest`` symbols.
@@ -212,7 +173,7 @@ def translate(model: Any, sources: Any, lengths: Any, longest: int) -> Any:
 
 
 @jax.jit
-def totals(model: Any, batch: Any, counts: Any) -> tuple[Any, Any, Any, Any]:
+def totals(model, batch, counts):
     """Weighted sums of nats, symbols, correct symbols and correct translations."""
     sources, lengths, targets = batch["sources"], batch["lengths"], batch["targets"]
     valid = targets != START
@@ -226,4 +187,22 @@ def totals(model: Any, batch: Any, counts: Any) -> tuple[Any, Any, Any, Any]:
     return tuple((counts * of_row).sum() for of_row in sums)
 
 
-lesson = Seq2Seq()
+lesson = DataSetLesson(
+    facts=SEQ2SEQ,
+    model=Model,
+    loss=loss,
+    evaluate=evaluate,
+    respond=respond,
+    report=report,
+    recipe=Recipe(
+        cell="gru",
+        embedding_size=32,
+        hidden_size=128,
+        batch_size=64,
+        steps=3000,
+        learning_rate=3e-3,
+        warmup=100,
+        schedule="cosine",
+        evaluate_every=250,
+    ),
+)

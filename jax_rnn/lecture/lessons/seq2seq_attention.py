@@ -17,10 +17,6 @@ all you need", 2017: with larger scores the softmax of some runs saturates at a 
 in training and does not recover.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,15 +25,14 @@ from flax import nnx
 from jax_rnn.base.extras import optional
 from jax_rnn.base.storage import replacing
 from jax_rnn.base.typing import accumulator
-from jax_rnn.data.dataset import Data
 from jax_rnn.data.dates import END, START
 from jax_rnn.layers.feedforward import Embedding, Linear
 from jax_rnn.lecture.lessons import seq2seq
-from jax_rnn.lecture.lessons.seq2seq import Seq2Seq, translate
-from jax_rnn.lecture.teaching.models import recurrent
-from rnn_lecture.translation import Seq2SeqAttentionFacts, vocabularies
-
-__all__ = ["Attention", "AttentionDecoder", "Model", "Seq2SeqAttention", "lesson"]
+from jax_rnn.lecture.lessons.seq2seq import evaluate, loss, respond, translate
+from jax_rnn.lecture.teaching.lesson import DataSetLesson
+from jax_rnn.lecture.teaching.parts import recurrent
+from rnn_lecture.recipe import Recipe
+from rnn_lecture.translation import SEQ2SEQ_ATTENTION, vocabularies
 
 
 class Attention(nnx.Module):
@@ -48,10 +43,9 @@ class Attention(nnx.Module):
         (B, R, S), each row of which sums to 1.
     """
 
-    def __init__(self, hidden_size, *, init, dtype, rngs):
-        options = {"bias": False, "init": init, "dtype": dtype, "rngs": rngs}
-        self.score = Linear(hidden_size, hidden_size, **options)
-        self.combine = Linear(2 * hidden_size, hidden_size, **options)
+    def __init__(self, hidden_size, **options):
+        self.score = Linear(hidden_size, hidden_size, bias=False, **options)
+        self.combine = Linear(2 * hidden_size, hidden_size, bias=False, **options)
 
     def __call__(self, queries, outputs, inside):
         scores = jnp.einsum("brh,bsh->brs", queries, self.score(outputs))
@@ -71,7 +65,9 @@ class AttentionDecoder(nnx.Module):
     ``options`` are ``init``, ``dtype`` and ``rngs`` of all parts.
     """
 
-    def __init__(self, cell, symbols, embedding_size, hidden_size, num_layers, dropout, **options):
+    def __init__(
+        self, cell, symbols, embedding_size, hidden_size, num_layers=1, dropout=0.0, **options
+    ):
         self.embedding = Embedding(symbols, embedding_size, **options)
         self.rnn = recurrent(cell, embedding_size, hidden_size, num_layers, dropout, **options)
         self.attention = Attention(hidden_size, **options)
@@ -98,16 +94,13 @@ class Model(seq2seq.Model):
         return self.decoder.attention(queries, *memory)[1]
 
 
-class Seq2SeqAttention(Seq2SeqAttentionFacts, Seq2Seq):
-    model = Model
-
-    def report(self, model: Any, data: Data, folder: Path) -> Iterator[str]:
-        """Some held-out sources, their translations, and a plot of the attention weights."""
-        yield from super().report(model, data, folder)
-        yield draw_attention(model, data, folder / "attention.png")
+def report(model, data, folder):
+    """Some held-out sources, their translations, and a plot of the attention weights."""
+    yield from seq2seq.report(model, data, folder)
+    yield plot_attention(model, data, folder / "attention.png")
 
 
-def draw_attention(model: Model, data: Data, path: Path) -> str:
+def plot_attention(model, data, path):
     """Plot the attention weights for the first held-out sources of different lengths."""
     try:
         figure = optional("matplotlib.figure").Figure(figsize=(9, 9), layout="constrained")
@@ -133,4 +126,22 @@ def draw_attention(model: Model, data: Data, path: Path) -> str:
     return f"attention weights: {path}"
 
 
-lesson = Seq2SeqAttention()
+lesson = DataSetLesson(
+    facts=SEQ2SEQ_ATTENTION,
+    model=Model,
+    loss=loss,
+    evaluate=evaluate,
+    respond=respond,
+    report=report,
+    recipe=Recipe(
+        cell="gru",
+        embedding_size=32,
+        hidden_size=128,
+        batch_size=64,
+        steps=2000,
+        learning_rate=2e-3,
+        warmup=100,
+        schedule="cosine",
+        evaluate_every=250,
+    ),
+)

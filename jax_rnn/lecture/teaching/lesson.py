@@ -1,9 +1,8 @@
-"""The definition of a lesson: facts, a model, its loss, its optimizer and its evaluation."""
+"""A lesson in JAX: its model, its training with one seed or many, loss and optimizer."""
 
-import json
-from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,80 +11,63 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from flax.core import FrozenDict
 
 from jax_rnn.base.caches import cached
 from jax_rnn.base.initializers import Init
-from jax_rnn.base.typing import default_float
+from jax_rnn.base.typing import Array, accumulator, default_float
 from jax_rnn.data.batches import Batches
 from jax_rnn.data.dataset import Data
 from jax_rnn.train.loop import fit
 from jax_rnn.train.results import History
 from jax_rnn.train.seeds import fit_seeds
-from rnn_lecture.facts import Facts
+from rnn_lecture.facts import Program
 from rnn_lecture.recipe import BaseRecipe
 from rnn_lecture.sampling import Sampling
 
-__all__ = ["Lesson", "learning_rates", "optimizer"]
+__all__ = ["DataSetLesson", "Lesson", "cross_entropy", "learning_rates", "optimizer"]
 
 
-class Lesson(Facts):
-    """One program of the lecture.
-
-    A subclass inherits the facts of its lesson from ``rnn_lecture``, sets ``model`` and implements
-    the methods; one instance of it, called ``lesson``, is at the end of its file.
-    ``reference_torch`` has the same file in PyTorch.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lesson(Program):
+    """One program of the lecture; ``reference_torch`` has the same in PyTorch.
 
     Attributes:
-        model: class of the model; built as ``model(**options, init=init, rngs=rngs)``.
+        model: class of the model, or a ``partial`` of it with arguments that JSON can hold; built
+            as ``model(**options, init=init, rngs=rngs)``.
+        loss: as ``jax_rnn.train.fit`` calls it: ``loss(model, batch) -> (loss, metrics)``, with a
+            carry ``loss(model, batch, carry=...) -> (loss, metrics, carry)``; ``rngs=`` is given
+            where the recipe has dropout.
+        carry: ``carry(model, batch_size)``, the state that goes from each batch to the next; None
+            if every batch starts from zeros.
+        evaluate: ``evaluate(model, data)``, figures on the held-out data, a dict of floats with
+            ``"loss"``; smaller is better.
+        respond: ``respond(model, vocabulary, prompt, sampling)``, the answer of the model to a
+            prompt, piece by piece. ValueError: a prompt with symbols not in the vocabulary.
+        report: ``report(model, data, folder)``, lines that summarize a trained model; may write
+            plots and tables into the folder.
     """
 
-    model: ClassVar[Any]
+    carry: Callable[[Any, int], Any] = lambda model, batch_size: None
 
-    @abstractmethod
-    def options(self, recipe: Any, vocabulary: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments of ``model``, a dict that JSON can hold."""
-
-    @abstractmethod
-    def loss(self, model: Any, batch: Any, **more: Any) -> Any:
-        """As ``jax_rnn.train.fit`` calls it: ``(loss, metrics)``, or with a carry
-        ``(loss, metrics, carry)``; ``rngs=`` is given where the recipe has dropout."""
+    evaluate: ClassVar[Any]
+    respond: ClassVar[Any]
+    report: ClassVar[Any]
 
     def score(self, model: Any, batch: Any, **more: Any) -> Any:
         """The loss with the metrics that ``sweep`` returns; by default those of ``loss``."""
         return self.loss(model, batch, **more)
 
-    def carry(self, model: Any, batch_size: int) -> Any:
-        """State that goes from each batch to the next; None if every batch starts from zeros."""
-        return None
-
-    @abstractmethod
-    def evaluate(self, model: Any, data: Data) -> dict[str, float]:
-        """Figures on the held-out data, a dict of floats with ``"loss"``; smaller is better."""
-
-    def respond(
-        self, model: Any, vocabulary: Mapping[str, Any], prompt: str, sampling: Sampling
-    ) -> Iterator[str]:
-        """The answer of the model to a prompt, piece by piece.
-
-        Raises:
-            ValueError: a symbol in the prompt that is not in the vocabulary.
-        """
-        raise ValueError(
-            f"{self.name}: expected a lesson whose model answers a prompt, got one without; use "
-            "`evaluate`"
-        )
-
     def steps(self, history: History, first: int = 1) -> Iterator[str]:
         """Lines about the steps of a training, printed after it; ``first`` is the first one."""
         yield from ()
 
-    def report(self, model: Any, data: Data, folder: Path) -> Iterator[str]:
-        """Lines that summarize a trained model; may write plots and tables into ``folder``."""
-        yield from ()
-
     def architecture(self, recipe: Any, vocabulary: Mapping[str, Any]) -> tuple[Any, dict]:
-        """The class of the model and its arguments."""
-        return self.model, self.options(recipe, vocabulary)
+        """The class of the model and its arguments. ValueError: an unknown variant."""
+        builder, options = self.builder(recipe), self.options(recipe, vocabulary)
+        if isinstance(builder, partial):
+            return builder.func, {**builder.keywords, **options}
+        return builder, options
 
     def build(
         self,
@@ -106,7 +88,7 @@ class Lesson(Facts):
         kind, options = self.architecture(recipe or self.recipe, vocabulary or {})
         return kind(**options, init=init, rngs=rngs)
 
-    def draw(
+    def initialize(
         self,
         seed: int,
         recipe: Any = None,
@@ -120,7 +102,7 @@ class Lesson(Facts):
         The program is cached for all seeds.
         """
         kind, options = self.architecture(recipe or self.recipe, vocabulary or {})
-        return cached(_drawing, kind, json.dumps(options), init)(np.uint32(seed))
+        return cached(_initializer, kind, FrozenDict(options), init)(np.uint32(seed))
 
     def fit(
         self, model: Any, recipe: Any = None, data: Data | None = None, **options: Any
@@ -141,7 +123,8 @@ class Lesson(Facts):
             "description": self.name,
         }
         batches = options.pop("batches", None) or self.batches(recipe, data)
-        return fit(model, self.loss, batches, **(planned | options))
+        loss = _in_dtype(self.loss, recipe)
+        return fit(model, loss, batches, **(planned | options))
 
     def sweep(
         self,
@@ -170,24 +153,37 @@ class Lesson(Facts):
         recipe = recipe or self.preset(preset)
         self.check_text(text)
         data = self.read(recipe, text)
-        build, carry = cached(_functions, self, recipe, init, json.dumps(data.vocabulary))
+        kind, options = self.architecture(recipe, data.vocabulary)
         batches = self.batches(recipe, data)
 
         def of_seed(seed: int) -> Any:
             return self.batches(replace(recipe, seed=seed), data)
 
         return fit_seeds(
-            build,
-            self.score,
+            cached(_builder, kind, FrozenDict(options), init),
+            _in_dtype(self.score, recipe),
             of_seed if isinstance(batches, Batches) else batches,
             seeds=range(seeds),
             **_planned(recipe),
-            carry=carry,
+            carry=cached(_carry, self.carry, self.batch_size(recipe)),
             dropout=recipe.dropout > 0,
             evaluate=(lambda model: self.evaluate(model, data)) if self.holds_out else None,
             seeds_per_call=seeds_per_call,
             description=f"{self.name}, {seeds} seeds",
         )
+
+
+def answers_nothing(model: Any, vocabulary: Any, prompt: str, sampling: Sampling) -> Iterator[str]:
+    raise ValueError("expected a lesson whose model answers a prompt, got one without")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DataSetLesson(Lesson):
+    """A lesson on a data set; its file has the functions."""
+
+    evaluate: Callable[[Any, Data], dict[str, float]]
+    respond: Callable[[Any, Any, str, Sampling], Iterator[str]] = answers_nothing
+    report: Callable[[Any, Data, Path], Iterable[str]] = lambda model, data, folder: ()
 
 
 def _planned(recipe: BaseRecipe) -> dict[str, Any]:
@@ -200,23 +196,38 @@ def _planned(recipe: BaseRecipe) -> dict[str, Any]:
     }
 
 
-def _functions(
-    lesson: Lesson, recipe: Any, init: Init, vocabulary: str
-) -> tuple[Callable[[nnx.Rngs], Any], Callable[[Any], Any]]:
-    """``build(rngs)`` and ``carry(model)`` of a lesson, with a vocabulary in JSON."""
-    return (
-        lambda rngs: lesson.build(recipe, json.loads(vocabulary), init=init, rngs=rngs),
-        lambda model: lesson.carry(model, lesson.batch_size(recipe)),
-    )
+def _in_dtype(loss: Callable[..., Any], recipe: BaseRecipe) -> Callable[..., Any]:
+    """The loss of one-hot inputs in the dtype of the computation."""
+    return cached(_in_bfloat16, loss) if recipe.dtype == "bfloat16" else loss
 
 
-def _drawing(kind: Any, options: str, init: Init) -> Callable[[Any], Any]:
-    """A compiled function of the seed that builds a model, with the options in JSON."""
+def _in_bfloat16(loss: Callable[..., Any]) -> Callable[..., Any]:
+    def of_cast(model, batch, **more):
+        if "inputs" in batch and jnp.issubdtype(batch["inputs"].dtype, jnp.floating):
+            batch = batch | {"inputs": batch["inputs"].astype(jnp.bfloat16)}
+        return loss(model, batch, **more)
 
-    def drawn(seed):
-        return kind(**json.loads(options), init=init, rngs=nnx.Rngs(jax.random.key(seed)))
+    return of_cast
 
-    return nnx.jit(drawn)
+
+def _builder(kind: Any, options: Mapping[str, Any], init: Init) -> Callable[[nnx.Rngs], Any]:
+    return lambda rngs: kind(**options, init=init, rngs=rngs)
+
+
+def _initializer(kind: Any, options: Mapping[str, Any], init: Init) -> Callable[[Any], Any]:
+    """A compiled function of the seed that builds a model."""
+    build = _builder(kind, options, init)
+    return nnx.jit(lambda seed: build(nnx.Rngs(jax.random.key(seed))))
+
+
+def _carry(carry: Callable[[Any, int], Any], batch_size: int) -> Callable[[Any], Any]:
+    return lambda model: carry(model, batch_size)
+
+
+def cross_entropy(logits: Array, labels: Array) -> Array:
+    """The cross entropy (...) of labels (...) for logits (..., S), in nats, at least float32."""
+    logits = logits.astype(accumulator(logits.dtype))
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 
 def learning_rates(recipe: BaseRecipe) -> optax.Schedule:

@@ -1,4 +1,4 @@
-"""Draw symbols from a model, one after the other, in a compiled loop."""
+"""Symbols drawn from a model, one after the other, in a compiled loop."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -8,24 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax_rnn.cells.lstm import LSTMCarry
 from jax_rnn.layers.decoding import decode, sample
-from jax_rnn.layers.recurrent import Recurrent
-from jax_rnn.layers.torch_layers import LSTM
 from rnn_lecture.sampling import Sampling, check_sampling
 
-__all__ = ["fresh_state", "stream"]
+__all__ = ["stream"]
 
 Predict = Callable[[Any, Any, Any], tuple[Any, Any]]
 """``predict(model, symbols (B,), state) -> (logits (B, S), state)``: one step."""
-
-
-def fresh_state(rnn: Recurrent, rows: int) -> Any:
-    """The initial state of RNN, LSTM or GRU: zeros (L, B, H), in the form of h_n."""
-    shape = (rnn.num_layers, rows, rnn.hidden_size)
-    if isinstance(rnn, LSTM):
-        return LSTMCarry(jnp.zeros(shape, rnn.dtype), jnp.zeros(shape, rnn.dtype))
-    return jnp.zeros(shape, rnn.dtype)
 
 
 def stream(
@@ -59,31 +48,22 @@ def stream(
     prompt = np.asarray(prompt, np.int32)
     if prompt.ndim != 1 or not prompt.size:
         raise ValueError(f"prompt: expected at least one symbol, got shape {prompt.shape}")
-    return _slices(predict, model, state, prompt, sampling, rows, slice_length)
-
-
-def _slices(
-    predict: Predict,
-    model: Any,
-    state: Any,
-    prompt: np.ndarray,
-    sampling: Sampling,
-    rows: int,
-    slice_length: int,
-) -> Iterator[np.ndarray]:
-    prompted = prompt.size - 1
-    end = prompted + sampling.length
+    before = prompt.size - 1
+    end = before + sampling.length
     key = jax.random.key(sampling.seed)
     limits = (jnp.float32(sampling.temperature), jnp.int32(sampling.top_k or np.iinfo("i4").max))
-    symbols = jnp.full(rows, prompt[0], jnp.int32)
-    for start in range(0, end, slice_length):
-        known = np.full(slice_length, -1, np.int32)
-        part = prompt[1 + start : 1 + start + slice_length]
-        known[: part.size] = part
-        symbols, state, drawn = _run(predict, model, symbols, state, key, start, known, limits)
-        piece = np.asarray(drawn)[:, max(prompted - start, 0) : end - start]
-        if piece.size:
-            yield piece
+
+    def slices(symbols: Any, state: Any) -> Iterator[np.ndarray]:
+        for start in range(0, end, slice_length):
+            known = np.full(slice_length, -1, np.int32)
+            part = prompt[1 + start : 1 + start + slice_length]
+            known[: part.size] = part
+            symbols, state, drawn = _run(predict, model, symbols, state, key, start, known, limits)
+            piece = np.asarray(drawn)[:, max(before - start, 0) : end - start]
+            if piece.size:
+                yield piece
+
+    return slices(jnp.full(rows, prompt[0], jnp.int32), state)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -102,7 +102,7 @@ def train_lesson(
     Layout(mesh).check(lesson.batch_size(recipe))
     data = lesson.read(recipe, text)
     _check_size(lesson, recipe, data)
-    model = lesson.draw(recipe.seed, recipe, data.vocabulary, init=init)
+    model = lesson.initialize(recipe.seed, recipe, data.vocabulary, init=init)
     batches = as_batches(lesson.batches(recipe, data))
     run = None
     if out is not None:

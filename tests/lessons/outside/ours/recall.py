@@ -1,45 +1,54 @@
 """Recall the first symbol of a sequence, in JAX."""
 
+from dataclasses import replace
+
 import numpy as np
-import optax
 from flax import nnx
-from rnn_lecture.recall_facts import RecallFacts
+from rnn_lecture.recall_facts import RECALL
 
 from jax_rnn import Embedding, Linear
-from jax_rnn.lecture.teaching.lesson import Lesson
-from jax_rnn.lecture.teaching.models import recurrent
+from jax_rnn.lecture.teaching.lesson import DataSetLesson, cross_entropy
+from jax_rnn.lecture.teaching.parts import recurrent
+from rnn_lecture.recipe import Recipe
 
 
 class Model(nnx.Module):
-    def __init__(self, cell, symbols, hidden_size, *, init="torch", dtype=None, rngs):
-        self.embedding = Embedding(symbols, 4, dtype=dtype, rngs=rngs)
-        self.rnn = recurrent(cell, 4, hidden_size, init=init, dtype=dtype, rngs=rngs)
-        self.linear = Linear(hidden_size, symbols, init=init, dtype=dtype, rngs=rngs)
+    def __init__(
+        self, cell, symbols, embedding_size, hidden_size, num_layers, dropout=0.0, **options
+    ):
+        self.embedding = Embedding(symbols, embedding_size, **options)
+        self.rnn = recurrent(cell, embedding_size, hidden_size, num_layers, dropout, **options)
+        self.linear = Linear(hidden_size, symbols, **options)
 
     def __call__(self, inputs):
         h, _ = self.rnn(self.embedding(inputs))
         return self.linear(h[:, -1])
 
 
-class Recall(RecallFacts, Lesson):
-    model = Model
-
-    def options(self, recipe, vocabulary):
-        sizes = {"cell": recipe.cell, "hidden_size": recipe.hidden_size}
-        return sizes | {"symbols": len(vocabulary["symbols"])}
-
-    def loss(self, model, batch, **more):
-        logits = model(batch["inputs"])
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch["labels"])
-        return losses.mean(), {}
-
-    def evaluate(self, model, data):
-        return {"loss": float(self.loss(model, data.held_out)[0])}
-
-    def respond(self, model, vocabulary, prompt, sampling):
-        symbols = vocabulary["symbols"]
-        ids = np.array([[symbols.index(letter) for letter in prompt]])
-        yield symbols[int(model(ids).argmax())]
+def loss(model, batch):
+    return cross_entropy(model(batch["inputs"]), batch["labels"]).mean(), {}
 
 
-lesson = Recall()
+def evaluate(model, data):
+    return {"loss": float(loss(model, data.held_out)[0])}
+
+
+def respond(model, vocabulary, prompt, sampling):
+    symbols = vocabulary["symbols"]
+    ids = np.array([[symbols.index(letter) for letter in prompt]])
+    yield symbols[int(model(ids).argmax())]
+
+
+RECIPE = Recipe(
+    embedding_size=4, hidden_size=7, batch_size=6, steps=8, learning_rate=0.02, evaluate_every=4
+)
+
+lesson = DataSetLesson(
+    facts=RECALL,
+    model=Model,
+    loss=loss,
+    evaluate=evaluate,
+    respond=respond,
+    recipe=RECIPE,
+    presets={"rnn": replace(RECIPE, cell="rnn", learning_rate=2e-3)},
+)

@@ -1,8 +1,10 @@
-"""Parts that the models of several lessons share."""
+"""Parts that the programs of several lessons share."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from jax_rnn.base.typing import Array
@@ -11,9 +13,14 @@ from jax_rnn.layers.feedforward import Linear
 from jax_rnn.layers.recurrent import Recurrent
 from jax_rnn.layers.torch_layers import GRU, LSTM, RNN
 from jax_rnn.scans.runner import run
-from rnn_lecture.recipe import Recipe
 
-__all__ = ["LAYERS", "CellAndLinear", "over_time", "recurrent", "sizes"]
+__all__ = [
+    "LAYERS",
+    "CellAndLinear",
+    "equal_batches",
+    "over_time",
+    "recurrent",
+]
 
 LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
@@ -26,21 +33,13 @@ def recurrent(
     dropout: float = 0.0,
     **options: Any,
 ) -> Recurrent:
-    """Recurrent layers of a kind, batch first, with dropout between them.
+    """Recurrent layers of a kind, ``"rnn"``, ``"lstm"`` or ``"gru"``, batch first.
 
-    Args:
-        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        input_size, hidden_size, num_layers: as for ``jax_rnn.GRU``.
-        dropout: rate between layers; a single layer has none.
-        options: further arguments of the layer, ``init``, ``dtype`` and ``rngs`` among them.
+    The other arguments are those of ``jax_rnn.GRU``; a single layer has no dropout.
     """
+    dropout = dropout if num_layers > 1 else 0.0
     return LAYERS[cell](
-        input_size,
-        hidden_size,
-        num_layers,
-        batch_first=True,
-        dropout=dropout if num_layers > 1 else 0.0,
-        **options,
+        input_size, hidden_size, num_layers, batch_first=True, dropout=dropout, **options
     )
 
 
@@ -69,7 +68,19 @@ class CellAndLinear(nnx.Module):
         return self.linear(states), hidden
 
 
-def sizes(recipe: Recipe) -> dict[str, Any]:
-    """The arguments of a model that a recipe sets."""
-    names = ("cell", "embedding_size", "hidden_size", "num_layers", "dropout")
-    return {name: getattr(recipe, name) for name in names}
+def equal_batches(
+    arrays: Mapping[str, np.ndarray], size: int
+) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+    """Batches of ``size`` rows of ``arrays`` in order, each with the weights of its rows.
+
+    All batches have the same shape, so a function is compiled once: the last batch is filled with
+    copies of its first row. The weights, float32 (size,), are 1 for rows of the data and 0 for
+    copies. Fewer rows than ``size`` make one batch.
+    """
+    count = len(next(iter(arrays.values())))
+    size = min(size, count)
+    for start in range(0, count, size):
+        rows = np.arange(start, start + size)
+        places = np.where(rows < count, rows, start)
+        batch = {name: array[places] for name, array in arrays.items()}
+        yield batch, (rows < count).astype(np.float32)
