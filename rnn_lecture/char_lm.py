@@ -22,7 +22,7 @@ STREAMS, SLICE = 32, 128
 
 class CharLM(Facts):
     name = "char_lm"
-    slide = "13_3"
+    slide = "Language modeling (program 13_3)"
     teaches = "A character language model whose state is carried from window to window."
     takes_text = True
 

@@ -49,7 +49,7 @@ class Surnames(Facts):
 
 class Names(Surnames):
     name = "names"
-    slide = "13_1, 13_2, 13_4"
+    slide = "Name classification (programs 13_1, 13_2 and 13_4)"
     teaches = "A name is classified by the final states of both directions; padding has no effect."
 
     def read(self, text: Path | None = None) -> Data:

@@ -31,12 +31,12 @@ class Dates(Facts):
 
 SEQ2SEQ = Dates(
     "seq2seq",
-    "14_1",
+    "Sequence to sequence (program 14_1)",
     "An encoder reads a date, and a decoder writes it as ISO 8601 from the final state.",
 )
 SEQ2SEQ_ATTENTION = Dates(
     "seq2seq_attention",
-    "14_2",
+    "Sequence to sequence with attention (program 14_2)",
     "For each output symbol, the decoder attends to all outputs of the encoder.",
 )
 

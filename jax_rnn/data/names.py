@@ -60,7 +60,7 @@ def is_held_out(name: str) -> bool:
 
 
 def read_names() -> Names:
-    """The data set of lecture programs 13_1, 13_2 and 13_4.
+    """Surnames and their languages, from the data of PyTorch's tutorial on names.
 
     White space around a name is removed and its Unicode is composed (NFC). A name with several
     languages, or a duplicate, keeps all its rows, and all of them are in one part: the split is by

@@ -265,7 +265,7 @@ def test_the_transcript_is_the_training():
     expected.append("Learning finished!")
     expected.append(
         f"This run missed its target: {right} of 6 letters are correct at the end. "
-        "`ihello.sweep` shows how often other seeds reach it."
+        "A sweep over seeds shows how often it is reached."
     )
     assert list(lesson.steps(history)) == expected
     assert not list(lesson.steps(history._replace(loss=history.loss[:0], metrics={}), 101))
