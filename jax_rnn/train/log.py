@@ -20,13 +20,7 @@ LINES, TABLE, PLOT, EVENTS = "metrics.jsonl", "metrics.csv", "loss.png", "tensor
 
 
 class Log:
-    """Rows of figures by step, in memory and on disk.
-
-    Args:
-        folder: folder of the run.
-        rows: the first rows, which replace those on the disk.
-        tensorboard: whether to write events for TensorBoard as well.
-    """
+    """Rows of figures by step, in memory and on disk; ``rows`` replace those on the disk."""
 
     def __init__(self, folder: Path, rows: list[dict[str, Any]], *, tensorboard: bool = False):
         self.folder, self.rows = folder, list(rows)

@@ -207,6 +207,7 @@ def fit(
                     record |= evaluations.add(done, from_main(plain))
                 except ArithmeticError as error:
                     failure = DivergedError(done, error)
+                    failure.__cause__ = error
                 except Exception as error:
                     failure = error
             finished = done == steps or evaluations.exhausted

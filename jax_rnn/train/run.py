@@ -38,6 +38,7 @@ from jax_rnn.train.log import Log, read_log, writing
 __all__ = ["Run"]
 
 LOCK, README, CHECKPOINTS = ".lock", "README.md", "checkpoints"
+FIRST = "command", "versions", "device"  # of ``made``, what a resumed run keeps
 LEFT = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.[0-9a-f]{{8}}\.partial")
 """Temporary files of a process that was killed while writing one of them."""
 
@@ -219,5 +220,5 @@ class Run:
         step = self.checkpoints.latest()
         if step is not None:
             check_seal(self.folder, before, self.checkpoints.about(step))
-        first = {k: v for k, v in before.made.items() if k in ("command", "versions", "device")}
+        first = {k: v for k, v in before.made.items() if k in FIRST}
         self.config = replace(self.config, made=self.config.made | first)

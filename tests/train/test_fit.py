@@ -250,23 +250,6 @@ class TestFit:
         fit(Root(9.0), root, jnp.ones(()), **run)
         assert calls == [("toy", 38), 0, *[2] * 19]
 
-    @pytest.mark.parametrize("steps", [0, -1])
-    def test_refuses_fewer_than_one_step(self, steps):
-        with pytest.raises(ValueError, match=f"steps: expected at least 1, got {steps}"):
-            fit(Root(1.0), root, jnp.ones(()), steps=steps, optimizer=optax.sgd(0.1))
-
-    @pytest.mark.parametrize("steps_per_call", [0, -1])
-    def test_refuses_calls_of_fewer_than_one_step(self, steps_per_call):
-        with pytest.raises(ValueError, match=f"steps_per_call: .* got {steps_per_call}"):
-            fit(
-                Root(1.0),
-                root,
-                jnp.ones(()),
-                steps=2,
-                optimizer=optax.sgd(0.1),
-                steps_per_call=steps_per_call,
-            )
-
 
 class Root(nnx.Module):
     """A number; ``root`` lowers it by one in each step with ``optax.sgd(1)``, to below zero."""
@@ -452,70 +435,62 @@ class TestDevices:
 
 
 class TestProgressBar:
-    @staticmethod
-    def shown(monkeypatch, patience, terminal=True, count=1):
-        """What a console shows of a bar that advances ``count`` times out of 3."""
-        monkeypatch.setattr(progress, "PATIENCE", patience)
-        screen = io.StringIO()
-        console = Console(file=screen, force_terminal=terminal, width=80)
-        with progress_bar("training", 3, console) as advance:
-            for k in range(count):
-                advance(1, f"loss {k}")
-        return screen.getvalue()
+    @pytest.fixture
+    def show(self, monkeypatch):
+        """``show(work)``: what a console shows of a bar of 3 steps while ``work(bar, screen)``."""
 
-    def test_shows_long_work(self, monkeypatch):
-        screen = self.shown(monkeypatch, patience=-1, count=2)
-        assert "training" in screen
-        assert "2/3" in screen
-        assert "loss 1" in screen
+        def shown(work, patience=-1, terminal=True):
+            monkeypatch.setattr(progress, "PATIENCE", patience)
+            screen = io.StringIO()
+            console = Console(file=screen, force_terminal=terminal, width=80)
+            with progress_bar("training", 3, console) as bar:
+                work(bar, screen)
+            return screen.getvalue()
 
-    def test_shows_work_that_does_not_advance_yet(self, monkeypatch):
-        monkeypatch.setattr(progress, "PATIENCE", 0.01)
-        screen = io.StringIO()
-        console = Console(file=screen, force_terminal=True, width=80)
-        with progress_bar("training", 3, console) as bar:
+        return shown
+
+    def test_shows_long_work(self, show):
+        screen = show(lambda bar, _: (bar(1, "loss 0"), bar(1, "loss 1")))
+        assert all(words in screen for words in ("training", "2/3", "loss 1"))
+        assert "\x1b[?25l" in screen  # the cursor is away, and comes back when the bar is erased
+        assert screen.rindex("\x1b[?25h") > screen.rindex("training")
+        assert screen.rindex("\x1b[2K") > screen.rindex("training")
+
+    def test_shows_work_that_does_not_advance_yet(self, show):
+        def wait(bar, screen):
             bar(0, "compiling")
             deadline = time.monotonic() + 5
             while "compiling" not in screen.getvalue() and time.monotonic() < deadline:
                 time.sleep(0.01)
-        assert "compiling" in screen.getvalue()
 
-    def test_is_away_while_something_else_is_printed(self, monkeypatch):
-        monkeypatch.setattr(progress, "PATIENCE", -1)
-        screen = io.StringIO()
-        console = Console(file=screen, force_terminal=True, width=80)
-        with progress_bar("training", 3, console) as bar:
+        assert "compiling" in show(wait, patience=0.01)
+
+    def test_is_away_while_something_else_is_printed(self, show):
+        def hide(bar, screen):
             bar(1)
             with bar.hidden():
                 before = screen.getvalue()
                 time.sleep(0.15)
-                assert screen.getvalue() == before
-                assert before.endswith("\x1b[2K")
+                assert screen.getvalue() == before and before.endswith("\x1b[2K")
 
-    def test_erases_itself_and_gives_the_cursor_back(self, monkeypatch):
-        screen = self.shown(monkeypatch, patience=-1)
-        assert "\x1b[?25l" in screen
-        assert screen.rindex("\x1b[?25h") > screen.rindex("training")
-        assert screen.rindex("\x1b[2K") > screen.rindex("training")
+        show(hide)
 
-    def test_stays_away_from_short_work(self, monkeypatch):
-        assert self.shown(monkeypatch, patience=60, count=2) == ""
+    @pytest.mark.parametrize(
+        ("steps", "options"),
+        [(2, {"patience": 60}), (3, {}), (2, {"terminal": False})],
+        ids=["short work", "work that is done", "a file"],
+    )
+    def test_stays_away_from(self, steps, options, show):
+        assert show(lambda bar, _: bar(steps), **options).strip() == ""
 
-    def test_stays_away_from_work_that_is_done(self, monkeypatch):
-        monkeypatch.setattr(progress, "PATIENCE", -1)
-        screen = io.StringIO()
-        with progress_bar("x", 3, Console(file=screen, force_terminal=True)) as advance:
-            advance(3)
-        assert screen.getvalue() == ""
+    def test_ends_with_an_error_of_the_work(self, show):
+        screens = []
 
-    def test_stays_away_from_a_file(self, monkeypatch):
-        assert self.shown(monkeypatch, patience=-1, terminal=False, count=2).strip() == ""
-
-    def test_ends_with_an_error_of_the_work(self, monkeypatch):
-        monkeypatch.setattr(progress, "PATIENCE", -1)
-        screen = io.StringIO()
-        console = Console(file=screen, force_terminal=True)
-        with pytest.raises(KeyError), progress_bar("training", 3, console) as advance:
-            advance(1)
+        def fail(bar, screen):
+            bar(1)
+            screens.append(screen)
             raise KeyError
-        assert screen.getvalue().endswith("\x1b[2K")
+
+        with pytest.raises(KeyError):
+            show(fail)
+        assert screens[0].getvalue().endswith("\x1b[2K")
