@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+from rich.console import Console
 
+from jax_rnn.base.console import say
 from jax_rnn.base.devices import is_main
 from jax_rnn.base.errors import ArgumentError
-from jax_rnn.base.progress import notice
 
 __all__ = ["ClusterError", "any_process", "from_main", "join", "main_does", "together"]
 
@@ -64,7 +65,8 @@ def join(
                 "process",
                 f"expected 0 to {processes - 1}, one of {processes} processes, got {process}",
             )
-        notice(f"process {process} of {processes} waits up to {connect_timeout:g} s for the others")
+        wait = f"process {process} of {processes} waits up to {connect_timeout:g} s for the others"
+        say(Console(stderr=True), wait)  # every process, and before JAX starts
     try:
         jax.distributed.initialize(
             coordinator,

@@ -185,7 +185,7 @@ class _Sweep:
         available = available_memory()
         found = self._lower(data, seeds[0], most).compile().memory_analysis()
         if available is None or found is None:
-            return most
+            return 1 if self.streaming else most
         sizes = found.temp_size_in_bytes, found.argument_size_in_bytes, found.output_size_in_bytes
         return max(1, int(most * min(1.0, SHARE * available / max(sum(sizes), 1))))
 

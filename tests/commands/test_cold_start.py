@@ -24,7 +24,7 @@ finally:
 """
 VARIABLES = (caches.FOLDER, caches.SWITCH, caches.SHORTEST)
 UNUSED = {"matplotlib", "jinja2", "tensorboardX", "safetensors", "torch", "pooch"}
-PROGRAMS = {"jit_drawn", "jit_begin", "jit_scan_steps"}
+PROGRAMS = {"jit_initialized", "jit_begin", "jit_scan_steps"}
 """All that ``jax-rnn train ihello --variant gru`` compiles; the lesson itself explains more."""
 
 

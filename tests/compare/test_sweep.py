@@ -89,7 +89,7 @@ def test_seed_k_in_float32():
     lesson = load("ihello")
     loss = lesson.sweep(3).loss
     for seed in range(3):
-        alone = lesson.fit(lesson.build(rngs=nnx.Rngs(seed)), epochs=10)
+        alone = lesson.fit(lesson.build(rngs=nnx.Rngs(seed)), steps=10)
         np.testing.assert_allclose(loss[seed, :10], alone.loss, rtol=0, atol=1e-5)
 
 

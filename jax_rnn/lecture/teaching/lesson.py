@@ -217,7 +217,11 @@ def _builder(kind: Any, options: Mapping[str, Any], init: Init) -> Callable[[nnx
 def _initializer(kind: Any, options: Mapping[str, Any], init: Init) -> Callable[[Any], Any]:
     """A compiled function of the seed that builds a model."""
     build = _builder(kind, options, init)
-    return nnx.jit(lambda seed: build(nnx.Rngs(jax.random.key(seed))))
+
+    def initialized(seed):
+        return build(nnx.Rngs(jax.random.key(seed)))
+
+    return nnx.jit(initialized)
 
 
 def _carry(carry: Callable[[Any, int], Any], batch_size: int) -> Callable[[Any], Any]:
