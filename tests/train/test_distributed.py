@@ -22,7 +22,7 @@ from jax_rnn.app import cli
 from jax_rnn.base.sealed import read
 from jax_rnn.lecture.lessons.char_lm import lesson
 from jax_rnn.lecture.teaching.training import open_run, precision, train_lesson
-from jax_rnn.train import load, make_mesh
+from jax_rnn.train import make_mesh
 from jax_rnn.train.checkpoints import Checkpoints
 from jax_rnn.train.mesh import Layout
 from rnn_lecture.recipe import Recipe
@@ -258,7 +258,7 @@ def test_what_two_processes_saved_one_loads_samples_and_goes_on_with(one, folder
     Pair(run, text, replace(RECIPE, steps=8), devices=1).finish()
     agree(records(run), records(one)[: len(records(run))], 1e-5)
     trained = open_run(run)
-    model = load(run, "last")
+    model = open_run(run).model("last")
     assert len("".join(lesson.respond(model, trained.vocabulary, "ba", Sampling(length=5)))) == 5
     copy = shutil.copytree(run, folder / "two-then-mesh")
     agree(alone(run, text, RECIPE, resume=True), records(one), 1e-5)
