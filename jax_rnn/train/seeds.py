@@ -181,11 +181,12 @@ class _Sweep:
 
     def room(self, data: Any, seeds: Sequence[int]) -> int:
         """The number of simultaneous trainings, at least one."""
-        most = min(len(seeds), MOST_SEEDS)
-        available = available_memory()
-        found = self._lower(data, seeds[0], most).compile().memory_analysis()
-        if available is None or found is None:
+        most, available = min(len(seeds), MOST_SEEDS), available_memory()
+        if available is None:
             return 1 if self.streaming else most
+        found = self._lower(data, seeds[0], most).compile().memory_analysis()
+        if found is None:
+            return 1
         sizes = found.temp_size_in_bytes, found.argument_size_in_bytes, found.output_size_in_bytes
         return max(1, int(most * min(1.0, SHARE * available / max(sum(sizes), 1))))
 
