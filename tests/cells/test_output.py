@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from jax_rnn import (
     GatedCell,
@@ -18,36 +17,16 @@ from jax_rnn.cells.randomness import draw_step
 from jax_rnn.scans.step import noise_of
 from jax_rnn.testing import check_cell
 from tests import kit
-from tests.kit import cases
+from tests.cells.zoo import Wide
+from tests.kit import cases, refused, rngs
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
 
 
-def rngs():
-    return nnx.Rngs(0)
+class Narrow(GatedCell[HiddenCarry]):
+    """y has fewer features than h, by an attribute of the class."""
 
-
-class Wide(GatedCell[HiddenCarry]):
-    """y has other features than h."""
-
-    gates = ("a",)
-
-    def __init__(self, input_size, hidden_size, *, rngs):
-        super().__init__(input_size, hidden_size, rngs=rngs)
-        self.output_size = hidden_size + 3
-
-    def update(self, gates, carry):
-        h = jnp.tanh(gates.a)
-        return HiddenCarry(h), jnp.concatenate([h, h[..., :3]], -1)
-
-
-class Narrow(Wide):
-    """The same by an attribute of the class."""
-
-    output_size = 1
-
-    def __init__(self, input_size, hidden_size, *, rngs):
-        GatedCell.__init__(self, input_size, hidden_size, rngs=rngs)
+    gates, output_size = ("a",), 1
 
     def update(self, gates, carry):
         h = jnp.tanh(gates.a)
@@ -112,5 +91,5 @@ def test_zoneout_leaves_another_y_as_it_is(close, unchecked):
     (new, y), (_, plain) = same.step(carry, x, noise), same.cell(carry, x)
     close(y, plain, 0)
     assert (np.asarray(new.h) == 1).any() and not (np.asarray(y) == 1).any()
-    with pytest.raises(TypeError, match="output: expected True or False, got 1"):
-        Zoneout(bare, h=0.1, output=1)
+    words = "output: expected True or False, got 1"
+    refused(TypeError, words, lambda: Zoneout(bare, h=0.1, output=1))

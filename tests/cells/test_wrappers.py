@@ -25,13 +25,9 @@ from jax_rnn.scans import Checkpointed, Gated
 from jax_rnn.scans.step import noise_of
 from jax_rnn.testing import check_cell
 from tests import kit
-from tests.kit import cases
+from tests.kit import cases, refused, rngs
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
-
-
-def rngs():
-    return nnx.Rngs(0)
 
 
 def composed(cell):
@@ -168,10 +164,8 @@ def test_masks_of_dropout_are_scaled_and_new_in_every_step_or_the_same(x64):
 
 def test_training_without_rngs_is_refused_and_evaluation_needs_none():
     layer = Recurrent(CELLS["Zoneout"]())
-    with pytest.raises(
-        ValueError, match="training with a cell that draws random numbers, got none"
-    ):
-        layer(jnp.zeros((T, B, I)))
+    words = "training with a cell that draws random numbers, got none"
+    refused(ValueError, words, lambda: layer(jnp.zeros((T, B, I))))
     layer.eval()
     assert layer(jnp.zeros((T, B, I)))[0].shape == (T, B, H)
 
@@ -186,32 +180,30 @@ def test_a_learned_initial_state_is_the_state_before_the_first_step_and_gets_a_g
     assert (gradient["cells"][0]["initial"]["c"][...] != 0).all()
 
 
-@pytest.mark.parametrize(
-    ("do", "error", "words"),
-    [
-        (lambda: Zoneout(GRUCell), TypeError, "Zoneout: expected a cell, got <class"),
-        (
-            lambda: Zoneout(GRUCell(I, H, rngs=rngs()), c=0.1),
-            ValueError,
-            "fields of the carry, h, got c",
-        ),
-        (
-            lambda: Zoneout(GRUCell(I, H, rngs=rngs()), h=1.5),
-            ValueError,
-            "h: expected a number from 0",
-        ),
-        (lambda: RecurrentDropout(GRUCell(I, H, rngs=rngs()), 1), ValueError, "from 0 to below 1"),
-        (
-            lambda: RecurrentDropout(MinGRUCell(I, H, rngs=rngs()), 0.1),
-            TypeError,
-            "expected a GatedCell, whose hidden map reads the state, got MinGRUCell",
-        ),
-        (lambda: Residual(GRUCell(I, H, rngs=rngs())), ValueError, "features, got 3 and 4"),
-    ],
-)
-def test_misuse_is_refused(do, error, words, unchecked):
-    with pytest.raises(error, match=words):
-        do()
+def gru():
+    return GRUCell(I, H, rngs=rngs())
+
+
+TE, VE = TypeError, ValueError
+# (call, error, words)
+ROWS = [
+    (lambda: Zoneout(GRUCell), TE, "Zoneout: expected a cell, got <class"),
+    (lambda: Zoneout(gru(), c=0.1), VE, "fields of the carry, h, got c"),
+    (lambda: Zoneout(gru(), h=1.5), VE, "h: expected a number from 0"),
+    (lambda: RecurrentDropout(gru(), 1), VE, "from 0 to below 1"),
+    (
+        lambda: RecurrentDropout(MinGRUCell(I, H, rngs=rngs()), 0.1),
+        TE,
+        "expected a GatedCell, whose hidden map reads the state, got MinGRUCell",
+    ),
+    (lambda: Residual(gru()), VE, "features, got 3 and 4"),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[2][:40])
+def test_misuse_is_refused(row, unchecked):
+    call, error, words = row
+    refused(error, words, call)
 
 
 @pytest.mark.long

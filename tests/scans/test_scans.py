@@ -30,6 +30,7 @@ from jax_rnn import (
 from jax_rnn.scans import Checkpointed, Gated, Sequential, run
 from jax_rnn.scans.sizes import projects_inside
 from tests import kit
+from tests.cells.zoo import Wide
 from tests.kit import cases
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
@@ -138,16 +139,6 @@ def test_masked_scan_runs_each_sequence_at_its_own_length(cell_type, reverse, sc
     ours = with_gradients(partial(scan, mask=mask, reverse=reverse))
     alone = with_gradients(partial(each_alone, mask=np.asarray(mask), reverse=reverse))
     close(ours(*example(cell_type, 4)), alone(*example(cell_type, 4)))
-
-
-@every_scan
-def test_length_zero_returns_the_initial_carry_and_zeros(scan):
-    cell, carry, xs = example(LSTMCell, B)
-    last, ys = scan(cell, carry, xs, mask=up_to(0, T))
-    for now, before in zip(last, carry, strict=True):
-        np.testing.assert_array_equal(now[0], before[0])
-        assert (now[1] != before[1]).all()
-    assert not ys[:, 0].any()
 
 
 @cases(
@@ -278,23 +269,6 @@ class CrossedCell(GatedCell[HiddenCarry]):
         return HiddenCarry(h), h
 
 
-class WideCell(GatedCell[HiddenCarry]):
-    """Its output has more features than its state."""
-
-    gates = ("a",)
-
-    @property
-    def output_size(self):
-        return 2 * self.hidden_size
-
-    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
-        return HiddenCarry(jnp.zeros((*input_shape[:-1], self.hidden_size), self.dtype))
-
-    def update(self, gates, carry):
-        h = jnp.tanh(gates.a)
-        return HiddenCarry(h), jnp.concatenate([h, carry.h], -1)
-
-
 GATED = {
     "RNNCell": RNNCell,
     "LSTMCell": LSTMCell,
@@ -304,7 +278,7 @@ GATED = {
     "MixedCell": MixedCell,
     "UnpackedCell": UnpackedCell,
     "CrossedCell": CrossedCell,
-    "WideCell": WideCell,
+    "Wide": Wide,
     "LSTMCell, 2 heads": partial(LSTMCell, heads=2),
     "GRUCell, diagonal": partial(GRUCell, heads=H),
     "ProjectedLSTMCell, 2 heads": partial(ProjectedLSTMCell, proj_size=2, heads=2),
@@ -497,7 +471,7 @@ def test_gradients_of_half_precision_are_summed_in_float32(every):
     for name, leaf in exact.items():
         assert ours[name].dtype == jnp.bfloat16
         gap = np.abs(np.asarray(ours[name], np.float32) - leaf).max()
-        assert gap < 0.02 * np.abs(leaf).max(), name
+        assert gap < 2**-6 * np.abs(leaf).max(), name  # some roundings of 2**-9 each
 
 
 def test_the_scan_is_chosen_and_can_be_seen():
