@@ -27,10 +27,7 @@ I, H, B, T = 3, 4, 2, 5  # noqa: E741
 
 CELLS = {
     "tanh": (RNNCell, torch.nn.RNNCell),
-    "relu": (
-        partial(RNNCell, nonlinearity="relu"),
-        partial(torch.nn.RNNCell, nonlinearity="relu"),
-    ),
+    "relu": tuple(partial(kind, nonlinearity="relu") for kind in (RNNCell, torch.nn.RNNCell)),
     "lstm": (LSTMCell, torch.nn.LSTMCell),
     "gru": (GRUCell, torch.nn.GRUCell),
 }
@@ -49,17 +46,13 @@ def twins(kind, bias=True):
 
 
 def carry_of(cell, *batch):
-    return cell.carry_type(
-        *(
-            jnp.asarray(normal(*batch, H, seed=k))
-            for k in range(1, 1 + len(cell.carry_type._fields))
-        )
-    )
+    fields = range(1, 1 + len(cell.carry_type._fields))
+    return cell.carry_type(*(jnp.asarray(normal(*batch, H, seed=k)) for k in fields))
 
 
 @pytest.mark.parametrize("bias", [True, False])
 @every_cell
-def test_step_and_all_gradients_are_torchs(kind, bias, x64, close):
+def test_step_gradients_and_names_of_parameters_are_torchs(kind, bias, x64, close):
     cell, reference = twins(kind, bias)
     x, carry = normal(B, I), carry_of(cell, B)
     cotangents = [normal(B, H, seed=7 + k) for k in range(1 + len(carry))]
@@ -83,16 +76,8 @@ def test_step_and_all_gradients_are_torchs(kind, bias, x64, close):
         nnx.to_pure_dict(nnx.state(dcell)),
         {name: value.grad.numpy() for name, value in reference.named_parameters()},
     )
-
-
-@pytest.mark.parametrize("bias", [True, False])
-@every_cell
-def test_parameters_have_torchs_names_shapes_and_order(kind, bias):
-    cell, reference = CELLS[kind]
-    ours = cell(I, H, bias, rngs=nnx.Rngs(0))
-    parameters = {k: v.shape for k, v in vars(ours).items() if isinstance(v, nnx.Param)}
-    expected = {k: tuple(v.shape) for k, v in reference(I, H, bias=bias).named_parameters()}
-    assert list(parameters.items()) == list(expected.items())
+    ours = [name for name, value in vars(cell).items() if isinstance(value, nnx.Param)]
+    assert ours == [name for name, _ in reference.named_parameters()], "in this order"
 
 
 @every_cell
@@ -111,21 +96,13 @@ def test_options_have_torchs_order_and_defaults(kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "carry_type", "fields"),
-    [
-        ("tanh", HiddenCarry, ("h",)),
-        ("gru", HiddenCarry, ("h",)),
-        ("lstm", LSTMCarry, ("h", "c")),
-    ],
+    ("kind", "carry_type"), [(RNNCell, HiddenCarry), (GRUCell, HiddenCarry), (LSTMCell, LSTMCarry)]
 )
-def test_carry_is_named_and_starts_at_zero_in_float32(kind, carry_type, fields):
-    cell = CELLS[kind][0](I, H, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
-    carry = cell.initialize_carry((7, B, I))
+def test_carry_is_named_and_starts_at_zero_in_float32(kind, carry_type):
+    carry = kind(I, H, dtype=jnp.bfloat16, rngs=nnx.Rngs(0)).initialize_carry((7, B, I))
     assert type(carry) is carry_type
-    assert carry._fields == fields
     for leaf in carry:
-        assert leaf.shape == (7, B, H)
-        assert leaf.dtype == jnp.float32
+        assert (leaf.shape, leaf.dtype) == ((7, B, H), jnp.float32)
         assert not leaf.any()
 
 

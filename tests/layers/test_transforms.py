@@ -79,28 +79,25 @@ def test_vmap_over_inputs_is_a_batch(layer, call, close):
     close((outputs, tuple(states)), (layer(x, hx)[0], tuple(layer(x, hx)[1])))
 
 
-def test_vmap_over_models_built_under_vmap_is_each_of_them(call, close):
-    keys = jax.random.split(jax.random.key(3), 3)
-    graphdef = nnx.graphdef(build(0))
-    stack = jax.vmap(lambda key: nnx.state(build(key)))(keys)
+@nnx.split_rngs(splits=3)
+@nnx.vmap
+def by_nnx(rngs):
+    return nnx.state(LSTM(I, H, L, rngs=rngs))
+
+
+def by_jax(rngs):
+    return jax.vmap(lambda key: nnx.state(build(key)))(jax.random.split(rngs(), 3))
+
+
+@pytest.mark.parametrize("create", [by_nnx, by_jax])
+def test_a_stack_of_models_built_under_vmap_is_each_of_them(create, call, close):
+    stack, graphdef = create(nnx.Rngs(3)), nnx.graphdef(build(0))
     outputs = jax.vmap(lambda state: nnx.merge(graphdef, state)(*call)[0])(stack)
     assert outputs.shape == (3, T, B, H)
-    close(outputs, jnp.stack([build(key)(*call)[0] for key in keys]))
     assert float(jnp.abs(outputs[0] - outputs[1]).max()) > 1e-2
-
-
-def test_nnx_vmap_builds_and_runs_a_stack(call, close):
-    @nnx.split_rngs(splits=3)
-    @nnx.vmap
-    def create(rngs):
-        return LSTM(I, H, L, rngs=rngs)
-
-    stack = create(nnx.Rngs(3))
-    outputs, _ = nnx.vmap(lambda layer, x: layer(x), in_axes=(0, None))(stack, call[0])
-    graphdef, state = nnx.split(stack)
     for k in range(3):
-        one = nnx.merge(graphdef, jax.tree.map(lambda leaf, k=k: leaf[k], state))
-        close(outputs[k], one(call[0])[0])
+        one = nnx.merge(graphdef, jax.tree.map(lambda leaf, k=k: leaf[k], stack))
+        close(outputs[k], one(*call)[0])
 
 
 def test_same_shapes_compile_once(layer, call):
