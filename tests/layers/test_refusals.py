@@ -199,8 +199,22 @@ def train(**options):
     return lambda b: fit(b.gru, lambda m, x: 1 / 0, X, **{"optimizer": optax.sgd(1.0)} | options)
 
 
-def renamed(state, change):
-    return {name: change(value) for name, value in state.items()}
+def load(module, **given):
+    """Loads into a module the changed weights of another one, its name and the change given."""
+    ((name, change),) = given.items()
+    return lambda b: load_torch_state_dict(getattr(b, module), change(b.state[name]))
+
+
+def transposed(state):
+    return {name: value.T for name, value in state.items()}
+
+
+def integers(state):
+    return {name: value.astype(int) for name, value in state.items()}
+
+
+def original(b):
+    return GRU(I, H, reset_after=False, scan="gated", rngs=b.rngs)
 
 
 OTHERS = [
@@ -215,11 +229,7 @@ OTHERS = [
     (lambda b: Sequential(unroll="2"), TE, "unroll: |got '2'"),
     (lambda b: Checkpointed(every=0), VE, "every: |got 0"),
     (lambda b: Checkpointed(every=2.0), TE, "every: |got 2.0"),
-    (
-        lambda b: GRU(I, H, reset_after=False, scan="gated", rngs=b.rngs),
-        VE,
-        "scan='gated': |a GatedCell|OriginalGRUCell|scan='auto'",
-    ),
+    (original, VE, "scan='gated': |a GatedCell|OriginalGRUCell|scan='auto'"),
     (lambda b: Recurrent(), VE, "at least one cell|got none"),
     (lambda b: Recurrent(b.linear), TE, "cells, or pairs (forward, backward)|got Linear"),
     (lambda b: Recurrent(GRUCell), TE, "a cell|got the class"),
@@ -234,18 +244,10 @@ OTHERS = [
     (lambda b: b.gru_cell(HiddenCarry(zeros(B, H)), zeros(B, 7)), VE, "input|(*batch, 3)|(2, 7)"),
     (lambda b: b.gru_cell(HiddenCarry(zeros(H)), zeros()), VE, "input|(*batch, 3)|got ()"),
     (lambda b: b.lstm_cell(LSTMCarry(zeros(H), zeros(H)), zeros(I, B)), VE, "(*batch, 3)|(3, 2)"),
+    (lambda b: jax.jit(b.rnn.cells[0])((h[0],), h[0]), VE, "RNNCell: |input|(*batch, 3)|(2, 4)"),
+    (lambda b: b.gru_cell((h[0],), zeros(B, I).astype("int32")), VE, "input|float32|got int32"),
     (
-        lambda b: jax.jit(b.rnn.cells[0])(HiddenCarry(zeros(B, H)), zeros(B, H)),
-        VE,
-        "RNNCell: |input|(*batch, 3)|(2, 4)",
-    ),
-    (
-        lambda b: b.gru_cell(HiddenCarry(zeros(B, H)), zeros(B, I, dtype=np.int32)),
-        VE,
-        "input|float32|got int32",
-    ),
-    (
-        lambda b: b.gru_cell(HiddenCarry(zeros(B, H, dtype=np.int32)), zeros(B, I)),
+        lambda b: b.gru_cell((h[0].astype("int32"),), zeros(B, I)),
         VE,
         "h of the carry|float32|got an int32|.astype",
     ),
@@ -253,33 +255,13 @@ OTHERS = [
     (lambda b: b.gru_cell(HiddenCarry(zeros(B, 6)), zeros(B, I)), VE, "h|(2, 4)|(2, 6)"),
     (lambda b: b.gru_cell(HiddenCarry(zeros(1, H)), zeros(B, I)), VE, "h|(2, 4)|(1, 4)"),
     (lambda b: b.lstm_cell(HiddenCarry(zeros(B, H)), zeros(B, I)), TE, "LSTMCarry|a HiddenCarry"),
-    (lambda b: load_torch_state_dict(b.gru, {}), VE, "does not fit GRU|missing: bias_ih_l0"),
-    (
-        lambda b: load_torch_state_dict(b.gru, {**b.state["gru"], "weight_ih_l1": h}),
-        VE,
-        "does not fit GRU|unexpected: weight_ih_l1",
-    ),
-    (lambda b: load_torch_state_dict(b.lstm, b.state["both"]), VE, "weight_hh_l0_reverse"),
-    (
-        lambda b: load_torch_state_dict(b.gru, b.state["lstm"]),
-        VE,
-        "wrong shape: weight_ih_l0, expected (12, 3), got (16, 3)",
-    ),
-    (
-        lambda b: load_torch_state_dict(b.lstm, b.state["proj"]),
-        VE,
-        "unexpected: weight_hr_l0|wrong shape: weight_hh_l0, expected (16, 4), got (16, 2)",
-    ),
-    (
-        lambda b: load_torch_state_dict(b.gru, renamed(b.state["gru"], np.transpose)),
-        VE,
-        "wrong shape: weight_ih_l0, expected (12, 3), got (3, 12)",
-    ),
-    (
-        lambda b: load_torch_state_dict(b.gru, renamed(b.state["gru"], lambda v: v.astype(int))),
-        VE,
-        "not floating: bias_hh_l0|got int64",
-    ),
+    (load("gru", gru=lambda state: {}), VE, "does not fit GRU|missing: bias_ih_l0"),
+    (load("gru", gru=lambda state: state | {"weight_ih_l1": h}), VE, "unexpected: weight_ih_l1"),
+    (load("lstm", both=dict), VE, "unexpected: weight_hh_l0_reverse"),
+    (load("gru", lstm=dict), VE, "wrong shape: weight_ih_l0, expected (12, 3), got (16, 3)"),
+    (load("lstm", proj=dict), VE, "weight_hr_l0|weight_hh_l0, expected (16, 4), got (16, 2)"),
+    (load("gru", gru=transposed), VE, "wrong shape: weight_ih_l0, expected (12, 3), got (3, 12)"),
+    (load("gru", gru=integers), VE, "not floating: bias_hh_l0|got int64"),
     (
         lambda b: load_torch_state_dict(b.gru, torch.nn.GRUCell(I, H).state_dict()),
         VE,

@@ -81,7 +81,10 @@ class Extra(Loop):
 SCANS = {
     "Loop": Loop(),
     "Sequential": Sequential(),
+    "Sequential, unrolled": Sequential(unroll=2),
+    "Sequential, inside": Sequential(project="inside", unroll=7),
     "Gated": Gated(),
+    "Gated, unrolled": Gated(unroll=2),
     "Associative": Associative(parallel=True),
     "Checkpointed": Checkpointed(2),
     "Extra": Extra(),
