@@ -20,6 +20,7 @@ from jax_rnn import (
     load_torch_state_dict,
     torch_state_dict,
 )
+from jax_rnn.testing import check_parity
 
 torch = pytest.importorskip("torch")
 
@@ -93,39 +94,16 @@ def test_names_shapes_and_values_are_torchs_there_and_back(name):
     jax.tree.map(np.testing.assert_array_equal, numpy_of(theirs.state_dict()), before)
 
 
-@pytest.fixture
-def twins(x64):
-    """The model in JAX and in torch, in float64 with the same weights."""
-    ours, theirs = pair("model")
-    load_torch_state_dict(ours, theirs.double().state_dict())
-    return ours, theirs
-
-
-def test_loaded_model_computes_what_torch_computes_and_its_gradients_have_torchs_names(
-    twins, close
-):
-    ours, theirs = twins
+def test_loaded_model_computes_what_torch_computes_and_learns_the_same():
+    """Gradients and steps of Adam too, by torch's names; indices in, two outputs."""
     ids = np.random.default_rng(0).integers(V, size=(T, B))
-
-    @jax.jit
-    def run(model, ids):
-        def value(model):
-            first, second = model(ids)
-            return (first**2).sum() + jnp.sin(second).sum(), (first, second)
-
-        return jax.grad(value, has_aux=True)(model)
-
-    gradients, outputs = run(ours, jnp.asarray(ids))
-    first, second = theirs(torch.tensor(ids))
-    ((first**2).sum() + torch.sin(second).sum()).backward()
-
-    close(outputs, (first.detach().numpy(), second.detach().numpy()), 1e-11)
-    named = torch_state_dict(ours, nnx.state(gradients))
-    close(named, {k: v.grad.numpy() for k, v in theirs.named_parameters()}, 1e-11)
+    rungs = check_parity(*pair("model"), ids, steps=3)
+    assert rungs[-1].passed
+    assert max(rung.difference or 0 for rung in rungs) < 1e-11
 
 
-def test_naming_gradients_leaves_the_model_alone(twins):
-    model, _ = twins
+def test_naming_gradients_leaves_the_model_alone():
+    model, _ = pair("model")
     before = torch_state_dict(model)
     ones = jax.tree.map(jnp.ones_like, nnx.state(model))
     assert all((value == 1).all() for value in torch_state_dict(model, ones).values())

@@ -87,15 +87,10 @@ def test_a_mesh_with_explicit_axes(name, close):
 
 
 @every_layer
-def test_rank_promotion_may_raise(name):
-    _, run, arguments = program(name)
-    with jax.numpy_rank_promotion("raise"):
-        jax.eval_shape(run, *arguments)
-
-
-@every_layer
-def test_strict_dtype_promotion_in_bfloat16(name):
+def test_rank_promotion_may_raise_and_dtypes_may_be_strict_in_bfloat16(name):
     _, run, (state, x, lengths) = program(name)
+    with jax.numpy_rank_promotion("raise"):
+        jax.eval_shape(run, state, x, lengths)
     half = partial(jax.tree.map, lambda leaf: leaf.astype(jnp.bfloat16))
     with jax.numpy_dtype_promotion("strict"):
         jax.eval_shape(run, half(state), half(x), lengths)
