@@ -2,15 +2,16 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from flax import nnx
 
-__all__ = ["cases", "environment", "long", "normal", "rewrite_checkpoint"]
+__all__ = ["cases", "environment", "long", "normal", "refused", "rewrite_checkpoint", "rngs"]
 
 long = pytest.mark.long
 """In the long tier only."""
@@ -20,6 +21,20 @@ long = pytest.mark.long
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
     """Standard normal numbers, float64; the same for the same shape and seed."""
     return np.random.default_rng([seed, *shape]).normal(size=shape)
+
+
+def rngs(seed: int = 0) -> nnx.Rngs:
+    return nnx.Rngs(seed)
+
+
+def refused(error: Any, words: str, call: Callable[[], Any]) -> str:
+    """``call()`` raises ``error``, whose message has all ``words``, separated by "|"."""
+    with pytest.raises(error) as caught:
+        call()
+    message = str(caught.value)
+    missing = [word for word in words.split("|") if word not in message]
+    assert not missing, f"not in the message: {missing}\n{message}"
+    return message
 
 
 def environment(devices: int | None = None, **variables: str) -> dict[str, str]:

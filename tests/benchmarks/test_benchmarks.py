@@ -161,22 +161,9 @@ def test_both_places_of_projection_are_timed_and_the_choice_is_named():
 
 
 def test_summary_counts_losses_and_leaves_out_other_equations():
-    def entry(ratio):
-        return Entry(1.0, 1.0, 1.0, 5, 1.0, 1.0, ratio)
-
-    row = Row(
-        TINY,
-        entries={
-            "step": {
-                "jax_rnn": entry(1.0),
-                "torch": entry(4.0),
-                "keras": entry(0.5),
-                "equinox": entry(2.0),
-                "haiku": entry(0.1),
-            }
-        },
-        notes={"haiku": "resets before the product"},
-    )
+    ratios = {"jax_rnn": 1.0, "torch": 4.0, "keras": 0.5, "equinox": 2.0, "haiku": 0.1}
+    step = {name: Entry(1.0, 1.0, 1.0, 5, 1.0, 1.0, ratio) for name, ratio in ratios.items()}
+    row = Row(TINY, entries={"step": step}, notes={"haiku": "resets before the product"})
     found = summarise([row, row], ["keras", "equinox", "haiku"])
     assert found.keys() == {"torch", "keras", "equinox", BEST_JAX}
     assert found["torch"]["all"]["geometric_mean"] == pytest.approx(4)
@@ -208,18 +195,8 @@ def test_a_small_run_writes_tables_json_and_a_plot(tmp_path, monkeypatch, capsys
     assert benchmarks.main(words.split()) == 0
     assert "RNN (1,6,5,5)" in capsys.readouterr().out
     result = json.loads(json_file.read_text())
-    assert result.keys() == {
-        "environment",
-        "options",
-        "rows",
-        "ceiling",
-        "projection",
-        "heads",
-        "lecture",
-        "memory",
-        "summary",
-        "seconds",
-    }
+    sections = "environment options rows ceiling projection heads lecture memory summary seconds"
+    assert result.keys() == set(sections.split())
     assert result["rows"][0]["setting"] == plain(Setting("RNN", 1, 6, 5, 5))
     assert result["summary"]["torch"]["forward"]["rows"] == 1
     assert result["environment"]["dm-haiku"] and result["environment"]["threads"]
@@ -262,15 +239,15 @@ def test_jax_rnn_bench_prints_a_table_and_writes_json(tmp_path, monkeypatch, cap
     assert result["row"]["entries"]["forward"].keys() == {"jax_rnn", "torch"}
 
 
-@pytest.mark.parametrize(
-    ("words", "wrong"),
-    [
-        ("--shape 3,5", "--shape: expected four sizes like 32,35,200,200, got '3,5'"),
-        ("--layers 0", "--layers: expected 1 to 1,000, got 0"),
-        ("--layers 100000000", "--layers: expected 1 to 1,000, got 100,000,000"),
-        ("--seconds 0", "--seconds: expected more than 0, got 0"),
-    ],
-)
+REFUSED = [
+    ("--shape 3,5", "--shape: expected four sizes like 32,35,200,200, got '3,5'"),
+    ("--layers 0", "--layers: expected 1 to 1,000, got 0"),
+    ("--layers 100000000", "--layers: expected 1 to 1,000, got 100,000,000"),
+    ("--seconds 0", "--seconds: expected more than 0, got 0"),
+]
+
+
+@pytest.mark.parametrize(("words", "wrong"), REFUSED)
 def test_jax_rnn_bench_refuses(words, wrong, capsys):
     with pytest.raises(SystemExit) as left:
         cli.main(["bench", *words.split()])

@@ -25,13 +25,9 @@ from jax_rnn import (
 )
 from jax_rnn.scans import run
 from tests import kit
-from tests.kit import cases
+from tests.kit import cases, refused, rngs
 
 I, H, B, T = 3, 6, 2, 4  # noqa: E741
-
-
-def rngs():
-    return nnx.Rngs(0)
 
 
 class Untyped(GatedCell):
@@ -60,41 +56,31 @@ class Forgetful(GatedCell[HiddenCarry]):
         return HiddenCarry(h), h
 
 
-@pytest.mark.parametrize(
-    ("do", "error", "words"),
-    [
-        (
-            lambda: Untyped(I, H, rngs=rngs()),
-            TypeError,
-            r"class Untyped\(GatedCell\[HiddenCarry\]\)",
-        ),
-        (
-            lambda: Misspelt(I, H, rngs=rngs()),
-            TypeError,
-            "expected separate to list some of the gates",
-        ),
-        (lambda: Nameless(I, H, rngs=rngs()), TypeError, "expected gates to be a tuple of names"),
-        (
-            lambda: run(Forgetful(I, H, rngs=rngs()), HiddenCarry(jnp.zeros(H)), jnp.ones((T, I))),
-            AttributeError,
-            r"Forgetful: expected separate to list every gate.*got \.x of a gate",
-        ),
-        (
-            lambda: GRUCell(I, H, heads=4, rngs=rngs()),
-            ValueError,
-            "a divisor of hidden_size 6, got 4",
-        ),
-        (
-            lambda: LSTM(I, H, proj_size=2, heads=3, rngs=rngs()),
-            ValueError,
-            "and of the 2 features",
-        ),
-        (lambda: GRU(I, H, heads=0, rngs=rngs()), ValueError, "heads: expected at least 1, got 0"),
-    ],
-)
-def test_what_an_author_forgot_is_named(do, error, words):
-    with pytest.raises(error, match=words):
-        do()
+def of(kind, **options):
+    return lambda: kind(I, H, **options, rngs=rngs())
+
+
+TE, VE = TypeError, ValueError
+# (call, error, words)
+ROWS = [
+    (of(Untyped), TE, "class Untyped(GatedCell[HiddenCarry])"),
+    (of(Misspelt), TE, "expected separate to list some of the gates"),
+    (of(Nameless), TE, "expected gates to be a tuple of names"),
+    (
+        lambda: run(of(Forgetful)(), HiddenCarry(jnp.zeros(H)), jnp.ones((T, I))),
+        AttributeError,
+        "Forgetful: expected separate to list every gate|got .x of a gate",
+    ),
+    (of(GRUCell, heads=4), VE, "a divisor of hidden_size 6, got 4"),
+    (of(LSTM, proj_size=2, heads=3), VE, "and of the 2 features"),
+    (of(GRU, heads=0), VE, "heads: expected at least 1, got 0"),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[2][:40])
+def test_what_an_author_forgot_is_named(row):
+    call, error, words = row
+    refused(error, words, call)
 
 
 def test_the_type_of_the_carry_follows_from_the_type_parameter():
@@ -184,10 +170,10 @@ def test_other_libraries_have_dense_maps():
     pytest.importorskip("torch")
     layer, cell = GRU(I, H, heads=2, rngs=rngs()), GRUCell(I, H, heads=2, rngs=rngs())
     for convert, module in ((to_torch, layer), (to_torch, cell), (to_flax, cell)):
-        with pytest.raises(ValueError, match="heads=1, got heads=2"):
-            convert(module)
-    with pytest.raises(ValueError, match="of 2 heads, while torch's hidden maps are dense"):
-        load_torch_state_dict(layer, torch_state_dict(GRU(I, H, rngs=rngs())))
+        refused(VE, "heads=1, got heads=2", lambda convert=convert, module=module: convert(module))
+    dense = torch_state_dict(GRU(I, H, rngs=rngs()))
+    words = "of 2 heads, while torch's hidden maps are dense"
+    refused(VE, words, lambda: load_torch_state_dict(layer, dense))
     copy = GRU(I, H, heads=2, rngs=nnx.Rngs(1))
     load_torch_state_dict(copy, torch_state_dict(layer))
     np.testing.assert_array_equal(copy.cells[0].weight_hh, layer.cells[0].weight_hh)

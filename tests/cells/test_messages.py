@@ -12,7 +12,6 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jax_rnn import (
     GRU,
-    Cell,
     GatedCell,
     GRUCell,
     HiddenCarry,
@@ -25,12 +24,11 @@ from jax_rnn import (
 )
 from jax_rnn.scans import Associative, Gated, Sequential
 from jax_rnn.testing import check_cell
+from jax_rnn.testing.questions import QUESTIONS
+from tests.cells.zoo import Counting, OneState, Ticks
+from tests.kit import refused, rngs
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
-
-
-def rngs():
-    return nnx.Rngs(0)
 
 
 class Hidden(NamedTuple):
@@ -60,27 +58,18 @@ class WithoutH(GatedCell[Hidden]):
         return Hidden(gates.a), gates.a
 
 
-class WithoutSize(Cell[HiddenCarry]):
+class WithoutSize(OneState):
     def __init__(self):
         self.hidden_size = H
 
-    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
-        return HiddenCarry(jnp.zeros((*input_shape[:-1], H)))
 
-    def step(self, carry, x):
-        return carry, carry.h
-
-
-class OtherWeights(Cell[HiddenCarry]):
+class OtherWeights(OneState):
     """A linear map of Flax in float32, in a cell whose own parameter follows JAX's default."""
 
     def __init__(self):
-        self.input_size = self.hidden_size = H
+        super().__init__(H, H)
         self.a = nnx.Param(jnp.ones(H))
         self.linear = nnx.Linear(H, H, rngs=rngs())
-
-    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
-        return HiddenCarry(jnp.zeros((*input_shape[:-1], H), self.dtype))
 
     def step(self, carry, x):
         h = self.linear(x).astype(jnp.float32) * self.a[...].astype(jnp.float32)
@@ -100,76 +89,75 @@ class StepsInside(Wrapper):
         return self.cell.step(old, y)
 
 
-def call(cell):
-    return lambda scan: Recurrent(cell(), scan=scan)(jnp.ones((T, B, I)))
+def of(kind, *sizes):
+    return kind(*(sizes or (I, H)), rngs=rngs())
 
 
-MISTAKES = {
-    "update returns an array": (
-        call(lambda: ReturnsAnArray(I, H, rngs=rngs())),
-        TypeError,
-        r"ReturnsAnArray: expected update to return a HiddenCarry and y, an array, got a float32 "
-        r"array.*; write e\.g\. return HiddenCarry\(h\), h",
+def run(cell, scan):
+    return Recurrent(cell, scan=scan)(jnp.ones((T, B, I)))
+
+
+TE, VE = TypeError, ValueError
+# (call, error, words)
+MISTAKES = [
+    (
+        lambda scan: run(of(ReturnsAnArray), scan),
+        TE,
+        "ReturnsAnArray: expected update to return a HiddenCarry and y, an array|"
+        "got a float32 array|; write e.g. return HiddenCarry(h), h",
     ),
-    "update returns a carry": (
-        call(lambda: ReturnsACarry(I, H, rngs=rngs())),
-        TypeError,
-        "expected update to return a LSTMCarry and y",
+    (lambda scan: run(of(ReturnsACarry), scan), TE, "expected update to return a LSTMCarry and y"),
+    (
+        lambda scan: run(of(OtherDtype), scan),
+        VE,
+        "the dtype that it has before the step, float32, got bfloat16; |h.astype",
     ),
-    "update returns another dtype": (
-        call(lambda: OtherDtype(I, H, rngs=rngs())),
-        ValueError,
-        r"the dtype that it has before the step, float32, got bfloat16; .*h\.astype",
-    ),
-    "a carry without h": (
-        lambda scan: WithoutH(I, H, rngs=rngs()),
-        TypeError,
+    (
+        lambda scan: of(WithoutH),
+        TE,
         "WithoutH: expected a carry with a field h, which the hidden map reads, got Hidden",
     ),
-    "no input_size": (
+    (
         lambda scan: Recurrent(WithoutSize(), scan=scan),
         AttributeError,
         "WithoutSize: expected input_size to be set, got none; write e.g. self.input_size",
     ),
-    "random numbers that nobody takes": (
-        call(lambda: Zoneout(DrawsInVain(I, H, rngs=rngs()), h=0.1)),
-        TypeError,
+    (
+        lambda scan: run(Zoneout(of(DrawsInVain), h=0.1), scan),
+        TE,
         "expected a method of DrawsInVain to take the random numbers that it draws, got none",
     ),
-    "step of a cell inside a wrapper": (
-        call(lambda: StepsInside(GRUCell(I, H, rngs=rngs()))),
-        TypeError,
-        "GRUCell.step: expected the result of project, .*of the gates r, z, n, got a float32 array",
+    (
+        lambda scan: run(StepsInside(of(GRUCell)), scan),
+        TE,
+        "GRUCell.step: expected the result of project|of the gates r, z, n, got a float32 array",
     ),
-}
+]
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("row", MISTAKES, ids=lambda row: row[2][:40])
 @pytest.mark.parametrize("scan", ["auto", "sequential", "gated"])
-def test_a_mistake_of_an_author_is_said_in_words(name, scan, unchecked):
-    do, error, words = MISTAKES[name]
-    with pytest.raises(error, match=words):
-        do(scan)
+def test_a_mistake_of_an_author_is_said_in_words(row, scan, unchecked):
+    call, error, words = row
+    refused(error, words, lambda: call(scan))
 
 
 def test_weights_of_flax_in_another_dtype_are_named_with_the_remedy(x64):
-    cell = OtherWeights()
-    with pytest.raises(ValueError, match=r"float32 and float64.*nnx\.Linear\(\.\.\., param_dtype"):
-        Recurrent(cell)(jnp.ones((T, B, H)))
+    layer, words = Recurrent(OtherWeights()), "float32 and float64|nnx.Linear(..., param_dtype"
+    refused(ValueError, words, lambda: layer(jnp.ones((T, B, H))))
 
 
 @pytest.mark.skipif(len(jax.devices()) < 2, reason="needs two devices")
 def test_an_explicit_mesh_is_found_in_a_program_and_named_outside(close):
     mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Explicit,))
     x = jax.device_put(jnp.ones((T, B, I)), NamedSharding(mesh, PartitionSpec(None, "data")))
-    wide = GRU(I, 64, rngs=rngs())
-    for layer in (GRU(I, H, rngs=rngs()), wide):
+    for layer in (of(GRU), of(GRU, I, 64)):
 
         def loss(layer, x):
             return (layer(x)[0] ** 2).sum()
 
-        with pytest.raises(ValueError, match=r"expected a mesh to be set .*jax\.set_mesh\(mesh\)"):
-            jax.grad(loss)(layer, x)
+        words = "expected a mesh to be set |jax.set_mesh(mesh)"
+        refused(ValueError, words, lambda loss=loss, layer=layer: jax.grad(loss)(layer, x))
         assert layer(x)[0].shape == jax.jit(lambda x, layer=layer: layer(x)[0])(x).shape
         compiled = jax.jit(jax.grad(loss, (0, 1)))
         expected = compiled(layer, np.asarray(x))
@@ -180,23 +168,6 @@ def test_an_explicit_mesh_is_found_in_a_program_and_named_outside(close):
 
 
 # Why a fast scan does not run a cell
-
-
-class Ticks(NamedTuple):
-    h: Any
-    ticks: Any
-
-
-class Counting(GatedCell[Ticks]):
-    gates = ("a",)
-
-    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
-        batch = input_shape[:-1]
-        return Ticks(jnp.zeros((*batch, self.hidden_size)), jnp.zeros(batch, jnp.int32))
-
-    def update(self, gates, carry):
-        h = jnp.tanh(gates.a)
-        return Ticks(h, carry.ticks + 1), h
 
 
 class Turning(Counting):
@@ -211,48 +182,37 @@ class Clipped(Wrapper):
         return jax.tree.map(lambda leaf: jnp.clip(leaf, -1, 1), new), y
 
 
-REASONS = {
-    "an integer in the carry": (
-        lambda: Counting(I, 64, rngs=rngs()),
-        Gated(),
-        "Counting does not run on Gated: expected a carry of floats, got ticks of int32",
-    ),
-    "a complex number in the carry": (
-        lambda: Turning(I, 64, rngs=rngs()),
-        Gated(),
-        "Turning does not run on Gated: expected a carry of floats, got ticks of complex64",
-    ),
-    "a wrapper around a linear cell": (
-        lambda: Clipped(MinGRUCell(I, 64, rngs=rngs())),
+FLOATS = "does not run on Gated: expected a carry of floats, got ticks of"
+REASONS = [
+    (Counting, Gated(), f"Counting {FLOATS} int32"),
+    (Turning, Gated(), f"Turning {FLOATS} complex64"),
+    (
+        lambda *sizes, rngs: Clipped(MinGRUCell(*sizes, rngs=rngs)),
         Associative(),
         "Clipped does not run on Associative: .*wrappers whose on_update changes the carry",
     ),
-}
+]
 
 
-@pytest.mark.parametrize("name", REASONS)
-def test_the_reason_for_a_slow_scan_is_stated(name):
-    build, fast, words = REASONS[name]
-    layer = Recurrent(build())
-    found = layer.chosen_scans((20, 9, I), "cpu")
+@pytest.mark.parametrize(("build", "fast", "words"), REASONS)
+def test_the_reason_for_a_slow_scan_is_stated(build, fast, words):
+    cell = of(build, I, 64)
+    found = Recurrent(cell).chosen_scans((20, 9, I), "cpu")
     assert isinstance(found[0], Sequential)
     assert re.match(words, found.reasons[0] or "")
     assert found.reasons[0] in repr(found)
-    with pytest.raises(ValueError, match=r"expected .*, got .*; scan='auto' chooses one"):
-        Recurrent(build(), scan=fast)
+    refused(
+        ValueError, "expected |, got |; scan='auto' chooses", lambda: Recurrent(cell, scan=fast)
+    )
 
 
 def test_there_is_no_reason_where_nothing_is_to_be_done():
-    for cell in (GRUCell(I, 64, rngs=rngs()), GRUCell(I, 2, rngs=rngs())):
+    for cell in (of(GRUCell, I, 64), GRUCell(I, 2, rngs=rngs())):
         found = Recurrent(cell).chosen_scans((20, 9, I), "cpu")
         assert found.reasons == (None,) and "\n" not in repr(found)
 
 
-def test_check_cell_states_the_reason(capsys):
+def test_check_cell_states_the_reason():
+    names = {question.name for question in QUESTIONS}
     with pytest.warns(UserWarning, match=r"Counting does not run on Gated: expected a carry of fl"):
-        check_cell(Counting(I, 6, rngs=rngs()), skip=set(NAMES) - {"scans"})
-
-
-NAMES = ["contract", "purity", "trace", "dtypes", "project", "scan", "resume", "reverse", "rows"]
-NAMES += ["compile", "gradients", "scans", "resets", "streaming", "noise", "symbolic", "padding"]
-NAMES += ["transforms", "checkpoint", "nnx_rnn", "saving"]
+        check_cell(of(Counting, I, 6), skip=names - {"scans"})

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from jax_rnn import (
     GatedCell,
@@ -18,36 +17,16 @@ from jax_rnn.cells.randomness import draw_step
 from jax_rnn.scans.step import noise_of
 from jax_rnn.testing import check_cell
 from tests import kit
-from tests.kit import cases
+from tests.cells.zoo import Wide
+from tests.kit import cases, refused, rngs
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
 
 
-def rngs():
-    return nnx.Rngs(0)
+class Narrow(GatedCell[HiddenCarry]):
+    """y has fewer features than h, by an attribute of the class."""
 
-
-class Wide(GatedCell[HiddenCarry]):
-    """y has other features than h."""
-
-    gates = ("a",)
-
-    def __init__(self, input_size, hidden_size, *, rngs):
-        super().__init__(input_size, hidden_size, rngs=rngs)
-        self.output_size = hidden_size + 3
-
-    def update(self, gates, carry):
-        h = jnp.tanh(gates.a)
-        return HiddenCarry(h), jnp.concatenate([h, h[..., :3]], -1)
-
-
-class Narrow(Wide):
-    """The same by an attribute of the class."""
-
-    output_size = 1
-
-    def __init__(self, input_size, hidden_size, *, rngs):
-        GatedCell.__init__(self, input_size, hidden_size, rngs=rngs)
+    gates, output_size = ("a",), 1
 
     def update(self, gates, carry):
         h = jnp.tanh(gates.a)
@@ -55,7 +34,7 @@ class Narrow(Wide):
 
 
 class WideLinear(LinearCell[HiddenCarry]):
-    def __init__(self):
+    def __init__(self, *sizes, rngs):
         self.input_size, self.hidden_size, self.output_size = I, I, 2 * I
 
     def coefficients(self, x):
@@ -65,17 +44,14 @@ class WideLinear(LinearCell[HiddenCarry]):
         return jnp.concatenate([carry.h, x], -1)
 
 
-def test_y_may_have_other_features_than_h(close):
-    rng = rngs()
-    layer = Recurrent((Wide(I, H, rngs=rng), Narrow(I, H, rngs=rng)), Wide(8, 5, rngs=rng))
-    output, _ = layer(jnp.asarray(kit.normal(T, B, I), jnp.float32))
-    assert output.shape == (T, B, 8)
-    assert Recurrent(WideLinear())(jnp.ones((T, B, I)))[0].shape == (T, B, 2 * I)
-
-
-@cases("cell", [Wide, Narrow], short=0)
-def test_cells_with_another_y_pass_the_checks(cell):
+@cases("cell", [Wide, Narrow, WideLinear], short=1)
+def test_y_may_have_other_features_than_h(cell):
     check_cell(cell(I, 6, rngs=rngs()))
+
+
+def test_a_layer_of_two_directions_reads_such_outputs():
+    layer = Recurrent((Wide(I, H, rngs=rngs()), Narrow(I, H, rngs=rngs())), Wide(8, 5, rngs=rngs()))
+    assert layer(jnp.zeros((T, B, I)))[0].shape == (T, B, 8)
 
 
 class Copied(RNNCell):
@@ -112,5 +88,5 @@ def test_zoneout_leaves_another_y_as_it_is(close, unchecked):
     (new, y), (_, plain) = same.step(carry, x, noise), same.cell(carry, x)
     close(y, plain, 0)
     assert (np.asarray(new.h) == 1).any() and not (np.asarray(y) == 1).any()
-    with pytest.raises(TypeError, match="output: expected True or False, got 1"):
-        Zoneout(bare, h=0.1, output=1)
+    words = "output: expected True or False, got 1"
+    refused(TypeError, words, lambda: Zoneout(bare, h=0.1, output=1))

@@ -28,15 +28,11 @@ from jax_rnn.cells.final import CALLED
 from jax_rnn.scans import Associative, Checkpointed, Gated, Sequential, run
 from jax_rnn.testing import check_cell
 from tests import kit
-from tests.kit import cases
+from tests.kit import cases, refused, rngs
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
 
 pytestmark = pytest.mark.usefixtures("x64")
-
-
-def rngs():
-    return nnx.Rngs(0)
 
 
 def open_methods(base):
@@ -101,24 +97,22 @@ def test_the_split_into_gates_may_be_written_again_if_it_is_the_same():
     assert layer.chosen_scans((T, 9, I), "cpu") == (Gated(1, "before"),)
 
 
-def scaled(base, **methods):
-    """A subclass of ``base`` with a parameter of its own, which the methods use."""
+def scaled(base, method, function=None):
+    """A cell of a subclass of ``base``, whose method uses a parameter of its own.
+
+    It is ``function``, or the method of ``base`` with the result multiplied by the parameter.
+    """
 
     def init(self, *arguments, **options):
         base.__init__(self, *arguments, **options)
         self.scale = nnx.Param(jnp.asarray(1.3, self.dtype))
 
-    return type("Scaled", (base,), {"__init__": init, **methods})
-
-
-def times(method):
-    """The method, whose result is multiplied by the parameter."""
-
-    def wrong(self, *arguments, **options):
-        result = getattr(super(type(self), self), method)(*arguments, **options)
+    def times(self, *arguments, **options):
+        result = getattr(base, method)(self, *arguments, **options)
         return jax.tree.map(lambda leaf: leaf * self.scale[...], result)
 
-    return wrong
+    kind = type("Scaled", (base,), {"__init__": init, method: function or times})
+    return lambda: kind(I, H, rngs=rngs())
 
 
 def own_update(self, gates, carry):
@@ -126,27 +120,20 @@ def own_update(self, gates, carry):
     return jax.tree.map(lambda leaf: leaf * self.scale[...], new), y + self.scale[...]
 
 
+def own_carry(self, shape, rngs=None, carry_init=None):
+    return HiddenCarry(jnp.zeros((*shape[:-1], H), self.dtype) + self.scale[...])
+
+
 CELLS = {
-    "Cell step": lambda: scaled(OriginalGRUCell, step=times("step"))(I, H, rngs=rngs()),
-    "AffineCell project": lambda: scaled(OriginalGRUCell, project=times("project"))(
-        I, H, rngs=rngs()
-    ),
-    "AffineCell recur": lambda: scaled(OriginalGRUCell, recur=times("recur"))(I, H, rngs=rngs()),
-    "AffineCell by_gate": lambda: scaled(OriginalGRUCell, by_gate=times("by_gate"))(
-        I, H, rngs=rngs()
-    ),
-    "initialize_carry": lambda: scaled(
-        RNNCell,
-        initialize_carry=lambda self, shape, rngs=None, carry_init=None: HiddenCarry(
-            jnp.zeros((*shape[:-1], H), self.dtype) + self.scale[...]
-        ),
-    )(I, H, rngs=rngs()),
-    "update": lambda: scaled(GRUCell, update=own_update)(I, H, rngs=rngs()),
-    "hidden_input": lambda: scaled(GRUCell, hidden_input=times("hidden_input"))(I, H, rngs=rngs()),
-    "coefficients": lambda: scaled(MinGRUCell, coefficients=times("coefficients"))(
-        I, H, rngs=rngs()
-    ),
-    "output": lambda: scaled(MinGRUCell, output=times("output"))(I, H, rngs=rngs()),
+    "Cell step": scaled(OriginalGRUCell, "step"),
+    "AffineCell project": scaled(OriginalGRUCell, "project"),
+    "AffineCell recur": scaled(OriginalGRUCell, "recur"),
+    "AffineCell by_gate": scaled(OriginalGRUCell, "by_gate"),
+    "initialize_carry": scaled(RNNCell, "initialize_carry", own_carry),
+    "update": scaled(GRUCell, "update", own_update),
+    "hidden_input": scaled(GRUCell, "hidden_input"),
+    "coefficients": scaled(MinGRUCell, "coefficients"),
+    "output": scaled(MinGRUCell, "output"),
 }
 
 
@@ -265,13 +252,11 @@ def test_the_fast_scans_are_among_them():
 
 @pytest.mark.parametrize("kind", [MinGRUCell, OriginalGRUCell])
 def test_a_hook_for_a_hidden_map_needs_one(kind):
-    cell = Hooked(kind(I, H, rngs=rngs()))
-    x = jnp.ones((T, B, I))
-    with pytest.raises(TypeError, match=f"Hooked: expected a GatedCell.*got {kind.__name__}"):
-        cell(cell.initialize_carry((B, I)), x[0])
+    cell, x = Hooked(kind(I, H, rngs=rngs())), jnp.ones((T, B, I))
+    words = f"Hooked: expected a GatedCell|got {kind.__name__}|use before, on_update or after"
+    refused(TypeError, words, lambda: cell(cell.initialize_carry((B, I)), x[0]))
     for scan in ("auto", "sequential"):
-        with pytest.raises(TypeError, match="use before, on_update or after"):
-            Recurrent(cell, scan=scan)(x)
+        refused(TypeError, words, lambda scan=scan: Recurrent(cell, scan=scan)(x))
 
 
 @pytest.mark.long

@@ -25,13 +25,9 @@ from jax_rnn.scans import Checkpointed, Gated
 from jax_rnn.scans.step import noise_of
 from jax_rnn.testing import check_cell
 from tests import kit
-from tests.kit import cases
+from tests.kit import cases, refused, rngs
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
-
-
-def rngs():
-    return nnx.Rngs(0)
 
 
 def composed(cell):
@@ -76,7 +72,7 @@ def training(scan, cell, x, **options):
     return jax.tree.leaves(graded(params, x))
 
 
-@cases("name", CELLS, short=1)
+@cases("name", CELLS, short=2)
 def test_the_checks_of_cells_pass(name):
     check_cell(CELLS[name]())
 
@@ -100,19 +96,6 @@ def test_every_scan_draws_the_same_numbers(name, options, x64, close):
 @pytest.mark.parametrize("name", GATED)
 def test_a_wrapped_gated_cell_keeps_the_fast_scan(name):
     assert Gated().supports(CELLS[name]())
-
-
-@cases("name", CELLS, short=2)
-def test_steps_one_by_one_draw_the_same_numbers(name, x64, close):
-    layer = Recurrent(CELLS[name]())
-    x, key = inputs(layer), jax.random.key(3)
-    output, h_n = layer(x, rngs=key)
-    state, outputs = layer.initial_state(B, rngs=key), []
-    for x_t in x:
-        y, state = layer.step(x_t, state)
-        outputs.append(y)
-    close(jnp.stack(outputs), output)
-    close(jax.tree.leaves(state.carries), [leaf[0] for leaf in jax.tree.leaves(h_n)])
 
 
 @pytest.mark.skipif(len(jax.devices()) < 2, reason="needs two devices")
@@ -168,10 +151,8 @@ def test_masks_of_dropout_are_scaled_and_new_in_every_step_or_the_same(x64):
 
 def test_training_without_rngs_is_refused_and_evaluation_needs_none():
     layer = Recurrent(CELLS["Zoneout"]())
-    with pytest.raises(
-        ValueError, match="training with a cell that draws random numbers, got none"
-    ):
-        layer(jnp.zeros((T, B, I)))
+    words = "training with a cell that draws random numbers, got none"
+    refused(ValueError, words, lambda: layer(jnp.zeros((T, B, I))))
     layer.eval()
     assert layer(jnp.zeros((T, B, I)))[0].shape == (T, B, H)
 
@@ -186,32 +167,30 @@ def test_a_learned_initial_state_is_the_state_before_the_first_step_and_gets_a_g
     assert (gradient["cells"][0]["initial"]["c"][...] != 0).all()
 
 
-@pytest.mark.parametrize(
-    ("do", "error", "words"),
-    [
-        (lambda: Zoneout(GRUCell), TypeError, "Zoneout: expected a cell, got <class"),
-        (
-            lambda: Zoneout(GRUCell(I, H, rngs=rngs()), c=0.1),
-            ValueError,
-            "fields of the carry, h, got c",
-        ),
-        (
-            lambda: Zoneout(GRUCell(I, H, rngs=rngs()), h=1.5),
-            ValueError,
-            "h: expected a number from 0",
-        ),
-        (lambda: RecurrentDropout(GRUCell(I, H, rngs=rngs()), 1), ValueError, "from 0 to below 1"),
-        (
-            lambda: RecurrentDropout(MinGRUCell(I, H, rngs=rngs()), 0.1),
-            TypeError,
-            "expected a GatedCell, whose hidden map reads the state, got MinGRUCell",
-        ),
-        (lambda: Residual(GRUCell(I, H, rngs=rngs())), ValueError, "features, got 3 and 4"),
-    ],
-)
-def test_misuse_is_refused(do, error, words, unchecked):
-    with pytest.raises(error, match=words):
-        do()
+def gru():
+    return GRUCell(I, H, rngs=rngs())
+
+
+TE, VE = TypeError, ValueError
+# (call, error, words)
+ROWS = [
+    (lambda: Zoneout(GRUCell), TE, "Zoneout: expected a cell, got <class"),
+    (lambda: Zoneout(gru(), c=0.1), VE, "fields of the carry, h, got c"),
+    (lambda: Zoneout(gru(), h=1.5), VE, "h: expected a number from 0"),
+    (lambda: RecurrentDropout(gru(), 1), VE, "from 0 to below 1"),
+    (
+        lambda: RecurrentDropout(MinGRUCell(I, H, rngs=rngs()), 0.1),
+        TE,
+        "expected a GatedCell, whose hidden map reads the state, got MinGRUCell",
+    ),
+    (lambda: Residual(gru()), VE, "features, got 3 and 4"),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[2][:40])
+def test_misuse_is_refused(row, unchecked):
+    call, error, words = row
+    refused(error, words, call)
 
 
 @pytest.mark.long

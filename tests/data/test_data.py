@@ -32,6 +32,7 @@ from jax_rnn.data import (
     read_text,
     text,
 )
+from tests.kit import refused
 
 FOLDER = Path(os.environ.get("JAX_RNN_DATA", "nowhere"))
 real = pytest.mark.skipif(
@@ -47,12 +48,31 @@ def cache(tmp_path, monkeypatch):
     return folder
 
 
-def refusal(call, error, *parts):
-    """``call`` raises ``error``, whose message has every one of ``parts``."""
-    with pytest.raises(error) as caught:
-        call()
-    for part in parts:
-        assert part in str(caught.value)
+ZEROS, IDS = np.zeros((3, 2)), np.zeros(35, np.uint8)
+WORD = Vocabulary("ehlo", first=1)
+# (call, words); every one raises a ValueError
+ROWS = [
+    (lambda: WORD.encode("helium"), "'i' (U+0069) at character 4|ehlo"),
+    (lambda: WORD.encode("hel\U0010ffff"), "(U+10FFFF) at character 4"),
+    (lambda: WORD.decode([1, 5]), "from 0 to 4, got 5"),
+    (lambda: WORD.decode([-1]), "got -1"),
+    (lambda: Vocabulary(""), "symbols"),
+    (lambda: Vocabulary("a", first=-1), "first"),
+    (lambda: Shuffled({"x": ZEROS}, 4, 0), "1 to 3|got 4"),
+    (lambda: Shuffled({"x": ZEROS}, 0, 0), "batch_size"),
+    (lambda: Shuffled({"x": ZEROS, "y": ZEROS[1:]}, 1, 0), "'y': 2"),
+    (lambda: Shuffled({}, 1, 0), "arrays"),
+    (lambda: TextBatches(IDS, 5, 7), "36 characters|5 and window 7|got 35"),
+    (lambda: TextBatches(IDS, 0, 7), "batch_size"),
+    (lambda: TextBatches(IDS, 5, 0), "window"),
+    (lambda: read_dates(0), "count"),
+    (lambda: data.fetch("shakespeare"), "tinyshakespeare.txt|'shakespeare'"),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), ROWS, ids=[words for _, words in ROWS])
+def test_refused_in_words(call, words):
+    refused(ValueError, words, call)
 
 
 # Vocabulary
@@ -68,16 +88,6 @@ def test_ids_are_places_in_the_sorted_symbols_and_decode_to_the_text(sentence, f
     assert len(vocabulary) == first + len(set(sentence)) > ids.max()
     assert vocabulary.decode(np.r_[ids, np.arange(first)]) == sentence
     assert vocabulary == Vocabulary(vocabulary.symbols, first) != Vocabulary(sentence, first + 1)
-
-
-def test_unknown_symbols_and_ids_are_refused():
-    vocabulary = Vocabulary("ehlo", first=1)
-    refusal(lambda: vocabulary.encode("helium"), ValueError, "'i' (U+0069) at character 4", "ehlo")
-    refusal(lambda: vocabulary.encode("hel\U0010ffff"), ValueError, "(U+10FFFF) at character 4")
-    refusal(lambda: vocabulary.decode([1, 5]), ValueError, "from 0 to 4, got 5")
-    refusal(lambda: vocabulary.decode([-1]), ValueError, "got -1")
-    refusal(lambda: Vocabulary(""), ValueError, "symbols")
-    refusal(lambda: Vocabulary("a", first=-1), ValueError, "first")
     assert vocabulary.encode("").shape == (0,) and vocabulary.decode([]) == ""
 
 
@@ -108,14 +118,6 @@ def test_a_step_gives_the_same_batch_whenever_and_by_whomever_it_is_asked():
         np.testing.assert_array_equal(resumed(step, slice(1, 3))["x"], whole[1:3])
     seen = np.concatenate([batches(step, slice(None))["x"] for step in (2, 3)])
     assert len(np.unique(seen[:, 0])) == 8, "the incomplete last batch of an epoch is dropped"
-
-
-def test_shuffled_refuses_what_makes_no_batch():
-    array = np.zeros((3, 2))
-    refusal(lambda: Shuffled({"x": array}, 4, 0), ValueError, "1 to 3", "got 4")
-    refusal(lambda: Shuffled({"x": array}, 0, 0), ValueError, "batch_size")
-    refusal(lambda: Shuffled({"x": array, "y": array[1:]}, 1, 0), ValueError, "'y': 2")
-    refusal(lambda: Shuffled({}, 1, 0), ValueError, "arrays")
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
@@ -176,31 +178,24 @@ def array_file(array):
     return stream.getvalue()
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda whole: b"",
-        lambda whole: b"not an array",
-        lambda whole: whole[:-1],
-        lambda whole: array_file(np.zeros(3, np.uint8)),
-        lambda whole: array_file(np.zeros(len(SAMPLE), np.uint16)),
-    ],
-)
+DAMAGES = {
+    "empty": lambda whole: b"",
+    "no array": lambda whole: b"not an array",
+    "cut": lambda whole: whole[:-1],
+    "too short": lambda whole: array_file(np.zeros(3, np.uint8)),
+    "another dtype": lambda whole: array_file(np.zeros(len(SAMPLE), np.uint16)),
+    "a flipped bit": lambda whole: whole[:-40] + bytes([whole[-40] ^ 1]) + whole[-39:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_damaged_ids_in_the_cache_are_written_anew(damage, write, cache):
     path = write(SAMPLE)
     file = cache / "texts" / f"{read_text(path).sha256}.npy"
-    file.write_bytes(damage(file.read_bytes()))
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
     assert decoded(read_text(path)) == SAMPLE
-    assert len(list(file.parent.iterdir())) == 1
-
-
-def test_a_flipped_bit_in_the_cache_is_found(write, cache):
-    path = write(SAMPLE)
-    file = cache / "texts" / f"{read_text(path).sha256}.npy"
-    data = bytearray(file.read_bytes())
-    data[-40] ^= 1
-    file.write_bytes(data)
-    assert decoded(read_text(path)) == SAMPLE
+    assert file.read_bytes() == whole and len(list(file.parent.iterdir())) == 1
 
 
 def test_a_link_in_the_cache_is_not_followed(write, cache, tmp_path):
@@ -259,23 +254,34 @@ def test_bytes_that_are_not_utf8_are_named(
     monkeypatch.setattr(text, "CHUNK", chunk)
     path = write(mark + before.encode() + wrong + after.encode())
     offset = len(mark) + len(before.encode())
-    refusal(lambda: read_text(path), ValueError, f"byte {byte} at byte offset {offset} ", "iconv")
+    refused(ValueError, f"byte {byte} at byte offset {offset} |iconv", lambda: read_text(path))
 
 
-def test_files_that_are_no_text_are_refused(write, tmp_path):
-    refusal(lambda: read_text(tmp_path / "no.txt"), FileNotFoundError, "no.txt", "does not exist")
-    refusal(lambda: read_text(tmp_path), IsADirectoryError, "got a folder")
-    refusal(lambda: read_text(write("")), ValueError, "got an empty file")
-    refusal(lambda: read_text(write(b"\xef\xbb\xbf")), ValueError, "got an empty file")
-    refusal(lambda: read_text(write("short")), ValueError, "5 characters of which 1", "longer")
-    for share in (0, 1, -0.1, 1.5):
-        refusal(lambda share=share: read_text(write(SAMPLE), share), ValueError, "held_out")
+TEXTS = [
+    (lambda write: write("").with_name("no.txt"), FileNotFoundError, "no.txt|does not exist"),
+    (lambda write: write("").parent, IsADirectoryError, "got a folder"),
+    (lambda write: write(""), ValueError, "got an empty file"),
+    (lambda write: write(b"\xef\xbb\xbf"), ValueError, "got an empty file"),
+    (lambda write: write("short"), ValueError, "5 characters of which 1|longer"),
+]
+
+
+@pytest.mark.parametrize(("path", "error", "words"), TEXTS, ids=lambda value: str(value)[:30])
+def test_files_that_are_no_text_are_refused(path, error, words, write):
+    path = path(write)
+    refused(error, words, lambda: read_text(path))
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5])
+def test_a_share_that_leaves_nothing_is_refused(share, write):
+    path = write(SAMPLE)
+    refused(ValueError, "held_out", lambda: read_text(path, share))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_a_pipe_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    refusal(lambda: read_text(tmp_path / "pipe"), ValueError, "regular file", "read twice")
+    refused(ValueError, "regular file|read twice", lambda: read_text(tmp_path / "pipe"))
 
 
 @pytest.mark.parametrize("then", [SAMPLE.replace("line", "nile"), SAMPLE + "z", SAMPLE[:-5]])
@@ -288,7 +294,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(then, write, cache, mon
         return summary
 
     monkeypatch.setattr(text, "summarize", change)
-    refusal(lambda: read_text(path), ValueError, "does not change while")
+    refused(ValueError, "does not change while", lambda: read_text(path))
     assert list((cache / "texts").iterdir()) == []
 
 
@@ -369,14 +375,6 @@ def test_rows_are_those_of_the_whole_batch_and_no_others_are_read(rows):
     for name, array in whole.items():
         np.testing.assert_array_equal(part[name], array[rows])
     assert len(touched) == 8 * len(range(5)[rows])
-
-
-def test_windows_that_the_text_cannot_fill_are_refused():
-    ids = np.zeros(35, np.uint8)
-    refusal(lambda: TextBatches(ids, 5, 7), ValueError, "36 characters", "5 and window 7", "got 35")
-    assert TextBatches(np.zeros(36, np.uint8), 5, 7).windows == 1
-    refusal(lambda: TextBatches(ids, 0, 7), ValueError, "batch_size")
-    refusal(lambda: TextBatches(ids, 5, 0), ValueError, "window")
 
 
 # Names
@@ -522,7 +520,6 @@ def test_dates_follow_from_the_seed_and_are_the_same_everywhere():
     assert digest(read_dates(50, seed=2)) != DATES_OF_SEED_1
     longer = read_dates(60, seed=1).train.sources[:50]
     np.testing.assert_array_equal(longer, read_dates(50, seed=1).train.sources)
-    refusal(lambda: read_dates(0), ValueError, "count")
 
 
 DATES_OF_SEED_1 = "141ee79fed40710f"
@@ -587,60 +584,47 @@ def test_progress_is_reported_to_the_end(served, monkeypatch):
     assert set(reported) == {(len(CONTENT), len(CONTENT))}
 
 
+NAME = "names/data.txt"
+
+
+def refused_file(error, *words):
+    refused(error, "|".join(words), lambda: data.fetch(NAME))
+
+
 def test_a_download_with_another_checksum_is_refused_and_not_kept(served, cache):
     (served[0] / "data.txt").write_bytes(b"something else")
-    refusal(
-        lambda: data.fetch("names/data.txt"),
-        ValueError,
-        f"SHA-256 {SUM}",
-        "http://127.0.0.1",
-        "set JAX_RNN_DATA",
-    )
+    refused_file(ValueError, f"SHA-256 {SUM}", "http://127.0.0.1", "set JAX_RNN_DATA")
     assert [path for path in cache.rglob("*") if path.is_file()] == []
 
 
 def test_a_missing_file_and_no_network_are_reported(served, monkeypatch, cache):
     (served[0] / "data.txt").unlink()
-    refusal(lambda: data.fetch("names/data.txt"), ConnectionError, "404", "set JAX_RNN_DATA")
-    monkeypatch.setattr(files, "URLS", {"names/data.txt": "http://127.0.0.1:9/data.txt"})
-    refusal(
-        lambda: data.fetch("names/data.txt"),
-        ConnectionError,
-        "no network",
-        "http://127.0.0.1:9/data.txt",
-        "as names/data.txt",
-    )
+    refused_file(ConnectionError, "404", "set JAX_RNN_DATA")
+    monkeypatch.setattr(files, "URLS", {NAME: "http://127.0.0.1:9/data.txt"})
+    refused_file(ConnectionError, "no network", "http://127.0.0.1:9/data.txt", f"as {NAME}")
     assert [path for path in cache.rglob("*") if path.is_file()] == []
 
 
-def test_a_cache_that_cannot_be_written_is_reported(served, cache):
+def test_a_cache_that_cannot_be_written_is_refused(served, cache):
     cache.parent.mkdir()
     cache.write_text("a file where the folder should be")
-    refusal(
-        lambda: data.fetch("names/data.txt"), OSError, str(cache), "XDG_CACHE_HOME", "JAX_RNN_DATA"
-    )
+    refused_file(OSError, str(cache), "XDG_CACHE_HOME", "JAX_RNN_DATA")
     assert served[1] == []
 
 
 def test_a_folder_of_the_users_comes_first_and_is_checked(served, tmp_path, monkeypatch):
-    folder = tmp_path / "mine"
-    monkeypatch.setenv("JAX_RNN_DATA", str(folder))
-    missing = (str(folder / "names" / "data.txt"), "http://127.0.0.1", "unset JAX_RNN_DATA")
-    refusal(lambda: data.fetch("names/data.txt"), FileNotFoundError, *missing)
-    path = folder / "names" / "data.txt"
+    path = tmp_path / "mine" / NAME
+    monkeypatch.setenv("JAX_RNN_DATA", str(tmp_path / "mine"))
+    refused_file(FileNotFoundError, str(path), "http://127.0.0.1", "unset JAX_RNN_DATA")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"damaged")
     found = hashlib.sha256(b"damaged").hexdigest()
-    refusal(lambda: data.fetch("names/data.txt"), ValueError, str(path), SUM, found, "replace")
+    refused_file(ValueError, str(path), SUM, found, "replace")
     path.write_bytes(CONTENT)
-    assert data.fetch("names/data.txt") == path
+    assert data.fetch(NAME) == path
     assert served[1] == []
     monkeypatch.setenv("JAX_RNN_DATA", "")
-    assert data.fetch("names/data.txt") != path
-
-
-def test_unknown_files_are_refused():
-    refusal(lambda: data.fetch("shakespeare"), ValueError, "tinyshakespeare.txt", "'shakespeare'")
+    assert data.fetch(NAME) != path
 
 
 def test_every_file_has_a_source_and_a_checksum():

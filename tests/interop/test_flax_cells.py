@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from jax_rnn import GRUCell, LSTMCell, OriginalGRUCell, RNNCell, from_flax, to_flax
-from tests.kit import cases
+from tests.kit import cases, refused, rngs
 
 I, H, B = 3, 4, 2  # noqa: E741
 
@@ -35,9 +35,7 @@ def random(cell):
 def test_the_same_numbers_there_and_back(name, close):
     kind, options = KINDS[name]
     activation = {"activation_fn": jax.nn.relu} if name.endswith("relu") else {}
-    theirs = random(
-        kind(I, H, dtype="float64", param_dtype="float64", rngs=nnx.Rngs(0), **activation)
-    )
+    theirs = random(kind(I, H, dtype="float64", param_dtype="float64", rngs=rngs(), **activation))
     ours = from_flax(theirs)
     assert ours.dtype == jnp.float64
     h, c = map(jnp.asarray, np.random.default_rng(1).normal(size=(2, B, H)))
@@ -57,41 +55,34 @@ def test_the_same_numbers_there_and_back(name, close):
 @cases("kind", [LSTMCell, RNNCell], short=1)
 @pytest.mark.parametrize("bias", [True, False])
 def test_ours_in_flax_gives_the_same_numbers(kind, bias, close):
-    ours = kind(I, H, bias, rngs=nnx.Rngs(0))
+    ours = kind(I, H, bias, rngs=rngs())
     carry, x = ours.initialize_carry((B, I)), jnp.ones((B, I))
     close(to_flax(ours)(tuple(carry) if kind is LSTMCell else carry.h, x)[1], ours(carry, x)[1])
 
 
 def test_a_bias_inside_the_reset_is_refused_and_zeros_are_not():
-    ours = GRUCell(I, H, rngs=nnx.Rngs(0))
-    with pytest.raises(ValueError, match=r"expected b_hn, the last 4 numbers of bias_hh, to be ze"):
-        to_flax(ours)
+    ours = GRUCell(I, H, rngs=rngs())
+    words = "expected b_hn, the last 4 numbers of bias_hh, to be ze"
+    refused(ValueError, words, lambda: to_flax(ours))
     ours.bias_hh[...] = ours.bias_hh[...].at[2 * H :].set(0)
     assert type(to_flax(ours)) is nnx.GRUCell
 
 
-@pytest.mark.parametrize(
-    ("do", "error", "words"),
-    [
-        (lambda: from_flax(nnx.Linear(I, H, rngs=nnx.Rngs(0))), TypeError, "got Linear"),
-        (lambda: to_flax(OriginalGRUCell(I, H, rngs=nnx.Rngs(0))), TypeError, "got OriginalGRU"),
-        (
-            lambda: from_flax(nnx.SimpleCell(I, H, residual=True, rngs=nnx.Rngs(0))),
-            ValueError,
-            "residual=True; this is not supported",
-        ),
-        (
-            lambda: from_flax(nnx.GRUCell(I, H, gate_fn=jnp.tanh, rngs=nnx.Rngs(0))),
-            ValueError,
-            "gate_fn sigmoid",
-        ),
-        (
-            lambda: from_flax(nnx.SimpleCell(I, H, param_dtype="float64", rngs=nnx.Rngs(0))),
-            ValueError,
-            "dtype=param_dtype",
-        ),
-    ],
-)
-def test_what_has_no_counterpart_is_refused(do, error, words):
-    with pytest.raises(error, match=words):
-        do()
+def flax(kind, **options):
+    return lambda: from_flax(kind(I, H, **options, rngs=rngs()))
+
+
+# (call, error, words)
+ROWS = [
+    (flax(nnx.Linear), TypeError, "got Linear"),
+    (lambda: to_flax(OriginalGRUCell(I, H, rngs=rngs())), TypeError, "got OriginalGRU"),
+    (flax(nnx.SimpleCell, residual=True), ValueError, "residual=True; this is not supported"),
+    (flax(nnx.GRUCell, gate_fn=jnp.tanh), ValueError, "gate_fn sigmoid"),
+    (flax(nnx.SimpleCell, param_dtype="float64"), ValueError, "dtype=param_dtype"),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[2])
+def test_what_has_no_counterpart_is_refused(row):
+    call, error, words = row
+    refused(error, words, call)

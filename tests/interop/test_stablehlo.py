@@ -12,24 +12,25 @@ from flax import nnx
 from jax import export
 
 from jax_rnn import GRU, LSTM, LSTMCell, Recurrent, save_safetensors
-from jax_rnn.interop.files import check_target, save_torch
+from jax_rnn.interop.files import check_target
 from jax_rnn.interop.stablehlo import check_platforms, save_stablehlo
 from jax_rnn.lecture.lessons import char_lm, names, seq2seq, seq2seq_attention
 from jax_rnn.scans import Checkpointed, Gated, Sequential
+from tests.kit import cases, refused, rngs
 
 I, T, B = 3, 5, 2  # noqa: E741
 PLATFORMS = ("cpu", "cuda", "tpu")
 INPUTS = {"inputs": ("int32", 2)}
 SOURCES = {"sources": ("int32", 2), "lengths": ("int32", 1), "targets": ("int32", 2)}
 MODELS = {
-    "char_lm": (lambda cell, H: char_lm.Model(cell, 9, 4, H, rngs=nnx.Rngs(0)), INPUTS),
+    "char_lm": (lambda cell, H: char_lm.Model(cell, 9, 4, H, rngs=rngs()), INPUTS),
     "names": (
-        lambda cell, H: names.Model(cell, 9, 3, 4, H, rngs=nnx.Rngs(0)),
+        lambda cell, H: names.Model(cell, 9, 3, 4, H, rngs=rngs()),
         INPUTS | {"lengths": ("int32", 1)},
     ),
-    "seq2seq": (lambda cell, H: seq2seq.Model(cell, 9, 9, 4, H, rngs=nnx.Rngs(0)), SOURCES),
+    "seq2seq": (lambda cell, H: seq2seq.Model(cell, 9, 9, 4, H, rngs=rngs()), SOURCES),
     "seq2seq_attention": (
-        lambda cell, H: seq2seq_attention.Model(cell, 9, 9, 4, H, rngs=nnx.Rngs(0)),
+        lambda cell, H: seq2seq_attention.Model(cell, 9, 9, 4, H, rngs=rngs()),
         SOURCES,
     ),
 }
@@ -82,11 +83,8 @@ assert "jax_rnn" not in sys.modules
 def test_every_model_is_read_in_another_process(hidden_size, tmp_path):
     """Every recipe, and the text with every cell, called with two batches of other sizes."""
     paths = []
-    for name, cell in [
-        *((name, "gru") for name in MODELS),
-        ("char_lm", "rnn"),
-        ("char_lm", "lstm"),
-    ]:
+    gru = ((name, "gru") for name in MODELS)
+    for name, cell in [*gru, ("char_lm", "rnn"), ("char_lm", "lstm")]:
         build, wanted = MODELS[name]
         model = build(cell, hidden_size)
         model.eval()
@@ -109,23 +107,23 @@ def test_every_model_is_read_in_another_process(hidden_size, tmp_path):
         assert difference <= 1e-6, path
 
 
+def gru(**options):
+    return GRU(I, 4, **options, rngs=rngs())
+
+
 LAYERS = {
-    "two directions": lambda: LSTM(I, 4, 2, bidirectional=True, rngs=nnx.Rngs(0)),
-    "batch first, not tiny": lambda: GRU(I, 64, batch_first=True, rngs=nnx.Rngs(0)),
+    "two directions": lambda: LSTM(I, 4, 2, bidirectional=True, rngs=rngs()),
+    "batch first, not tiny": lambda: GRU(I, 64, batch_first=True, rngs=rngs()),
     "in chunks, unrolled": lambda: Recurrent(
-        LSTMCell(I, 4, rngs=nnx.Rngs(0)), scan=Checkpointed(2, Sequential(unroll=3))
+        LSTMCell(I, 4, rngs=rngs()), scan=Checkpointed(2, Sequential(unroll=3))
     ),
-    "reset before": lambda: GRU(I, 4, reset_after=False, rngs=nnx.Rngs(0)),
+    "reset before": lambda: gru(reset_after=False),
 }
-FIRST = next(iter(LAYERS))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name if name == FIRST else pytest.param(name, marks=pytest.mark.long) for name in LAYERS],
-)
-@pytest.mark.parametrize("of", ["value", pytest.param("gradient", marks=pytest.mark.long)])
-@pytest.mark.parametrize("dtype", ["int32", pytest.param("uint32", marks=pytest.mark.long)])
+@cases("name", LAYERS, short=1)
+@cases("of", ["value", "gradient"], short=1)
+@cases("dtype", ["int32", "uint32"], short=1)
 def test_a_layer_of_symbolic_batch_and_length_is_exported(name, of, dtype, close):
     layer = LAYERS[name]()
 
@@ -151,7 +149,7 @@ def test_a_layer_of_symbolic_batch_and_length_is_exported(name, of, dtype, close
 
 def test_the_place_of_the_projection_is_that_of_the_platform_lowered_for():
     """A CPU projects large inputs in the loop, other platforms before it, also when exported."""
-    layer = nnx.eval_shape(lambda: GRU(512, 512, scan=Gated(unroll=1), rngs=nnx.Rngs(0)))
+    layer = nnx.eval_shape(lambda: GRU(512, 512, scan=Gated(unroll=1), rngs=rngs()))
     graphdef, state = nnx.split(layer)
     x = jax.ShapeDtypeStruct((256, 64, 512), jnp.float32)
     run = jax.jit(lambda state, x: nnx.merge(graphdef, state)(x)[0])
@@ -166,59 +164,50 @@ def test_the_place_of_the_projection_is_that_of_the_platform_lowered_for():
 # Files
 
 
-@pytest.mark.parametrize(
-    ("take", "words"),
-    [
-        (lambda model: nnx.state(model), "got State; pass the model that nnx.merge"),
-        (lambda model: nnx.split(model)[0], "got GraphDef; pass the model that nnx.merge"),
-        (lambda model: nnx.split(model), "got tuple; pass the model that nnx.merge"),
-        (type, "got the class GRU; pass an instance"),
-        (lambda model: model.__call__, "got method; pass the model itself"),
-    ],
-)
+NOT_MODELS = [
+    (nnx.state, "got State; pass the model that nnx.merge"),
+    (nnx.graphdef, "got GraphDef; pass the model that nnx.merge"),
+    (nnx.split, "got tuple; pass the model that nnx.merge"),
+    (type, "got the class GRU; pass an instance"),
+    (lambda model: model.__call__, "got method; pass the model itself"),
+]
+
+
+@pytest.mark.parametrize(("take", "words"), NOT_MODELS)
 def test_what_is_no_model_is_refused(take, words, tmp_path, unchecked):
-    given = take(GRU(I, 4, rngs=nnx.Rngs(0)))
-    with pytest.raises(TypeError, match=f"module: expected an nnx.Module .*{words}"):
-        save_stablehlo(given, tmp_path / "model", {"x": ("float32", 3)})
+    given, path = take(gru()), tmp_path / "model"
+    words = f"module: expected an nnx.Module |{words}"
+    refused(TypeError, words, lambda: save_stablehlo(given, path, {"x": ("float32", 3)}))
     assert not any(tmp_path.iterdir())
 
 
 def test_an_unknown_platform_is_refused():
     assert check_platforms(["tpu", "cpu", "tpu"]) == ("tpu", "cpu")
-    for given, words in ((["cpu", "gpu"], "got 'gpu'"), ([], "got none"), ([""], "got ''")):
-        with pytest.raises(
-            ValueError, match="platforms: expected some of cpu, cuda, tpu"
-        ) as caught:
-            check_platforms(given)
-        assert words in str(caught.value)
+    for given, got in ((["cpu", "gpu"], "got 'gpu'"), ([], "got none"), ([""], "got ''")):
+        words = f"platforms: expected some of cpu, cuda, tpu|{got}"
+        refused(ValueError, words, lambda given=given: check_platforms(given))
 
 
 def test_a_path_that_cannot_be_a_file_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="file: expected the name of a file, got ''"):
-        check_target("")
-    with pytest.raises(IsADirectoryError, match="expected a file, got a folder; add the file's"):
-        check_target(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"expected the folder .*none to exist; create it"):
-        check_target(tmp_path / "none" / "model.pt")
+    for path, error, words in (
+        ("", ValueError, "file: expected the name of a file, got ''"),
+        (tmp_path, IsADirectoryError, "expected a file, got a folder; add the file's"),
+        (tmp_path / "none" / "model.pt", FileNotFoundError, "the folder |none to exist; create it"),
+    ):
+        refused(error, words, lambda path=path: check_target(path))
+        refused(error, words, lambda path=path: save_safetensors(gru(), path))
 
 
 def test_an_exported_file_has_ordinary_permissions(tmp_path):
     plain = tmp_path / "plain"
     plain.write_text("")
-    save_safetensors(GRU(I, 4, rngs=nnx.Rngs(0)), tmp_path / "model.safetensors")
+    save_safetensors(gru(), tmp_path / "model.safetensors")
     assert (tmp_path / "model.safetensors").stat().st_mode == plain.stat().st_mode
-
-
-def test_torchs_file_is_written_and_renamed(tmp_path):
-    torch = pytest.importorskip("torch")
-    save_torch(GRU(I, 4, rngs=nnx.Rngs(0)), tmp_path / "model.pt")
-    assert "weight_ih_l0" in torch.load(tmp_path / "model.pt", weights_only=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
 
 
 def test_a_link_is_not_written_through(tmp_path):
     (tmp_path / "target").write_text("mine")
     (tmp_path / "model").symlink_to(tmp_path / "target")
-    save_safetensors(GRU(I, 4, rngs=nnx.Rngs(0)), tmp_path / "model")
+    save_safetensors(gru(), tmp_path / "model")
     assert (tmp_path / "target").read_text() == "mine"
     assert not (tmp_path / "model").is_symlink()

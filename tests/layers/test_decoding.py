@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 
 from jax_rnn import GRU, Embedding, Linear, decode, sample
+from tests.kit import refused
 
 H, B, S, P, N = 4, 3, 6, 4, 7
 
@@ -92,11 +93,11 @@ def test_forced_symbols_are_written_in_place_of_the_chosen_ones(model):
 @pytest.mark.parametrize(
     ("prompt", "length", "error", "words"),
     [
-        (np.zeros((0, B), int), 3, ValueError, r"at least one symbol.*got shape \(0, 3\) and 3"),
+        (np.zeros((0, B), int), 3, ValueError, "at least one symbol|got shape (0, 3) and 3"),
         (np.zeros((1, B), int), 0, ValueError, "a length of at least 1"),
         (np.zeros((1, B)), 3, TypeError, "prompt: expected integers, got a float32 array"),
     ],
 )
 def test_refused_in_words(model, prompt, length, error, words):
-    with pytest.raises(error, match=words):
-        decode(model[-1], model[1].initial_state(B), prompt, length)
+    state = model[1].initial_state(B)
+    refused(error, words, lambda: decode(model[-1], state, prompt, length))

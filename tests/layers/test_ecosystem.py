@@ -11,6 +11,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jax_rnn import GRU, LSTM, RNN, Linear
 from jax_rnn.scans import Checkpointed, Gated, Sequential
+from tests.kit import cases
 
 I, H, B, T = 2, 16, 4, 3  # noqa: E741
 
@@ -23,11 +24,7 @@ LAYERS = {
     "projected, batch first": partial(LSTM, I, H, proj_size=3, batch_first=True),
     "two directions, in chunks": partial(LSTM, I, H, 2, bidirectional=True, scan=Checkpointed(2)),
 }
-QUICK = ("GRU, gated",)
-every_layer = pytest.mark.parametrize(
-    "name",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in LAYERS],
-)
+every_layer = cases("name", ["GRU, gated", *(k for k in LAYERS if k != "GRU, gated")], short=1)
 mesh_needed = pytest.mark.skipif(len(jax.devices()) < 2, reason="needs two devices")
 LENGTHS = np.array([T, 1, 0, 2], np.int32)
 
@@ -90,24 +87,16 @@ def test_a_mesh_with_explicit_axes(name, close):
 
 
 @every_layer
-def test_rank_promotion_may_raise(name):
-    _, run, arguments = program(name)
-    with jax.numpy_rank_promotion("raise"):
-        jax.eval_shape(run, *arguments)
-
-
-@every_layer
-def test_strict_dtype_promotion_in_bfloat16(name):
+def test_rank_promotion_may_raise_and_dtypes_may_be_strict_in_bfloat16(name):
     _, run, (state, x, lengths) = program(name)
+    with jax.numpy_rank_promotion("raise"):
+        jax.eval_shape(run, state, x, lengths)
     half = partial(jax.tree.map, lambda leaf: leaf.astype(jnp.bfloat16))
     with jax.numpy_dtype_promotion("strict"):
         jax.eval_shape(run, half(state), half(x), lengths)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["projected, batch first", pytest.param("two directions, in chunks", marks=pytest.mark.long)],
-)
+@cases("name", ["projected, batch first", "two directions, in chunks"], short=1)
 def test_debug_nans_with_nan_in_the_padding(name):
     layer, run, (state, x, lengths) = program(name)
     mask = np.arange(T)[:, None] < LENGTHS

@@ -8,7 +8,6 @@ import pytest
 from flax import nnx
 
 from jax_rnn import GRU, LSTM, RNN, GRUCell, Recurrent
-from jax_rnn.scans import Gated
 from tests.kit import cases, normal
 
 pytest.importorskip("torch")
@@ -22,9 +21,16 @@ OPTIONS = [
     {"num_layers": 2, "bidirectional": False, "batch_first": True},
     {"bias": False, "hx": False, "lengths": "none"},
     {"batched": False, "lengths": "none"},
-    {"bidirectional": True, "lengths": "mixed", "padding": "nan"},
+    {"batched": False, "batch_first": True},
+    {"bidirectional": True, "lengths": "mixed", "padding": "nan", "batch_first": True},
     {"bidirectional": False, "lengths": "zero", "padding": "numbers"},
+    {"bidirectional": True, "lengths": "zero", "hx": True},
+    {"lengths": "zero", "hx": False},
     {"bidirectional": True, "lengths": "equal"},
+    {"bidirectional": True, "lengths": "full"},
+    {"bidirectional": True, "lengths": "beyond"},
+    {"batched": False, "lengths": "mixed"},
+    {"batched": False, "lengths": "zero"},
     {"num_layers": 2, "dtype": "float32"},
     {"dtype": "bfloat16"},
 ]
@@ -52,14 +58,6 @@ def test_batch_of_three_with_one_layer_takes_one_state_a_sequence(kind, unchecke
     turned = [leaf.swapaxes(0, 1) for leaf in hx]
     with pytest.raises(ValueError, match=r"shape \(1, 3, 4\).*got a float32 array of shape \(3, 1"):
         layer(input, as_argument(tuple(turned)))
-
-
-def test_unrolled_layer_gives_the_same(x64, close):
-    plain, unrolled = (
-        LSTM(I, H, 2, scan=scan, rngs=nnx.Rngs(0)) for scan in ("auto", Gated(unroll=3))
-    )
-    x = jnp.asarray(normal(T, B, I))
-    close(unrolled(x), plain(x))
 
 
 def test_recurrent_of_cells_is_the_layer_of_that_name(x64, close):

@@ -1,4 +1,4 @@
-"""Cells that a layer cannot run and states in other forms: refused with the remedy, or accepted."""
+"""Cells and states that a layer cannot run, refused with the remedy; states in other forms."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,6 @@ from flax import nnx
 from jax_rnn import (
     GRU,
     LSTM,
-    Cell,
     GatedCell,
     GRUCell,
     HiddenCarry,
@@ -20,8 +19,11 @@ from jax_rnn import (
     LSTMCell,
     Recurrent,
 )
+from tests.cells.zoo import OneState
+from tests.kit import refused, rngs
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
+TE, VE = TypeError, ValueError
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -31,166 +33,167 @@ class KeyCarry(NamedTuple):
     key: Any
 
 
-class Plain(Cell[HiddenCarry]):
-    """Adds up its inputs."""
-
-    def __init__(self, width=H):
-        self.input_size, self.hidden_size, self.width = H, H, width
-
-    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
-        return HiddenCarry(jnp.zeros((*input_shape[:-1], H)))
-
-    def step(self, carry, x):
-        h = carry.h + x
-        return HiddenCarry(h), h[..., : self.width]
+class Swapped(NamedTuple):
+    c: Any
+    h: Any
 
 
-class TwoAxes(Plain):
-    @property
-    def num_feature_axes(self):
-        return 2
+class TwoAxes(OneState):
+    num_feature_axes = 2
 
 
-class Noisy(Plain):
-    def __init__(self, rngs):
+class Noisy(OneState):
+    def __init__(self):
         super().__init__()
-        self.rngs = rngs
+        self.rngs = rngs()
 
 
-class Keyed(Plain):
+class Keyed(OneState):
     def initialize_carry(self, input_shape, rngs=None, carry_init=None):
         return KeyCarry(jnp.zeros((*input_shape[:-1], H)), jax.random.key(0))
 
 
-class Bare(Plain):
+class Bare(OneState):
     def initialize_carry(self, input_shape, rngs=None, carry_init=None):
         return jnp.zeros((*input_shape[:-1], H))
 
 
-class Narrow(GatedCell[HiddenCarry]):
+class OneFeature(OneState):
     """Its output has one feature, which broadcasts."""
 
+    def step(self, carry, x):
+        carry, y = super().step(carry, x)
+        return carry, y[..., :1]
+
+
+class OneGatedFeature(GatedCell[HiddenCarry]):
     gates = ("a",)
 
     def update(self, gates, carry):
-        h = jnp.tanh(gates.a)
-        return HiddenCarry(h), h[..., :1]
+        return HiddenCarry(gates.a), gates.a[..., :1]
 
 
-CONSTRUCTORS = {
-    "cells with one and two feature axes": (
-        lambda: Recurrent(Plain(), TwoAxes()),
-        ValueError,
-        ("the same number of feature axes, got [1, 2]",),
-    ),
-    "nnx.Rngs inside a cell": (
-        lambda: Recurrent(Noisy(nnx.Rngs(0))),
-        TypeError,
-        ("got Noisy, which holds nnx.Rngs", "implement noise", "RecurrentDropout"),
-    ),
-    "a key in the carry": (
-        lambda: Recurrent(Keyed()),
-        TypeError,
-        ("got a PRNG key as key in the carry of Keyed", "implement noise"),
-    ),
-    "a carry that is no NamedTuple": (
-        lambda: Recurrent(Bare()),
-        TypeError,
-        ("initialize_carry of Bare to return a NamedTuple", "got a float32 array of shape (4,)"),
-    ),
-    "a cell of Flax": (
-        lambda: Recurrent(nnx.GRUCell(I, H, rngs=nnx.Rngs(0))),
-        TypeError,
-        ("got nnx.GRUCell", "jax_rnn.from_flax(cell)", "nnx.RNN(cell)"),
-    ),
-    "a class": (
-        lambda: Recurrent(GRUCell),
-        TypeError,
-        ("got the class GRUCell", "GRUCell(input_size, hidden_size, rngs=nnx.Rngs(0))"),
-    ),
-    "Linear after GRU in nnx.Sequential": (
-        lambda: nnx.Sequential(GRU(I, H, rngs=nnx.Rngs(0)), Linear(H, 2, rngs=nnx.Rngs(0)))(
-            jnp.zeros((T, B, I))
-        ),
-        TypeError,
-        ("Linear: expected one array, got the (output, h_n)", "lambda output, h_n: output"),
-    ),
-}
+X, STEP = np.ones((T, B, I), np.float32), np.ones((B, I), np.float32)
+h, c = (np.random.default_rng(k).normal(size=(B, H)).astype(np.float32) for k in range(2))
 
 
-@pytest.mark.parametrize("name", CONSTRUCTORS)
-def test_misuse_is_refused_with_the_remedy(name):
-    do, error, words = CONSTRUCTORS[name]
-    with pytest.raises(error) as caught:
-        do()
-    assert not [word for word in words if word not in str(caught.value)], str(caught.value)
+def gru(*arguments, **options):
+    return GRU(I, H, *arguments, **options, rngs=rngs())
+
+
+def lstm_cell():
+    return LSTMCell(I, H, rngs=rngs())
+
+
+def unlike():
+    return Recurrent(lstm_cell(), GRUCell(H, H, rngs=rngs()))
+
+
+def with_state(dtype):
+    _, (lstm, gru) = unlike()(X)
+    return unlike()(X, (lstm, HiddenCarry(gru.h.astype(dtype))))
+
+
+def without_unpacking():
+    return nnx.Sequential(gru(), Linear(H, 2, rngs=rngs()))(X)
+
+
+def backward(layer):
+    return layer.step(STEP, layer.initial_state(B))
+
+
+# (call, error, words)
+ROWS = [
+    (lambda: Recurrent(OneState(), TwoAxes()), VE, "number of feature axes, got [1, 2]"),
+    (lambda: Recurrent(Noisy()), TE, "Noisy, which holds nnx.Rngs|noise|RecurrentDropout"),
+    (lambda: Recurrent(Keyed()), TE, "a PRNG key as key in the carry of Keyed|implement noise"),
+    (lambda: Recurrent(Bare()), TE, "initialize_carry of Bare to return a NamedTuple|shape (4,)"),
+    (
+        lambda: Recurrent(nnx.GRUCell(I, H, rngs=rngs())),
+        TE,
+        "got nnx.GRUCell|jax_rnn.from_flax(cell)|nnx.RNN(cell)",
+    ),
+    (lambda: Recurrent(GRUCell), TE, "class GRUCell|GRUCell(input_size, hidden_size, rngs=nnx.R"),
+    (lambda: Recurrent((None, None)), (TE, VE), "Recurrent: expected"),
+    (lambda: Recurrent(()), (TE, VE), "Recurrent: expected"),
+    (lambda: Recurrent("pair"), (TE, VE), "Recurrent: expected"),
+    (
+        without_unpacking,
+        TE,
+        "Linear: expected one array, got the (output, h_n)|lambda output, h_n: output",
+    ),
+    # steps
+    (lambda: backward(gru(bidirectional=True)), VE, "whose backward direction starts at the end"),
+    (lambda: backward(Recurrent((None, gru().cells[0]))), VE, "expected a layer of one direction"),
+    (lambda: gru().step(STEP, h[None]), TE, "expected a LayerState|layer.initial_state(batch)"),
+    (
+        lambda: gru(2).initial_state(3, hx=np.zeros((2, B, H), np.float32)),
+        VE,
+        "expected h of hx to be a float32 array of shape (2, 3",
+    ),
+    # states of unlike cells
+    (lambda: unlike()(X, np.zeros((2, B, H))), TE, "a tuple of 2 carries, one for each cell"),
+    (lambda: unlike()(X, (h, h)), TE, "expected hx[0] to be a tuple (h, c), or LSTMCarry"),
+    (lambda: with_state("int32"), VE, "h of hx[1] to be a float32 array of shape (2, 4)|int32"),
+    (lambda: with_state("float16"), VE, "h of hx[1] to be a float32 array of shape (2, 4)|float16"),
+    # carries of cells
+    (lambda: lstm_cell()(Swapped(c, h), STEP), TE, "got a Swapped of 2"),
+    (lambda: lstm_cell()(h, STEP), TE, "got a float32 array"),
+    (lambda: lstm_cell()((h, c, c), STEP), TE, "got a tuple of 3"),
+    (
+        lambda: lstm_cell()((h, None), STEP),
+        TE,
+        "expected c of the carry to be an array of shape (2, 4), got NoneType",
+    ),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[2][:40])
+def test_misuse_is_refused_with_the_remedy(row):
+    call, error, words = row
+    refused(error, words, call)
 
 
 def test_the_remedy_for_sequential_works():
-    model = nnx.Sequential(
-        GRU(I, H, rngs=nnx.Rngs(0)), lambda output, h_n: output, Linear(H, 2, rngs=nnx.Rngs(0))
-    )
-    assert jax.eval_shape(model, jnp.zeros((T, B, I))).shape == (T, B, 2)
+    model = nnx.Sequential(gru(), lambda output, h_n: output, Linear(H, 2, rngs=rngs()))
+    assert jax.eval_shape(model, X).shape == (T, B, 2)
 
 
 @pytest.mark.parametrize(
     ("cell", "method"),
-    [(lambda: Plain(width=1), "step"), (lambda: Narrow(H, H, rngs=nnx.Rngs(0)), "update")],
+    [(OneFeature, "step"), (lambda: OneGatedFeature(H, H, rngs=rngs()), "update")],
 )
 @pytest.mark.parametrize("lengths", [None, [T, 2]])
 def test_an_output_of_another_shape_is_refused_at_the_first_call(cell, method, lengths):
     cell = cell()
-    words = rf"expected {method} to return \(carry, y\) with y of shape \(2, 4\).*got a.*\(2, 1\)"
-    with pytest.raises(ValueError, match=words):
-        Recurrent(cell)(jnp.zeros((T, B, H)), lengths=lengths)
-    with pytest.raises(ValueError, match=words):
-        cell(cell.initialize_carry((B, H)), jnp.zeros((B, H)))
+    words = f"expected {method} to return (carry, y) with y of shape (2, 4)|(2, 1)"
+    refused(VE, words, lambda: Recurrent(cell)(jnp.zeros((T, B, H)), lengths=lengths))
+    refused(VE, words, lambda: cell(cell.initialize_carry((B, H)), jnp.zeros((B, H))))
 
 
 # States in other forms
 
 
-def arrays(*shape):
-    return [np.random.default_rng(k).normal(size=shape).astype(np.float32) for k in range(2)]
+def parameter(x):
+    return nnx.Param(jnp.asarray(x))
 
 
-def same(actual, expected):
-    jax.tree.map(np.testing.assert_array_equal, actual, expected)
+def check_same(call, expected, states):
+    for state in states:
+        jax.tree.map(np.testing.assert_array_equal, call(state), expected)
 
 
-def test_a_cell_takes_a_plain_tuple_and_of_one_state_the_array():
-    x, (h, c) = np.ones((B, I), np.float32), arrays(B, H)
-    lstm, gru = LSTMCell(I, H, rngs=nnx.Rngs(0)), GRUCell(I, H, rngs=nnx.Rngs(0))
-    expected = lstm(LSTMCarry(h, c), x)
+def test_a_state_may_be_a_tuple_a_list_or_a_parameter_and_a_single_one_an_array():
+    cell, layer = lstm_cell(), LSTM(I, H, rngs=rngs())
+    expected = cell(LSTMCarry(h, c), STEP)
     assert type(expected[0]) is LSTMCarry
-    for carry in ((h, c), [h, c], (nnx.Param(jnp.asarray(h)), c)):
-        same(lstm(carry, x), expected)
-    expected = gru(HiddenCarry(h), x)
-    for carry in (h, jnp.asarray(h), (h,), nnx.Param(jnp.asarray(h))):
-        same(gru(carry, x), expected)
+    check_same(lambda carry: cell(carry, STEP), expected, [(h, c), [h, c], (parameter(h), c)])
+    states = h[None], c[None]
+    forms = [[*states], LSTMCarry(*states), (parameter(states[0]), states[1])]
+    check_same(lambda hx: layer(X, hx), layer(X, states), forms)
 
-
-def test_a_carry_of_other_names_or_parts_is_refused():
-    class Swapped(NamedTuple):
-        c: Any
-        h: Any
-
-    x, (h, c) = np.ones((B, I), np.float32), arrays(B, H)
-    cell = LSTMCell(I, H, rngs=nnx.Rngs(0))
-    for carry, got in [
-        (Swapped(c, h), "got a Swapped of 2"),
-        (h, "got a float32 array"),
-        ((h, c, c), "got a tuple of 3"),
-        ((h, None), r"expected c of the carry to be an array of shape \(2, 4\), got NoneType"),
-    ]:
-        with pytest.raises(TypeError, match=got):
-            cell(carry, x)
-
-
-def test_a_layer_takes_the_state_in_every_form():
-    x, (h, c) = jnp.ones((T, B, I)), arrays(1, B, H)
-    gru, lstm = GRU(I, H, rngs=nnx.Rngs(0)), LSTM(I, H, rngs=nnx.Rngs(0))
-    expected = gru(x, h)
-    for hx in (HiddenCarry(h), (h,), nnx.Param(jnp.asarray(h))):
-        same(gru(x, hx), expected)
-    same(lstm(x, (nnx.Param(jnp.asarray(h)), c)), lstm(x, LSTMCarry(h, c)))
+    cell, layer = GRUCell(I, H, rngs=rngs()), gru()
+    forms = [h, jnp.asarray(h), (h,), parameter(h)]
+    check_same(lambda carry: cell(carry, STEP), cell(HiddenCarry(h), STEP), forms)
+    forms = [HiddenCarry(h[None]), (h[None],), parameter(h[None])]
+    check_same(lambda hx: layer(X, hx), layer(X, h[None]), forms)

@@ -21,23 +21,9 @@ ROOT = PACKAGE.parent
 REFERENCE = ROOT / "reference_torch"
 FACTS = Path(rnn_lecture.__file__).parent
 
-RANKS = {
-    "base": 0,
-    "data": 1,
-    "cells": 2,
-    "scans": 3,
-    "layers": 4,
-    "interop": 5,
-    "train": 5,
-    "testing": 6,
-    "bench": 7,
-    "lecture": 8,
-    "app": 9,
-    "__main__": 10,
-}
+RANKS = {"base": 0, "data": 1, "cells": 2, "scans": 3, "layers": 4, "interop": 5, "train": 5}
+RANKS |= {"testing": 6, "bench": 7, "lecture": 8, "app": 9, "__main__": 10}
 """A unit imports itself and units of lower rank."""
-
-SEE_TORCH = {"interop", "bench", "lecture", "testing"}
 
 
 class Import(NamedTuple):
@@ -80,28 +66,21 @@ every_file = pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative
 
 
 def test_relative_imports_and_those_deferreds_are_found(tmp_path, monkeypatch):
-    source = (
-        "from . import a\nfrom ..b.c import d\ndef f():\n    def g():\n        import torch.nn\n"
-    )
+    source = "from . import a\nfrom ..b.c import d\ndef f():\n    def g():\n        import torch.nn"
     path = tmp_path / "pkg" / "sub" / "file.py"
     path.parent.mkdir(parents=True)
     path.write_text(source)
     monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
-    assert list(imports(path)) == [
-        ("pkg.sub.a", False),
-        ("pkg.b.c.d", False),
-        ("torch.nn", True),
-    ]
+    found = [("pkg.sub.a", False), ("pkg.b.c.d", False), ("torch.nn", True)]
+    assert list(imports(path)) == found
 
 
 @every_file
 def test_imports_run_one_way(path):
     here = unit(path)
     if here == "__init__":
-        assert [found.module for found in imports(path)] == [
-            "importlib.metadata.version",
-            "lazy_loader",
-        ]
+        allowed = ["importlib.metadata.version", "lazy_loader"]
+        assert [found.module for found in imports(path)] == allowed
         return
     assert here in RANKS, f"{here}: give it a rank"
     for module, _ in imports(path):
@@ -111,21 +90,20 @@ def test_imports_run_one_way(path):
             assert other == here or RANKS[other] < RANKS[here], f"{here} must not import {module}"
 
 
-@every_file
-def test_torch_is_imported_where_it_is_needed_and_when_called(path):
-    for module, deferred in imports(path):
-        if under(module, "torch", "reference_torch"):
-            assert unit(path) in SEE_TORCH, f"{module} in {path}"
-            assert deferred, f"{module} at the top of {path}"
+HEAVY = [
+    # packages, the units that may import them when called
+    (("torch", "reference_torch"), {"interop", "bench", "lecture", "testing"}),
+    (("tensorboardX", "filelock"), {"train"}),
+    (("matplotlib", "jinja2"), {"lecture", "app", "train"}),
+]
 
 
 @every_file
-def test_what_is_heavy_is_imported_when_called(path):
+def test_what_is_heavy_is_imported_where_it_is_needed_and_when_called(path):
     for module, deferred in imports(path):
-        if under(module, "tensorboardX", "filelock"):
-            assert deferred and unit(path) == "train", f"{module} in {path}"
-        if under(module, "matplotlib", "jinja2"):
-            assert deferred and unit(path) in {"lecture", "app", "train"}, f"{module} in {path}"
+        for packages, units in HEAVY:
+            if under(module, *packages):
+                assert deferred and unit(path) in units, f"{module} in {path}"
 
 
 @pytest.mark.parametrize(
@@ -153,13 +131,8 @@ def test_commands_and_options_are_named_only_where_they_are_defined(place):
 def run_python(code: str, without: Sequence[str] = ("torch", "matplotlib", "jinja2")) -> Any:
     """What ``code`` prints, as JSON, in an interpreter where some packages cannot be imported."""
     blocked = f"import sys; sys.modules.update(dict.fromkeys({without!r}, None))\n"
-    run = subprocess.run(
-        [sys.executable, "-c", blocked + code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    command = [sys.executable, "-c", blocked + code]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jax_rnn import GRU, LSTM, GRUCell, LearnedInitialState, LSTMCell, MinGRUCell, Recurrent
+from jax_rnn import GRU, LSTM, LearnedInitialState, LSTMCell, MinGRUCell, Recurrent
 from jax_rnn.scans import Checkpointed
 from tests import kit
 from tests.kit import cases
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("x64")
 
 
 def learned(**options):
-    return Recurrent(LearnedInitialState(GRUCell(I, H, rngs=nnx.Rngs(0))), **options)
+    return Recurrent(LearnedInitialState(LSTMCell(I, H, rngs=nnx.Rngs(0))), **options)
 
 
 LAYERS = {
@@ -106,26 +106,3 @@ def test_batch_first_resets_have_the_layout_of_the_input(close):
     x = jnp.asarray(kit.normal(T, B, I))
     expected = plain(x, resets=flags())[0]
     close(turned(x.swapaxes(0, 1), resets=flags().T)[0].swapaxes(0, 1), expected)
-
-
-@pytest.mark.parametrize(
-    ("resets", "error", "words"),
-    [
-        (np.zeros((T, B)), TypeError, "expected resets to be booleans, got float64"),
-        (np.zeros((B, T), bool), ValueError, r"expected resets of shape \(6, 2\)"),
-    ],
-)
-def test_other_resets_are_refused(resets, error, words):
-    with pytest.raises(error, match=words):
-        GRU(I, H, rngs=nnx.Rngs(0))(jnp.zeros((T, B, I)), resets=resets)
-
-
-@pytest.mark.long
-def test_resets_of_a_stack_of_lstm_cells_keep_the_cell_state_too(close):
-    layer = Recurrent(LearnedInitialState(LSTMCell(I, H, rngs=nnx.Rngs(0))), scan="gated")
-    layer = drawn(layer)
-    x, resets = jnp.asarray(kit.normal(T, B, I)), np.zeros((T, B), bool)
-    resets[2] = True
-    _, h_n = layer(x, resets=resets)
-    _, alone = layer(x[2:])
-    close(h_n, alone)
