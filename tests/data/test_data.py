@@ -266,7 +266,7 @@ TEXTS = [
 ]
 
 
-@pytest.mark.parametrize(("path", "error", "words"), TEXTS, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(("path", "error", "words"), TEXTS)
 def test_files_that_are_no_text_are_refused(path, error, words, write):
     path = path(write)
     refused(error, words, lambda: read_text(path))
