@@ -1,7 +1,5 @@
 """Weights to torch and back: the same names, shapes and numbers, or an error with the remedy."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,16 +9,13 @@ from flax import nnx
 from jax_rnn import (
     GRU,
     LSTM,
-    RNN,
     Embedding,
-    GRUCell,
     Linear,
-    LSTMCell,
-    RNNCell,
     load_torch_state_dict,
     torch_state_dict,
 )
 from jax_rnn.testing import check_parity
+from tests.kit import rngs
 
 torch = pytest.importorskip("torch")
 
@@ -54,37 +49,19 @@ class TorchModel(torch.nn.Module):
         return self.heads[0](outputs) * self.scale, self.heads[1](outputs)
 
 
-PAIRS = {
-    "rnn": (partial(RNN, I, H, 3, bias=False), partial(torch.nn.RNN, I, H, 3, bias=False)),
-    "lstm": (partial(LSTM, I, H, 2), partial(torch.nn.LSTM, I, H, 2)),
-    "gru": (partial(GRU, I, H), partial(torch.nn.GRU, I, H)),
-    "rnn cell": (partial(RNNCell, I, H), partial(torch.nn.RNNCell, I, H)),
-    "lstm cell": (partial(LSTMCell, I, H), partial(torch.nn.LSTMCell, I, H)),
-    "gru cell": (partial(GRUCell, I, H, False), partial(torch.nn.GRUCell, I, H, False)),
-    "linear": (partial(Linear, I, H), partial(torch.nn.Linear, I, H)),
-    "linear without bias": (
-        partial(Linear, I, H, bias=False),
-        partial(torch.nn.Linear, I, H, bias=False),
-    ),
-    "embedding": (partial(Embedding, V, I), partial(torch.nn.Embedding, V, I)),
-    "model": (Model, TorchModel),
-}
-every_pair = pytest.mark.parametrize("name", PAIRS)
-
-
-def pair(name):
-    ours, theirs = PAIRS[name]
+@pytest.fixture
+def pair():
     torch.manual_seed(1)
-    return ours(rngs=nnx.Rngs(0)), theirs()
+    return Model(rngs()), TorchModel()
 
 
 def numpy_of(state_dict):
     return {name: value.numpy() for name, value in state_dict.items()}
 
 
-@every_pair
-def test_names_shapes_and_values_are_torchs_there_and_back(name):
-    ours, theirs = pair(name)
+def test_names_shapes_and_values_are_torchs_there_and_back(pair):
+    """Of single modules too: see test_modules."""
+    ours, theirs = pair
     before, source = torch_state_dict(ours), numpy_of(theirs.state_dict())
     assert any((before[name] != value).any() for name, value in source.items())
     load_torch_state_dict(ours, source)
@@ -94,16 +71,16 @@ def test_names_shapes_and_values_are_torchs_there_and_back(name):
     jax.tree.map(np.testing.assert_array_equal, numpy_of(theirs.state_dict()), before)
 
 
-def test_loaded_model_computes_what_torch_computes_and_learns_the_same():
+def test_loaded_model_computes_what_torch_computes_and_learns_the_same(pair):
     """Gradients and steps of Adam too, by torch's names; indices in, two outputs."""
     ids = np.random.default_rng(0).integers(V, size=(T, B))
-    rungs = check_parity(*pair("model"), ids, steps=3)
+    rungs = check_parity(*pair, ids, steps=3)
     assert rungs[-1].passed
     assert max(rung.difference or 0 for rung in rungs) < 1e-11
 
 
-def test_naming_gradients_leaves_the_model_alone():
-    model, _ = pair("model")
+def test_naming_gradients_leaves_the_model_alone(pair):
+    model, _ = pair
     before = torch_state_dict(model)
     ones = jax.tree.map(jnp.ones_like, nnx.state(model))
     assert all((value == 1).all() for value in torch_state_dict(model, ones).values())
@@ -111,7 +88,7 @@ def test_naming_gradients_leaves_the_model_alone():
 
 
 def test_dtypes_stay_those_of_the_module():
-    layer = GRU(I, H, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    layer = GRU(I, H, dtype=jnp.bfloat16, rngs=rngs())
     source = numpy_of(torch.nn.GRU(I, H).double().state_dict())
     load_torch_state_dict(layer, source)
     assert {v.dtype for v in torch_state_dict(layer).values()} == {jnp.dtype(jnp.bfloat16)}
@@ -120,8 +97,8 @@ def test_dtypes_stay_those_of_the_module():
     )
 
 
-def test_all_faults_are_listed_and_nothing_is_loaded():
-    ours, theirs = pair("model")
+def test_all_faults_are_listed_and_nothing_is_loaded(pair):
+    ours, theirs = pair
     before = torch_state_dict(ours)
     faulty = numpy_of(theirs.state_dict())
     del faulty["rnn.weight_hh_l1"], faulty["scale"]

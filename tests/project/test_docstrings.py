@@ -22,7 +22,6 @@ from jax_rnn import (
     RNNCell,
     Wrapper,
 )
-from tests.kit import cases
 
 PUBLIC = {name: getattr(jax_rnn, name) for name in jax_rnn.__all__}
 I, H, P = 3, 5, 2  # noqa: E741
@@ -317,21 +316,6 @@ def test_the_cell_in_the_docstring_of_gated_cell_is_the_gru_cell(close):
 
 
 GUIDE = Path(__file__).parents[2] / "docs" / "torch.md"
-
-
-def code_blocks():
-    text = GUIDE.read_text()
-    for match in re.finditer(r"^```python\n(.*?)^```", text, re.M | re.S):
-        heading = re.findall(r"^## (.*)$", text[: match.start()], re.M)[-1]
-        line = text[: match.start()].count("\n") + 1
-        yield pytest.param("\n" * line + match[1], id=f"{heading}, line {line}")
-
-
-@cases("block", list(code_blocks()), short=3)
-def test_code_blocks_of_the_guide_for_torchs_users_run(block, tmp_path, monkeypatch):
-    pytest.importorskip("torch")
-    monkeypatch.chdir(tmp_path)
-    exec(compile(block, str(GUIDE), "exec"), {"__name__": "__main__"})
 
 
 def test_the_guide_mentions_only_names_that_exist():

@@ -9,14 +9,15 @@ from tests.kit import cases
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
-    *(DOCS / f"{name}.md" for name in ("your_own_cell", "sequences", "scans", "lessons")),
+    *(DOCS / f"{name}.md" for name in ("your_own_cell", "sequences", "scans", "lessons", "torch")),
     *sorted((DOCS / "cells").glob("*.md")),
 ]
 
 
 @cases("page", PAGES, ids=lambda page: page.stem, short=3)
-def test_the_code_of_a_page_runs(page):
-    if page.stem == "lessons":
+def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if page.stem in ("lessons", "torch"):
         pytest.importorskip("torch")
     text, names = page.read_text(), {"__name__": "__main__"}
     blocks = [*re.finditer(r"^```python\n(.*?)^```", text, re.M | re.S)]
