@@ -99,6 +99,8 @@ import gc, signal, sys, time
 from jax_rnn import __main__
 from jax_rnn.app import cli
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+
 def work():
     gc.callbacks.append(lambda *_: gc.callbacks.clear() or signal.raise_signal(signal.SIGINT))
     gc.collect()
