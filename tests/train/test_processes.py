@@ -32,3 +32,14 @@ def test_an_error_of_the_runtime_is_a_sentence(monkeypatch):
     monkeypatch.setattr(jax.distributed, "initialize", initialize)
     with pytest.raises(ClusterError, match=r"cluster: DEADLINE_EXCEEDED; start all"):
         join(None, None, None, 3)
+
+
+def test_nothing_starts_jax_before_the_processes_connect(monkeypatch, capsys):
+    """``jax.distributed.initialize`` refuses to, once a device is known."""
+    started, connected = [], []
+    for name in ("devices", "local_devices", "process_index", "process_count"):
+        monkeypatch.setattr(jax, name, lambda *_, name=name: started.append(name))
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *given, **_: connected.append(given))
+    join("host:1", 2, 1, 3)
+    assert connected == [("host:1", 2, 1)] and started == []
+    assert "process 1 of 2 waits up to 3 s" in capsys.readouterr().err
