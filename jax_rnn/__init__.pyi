@@ -7,11 +7,11 @@ from .cells.gated import GatedCell
 from .cells.gru import GRUCell
 from .cells.learned_initial_state import LearnedInitialState
 from .cells.linear import Blocks, LinearCell
-from .cells.lru import LRUCarry, LRUCell
+from .cells.literature.lru import LRUCarry, LRUCell
+from .cells.literature.min_gru import MinGRUCell
+from .cells.literature.original_gru import OriginalGRUCell
+from .cells.literature.projected_lstm import ProjectedLSTMCell
 from .cells.lstm import LSTMCarry, LSTMCell
-from .cells.min_gru import MinGRUCell
-from .cells.original_gru import OriginalGRUCell
-from .cells.projected_lstm import ProjectedLSTMCell
 from .cells.residual import Residual
 from .cells.rnn import RNNCell
 from .cells.wrapper import Wrapper

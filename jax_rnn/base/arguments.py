@@ -9,7 +9,14 @@ from flax import nnx
 
 from jax_rnn.base.typing import DTypeLike, default_float
 
-__all__ = ["ConstructorSignature", "check_count", "check_rate", "check_rngs", "parameter_dtype"]
+__all__ = [
+    "ConstructorSignature",
+    "check_count",
+    "check_positive",
+    "check_rate",
+    "check_rngs",
+    "parameter_dtype",
+]
 
 _FLOATING = ("float16", "bfloat16", "float32", "float64")
 
@@ -63,3 +70,11 @@ def parameter_dtype(dtype: DTypeLike | None) -> jnp.dtype:
             'use jax.config.update("jax_enable_x64", True) or with jax.enable_x64(True)'
         )
     return dtype
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Check that a constant of a cell is a finite number above 0."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}: expected a number above 0, got {value!r}")
+    if not 0 < float(value) < float("inf"):
+        raise ValueError(f"{name}: expected a number above 0, got {value}")

@@ -17,9 +17,9 @@ hidden_size, fan_in, dtype)`` and return an array of shape ``(gates * hidden_siz
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,7 @@ from jax.nn import initializers as jax_initializers
 
 from jax_rnn.base.typing import Array
 
-__all__ = ["FLAX", "TORCH", "Init", "Scheme", "resolve"]
+__all__ = ["FLAX", "TORCH", "Init", "Scheme", "constant", "per_gate", "published", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Scheme:
     linear_kernel: Callable[[int], jax_initializers.Initializer]
     linear_bias: Callable[[int], jax_initializers.Initializer]
     embedding: Callable[[int], jax_initializers.Initializer]
+    bias_hh: Callable[..., Array] | None = None
+    """Of the hidden map's bias, if it is not drawn as ``bias`` is."""
 
 
 Init = Literal["torch", "flax"] | Scheme
@@ -70,8 +72,8 @@ def _lecun_projection(key, hidden_size, proj_size, dtype):
     return jax_initializers.lecun_normal()(key, (hidden_size, proj_size), dtype).T
 
 
-def _gate_by_gate(init: jax_initializers.Initializer):
-    """Draw an (in, out) kernel for every gate; stack them in torch's (gates * out, in) layout."""
+def per_gate(init: jax_initializers.Initializer):
+    """An (in, out) kernel for every gate, stacked in torch's (gates * out, in) layout."""
 
     def weight(key, gates, hidden_size, fan_in, dtype):
         keys = jax.random.split(key, gates)
@@ -82,6 +84,21 @@ def _gate_by_gate(init: jax_initializers.Initializer):
 
 def _zero_bias(key, gates, hidden_size, fan_in, dtype):
     return jnp.zeros((gates * hidden_size,), dtype)
+
+
+def constant(*values: float) -> Callable[..., Array]:
+    """The initializer of a bias that has one value per gate, e.g. 1 for a forget gate."""
+
+    def bias(key, gates, hidden_size, fan_in, dtype):
+        return jnp.repeat(jnp.asarray(values, dtype), hidden_size)
+
+    return bias
+
+
+def published(base: Scheme, *biases: float, **changes: Any) -> Scheme:
+    """``base`` with one value per gate as the bias of the input's map, and none in the other."""
+    changes = {"bias": constant(*biases), "bias_hh": _zero_bias} | changes
+    return replace(base, name="published", **changes)
 
 
 TORCH = Scheme(
@@ -97,8 +114,8 @@ TORCH = Scheme(
 
 FLAX = Scheme(
     name="flax",
-    weight_ih=_gate_by_gate(jax_initializers.lecun_normal()),
-    weight_hh=_gate_by_gate(jax_initializers.orthogonal()),
+    weight_ih=per_gate(jax_initializers.lecun_normal()),
+    weight_hh=per_gate(jax_initializers.orthogonal()),
     weight_hr=_lecun_projection,
     bias=_zero_bias,
     linear_kernel=lambda fan_in: jax_initializers.lecun_normal(),

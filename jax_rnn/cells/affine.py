@@ -40,7 +40,8 @@ class AffineCell(Cell[CarryT]):
             (G*H, output_size / heads). If only y has other features, set the attribute
             ``output_size``.
         heads: number of blocks of the hidden map; it divides H and the features of h.
-        init: initial distribution, ``"torch"``, ``"flax"`` or an ``initializers.Scheme``.
+        init: initial distribution, ``"torch"``, ``"flax"`` or an ``initializers.Scheme``; None
+            (default) is ``default_init`` of the class, which is ``"torch"`` or what a paper uses.
         dtype: dtype of the parameters, inputs and outputs; None is JAX's default float.
         rngs: source of the initial values.
 
@@ -51,6 +52,8 @@ class AffineCell(Cell[CarryT]):
     """
 
     gates: ClassVar[tuple[str, ...]]
+    default_init: ClassVar[Init] = "torch"
+    """Initial distribution of the parameters, where ``init`` is None."""
     transposes: bool = False
     """Whether dense products are traced as ``x @ W.T``, with an explicit transpose.
 
@@ -66,7 +69,7 @@ class AffineCell(Cell[CarryT]):
         *,
         output_size: int | None = None,
         heads: int = 1,
-        init: Init = "torch",
+        init: Init | None = None,
         dtype: DTypeLike | None = None,
         rngs: nnx.Rngs,
     ):
@@ -89,7 +92,7 @@ class AffineCell(Cell[CarryT]):
             )
         self.heads = heads
         self.bias = bias
-        scheme = resolve(init)
+        scheme = resolve(self.default_init if init is None else init)
         dtype = parameter_dtype(dtype)
         gates = len(self.gates)
 
@@ -100,7 +103,8 @@ class AffineCell(Cell[CarryT]):
         self.weight_ih = parameter(scheme.weight_ih, input_size)
         self.weight_hh = parameter(scheme.weight_hh, state_size // heads)
         self.bias_ih = parameter(scheme.bias, input_size) if bias else None
-        self.bias_hh = parameter(scheme.bias, state_size // heads) if bias else None
+        bias_hh = scheme.bias_hh or scheme.bias
+        self.bias_hh = parameter(bias_hh, state_size // heads) if bias else None
 
     @property
     @final("it is the dtype of the parameters, an argument of the constructor")

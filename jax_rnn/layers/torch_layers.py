@@ -13,9 +13,9 @@ from jax_rnn.base.initializers import Init
 from jax_rnn.base.typing import DTypeLike
 from jax_rnn.cells.base import Cell
 from jax_rnn.cells.gru import GRUCell
+from jax_rnn.cells.literature.original_gru import OriginalGRUCell
+from jax_rnn.cells.literature.projected_lstm import ProjectedLSTMCell
 from jax_rnn.cells.lstm import LSTMCell
-from jax_rnn.cells.original_gru import OriginalGRUCell
-from jax_rnn.cells.projected_lstm import ProjectedLSTMCell
 from jax_rnn.cells.rnn import RNNCell
 from jax_rnn.layers.recurrent import Recurrent
 from jax_rnn.scans.base import Scan

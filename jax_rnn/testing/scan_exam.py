@@ -11,8 +11,8 @@ from flax import nnx
 
 from jax_rnn.cells.base import Cell
 from jax_rnn.cells.gru import GRUCell
-from jax_rnn.cells.min_gru import MinGRUCell
-from jax_rnn.cells.original_gru import OriginalGRUCell
+from jax_rnn.cells.literature.min_gru import MinGRUCell
+from jax_rnn.cells.literature.original_gru import OriginalGRUCell
 from jax_rnn.cells.zoneout import Zoneout
 from jax_rnn.layers.sequences import lengths_to_mask
 from jax_rnn.scans.base import Scan
