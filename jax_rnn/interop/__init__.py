@@ -3,13 +3,16 @@
 from jax_rnn.interop.files import load_safetensors, save_safetensors
 from jax_rnn.interop.flax_cells import from_flax, to_flax
 from jax_rnn.interop.modules import from_torch, to_torch
+from jax_rnn.interop.packages import load_package_weights, package_weights
 from jax_rnn.interop.state_dict import load_torch_state_dict, torch_state_dict
 
 __all__ = [
     "from_flax",
     "from_torch",
+    "load_package_weights",
     "load_safetensors",
     "load_torch_state_dict",
+    "package_weights",
     "save_safetensors",
     "to_flax",
     "to_torch",

@@ -19,8 +19,8 @@ import optax
 from jax.core import Tracer
 
 from jax_rnn.cells.gru import GRUCell
-from jax_rnn.cells.lstm import LSTMCell
 from jax_rnn.cells.literature.projected_lstm import ProjectedLSTMCell
+from jax_rnn.cells.lstm import LSTMCell
 from jax_rnn.layers import recurrent
 from jax_rnn.layers.recurrent import Recurrent
 from jax_rnn.scans import gated_tangent, runner

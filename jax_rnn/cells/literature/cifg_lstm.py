@@ -34,7 +34,7 @@ class CIFGLSTMCell(GatedCell[LSTMCarry]):
     """
 
     gates = ("f", "g", "o")
-    default_init = published(TORCH, 1, 0, 0)
+    default_init = published(TORCH, 1.0, 0.0, 0.0)
 
     def update(self, gates: Any, carry: LSTMCarry) -> tuple[LSTMCarry, Float[Array, "*batch H"]]:
         f = sigmoid(gates.f)

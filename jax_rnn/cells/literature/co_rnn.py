@@ -85,7 +85,7 @@ class CoRNNCell(GatedCell[CoRNNCarry]):
         zeros = jnp.zeros((*input_shape[:-1], self.hidden_size), accumulator(self.dtype))
         return CoRNNCarry(zeros, zeros)
 
-    def hidden_input(self, carry: CoRNNCarry) -> Float[Array, "*batch 2H"]:
+    def hidden_input(self, carry: CoRNNCarry) -> Float[Array, "*batch K"]:
         return jnp.concatenate(carry, -1)
 
     def update(self, gates: Any, carry: CoRNNCarry) -> tuple[CoRNNCarry, Float[Array, "*batch H"]]:

@@ -77,12 +77,12 @@ class ConvLSTMCell(Cell[LSTMCarry]):
         zeros = jnp.zeros((*input_shape[:-1], self.hidden_size), accumulator(self.dtype))
         return LSTMCarry(zeros, zeros)
 
-    def project(self, x: Float[Array, "*batch I"]) -> Float[Array, "*batch 4H"]:
+    def project(self, x: Float[Array, "*batch I"]) -> Float[Array, "*batch GH"]:
         y = _convolved(x, self.kernel_ih[...])
         return y + rows(self.bias, y)
 
     def step(
-        self, carry: LSTMCarry, x: Float[Array, "*batch 4H"]
+        self, carry: LSTMCarry, x: Float[Array, "*batch GH"]
     ) -> tuple[LSTMCarry, Float[Array, "*batch H"]]:
         maps = x + _convolved(carry.h.astype(self.dtype), self.kernel_hh[...])
         i, f, g, o = jnp.split(maps, 4, axis=-1)

@@ -47,7 +47,7 @@ class IndRNNCell(RNNCell):
     (IndRNN): building a longer and deeper RNN", 2018.
     """
 
-    default_init = published(TORCH, 0, weight_hh=_uniform)
+    default_init = published(TORCH, 0.0, weight_hh=_uniform)
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ class LiGRUCell(GatedCell[HiddenCarry]):
     """
 
     gates = ("z", "n")
-    default_init = published(FLAX, 0, 0, weight_ih=per_gate(initializers.glorot_uniform()))
+    default_init = published(FLAX, 0.0, 0.0, weight_ih=per_gate(initializers.glorot_uniform()))
 
     def update(
         self, gates: Any, carry: HiddenCarry

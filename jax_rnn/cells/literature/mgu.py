@@ -33,7 +33,7 @@ class MGUCell(AffineCell[HiddenCarry]):
     """
 
     gates = ("f", "n")
-    default_init = published(TORCH, 1, 0)
+    default_init = published(TORCH, 1.0, 0.0)
 
     def step(
         self, carry: HiddenCarry, x: tuple[Float[Array, "*batch H"], ...]

@@ -39,7 +39,7 @@ class PeepholeLSTMCell(GatedCell[LSTMCarry]):
     """
 
     gates = ("i", "f", "g", "o")
-    default_init = published(TORCH, 0, 1, 0, 0)
+    default_init = published(TORCH, 0.0, 1.0, 0.0, 0.0)
 
     def __init__(
         self,

@@ -71,7 +71,7 @@ class SLSTMCell(GatedCell[SLSTMCarry]):
     """
 
     gates = ("i", "f", "z", "o")
-    default_init = published(TORCH, 0, 0, 0, 0, weight_hh=_zeros)
+    default_init = published(TORCH, 0.0, 0.0, 0.0, 0.0, weight_hh=_zeros)
 
     def __init__(
         self,

@@ -32,7 +32,7 @@ class UGRNNCell(GatedCell[HiddenCarry]):
     """
 
     gates = ("n", "g")
-    default_init = published(TORCH, 0, 1)
+    default_init = published(TORCH, 0.0, 1.0)
 
     def update(
         self, gates: Any, carry: HiddenCarry
