@@ -11,11 +11,12 @@ VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info
 endif
 BENCH := .venv-bench
 LOWEST := .venv-lowest
+ORACLES := .venv-oracles
 RUN := $(VENV)/bin/python -m
 INSTALL := $(PYTHON) tools/install.py --torch $(TORCH)
 NEEDS := pyproject.toml requirements.lock tools/install.py
 
-.PHONY: demo setup test test-all test-lowest coverage lint lock bench clean
+.PHONY: demo setup test test-all test-lowest test-oracles coverage lint lock bench clean
 
 demo: $(VENV)/.demo
 	@$(VENV)/bin/jax-rnn compare ihello
@@ -32,6 +33,9 @@ test-all: $(VENV)/.test
 
 test-lowest: $(LOWEST)/.test
 	$(LOWEST)/bin/python -m pytest -n 2 -m "not long"
+
+test-oracles: $(ORACLES)/.test
+	$(ORACLES)/bin/python -m pytest -n 2 tests/oracles
 
 coverage: $(VENV)/.test
 	$(RUN) pytest -n 2 -m "not long" --cov --cov-report=term
@@ -63,6 +67,10 @@ $(VENV)/.lint: $(NEEDS)
 
 $(LOWEST)/.test: $(NEEDS)
 	@$(INSTALL) $(LOWEST) test --lowest
+	@touch $@
+
+$(ORACLES)/.test: $(NEEDS) tests/oracles/requirements.txt
+	@$(INSTALL) $(ORACLES) test --requirement tests/oracles/requirements.txt
 	@touch $@
 
 $(BENCH)/.bench: $(NEEDS) benchmarks/requirements.txt

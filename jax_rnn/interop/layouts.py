@@ -180,7 +180,7 @@ def slstm() -> Layout:
 
     def to_ours(cell: Any, w: Weights) -> Weights:
         size = cell.hidden_size // cell.heads
-        kernel, bias = w["_recurrent_kernel_"], w["_bias_"]
+        kernel, bias = w["recurrent_kernel"], w["bias"]
         ours = {"weight_hh": kernel.transpose(2, 0, 3, 1).reshape(-1, size)}
         if cell.bias_ih is None:
             return ours
@@ -192,10 +192,10 @@ def slstm() -> Layout:
         zeros = jnp.zeros(4 * cell.hidden_size, cell.dtype)
         bias = w.get("bias_ih", zeros) + w.get("bias_hh", zeros)
         return {
-            "_recurrent_kernel_": w["weight_hh"]
+            "recurrent_kernel": w["weight_hh"]
             .reshape(4, heads, size, size)
             .transpose(1, 3, 0, 2),
-            "_bias_": bias.reshape(4, heads, size).transpose(1, 0, 2),
+            "bias": bias.reshape(4, heads, size).transpose(1, 0, 2),
         }
 
     return Layout(to_ours, to_theirs)

@@ -12,11 +12,12 @@
 | ``LRUCell`` | lru-pytorch: ``LRU`` | complex weights; gamma is a parameter |
 | ``S5Cell`` | s5-pytorch: ``S5SSM`` | complex weights; C is twice as large |
 | ``RGLRUCell`` | recurrentgemma: ``RGLRU`` of its torch version | a block for each head |
-| ``SLSTMCell`` | xlstm: ``sLSTMCell``, without the input's map | a block for each head; one bias |
+| ``SLSTMCell`` | xlstm: ``sLSTMCell``, which has no map of the input | a block a head; one bias |
 | ``ConvLSTMCell`` | keras: ``ConvLSTM2D(padding="same")``'s cell | nothing |
 | ``ConvLSTMCell`` | flax: ``linen.ConvLSTMCell`` | gates in the order i g f o; f + 1 |
 
-Weights of a package are a dict of arrays by the names of its state dict, or of its variables.
+Weights of a package are a dict of arrays by the names of its state dict or its variables. Those of
+xlstm are ``recurrent_kernel`` and ``bias``, which its backends store in different orders.
 """
 
 from typing import Any

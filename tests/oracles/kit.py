@@ -6,7 +6,6 @@ its length, which is what lengths and resets mean.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -34,6 +33,8 @@ class Oracle:
     """The implementation, in torch's default dtype; None if it is one of JAX."""
     package: str | None = None
     """Of ``jax_rnn.interop.package_weights``; None if all names and layouts are ours."""
+    left_out: tuple[str, ...] = ()
+    """Our weights that the package's module leaves to its caller."""
     sequence: Callable[..., Any] | None = None
     """``sequence(module, x, state)``, y and the last state; by default the module is a step."""
     image: tuple[int, ...] = ()
@@ -115,7 +116,11 @@ def theirs(cell: Any, oracle: Oracle, given: dict[str, Any]) -> Any:
     own = weights_of(cell)
     if oracle.package is None:
         return run(oracle, own, given)
-    to_theirs = partial(layout(cell, oracle.package).to_theirs, cell)
+    plan = layout(cell, oracle.package)
+
+    def to_theirs(own):
+        return {**plan.to_theirs(cell, own), **{name: own[name] for name in oracle.left_out}}
+
     weights, back = jax.vjp(to_theirs, own)
     values, (gradients, *rest) = run(oracle, weights, given)
     (gradients,) = back(jax.tree.map(jnp.asarray, gradients))

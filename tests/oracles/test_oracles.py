@@ -48,7 +48,11 @@ def recurrent(name, other=None, sequence=None, **options):
     kind, module = getattr(cells, name), getattr(torchrecurrent, other or name)
     sequence = sequence or of_state(lambda cell, x, state: (cell(x, *state),))
     return Oracle(
-        lambda: kind(I, H, rngs=rngs()), lambda: module(I, H, **options), "torchrecurrent", sequence
+        lambda: kind(I, H, rngs=rngs()),
+        lambda: module(I, H, **options),
+        "torchrecurrent",
+        (),
+        sequence,
     )
 
 
@@ -132,6 +136,7 @@ ORACLES = {
         lambda: cells.CIFGLSTMCell(I, H, rngs=rngs()),
         lambda: torch.nn.LSTMCell(I, H),
         "torch",
+        (),
         of_state(lambda module, x, state: module(x, state)),
     ),
     "peephole LSTM": recurrent(
@@ -160,28 +165,28 @@ ORACLES = {
         lambda: cells.MLSTMCell(I, H, heads=2, rngs=rngs()), lambda: MLSTMCell(I, H, 2)
     ),
     "minGRU": Oracle(
-        positive(cells.MinGRUCell), lambda: minGRU(I), "minGRU-pytorch", minimal_steps
+        positive(cells.MinGRUCell), lambda: minGRU(I), "minGRU-pytorch", (), minimal_steps
     ),
     "minGRU in logarithms": Oracle(
-        positive(cells.MinGRUCell), lambda: minGRU(I), "minGRU-pytorch", minimal
+        positive(cells.MinGRUCell), lambda: minGRU(I), "minGRU-pytorch", (), minimal
     ),
     "minLSTM": Oracle(
-        positive(cells.MinLSTMCell), lambda: minLSTM(I), "minGRU-pytorch", minimal_steps
+        positive(cells.MinLSTMCell), lambda: minLSTM(I), "minGRU-pytorch", (), minimal_steps
     ),
     "LRU": Oracle(
-        lambda: cells.LRUCell(I, H, I, rngs=rngs()), lambda: Wide(I, I, H), "lru-pytorch", lru
+        lambda: cells.LRUCell(I, H, I, rngs=rngs()), lambda: Wide(I, I, H), "lru-pytorch", (), lru
     ),
-    "S5": Oracle(lambda: cells.S5Cell(I, H, rngs=rngs()), s5, "s5-pytorch", s5_run),
+    "S5": Oracle(lambda: cells.S5Cell(I, H, rngs=rngs()), s5, "s5-pytorch", (), s5_run),
     "RG-LRU": Oracle(lambda: cells.RGLRUCell(H, heads=2, rngs=rngs()), lambda: RGLRUCell(H, 2)),
     "LinOSS": Oracle(
-        lambda: cells.LinOSSCell(I, H, rngs=rngs()), lambda: LinOSSCell(I, H), None, lin_oss
+        lambda: cells.LinOSSCell(I, H, rngs=rngs()), lambda: LinOSSCell(I, H), None, (), lin_oss
     ),
     "selective SSM": Oracle(
         lambda: cells.SelectiveSSMCell(H, state_size=3, rank=2, rngs=rngs()),
         lambda: SelectiveSSMCell(H, 3, 2),
     ),
     "ConvLSTM": Oracle(
-        lambda: cells.ConvLSTMCell(2, 3, rngs=rngs()), None, "flax", linen_conv, (4, 3)
+        lambda: cells.ConvLSTMCell(2, 3, rngs=rngs()), None, "flax", (), linen_conv, (4, 3)
     ),
 }
 every = pytest.mark.parametrize("name", ORACLES)
