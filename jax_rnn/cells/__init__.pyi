@@ -1,5 +1,6 @@
 from .affine import AffineCell
 from .base import Cell, HiddenCarry, Noise
+from .catalogue import CATALOGUE
 from .dropout import RecurrentDropout, VariationalDropout
 from .gated import GatedCell
 from .gru import GRUCell
@@ -33,6 +34,7 @@ from .wrapper import Wrapper
 from .zoneout import Zoneout
 
 __all__ = [
+    "CATALOGUE",
     "AffineCell",
     "Blocks",
     "CIFGLSTMCell",

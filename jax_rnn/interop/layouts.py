@@ -192,9 +192,7 @@ def slstm() -> Layout:
         zeros = jnp.zeros(4 * cell.hidden_size, cell.dtype)
         bias = w.get("bias_ih", zeros) + w.get("bias_hh", zeros)
         return {
-            "recurrent_kernel": w["weight_hh"]
-            .reshape(4, heads, size, size)
-            .transpose(1, 3, 0, 2),
+            "recurrent_kernel": w["weight_hh"].reshape(4, heads, size, size).transpose(1, 3, 0, 2),
             "bias": bias.reshape(4, heads, size).transpose(1, 0, 2),
         }
 

@@ -16,7 +16,7 @@ from xlstm.blocks.slstm.cell import sLSTMCell_vanilla, sLSTMCellConfig
 from xlstm.blocks.slstm.src.vanilla import slstm_forward
 from xlstm.blocks.slstm.src.vanilla.slstm import slstm_forward_pointwise
 
-from jax_rnn import Recurrent, cells
+from jax_rnn import GRUCell, LSTMCell, OriginalGRUCell, Recurrent, cells
 from jax_rnn.interop import package_weights
 from tests.kit import rngs
 from tests.oracles.kit import Oracle, arrays, ours, random_cell, steps, theirs
@@ -158,3 +158,44 @@ def test_recurrentgemma_leaves_out_the_factor_of_the_first_step():
     x = torch.randn(1, 1, H)
     first, later = (module(x, torch.tensor([[k]]))[0] for k in (0, 1))
     assert (first - later).abs().max() > 1e-3
+
+
+def in_order(value, order):
+    """Rows of gates, put into the order of ONNX, as (1 direction, G*H, ...)."""
+    parts = np.split(np.asarray(value), len(order))
+    return np.concatenate([parts[k] for k in order])[None]
+
+
+ONNX = {
+    # ours, operator, its gates in our numbers, its attributes
+    "LSTM": (LSTMCell, "LSTM", (0, 3, 1, 2), {}),
+    "peephole LSTM": (cells.PeepholeLSTMCell, "LSTM", (0, 3, 1, 2), {}),
+    "GRU": (GRUCell, "GRU", (1, 0, 2), {"linear_before_reset": 1}),
+    "GRU that resets before the product": (OriginalGRUCell, "GRU", (1, 0, 2), {}),
+}
+
+
+@pytest.mark.parametrize("name", ONNX)
+def test_onnx_has_its_own_order_of_gates(name, close):
+    """The gates of an LSTM are i o f c, those of a GRU z r h."""
+    kind, operator, order, attributes = ONNX[name]
+    cell = random_cell(Oracle(lambda: kind(I, H, rngs=rngs()), None))
+    x = np.random.default_rng(0).normal(size=(6, 3, I))
+    weights = {"W": cell.weight_ih, "R": cell.weight_hh}
+    feeds = {"X": x} | {key: in_order(value, order) for key, value in weights.items()}
+    biases = [in_order(value, order) for value in (cell.bias_ih, cell.bias_hh)]
+    feeds["B"] = np.concatenate(biases, 1)
+    inputs = ["X", "W", "R", "B"]
+    if kind is cells.PeepholeLSTMCell:
+        feeds["P"] = in_order(cell.weight_ph, (0, 2, 1))  # i o f
+        inputs += ["", "", "", "P"]
+    node = helper.make_node(operator, inputs, ["Y"], hidden_size=H, **attributes)
+    double = onnx.TensorProto.DOUBLE
+    graph = helper.make_graph(
+        [node],
+        "step",
+        [helper.make_tensor_value_info(k, double, v.shape) for k, v in feeds.items()],
+        [helper.make_tensor_value_info("Y", double, None)],
+    )
+    (y,) = ReferenceEvaluator(helper.make_model(graph)).run(None, feeds)
+    close(Recurrent(cell)(x)[0], y[:, 0], 1e-9)
