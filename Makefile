@@ -70,7 +70,7 @@ $(LOWEST)/.test: $(NEEDS)
 	@touch $@
 
 $(ORACLES)/.test: $(NEEDS) tests/oracles/requirements.txt
-	@$(INSTALL) $(ORACLES) test --requirement tests/oracles/requirements.txt
+	@$(INSTALL) $(ORACLES) test --unlocked --requirement tests/oracles/requirements.txt
 	@touch $@
 
 $(BENCH)/.bench: $(NEEDS) benchmarks/requirements.txt

@@ -42,6 +42,11 @@ def main() -> None:
     parser.add_argument(
         "--requirement", default=[], action="append", help="a further file of requirements"
     )
+    parser.add_argument(
+        "--unlocked",
+        action="store_true",
+        help="without requirements.lock, for further requirements that its versions do not fit",
+    )
     options = parser.parse_args()
     if not SUPPORTED[0] <= sys.version_info[:2] <= SUPPORTED[1]:
         found = "{}.{}".format(*sys.version_info)
@@ -64,7 +69,7 @@ def main() -> None:
     packages = ["--editable", project]
     for file in options.requirement:
         packages += ["--requirement", file]
-    if not options.lowest:
+    if not options.lowest and not options.unlocked:
         packages += ["--constraint", str(LOCK)]
     uv = find_uv(python)
     if uv:

@@ -7,8 +7,11 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import keras
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
 from recurrentgemma.torch import layers as griffin
 from torch import nn
 from xlstm.blocks.mlstm.backends import recurrent_step_stabilized_simple
