@@ -17,6 +17,7 @@ from jax_rnn.app.compare import compare
 from jax_rnn.app.failures import INTERRUPTED, UsageError, explain, was_interrupted
 from jax_rnn.app.lessons import doctor, lessons
 from jax_rnn.app.options import HELP, Command, filled, shown
+from jax_rnn.app.probe import probe
 from jax_rnn.app.runs import evaluate, export, sample
 from jax_rnn.app.sweep import sweep
 from jax_rnn.app.train import train
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "compare": compare,
     "sweep": sweep,
     "bench": bench,
+    "probe": probe,
     "sample": sample,
     "eval": evaluate,
     "export": export,

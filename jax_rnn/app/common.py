@@ -47,7 +47,7 @@ def check_outputs(**paths: Path | None) -> None:
         ArgumentError: a file that cannot be written, or a figure of an unknown format.
         ModuleNotFoundError: a package that writes it is not installed.
     """
-    from jax_rnn.lecture.compare.figures import check_figure_suffix
+    from jax_rnn.base.figures import check_figure_suffix
 
     for option, path in paths.items():
         if path is None:

@@ -99,7 +99,7 @@ def _write(results: list[Any], json: File, html: File, plot: File) -> None:
 
         write_html(html, results)
     if plot:
-        from jax_rnn.lecture.compare.figures import save_figure
+        from jax_rnn.base.figures import save_figure
         from jax_rnn.lecture.compare.plots import comparison_figure
 
         save_figure(comparison_figure(results), plot)

@@ -101,7 +101,7 @@ def sweep(
 
 def _plot(sweeps: Sequence[Any], path: Path) -> None:
     """Write the histograms."""
-    from jax_rnn.lecture.compare.figures import save_figure
+    from jax_rnn.base.figures import save_figure
     from jax_rnn.lecture.compare.plots import sweep_figure
 
     save_figure(sweep_figure(sweeps), path)

@@ -25,7 +25,7 @@ from jax_rnn.lecture.compare.console import (
     print_overview,
     print_sweeps,
 )
-from jax_rnn.lecture.compare.figures import save_figure
+from jax_rnn.base.figures import save_figure
 from jax_rnn.lecture.compare.parity import StepPair
 from jax_rnn.lecture.compare.plots import (
     comparison_figure,

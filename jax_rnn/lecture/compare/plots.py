@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jax_rnn.base.figures import COLOURS, INK, JAX, MUTED, TORCH, figure_of, finish
 from jax_rnn.lecture.compare.comparison import Comparison, title_of
-from jax_rnn.lecture.compare.figures import COLOURS, INK, JAX, MUTED, TORCH, figure_of, finish
 from jax_rnn.lecture.compare.sweep import Sweep
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jax_rnn.base.extras import optional
+from jax_rnn.base.figures import GRID, INK, JAX, MUTED, TORCH
 from jax_rnn.base.storage import write_text
 from jax_rnn.lecture.compare.comparison import Comparison, title_of
-from jax_rnn.lecture.compare.figures import GRID, INK, JAX, MUTED, TORCH
 from jax_rnn.lecture.compare.plots import difference_figure, first_right, loss_figure
 
 if TYPE_CHECKING:
