@@ -16,6 +16,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
 from jax_rnn.base.extras import how_to_install
+from jax_rnn.base.figures import save_figure
 from jax_rnn.lecture.compare import plots
 from jax_rnn.lecture.compare.comparison import Comparison
 from jax_rnn.lecture.compare.console import (
@@ -25,7 +26,6 @@ from jax_rnn.lecture.compare.console import (
     print_overview,
     print_sweeps,
 )
-from jax_rnn.base.figures import save_figure
 from jax_rnn.lecture.compare.parity import StepPair
 from jax_rnn.lecture.compare.plots import (
     comparison_figure,
