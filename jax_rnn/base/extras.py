@@ -9,7 +9,14 @@ __all__ = ["EXTRAS", "check_installed", "how_to_install", "optional"]
 
 ROOT = Path(__file__).parents[2]
 
-EXTRAS = {"torch": "torch", "matplotlib": "plot", "jinja2": "plot", "tensorboardX": "tensorboard"}
+EXTRAS = {
+    "torch": "torch",
+    "matplotlib": "plot",
+    "jinja2": "plot",
+    "tensorboardX": "tensorboard",
+    "equinox": "equinox",
+    "sklearn": "probes",
+}
 """Package -> the extra in pyproject.toml that installs it."""
 
 

@@ -94,7 +94,7 @@ HEAVY = [
     # packages, the units that may import them when called
     (("torch", "reference_torch"), {"interop", "bench", "lecture", "testing"}),
     (("tensorboardX", "filelock"), {"train"}),
-    (("matplotlib", "jinja2"), {"lecture", "app", "train"}),
+    (("matplotlib", "jinja2"), {"base", "lecture", "app", "probes", "train"}),
 ]
 
 
