@@ -21,7 +21,8 @@ ROOT = PACKAGE.parent
 REFERENCE = ROOT / "reference_torch"
 FACTS = Path(rnn_lecture.__file__).parent
 
-RANKS = {"base": 0, "data": 1, "cells": 2, "scans": 3, "layers": 4, "interop": 5, "train": 5}
+RANKS = {"base": 0, "data": 1, "cells": 2, "scans": 3, "layers": 4, "analysis": 5}
+RANKS |= {"interop": 5, "train": 5}
 RANKS |= {"testing": 6, "bench": 7, "probes": 7, "lecture": 8, "app": 9, "__main__": 10}
 """A unit imports itself and units of lower rank."""
 
