@@ -12,7 +12,10 @@ from jax_rnn.cells.final import final
 from jax_rnn.cells.inputs import batch_of, input_like
 from jax_rnn.cells.states import check_result
 
-__all__ = ["Blocks", "Coefficients", "LinearCell", "product"]
+__all__ = ["Blocks", "Coefficients", "LinearCell", "product", "product_of_two"]
+
+SMALL = 4
+"""Largest matrices whose products are computed elementwise."""
 
 COEFFICIENTS = "write coefficients and output"
 
@@ -125,5 +128,14 @@ def _times(a: Any, h: Array) -> Array:
 
 
 def product(matrices: Array, h: Array) -> Array:
-    """Matrices (..., n, n) times vectors (..., n), elementwise, since n is small."""
-    return (matrices * h[..., None, :]).sum(-1)
+    """Matrices (..., n, n) times vectors (..., n); elementwise if n is small."""
+    if matrices.shape[-1] <= SMALL:
+        return (matrices * h[..., None, :]).sum(-1)
+    return jnp.matmul(matrices, h[..., None], precision="highest")[..., 0]
+
+
+def product_of_two(a: Array, b: Array) -> Array:
+    """The product of matrices (..., n, n); elementwise if n is small."""
+    if a.shape[-1] <= SMALL:
+        return (a[..., None] * b[..., None, :, :]).sum(-2)
+    return jnp.matmul(a, b, precision="highest")

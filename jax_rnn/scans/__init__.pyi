@@ -3,6 +3,7 @@ from .base import Constants, Inputs, Scan, Unsupported
 from .checkpointed import Checkpointed
 from .choice import AUTO
 from .gated import Gated
+from .newton import Newton, NewtonRun, ParallelAdjoint
 from .runner import run
 from .sequential import Sequential
 from .step import advance
@@ -14,6 +15,9 @@ __all__ = [
     "Constants",
     "Gated",
     "Inputs",
+    "Newton",
+    "NewtonRun",
+    "ParallelAdjoint",
     "Scan",
     "Sequential",
     "Unsupported",

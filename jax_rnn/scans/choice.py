@@ -11,6 +11,7 @@ from jax_rnn.cells.linear import LinearCell
 from jax_rnn.scans.associative import Associative
 from jax_rnn.scans.base import Scan, Unsupported, check_form
 from jax_rnn.scans.gated import Gated
+from jax_rnn.scans.newton import Newton, ParallelAdjoint
 from jax_rnn.scans.sequential import Sequential
 
 __all__ = ["AUTO", "Choice", "check_scan", "choice", "chosen", "named", "why_slow"]
@@ -22,6 +23,8 @@ NAMES: dict[str, Scan] = {
     "associative": Associative(),
     "gated": Gated(),
     "sequential": Sequential(),
+    "newton": Newton(),
+    "parallel_adjoint": ParallelAdjoint(),
 }
 
 

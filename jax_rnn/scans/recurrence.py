@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jax_rnn.base.typing import Array
-from jax_rnn.cells.linear import product
+from jax_rnn.cells.linear import product, product_of_two
 
 __all__ = ["Plan", "linear_recurrence", "times"]
 
@@ -84,7 +84,7 @@ def _composed(first: tuple[Array, Array], second: tuple[Array, Array]) -> Array:
     a, b = second[0], first[0]
     if a.ndim == first[1].ndim:
         return a * b
-    return (a[..., None] * b[..., None, :, :]).sum(-2)
+    return product_of_two(a, b)
 
 
 def _in_blocks(plan: Plan, a: Array, b: Array, initial: Array) -> Array:

@@ -1,8 +1,10 @@
 """The catalogue of cells: the exam of each, initial values, and the table of the documentation."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from jax_rnn import cells
 from jax_rnn.cells import CATALOGUE, Cell
@@ -34,6 +36,13 @@ def test_the_table_of_the_documentation_is_current():
     page = tool.PAGE.read_text("utf-8")
     found = page.split(tool.BEGIN)[1].split(tool.END)[0].splitlines()
     assert found == tool.table().splitlines()
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_cell_can_be_built_in_a_compiled_program(name):
+    """As ``fit_seeds`` does."""
+    shapes = jax.eval_shape(lambda: nnx.state(built(name), nnx.Param))
+    assert jax.tree.leaves(shapes)
 
 
 def bias(gate, *names):

@@ -75,19 +75,17 @@ class S5Cell(LinearCell[S5Carry]):
         eigenvalues, vectors = hippo_n(2 * hidden_size)
         draw = initializers.lecun_normal(in_axis=-1, out_axis=-2)
 
-        def normal(*shape: int) -> np.ndarray:
-            return np.asarray(draw(rngs.params(), shape, real))
+        def normal(*shape: int) -> Array:
+            return draw(rngs.params(), shape, real)
 
-        def pair(value: Any) -> tuple[nnx.Param, nnx.Param]:
-            return (
-                nnx.Param(jnp.asarray(value.real, dtype)),
-                nnx.Param(jnp.asarray(value.imag, dtype)),
-            )
+        def pair(first: Any, second: Any) -> tuple[nnx.Param, nnx.Param]:
+            return nnx.Param(jnp.asarray(first, dtype)), nnx.Param(jnp.asarray(second, dtype))
 
-        self.lambda_real, self.lambda_imag = pair(eigenvalues)
-        self.b_real, self.b_imag = pair(vectors.conj().T @ normal(2 * hidden_size, input_size))
-        c = normal(input_size, 2 * hidden_size)
-        self.c_real, self.c_imag = pair(c @ vectors)
+        re, im = jnp.asarray(vectors.real, real), jnp.asarray(vectors.imag, real)
+        b, c = normal(2 * hidden_size, input_size), normal(input_size, 2 * hidden_size)
+        self.lambda_real, self.lambda_imag = pair(eigenvalues.real, eigenvalues.imag)
+        self.b_real, self.b_imag = pair(re.T @ b, -im.T @ b)
+        self.c_real, self.c_imag = pair(c @ re, c @ im)
         uniform = jax.random.uniform(rngs.params(), (hidden_size,), real)
         log_step = np.log(low) + uniform * (np.log(high) - np.log(low))
         self.log_step = nnx.Param(log_step.astype(dtype))
