@@ -10,15 +10,7 @@ import pytest
 from flax import nnx
 from jaxtyping import TypeCheckError
 
-from jax_rnn import (
-    GatedCell,
-    GRUCell,
-    HiddenCarry,
-    LSTMCarry,
-    LSTMCell,
-    Recurrent,
-    RNNCell,
-)
+from jax_rnn import GatedCell, GRUCell, HiddenCarry, LSTMCarry, LSTMCell, Recurrent, RNNCell
 from tests.kit import normal
 
 torch = pytest.importorskip("torch")

@@ -25,7 +25,7 @@ from jax_rnn import (
 )
 from jax_rnn.scans import run
 from tests import kit
-from tests.kit import cases, refused, rngs
+from tests.kit import cases, refusals, refused, rngs
 
 I, H, B, T = 3, 6, 2, 4  # noqa: E741
 
@@ -77,10 +77,7 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[2][:40])
-def test_what_an_author_forgot_is_named(row):
-    call, error, words = row
-    refused(error, words, call)
+test_what_an_author_forgot_is_named = refusals(ROWS)
 
 
 def test_the_type_of_the_carry_follows_from_the_type_parameter():

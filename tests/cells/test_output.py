@@ -5,14 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_rnn import (
-    GatedCell,
-    HiddenCarry,
-    LinearCell,
-    Recurrent,
-    RNNCell,
-    Zoneout,
-)
+from jax_rnn import GatedCell, HiddenCarry, LinearCell, Recurrent, RNNCell, Zoneout
 from jax_rnn.cells.randomness import draw_step
 from jax_rnn.scans.step import noise_of
 from jax_rnn.testing import check_cell

@@ -25,7 +25,7 @@ from jax_rnn.scans import Checkpointed, Gated
 from jax_rnn.scans.step import noise_of
 from jax_rnn.testing import check_cell
 from tests import kit
-from tests.kit import cases, refused, rngs
+from tests.kit import cases, refusals, refused, rngs
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
 
@@ -187,10 +187,7 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[2][:40])
-def test_misuse_is_refused(row, unchecked):
-    call, error, words = row
-    refused(error, words, call)
+test_misuse_is_refused = refusals(ROWS, "unchecked")
 
 
 @pytest.mark.long

@@ -12,27 +12,11 @@ import jax
 import numpy as np
 import pytest
 
-from jax_rnn.app import cli
 from jax_rnn.base.extras import how_to_install
 from jax_rnn.lecture.lessons import DATA_SETS, WORDS, load
 from tests.kit import cases
 
 WIDE = os.environ | {"COLUMNS": "200"}
-
-
-@pytest.fixture
-def run(capsys):
-    """``run(*arguments)``: exit code, standard output and standard error of a command."""
-
-    def call(*arguments):
-        code = 0
-        try:
-            cli.main([str(argument) for argument in arguments])
-        except SystemExit as left:
-            code = left.code or 0
-        return SimpleNamespace(code=code, **capsys.readouterr()._asdict())
-
-    return call
 
 
 def flowing(text):

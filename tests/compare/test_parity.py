@@ -31,7 +31,7 @@ from jax_rnn.lecture.compare.comparison import write_json  # noqa: E402
 from jax_rnn.lecture.compare.parity import compare  # noqa: E402
 from jax_rnn.lecture.lessons import LESSONS, WORDS, UnknownLessonError, load  # noqa: E402
 from jax_rnn.lecture.teaching import lesson as lesson_module  # noqa: E402
-from tests.kit import cases  # noqa: E402
+from tests.kit import cases, refusals  # noqa: E402
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SIDES = ("jax", "torch")
@@ -355,14 +355,23 @@ def test_both_trees_state_the_same_facts_and_hyperparameters(name):
     assert ours.recipe == theirs.recipe and ours.recipes == theirs.recipes
 
 
-@pytest.mark.parametrize(
-    ("arguments", "options", "error", "message"),
-    [
-        (("ihelo",), {}, UnknownLessonError, "did you mean 'ihello'"),
-        (("ihello", "elman"), {}, ValueError, "preset: expected one of default, lstm, gru, got"),
-        (("ihello",), {"dtype": "float16"}, ValueError, "expected float32 or float64, got"),
-    ],
-)
-def test_compare_says_what_it_cannot_do(arguments, options, error, message):
-    with pytest.raises(error, match=message):
-        compare(*arguments, **options)
+OTHERS = [
+    (lambda: compare("ihelo"), UnknownLessonError, "did you mean 'ihello'"),
+    (
+        lambda: compare("ihello", "elman"),
+        ValueError,
+        "preset: expected one of default, lstm, gru, got",
+    ),
+    (
+        lambda: compare("names", dtype="float16"),
+        ValueError,
+        "dtype: expected float32 or float64, got 'float16'",
+    ),
+    (lambda: compare("names", steps=0), ValueError, "steps: expected at least 1, got 0"),
+    (
+        lambda: compare("names", text="book.txt"),
+        ValueError,
+        "text: expected none, since names has its own data, got book.txt",
+    ),
+]
+test_compare_says_what_it_cannot_do = refusals(OTHERS)

@@ -191,19 +191,6 @@ def test_the_state_is_carried_past_the_end_of_the_text():
     assert 3 <= sum(fresh) <= STEPS // 4
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"dtype": "float16"}, "dtype: expected float32 or float64, got 'float16'"),
-        ({"steps": 0}, "steps: expected at least 1, got 0"),
-        ({"text": "book.txt"}, "text: expected none, since names has its own data, got book.txt"),
-    ],
-)
-def test_what_cannot_be_compared_is_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        compare("names", **arguments)
-
-
 # Faults are detected: torch's side is made wrong, JAX's stays
 
 

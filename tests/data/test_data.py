@@ -32,7 +32,7 @@ from jax_rnn.data import (
     read_text,
     text,
 )
-from tests.kit import refused
+from tests.kit import refusals, refused
 
 FOLDER = Path(os.environ.get("JAX_RNN_DATA", "nowhere"))
 real = pytest.mark.skipif(
@@ -68,11 +68,7 @@ ROWS = [
     (lambda: read_dates(0), "count"),
     (lambda: data.fetch("shakespeare"), "tinyshakespeare.txt|'shakespeare'"),
 ]
-
-
-@pytest.mark.parametrize(("call", "words"), ROWS, ids=[words for _, words in ROWS])
-def test_refused_in_words(call, words):
-    refused(ValueError, words, call)
+test_refused_in_words = refusals((call, ValueError, words) for call, words in ROWS)
 
 
 # Vocabulary

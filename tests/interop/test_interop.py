@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jax_rnn import (
-    GRU,
-    LSTM,
-    Embedding,
-    Linear,
-    load_torch_state_dict,
-    torch_state_dict,
-)
+from jax_rnn import GRU, LSTM, Embedding, Linear, load_torch_state_dict, torch_state_dict
 from jax_rnn.testing import check_parity
 from tests.kit import rngs
 

@@ -26,16 +26,7 @@ from jax_rnn.layers.recurrent import Recurrent
 from jax_rnn.scans import gated_tangent, runner
 from tests import kit
 from tools import fuzz
-from tools.fuzz import (
-    CASES_PER_STRUCTURE,
-    OPTIONS,
-    Mismatch,
-    draw,
-    drawn,
-    options,
-    run,
-    simplest,
-)
+from tools.fuzz import CASES_PER_STRUCTURE, OPTIONS, Mismatch, draw, drawn, options, run, simplest
 
 pytestmark = pytest.mark.filterwarnings("ignore:dropout option adds dropout")
 

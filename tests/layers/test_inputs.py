@@ -29,7 +29,7 @@ from jax_rnn.scans import Associative, Checkpointed, Gated
 from jax_rnn.testing import CellExamError, check_cell
 from tests import kit
 from tests.cells.zoo import ConvCell, OneState
-from tests.kit import cases, refused, rngs
+from tests.kit import cases, refusals, rngs
 
 I, H, B, T, V, S = 3, 4, 2, 5, 7, 6  # noqa: E741
 
@@ -220,10 +220,7 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize("row", REFUSALS, ids=lambda row: row[2][:40])
-def test_refused_in_words(row, unchecked):
-    call, error, words = row
-    refused(error, words, call)
+test_refused_in_words = refusals(REFUSALS, "unchecked")
 
 
 # Images

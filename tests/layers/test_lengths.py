@@ -5,12 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_rnn import (
-    lengths_to_mask,
-    pack_padded_sequence,
-    pad_packed_sequence,
-    torch_state_dict,
-)
+from jax_rnn import lengths_to_mask, pack_padded_sequence, pad_packed_sequence, torch_state_dict
 from tests.kit import cases, normal
 from tests.layers.kit import LAYERS, H, I, T, array, build, call, initial_state, torch, weighted
 

@@ -20,7 +20,7 @@ from jax_rnn import (
     Recurrent,
 )
 from tests.cells.zoo import OneState
-from tests.kit import refused, rngs
+from tests.kit import refusals, refused, rngs
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
 TE, VE = TypeError, ValueError
@@ -148,10 +148,7 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[2][:40])
-def test_misuse_is_refused_with_the_remedy(row):
-    call, error, words = row
-    refused(error, words, call)
+test_misuse_is_refused_with_the_remedy = refusals(ROWS)
 
 
 def test_the_remedy_for_sequential_works():

@@ -3,6 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from math import exp, log
 from pathlib import Path
@@ -31,7 +32,7 @@ from jax_rnn.lecture.lessons import (
 from rnn_lecture import words
 from rnn_lecture.facts import encode, one_hot
 from rnn_lecture.recipe import WordRecipe
-from tests.kit import cases
+from tests.kit import cases, refusals
 
 IHELLO = ((1, 6, 5), "hielo", "ihello", 0.1, 100)
 LETTERS = " '.,abcdefghiklmnoprstuwy"
@@ -70,6 +71,15 @@ def transcript(lesson, model):
 @jax.jit
 def call(model, *arguments):
     return model(*arguments)
+
+
+IHELLO_IDS = [1, 0, 2, 3, 3, 4]
+
+
+def chances_and_losses(logits):
+    """Of the six letters of ihello, from logits (6, 5)."""
+    chances = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    return chances, -np.log(chances[np.arange(6), IHELLO_IDS])
 
 
 def window_limits():
@@ -129,18 +139,19 @@ def test_lessons_that_do_not_train_show_the_words_and_shapes_of_the_slides(name)
     assert numbers == pytest.approx(np.ravel(output).tolist(), abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("name", "variant", "sizes"),
-    [
-        ("ihello", "lstm", {(20, 5): 2, (20,): 2}),
-        ("ihello", "gru", {(15, 5): 2, (15,): 2}),
-        ("rnn_linear", "lstm", {(20, 5): 2, (20,): 2, (5, 5): 1, (5,): 1}),
-        ("rnn_linear", "gru", {(15, 5): 2, (15,): 2, (5, 5): 1, (5,): 1}),
-        ("rnn_linear", "scale1", {(5, 5): 2, (5,): 2}),
-        ("embedding", "direct", {(5, 10): 2, (5, 5): 1, (5,): 2}),
-        ("embedding", "scaled", {(5, 10): 2, (5, 5): 2, (5,): 3}),
-    ],
-)
+LINEAR = {(5, 5): 1, (5,): 1}
+SIZES = [
+    ("ihello", "lstm", {(20, 5): 2, (20,): 2}),
+    ("ihello", "gru", {(15, 5): 2, (15,): 2}),
+    ("rnn_linear", "lstm", {(20, 5): 2, (20,): 2} | LINEAR),
+    ("rnn_linear", "gru", {(15, 5): 2, (15,): 2} | LINEAR),
+    ("rnn_linear", "scale1", {(5, 5): 2, (5,): 2}),
+    ("embedding", "direct", {(5, 10): 2, (5, 5): 1, (5,): 2}),
+    ("embedding", "scaled", {(5, 10): 2, (5, 5): 2, (5,): 3}),
+]
+
+
+@pytest.mark.parametrize(("name", "variant", "sizes"), SIZES)
 def test_variants_have_the_parameters_that_their_name_says(name, variant, sizes):
     parameters = jax.tree.leaves(nnx.state(model_of(name, variant), nnx.Param))
     assert Counter(parameter.shape for parameter in parameters) == sizes
@@ -161,15 +172,11 @@ def test_scaled_embedding_is_as_long_as_a_one_hot_letter(close):
     close(model(inputs)[0], model.linear(model.rnn(scaled)[0]), 1e-6)
 
 
-@cases(
-    ("name", "variant", "seed", "init", "tolerance"),
-    [
-        ("ihello", None, 2, "torch", 0),
-        ("ihello", "gru", 3, "flax", 1e-6),
-        ("long_sentence", None, 2**32 - 1, "torch", 0),
-    ],
-    short=2,
-)
+STARTS = [("ihello", None, 2, "torch", 0), ("ihello", "gru", 3, "flax", 1e-6)]
+STARTS.append(("long_sentence", None, 2**32 - 1, "torch", 0))
+
+
+@cases(("name", "variant", "seed", "init", "tolerance"), STARTS, short=2)
 def test_an_initialized_model_is_the_one_that_is_built(name, variant, seed, init, tolerance, close):
     lesson, recipe = load(name), load(name).preset(variant)
     compiled = lesson.initialize(seed, recipe, init=init)
@@ -184,21 +191,18 @@ REFUSALS = [
     (lambda: load("ihelo"), UnknownLessonError, "'ihelo'; did you mean 'ihello'"),
     (lambda: load("lstm_hand"), UnknownLessonError, "did you mean 'lstm_by_hand'"),
     (lambda: load("zzz"), UnknownLessonError, "'zzz'. The lessons are cell, unfold"),
-    (lambda: model_of("rnn_linear", "elman"), ValueError, "'elman'.*lstm, gru, scale1, scale3"),
+    (lambda: model_of("rnn_linear", "elman"), ValueError, "'elman'|lstm, gru, scale1, scale3"),
     (lambda: model_of("softmax", "elman"), ValueError, "expected one of: none"),
-    (lambda: load("ihello").preset("elman"), ValueError, "^preset: .* default, lstm, gru, got"),
+    (lambda: load("ihello").preset("elman"), ValueError, "preset: | default, lstm, gru, got"),
     (lambda: load("cell").fit(model_of("cell")), ValueError, "got cell"),
     (lambda: load("cell").sweep(2), ValueError, "got cell"),
     (lambda: load("cell").batch(), ValueError, "got cell"),
-    (lambda: encode(["he", "hel"], "helo"), ValueError, r"lengths \[2, 3\]"),
-    (lambda: encode(["hex"], "helo"), ValueError, r"got \['x'\]"),
+    (lambda: encode(["he", "hel"], "helo"), ValueError, "lengths [2, 3]"),
+    (lambda: encode(["hex"], "helo"), ValueError, "got ['x']"),
 ]
 
 
-@pytest.mark.parametrize(("call", "error", "names"), REFUSALS)
-def test_what_is_not_there_is_refused(call, error, names):
-    with pytest.raises(error, match=names):
-        call()
+test_what_is_not_there_is_refused = refusals(REFUSALS)
 
 
 # Loss, score and text
@@ -207,16 +211,13 @@ def test_what_is_not_there_is_refused(call, error, names):
 def test_loss_is_the_cross_entropy_before_the_step(x64):
     lesson, model = load("ihello"), model_of("ihello", seed=1)
     logits = np.asarray(model(jnp.asarray(lesson.facts.inputs, float))[0])[0]
-    chances = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    expected = -np.log(chances[np.arange(6), [1, 0, 2, 3, 3, 4]])
-    right = logits.argmax(-1) == [1, 0, 2, 3, 3, 4]
+    _, expected = chances_and_losses(logits)
+    right = logits.argmax(-1) == IHELLO_IDS
     score, metrics = lesson.score(model, lesson.batch())
     assert score == pytest.approx(expected.mean(), abs=1e-12)
-    assert metrics["accuracy"] == pytest.approx(right.mean())
-    assert metrics["exact"] == right.all()
-    assert load("ihello_stepwise").loss(model, lesson.batch())[0] == pytest.approx(
-        expected.sum(), abs=1e-12
-    )
+    assert metrics["accuracy"] == pytest.approx(right.mean()) and metrics["exact"] == right.all()
+    summed = load("ihello_stepwise").loss(model, lesson.batch())[0]
+    assert summed == pytest.approx(expected.sum(), abs=1e-12)
     history = lesson.fit(model, steps=2)
     assert history.loss.shape == (2,)
     assert history.loss[0] == pytest.approx(expected.mean(), abs=1e-12)
@@ -262,30 +263,30 @@ def test_the_transcript_is_the_training():
         word = "".join("hielo"[i] for i in history.metrics["prediction"][k, 0])
         expected += [f"epoch: {k + 1}, loss: {loss:.3f}", f"Predicted string: {word}"]
     right = sum(a == b for a, b in zip(word, "ihello", strict=True))
-    expected.append("Learning finished!")
-    expected.append(
-        f"This run missed its target: {right} of 6 letters are correct at the end. "
-        "A sweep over seeds shows how often it is reached."
-    )
-    assert list(lesson.steps(history)) == expected
+    missed = f"This run missed its target: {right} of 6 letters are correct at the end. "
+    missed += "A sweep over seeds shows how often it is reached."
+    assert list(lesson.steps(history)) == [*expected, "Learning finished!", missed]
     assert not list(lesson.steps(history._replace(loss=history.loss[:0], metrics={}), 101))
 
 
 # Bounds
 
 
-@pytest.fixture(scope="module")
-def ihello_sweep():
-    return load("ihello").sweep(200)
+def test_logits_within_one_keep_the_loss_above_their_bound():
+    lesson = load("ihello")
+    sweep = lesson.sweep(200)
+    assert sweep.loss.shape == (200, 100) and sweep.loss.min() > TANH_BOUND
+    assert round(TANH_BOUND, 5) == 0.43265 and abs(words.TANH_BOUND - TANH_BOUND) < 1e-15
+    best = 2 * jax.nn.one_hot(lesson.facts.labels, 5) - 1
+    loss, metrics = lesson.score(lambda inputs: (best, None), lesson.batch())
+    assert loss == pytest.approx(TANH_BOUND, abs=1e-6) and metrics["exact"]
 
 
 def test_softmax_comes_down_to_its_bound_and_never_passes_it(x64):
     lesson, model = load("softmax"), model_of("softmax")
     optimizer = optax.adam(optax.exponential_decay(0.5, 2000, 1e-3))
-    batch = lesson.batch()
-    history = fit(model, lesson.score, batch, steps=2000, optimizer=optimizer)
-    assert history.loss.min() > SOFTMAX_BOUND
-    assert history.loss[-1] < SOFTMAX_BOUND + 1e-3
+    history = fit(model, lesson.score, lesson.batch(), steps=2000, optimizer=optimizer)
+    assert SOFTMAX_BOUND < history.loss.min() <= history.loss[-1] < SOFTMAX_BOUND + 1e-3
     assert history.metrics["accuracy"].max() <= 4 / 6 + 1e-12
     assert history.metrics["accuracy"][-1] == pytest.approx(4 / 6)
     assert not history.metrics["exact"].any()
@@ -296,12 +297,10 @@ def test_softmax_comes_down_to_its_bound_and_never_passes_it(x64):
 def test_softmax_prints_its_bound_and_its_predictions(transcripts):
     lines, model = transcripts["softmax"]
     text = "\n".join(lines[201:])
-    lesson = load("softmax")
-    logits = np.asarray(model(lesson.facts.inputs)[0])[0]
-    chances = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    loss = -np.log(chances[np.arange(6), [1, 0, 2, 3, 3, 4]]).mean()
-    assert f"loss {loss:.5f}, never below 4 ln 2 / 6 = 0.46210" in text
-    right = (logits.argmax(-1) == [1, 0, 2, 3, 3, 4]).sum()
+    logits = np.asarray(model(load("softmax").facts.inputs)[0])[0]
+    chances, losses = chances_and_losses(logits)
+    assert f"loss {losses.mean():.5f}, never below 4 ln 2 / 6 = 0.46210" in text
+    right = (logits.argmax(-1) == IHELLO_IDS).sum()
     assert f"letters correct {right} of 6, never above 4" in text
     for letter, position in {"h": 0, "i": 1, "e": 3, "l": 4}.items():
         line = next(line for line in lines if line.strip().startswith(f"after {letter}:"))
@@ -310,29 +309,13 @@ def test_softmax_prints_its_bound_and_its_predictions(transcripts):
         assert said == pytest.approx(wanted, abs=1e-3)
 
 
-def test_logits_within_one_keep_the_loss_above_their_bound(ihello_sweep):
-    assert ihello_sweep.loss.shape == (200, 100)
-    assert ihello_sweep.loss.min() > TANH_BOUND
-    assert round(TANH_BOUND, 5) == 0.43265
-    assert abs(words.TANH_BOUND - TANH_BOUND) < 1e-15
-    best = 2 * jax.nn.one_hot(load("ihello").facts.labels, 5) - 1
-
-    def perfect(inputs):
-        return best, None
-
-    loss, metrics = load("ihello").score(perfect, load("ihello").batch())
-    assert loss == pytest.approx(TANH_BOUND, abs=1e-6)
-    assert metrics["exact"]
-
-
 def test_a_linear_layer_breaks_through_that_bound():
     assert load("rnn_linear").sweep(5).loss[:, -1].max() < 0.3
 
 
 def test_the_sentence_cannot_be_learned_with_tanh_outputs():
     """25 logits in [-1, 1] keep the loss above log(1 + 24 e^-2)."""
-    bound = log(1 + 24 * exp(-2))
-    lesson = load("long_sentence")
+    bound, lesson = log(1 + 24 * exp(-2)), load("long_sentence")
 
     class Tanh(nnx.Module):
         def __init__(self, rngs):
@@ -343,12 +326,10 @@ def test_the_sentence_cannot_be_learned_with_tanh_outputs():
             return self.rnn(self.embedding(inputs), hidden)
 
     history = lesson.fit(Tanh(nnx.Rngs(0)), steps=100)
-    assert round(bound, 3) == 1.446
-    assert history.loss.min() > bound
+    assert round(bound, 3) == 1.446 and history.loss.min() > bound
     assert history.loss[-1] < history.loss[0] - 0.5
-    assert lesson.facts.target not in {
-        lesson.facts.text(ids) for ids in history.metrics["prediction"]
-    }
+    said = {lesson.facts.text(ids) for ids in history.metrics["prediction"]}
+    assert lesson.facts.target not in said
 
 
 @pytest.mark.long
@@ -390,8 +371,7 @@ def recited(model):
 def test_the_sentence_is_exact_with_true_letters_and_with_own_predictions():
     lesson, model = load("long_sentence"), model_of("long_sentence", seed=0)
     history = lesson.fit(model)
-    assert len(SENTENCE) == 180
-    assert len(set(SENTENCE)) == 25
+    assert len(SENTENCE) == 180 and len(set(SENTENCE)) == 25
     strings = [lesson.facts.text(ids) for ids in history.metrics["prediction"]]
     assert strings[-1] == SENTENCE[1:]
     assert 10 < strings.index(SENTENCE[1:]) + 1 <= 80
@@ -489,20 +469,12 @@ def test_gru_by_hand_is_not_the_librarys_unless_nothing_is_reset(by_hand, close)
     assert jnp.abs(states - library).max() > 1e-3  # the reset gate had an effect
 
 
-@cases(
-    ("name", "bounds"),
-    [
-        ("rnn_by_hand", [(0, 1e-6)]),
-        ("lstm_by_hand", [(0, 1e-6)]),
-        ("gru_by_hand", [(1e-3, 1), (0, 1e-6)]),
-    ],
-    short=0,
-)
-def test_what_is_said_of_the_programs_by_hand_is_true(name, bounds):
+@cases("name", ["rnn_by_hand", "lstm_by_hand", "gru_by_hand"], short=0)
+def test_what_is_said_of_the_programs_by_hand_is_true(name):
     model = model_of(name, seed=3)
     load(name).fit(model, steps=20)
     said = [float(x) for x in re.findall(r"\d\.\de-?\+?\d+", "\n".join(load(name).explain(model)))]
-    assert len(said) == len(bounds)
+    bounds = [(1e-3, 1)] * (name == "gru_by_hand") + [(0, 1e-6)]
     for gap, (least, most) in zip(said, bounds, strict=True):
         assert least <= gap <= most
 
@@ -512,9 +484,8 @@ def test_what_is_said_of_the_programs_by_hand_is_true(name, bounds):
 
 def counts(lines):
     """The number of seeds in each line."""
-    return [
-        int(found[1]) for line in lines if (found := re.search(r" {2,}(\d+)(?: of 200|$)", line))
-    ]
+    found = (re.search(r" {2,}(\d+)(?: of 200|$)", line) for line in lines)
+    return [int(number[1]) for number in found if number]
 
 
 @pytest.mark.long
@@ -552,16 +523,13 @@ def test_an_embedding_is_no_better_than_one_hot_letters():
     assert scaled >= 180
 
 
-@cases("name", [name for name in WORDS if name not in ("cell", "unfold", "batch")], short=3)
+@cases("name", [name for name in WORDS if load(name).trained], short=3)
 def test_init_reaches_every_variant(name):
     lesson = load(name)
-    module = import_module(f"jax_rnn.lecture.lessons.{name}")
-    assert module.lesson is lesson
+    assert import_module(f"jax_rnn.lecture.lessons.{name}").lesson is lesson
     for variant in (None, *lesson.variants):
-        models = [
-            lesson.build(lesson.preset(variant), init=i, rngs=nnx.Rngs(0))
-            for i in ("torch", "flax")
-        ]
+        build = partial(lesson.build, lesson.preset(variant), rngs=nnx.Rngs(0))
+        models = [build(init=init) for init in ("torch", "flax")]
         ours, flax = (jax.tree.leaves(nnx.state(model, nnx.Param)) for model in models)
         assert [x.shape for x in ours] == [x.shape for x in flax]
         assert all((a != b).any() for a, b in zip(ours, flax, strict=True))

@@ -39,10 +39,7 @@ def make(tmp_path):
         config = {
             "name": lesson,
             "hyperparameters": asdict(RECIPE),
-            "model": {
-                "class": kind,
-                "options": task.options(RECIPE, vocabulary),
-            },
+            "model": {"class": kind, "options": task.options(RECIPE, vocabulary)},
             "own": {
                 "vocabulary": vocabulary,
                 "text_sha256": None,

@@ -10,15 +10,7 @@ import pytest
 from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from jax_rnn import (
-    Blocks,
-    HiddenCarry,
-    LinearCell,
-    LRUCell,
-    MinGRUCell,
-    Recurrent,
-    Residual,
-)
+from jax_rnn import Blocks, HiddenCarry, LinearCell, LRUCell, MinGRUCell, Recurrent, Residual
 from jax_rnn.scans import Associative, Checkpointed, Gated, run
 from jax_rnn.scans.recurrence import Plan, linear_recurrence
 from jax_rnn.testing import check_cell

@@ -43,9 +43,7 @@ SCANS = {
 }
 every_scan = cases("scan", SCANS.values(), ids=SCANS, short=2)
 every_cell_some_way = cases(
-    ("cell_type", "reverse"),
-    [(GRUCell, True), (RNNCell, False), (LSTMCell, False)],
-    short=1,
+    ("cell_type", "reverse"), [(GRUCell, True), (RNNCell, False), (LSTMCell, False)], short=1
 )
 
 

@@ -19,7 +19,7 @@ from jax_rnn.lecture.lessons.rnn_by_hand import RNNByHandCell
 from jax_rnn.testing import CellExamError, check_cell
 from jax_rnn.testing.questions import QUESTIONS
 from tests.cells.zoo import OneState, Ticks
-from tests.kit import cases, refused, rngs
+from tests.kit import cases, refusals, rngs
 
 I, H = 2, 5  # noqa: E741
 NAMES = [question.name for question in QUESTIONS]
@@ -443,6 +443,4 @@ ARGUMENTS = [
 ]
 
 
-@pytest.mark.parametrize(("call", "error", "words"), ARGUMENTS)
-def test_wrong_arguments_are_refused(call, error, words):
-    refused(error, words, call)
+test_wrong_arguments_are_refused = refusals(ARGUMENTS)

@@ -3,22 +3,16 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
-from flax import nnx
 
 from jax_rnn import fit
 from jax_rnn.data import TextBatches
 from jax_rnn.train import Run
 from jax_rnn.train.seeds import fit_seeds
+from tests.kit import refused
+from tests.train.kit import SGD, Weight
 
-SGD = optax.sgd(0.1)
-FIRST = 5.0
-
-
-class Weight(nnx.Module):
-    def __init__(self, rngs=None):
-        self.weight = nnx.Param(jnp.ones(()))
+FIRST = jnp.full((1, 2), 5.0)
 
 
 class Batches:
@@ -35,28 +29,21 @@ def loss(model, batch, carry):
     return model.weight[...] * batch.mean(), carry, carry + 1
 
 
-def seen(data, steps=7, **options):
+def seen(data, steps=7, loss=loss, **options):
     """The carries that the batches got, less the first one."""
-    options = {"carry": jnp.full((1, 2), FIRST), "optimizer": SGD} | options
-    history = fit(Weight(), loss, data, steps=steps, **options)
-    return (history.metrics[:, 0, 0] - FIRST).tolist()
+    options = {"carry": FIRST, "optimizer": SGD} | options
+    history = fit(Weight(size=()), loss, data, steps=steps, **options)
+    return (history.metrics - FIRST)[:, 0, 0].tolist()
 
 
-@pytest.mark.parametrize(
-    "data", [Batches(), [(np.ones(2, np.float32),)] * 3], ids=["by number", "list"]
-)
-def test_goes_on_unless_it_starts_anew(data):
-    call = (
-        loss
-        if isinstance(data, Batches)
-        else lambda model, batch, carry: loss(model, *batch, carry)
-    )
-    options = {"carry": jnp.full((1, 2), FIRST), "steps": 7, "optimizer": SGD}
-    found = [
-        fit(Weight(), call, data, restart_carry=restart, **options).metrics[:, 0, 0] - FIRST
-        for restart in (False, True)
-    ]
-    assert [carries.tolist() for carries in found] == [[*range(7)], [0, 1, 2, 0, 1, 2, 0]]
+@pytest.mark.parametrize("listed", [False, True])
+def test_goes_on_unless_it_starts_anew(listed):
+    options = {}
+    if listed:
+        options["loss"] = lambda model, batch, carry: loss(model, *batch, carry)
+    data = [(np.ones(2, np.float32),)] * 3 if listed else Batches()
+    assert seen(data, **options) == [*range(7)]
+    assert seen(data, restart_carry=True, **options) == [0, 1, 2, 0, 1, 2, 0]
 
 
 def test_with_the_same_arrays_every_step_is_an_epoch():
@@ -69,17 +56,10 @@ def test_starts_anew_within_a_step_of_several_batches():
 
 
 def test_of_each_seed_starts_anew_as_that_of_fit():
-    history = fit_seeds(
-        lambda rngs: Weight(),
-        loss,
-        lambda seed: Batches(),
-        seeds=[0, 1],
-        steps=4,
-        optimizer=SGD,
-        carry=lambda model: jnp.full((1, 2), FIRST),
-        restart_carry=True,
-    )
-    assert (history.metrics[:, :, 0, 0] - FIRST).tolist() == [[0, 1, 2, 0]] * 2
+    options = {"carry": lambda model: FIRST, "restart_carry": True}
+    options |= {"seeds": [0, 1], "steps": 4, "optimizer": SGD}
+    history = fit_seeds(lambda rngs: Weight(size=()), loss, lambda seed: Batches(), **options)
+    assert (history.metrics - FIRST)[:, :, 0, 0].tolist() == [[0, 1, 2, 0]] * 2
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -105,9 +85,9 @@ def test_of_windows_of_a_text_is_marked_where_its_rows_begin_again():
 
 
 def test_that_cannot_start_anew_is_refused():
-    with pytest.raises(ValueError, match=r"restart_carry: expected a carry .*; pass carry="):
-        seen(Batches(), carry=None, restart_carry=True)
+    words = "restart_carry: expected a carry |; pass carry="
+    refused(ValueError, words, lambda: seen(Batches(), carry=None, restart_carry=True))
     endless = Batches()
     endless.per_epoch = None
-    with pytest.raises(ValueError, match=r"restart_carry: expected data with per_epoch, .*; add"):
-        seen(endless, restart_carry=True)
+    words = "restart_carry: expected data with per_epoch, |; add"
+    refused(ValueError, words, lambda: seen(endless, restart_carry=True))
