@@ -15,6 +15,7 @@ import pytest
 from jax_rnn.base.extras import how_to_install
 from jax_rnn.lecture.lessons import DATA_SETS, WORDS, load
 from tests.kit import cases
+from tools.fuzz_cli import main
 
 WIDE = os.environ | {"COLUMNS": "200"}
 
@@ -35,6 +36,12 @@ def process(*arguments):
 @cases(
     ("words", "code", "named"),
     [
+        ("compare softmax --plot curves.foo", 2, "--plot: expected"),
+        ("sweep softmax --plot curves.foo", 2, "--plot: expected"),
+        ("bench --shape 3,5", 2, "--shape: expected four sizes like 32,35,200,200, got '3,5'"),
+        ("bench --layers 0", 2, "--layers: expected 1 to 1,000, got 0"),
+        ("bench --layers 100000000", 2, "--layers: expected 1 to 1,000, got 100,000,000"),
+        ("bench --seconds 0", 2, "--seconds: expected more than 0, got 0"),
         ("trian", 2, "'trian'; did you mean 'train'?"),
         ("train ihelo", 2, "did you mean 'ihello'?"),
         ("train", 2, "expected the name of a lesson"),
@@ -67,7 +74,7 @@ def process(*arguments):
         ("export RUN", 2, "--to"),
         ("export RUN --to torch --platforms cpu", 2, "--platforms: "),
     ],
-    short=12,
+    short=18,
 )
 def test_what_cannot_be_done_is_one_message_and_a_code(words, code, named, run):
     result = run(*words.split())
@@ -80,10 +87,11 @@ def test_what_cannot_be_done_is_one_message_and_a_code(words, code, named, run):
 def outputs(tmp_path_factory):
     """Names of files that cannot be written."""
     folder = tmp_path_factory.mktemp("outputs")
-    os.mkfifo(folder / "fifo.png")
-    (folder / "link.png").symlink_to(folder / "other.png")
     wrong = {"missing": folder / "nowhere" / "x.png", "folder": folder, "device": "/dev/null"}
-    return wrong | {"fifo": folder / "fifo.png", "link": folder / "link.png", "brackets": "[/foo]"}
+    wrong |= {"fifo": folder / "fifo.png", "link": folder / "link.png", "brackets": "[/foo]"}
+    os.mkfifo(wrong["fifo"])
+    wrong["link"].symlink_to(folder / "other.png")
+    return wrong
 
 
 OUTPUTS = [
@@ -93,6 +101,9 @@ OUTPUTS = [
     ("eval RUN", "--json"),
     ("export RUN --to torch", "--file"),
 ]
+WORK = [f"lecture.compare.{name}" for name in ("parity.compare", "sweep.sweep_jax")]
+WORK += ["lecture.compare.sweep.sweep_torch", "lecture.teaching.training.open_run"]
+WORK.append("bench.race.race")
 
 
 @cases("kind", ["fifo", "device", "link", "missing", "folder", "brackets"], short=1)
@@ -102,25 +113,13 @@ OUTPUTS = [
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(
     words, option, kind, outputs, run, monkeypatch, tmp_path
 ):
-    for place in (
-        "compare.parity.compare",
-        "compare.sweep.sweep_jax",
-        "compare.sweep.sweep_torch",
-        "teaching.training.open_run",
-    ):
-        monkeypatch.setattr(f"jax_rnn.lecture.{place}", lambda *_, **__: pytest.fail("it began"))
-    monkeypatch.setattr("jax_rnn.bench.race.race", lambda *_, **__: pytest.fail("it began"))
+    for place in WORK:
+        monkeypatch.setattr(f"jax_rnn.{place}", lambda *_, **__: pytest.fail("it began"))
     (tmp_path / "config.json").write_text("{}")
     result = run(*words.replace("RUN", str(tmp_path)).split(), option, outputs[kind])
     assert result.code == 2
     assert result.err.startswith(f"error: {option}: expected ")
     assert str(outputs[kind]) in result.err
-
-
-@pytest.mark.parametrize("command", ["compare", "sweep"])
-def test_a_figure_of_unknown_format_is_refused(command, run, tmp_path):
-    result = run(command, "softmax", "--plot", tmp_path / "curves.foo")
-    assert (result.code, result.out) == (2, "") and "--plot: expected" in result.err
 
 
 # What the commands print and write
@@ -156,20 +155,17 @@ def test_a_command_prints(words, pattern, run):
 @pytest.mark.long
 def test_train_takes_its_options(run):
     """Softmax from other initial values starts elsewhere; from the same ones it does not."""
-
-    def start(*options):
-        return run("train", "softmax", *options).out.splitlines()[:10]
-
-    assert start() == start("--seed", 2, "--device", "cpu")
-    assert len({str(start(*options)) for options in ((), ("--seed", 3), ("--init", "flax"))}) == 3
+    plain, same, seed, init = (
+        run("train", "softmax", *words.split()).out.splitlines()[:10]
+        for words in ("", "--seed 2 --device cpu", "--seed 3", "--init flax")
+    )
+    assert plain == same and len({str(lines) for lines in (plain, seed, init)}) == 3
 
 
 def test_train_computes_in_the_precision_asked_for(run, monkeypatch):
-    seen = []
-    monkeypatch.setattr(
-        "jax_rnn.lecture.teaching.words.WordLesson.report",
-        lambda lesson, model, *more: seen.append(model.linear.kernel.dtype.name) or (),
-    )
+    seen, place = [], "jax_rnn.lecture.teaching.words.WordLesson.report"
+    note = lambda _, model, *more: seen.append(model.linear.kernel.dtype.name) or ()  # noqa: E731
+    monkeypatch.setattr(place, note)
     for dtype in ("float64", "float32"):
         assert run("train", "softmax", "--dtype", dtype).code == 0
     assert seen == ["float64", "float32"]
@@ -290,13 +286,16 @@ for line in ("compare ihello", "sweep ihello --seeds 2 --framework torch", "trai
 @pytest.mark.long
 def test_without_torch_what_needs_it_says_how_to_install_it_and_the_rest_works():
     result = process(sys.executable, "-c", WITHOUT_TORCH)
-    lines = [line for line in result.err.splitlines() if line]
     message = f"error: expected torch to be installed, but it is not: {how_to_install('torch')}"
-    assert lines == [
-        message,
-        "compare ihello 1",
-        message,
-        "sweep ihello --seeds 2 --framework torch 1",
-        "train cell 0",
-        "doctor 0",
-    ]
+    said = [message, "compare ihello 1", message, "sweep ihello --seeds 2 --framework torch 1"]
+    said += ["train cell 0", "doctor 0"]
+    assert [line for line in result.err.splitlines() if line] == said
+
+
+@pytest.mark.long
+def test_it_draws_calls_and_writes_a_summary(tmp_path, capsys):
+    path = tmp_path / "summary.json"
+    assert main(["--draws", "6", "--first", "3", "--json", str(path)]) == 0
+    assert "6 draws: 6 ok" in capsys.readouterr().out
+    summary = json.loads(path.read_text())
+    assert summary == {"draws": 6, "first": 3, "outcomes": {"ok": 6}, "faults": []}

@@ -16,7 +16,6 @@ import optax
 import pytest
 from flax import nnx
 from jax import export
-from jax.experimental.compilation_cache import compilation_cache
 
 torch = pytest.importorskip("torch")
 
@@ -58,23 +57,6 @@ RECIPES = {
     "seq2seq": SMALL,
     "seq2seq_attention": SMALL,
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def compiled_once(tmp_path_factory):
-    """What two tests compile is compiled once and kept on disk."""
-    wanted = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0,
-        "jax_persistent_cache_min_entry_size_bytes": 0,
-    }
-    before = {name: getattr(jax.config, name) for name in wanted}
-    for settings in (wanted, before):
-        for name, value in settings.items():
-            jax.config.update(name, value)
-        compilation_cache.reset_cache()
-        if settings is wanted:
-            yield
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Programs of any batch size and length, for other platforms, and the files that hold them."""
+"""Programs of any batch size, of training, for other platforms, and files that hold them."""
 
 import json
 import subprocess
@@ -14,8 +14,10 @@ from jax import export
 from jax_rnn import GRU, LSTM, LSTMCell, Recurrent, save_safetensors
 from jax_rnn.interop.files import check_target
 from jax_rnn.interop.stablehlo import check_platforms, save_stablehlo
-from jax_rnn.lecture.lessons import char_lm, names, seq2seq, seq2seq_attention
+from jax_rnn.lecture.lessons import WORDS, char_lm, load, names, seq2seq, seq2seq_attention
+from jax_rnn.lecture.teaching.lesson import optimizer
 from jax_rnn.scans import Checkpointed, Gated, Sequential
+from jax_rnn.train.step import prepare
 from tests.kit import cases, refused, rngs
 
 I, T, B = 3, 5, 2  # noqa: E741
@@ -211,3 +213,48 @@ def test_a_link_is_not_written_through(tmp_path):
     save_safetensors(gru(), tmp_path / "model")
     assert (tmp_path / "target").read_text() == "mine"
     assert not (tmp_path / "model").is_symlink()
+
+
+TRAINED = [name for name in WORDS if load(name).trained]
+FORWARD = [name for name in WORDS if not load(name).trained]
+
+
+def training(name):
+    lesson = load(name)
+    model = lesson.build(rngs=nnx.Rngs(1))
+    return prepare(model, lesson.loss, optimizer(lesson.recipe)), lesson.batch()
+
+
+def exported(function, *arguments):
+    """One program for all platforms, which takes and returns leaves, and the leaves to give it."""
+    leaves, tree = jax.tree.flatten(arguments)
+
+    def flat(*leaves):
+        return jax.tree.leaves(function(*jax.tree.unflatten(tree, leaves)))
+
+    program = export.export(jax.jit(flat), platforms=PLATFORMS)(*leaves)
+    assert sorted(program.platforms) == sorted(PLATFORMS)
+    return program, leaves
+
+
+@cases("name", TRAINED, short=1)
+def test_a_training_step_lowers_for_every_platform_and_runs_on_this_one(name, close):
+    (state, step, _), batch = training(name)
+    program, leaves = exported(step, state, batch)
+    new_state, report = jax.jit(step)(state, batch)
+    close(program.call(*leaves), jax.tree.leaves((new_state, report)), 1e-6)
+    loss, _ = load(name).loss(load(name).build(rngs=nnx.Rngs(1)), batch)
+    assert report.loss == pytest.approx(float(loss), rel=1e-6)
+
+
+@cases("name", FORWARD, short=1)
+def test_a_forward_pass_lowers_for_every_platform_and_runs_on_this_one(name, close):
+    lesson = load(name)
+    graphdef, state = nnx.split(lesson.build(rngs=nnx.Rngs(1)))
+
+    def forward(state, inputs, hidden):
+        return nnx.merge(graphdef, state)(inputs, hidden)
+
+    arguments = state, jnp.asarray(lesson.facts.inputs), lesson.facts.hidden
+    program, leaves = exported(forward, *arguments)
+    close(program.call(*leaves), jax.tree.leaves(forward(*arguments)), 1e-6)

@@ -4,6 +4,7 @@ import inspect
 import math
 import warnings
 from functools import cache, partial
+from itertools import product
 from typing import get_overloads
 
 import jax
@@ -26,6 +27,7 @@ from jax_rnn import (
 from jax_rnn.lecture.lessons.gru_by_hand import GRUByHandCell
 from tests.kit import cases, normal
 from tests.layers.kit import LAYERS, H, I, T, array, build, call, initial_state, torch
+from tools import fuzz
 
 B = 2
 
@@ -364,3 +366,40 @@ def test_an_empty_batch_is_accepted_as_in_torch():
         theirs = reference(I, H, 2, bidirectional=True)(torch.zeros(T, 0, I))
         shapes = [tuple(leaf.shape) for leaf in jax.tree.leaves(theirs)]
         assert [leaf.shape for leaf in jax.tree.leaves(ours)] == shapes, kind
+
+
+KINDS = "RNN tanh", "RNN relu", "LSTM", "LSTM proj", "GRU"
+OPTIONS = [
+    {"num_layers": 2, "bidirectional": True, "hx": True},
+    {"num_layers": 2, "bidirectional": False, "batch_first": True},
+    {"bias": False, "hx": False, "lengths": "none"},
+    {"batched": False, "lengths": "none"},
+    {"batched": False, "batch_first": True},
+    {"bidirectional": True, "lengths": "mixed", "padding": "nan", "batch_first": True},
+    {"bidirectional": False, "lengths": "zero", "padding": "numbers"},
+    {"bidirectional": True, "lengths": "zero", "hx": True},
+    {"lengths": "zero", "hx": False},
+    {"bidirectional": True, "lengths": "equal"},
+    {"bidirectional": True, "lengths": "full"},
+    {"bidirectional": True, "lengths": "beyond"},
+    {"batched": False, "lengths": "mixed"},
+    {"batched": False, "lengths": "zero"},
+    {"num_layers": 2, "dtype": "float32"},
+    {"dtype": "bfloat16"},
+]
+
+
+@cases(("wanted", "kind"), product(OPTIONS, KINDS), short=7, ids=str)
+def test_values_states_gradients_and_steps_of_adam_are_torchs(wanted, kind):
+    fuzz.run(fuzz.simplest(layer=kind, **wanted))
+
+
+def test_recurrent_of_cells_is_the_layer_of_that_name_and_knows_its_sizes(x64, close):
+    layer = GRU(I, H, 2, rngs=nnx.Rngs(0))
+    x, hx = jnp.asarray(normal(T, B, I)), jnp.asarray(normal(2, B, H))
+    both = Recurrent(*layer.cells)
+    assert (both.num_layers, both.input_size, both.hidden_size) == (2, I, H)
+    close(both(x, hx), layer(x, hx))
+    below, hidden = Recurrent(layer.cells[0])(x, hx[:1])
+    above, further = Recurrent(layer.cells[1])(below, hx[1:])
+    close((above, jnp.concatenate([hidden, further])), layer(x, hx))

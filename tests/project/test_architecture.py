@@ -106,15 +106,6 @@ def test_what_is_heavy_is_imported_where_it_is_needed_and_when_called(path):
                 assert deferred and unit(path) in units, f"{module} in {path}"
 
 
-@pytest.mark.parametrize(
-    "path", sorted(REFERENCE.rglob("*.py")), ids=lambda p: str(p.relative_to(REFERENCE))
-)
-def test_reference_imports_nothing_of_jax(path):
-    for module, _ in imports(path):
-        assert not under(module, "jax", "flax", "optax"), module
-        assert not under(module, "jax_rnn") or module.startswith("jax_rnn.data."), module
-
-
 BELOW_COMMANDS = (PACKAGE / "base", PACKAGE / "train", PACKAGE / "lecture" / "teaching", FACTS)
 XLA_FLAG = "--xla_force_host_platform_device_count"
 

@@ -39,19 +39,13 @@ class Forward(Loop):
         return False
 
 
-class WithoutMask(Loop):
+def without(field):
+    """A scan that ignores a field of its inputs."""
+
     def change(self, inputs, constants):
-        return inputs._replace(mask=None), constants
+        return inputs._replace(**{field: None}), constants
 
-
-class WithoutResets(Loop):
-    def change(self, inputs, constants):
-        return inputs._replace(resets=None), constants
-
-
-class WithoutNoise(Loop):
-    def change(self, inputs, constants):
-        return inputs._replace(noise=None), constants
+    return type(f"Without_{field}", (Loop,), {"change": change})
 
 
 class BlocksGradients(Loop):
@@ -99,9 +93,9 @@ def test_scans_pass(name):
 BAD = {
     "values": Doubles,
     "reverse": Forward,
-    "masks": WithoutMask,
-    "resets": WithoutResets,
-    "noise": WithoutNoise,
+    "masks": without("mask"),
+    "resets": without("resets"),
+    "noise": without("noise"),
     "states": LosesStates,
     "values, gradients": BlocksGradients,
 }
