@@ -167,9 +167,6 @@ def test_an_explicit_mesh_is_found_in_a_program_and_named_outside(close):
             jax.grad(loss)(layer, x)
 
 
-# Why a fast scan does not run a cell
-
-
 class Turning(Counting):
     def initialize_carry(self, input_shape, rngs=None, carry_init=None):
         batch = input_shape[:-1]
@@ -194,25 +191,26 @@ REASONS = [
 ]
 
 
-@pytest.mark.parametrize(("build", "fast", "words"), REASONS)
-def test_the_reason_for_a_slow_scan_is_stated(build, fast, words):
-    cell = of(build, I, 64)
-    found = Recurrent(cell).chosen_scans((20, 9, I), "cpu")
-    assert isinstance(found[0], Sequential)
-    assert re.match(words, found.reasons[0] or "")
-    assert found.reasons[0] in repr(found)
-    refused(
-        ValueError, "expected |, got |; scan='auto' chooses", lambda: Recurrent(cell, scan=fast)
-    )
-
-
-def test_there_is_no_reason_where_nothing_is_to_be_done():
-    for cell in (of(GRUCell, I, 64), GRUCell(I, 2, rngs=rngs())):
+class TestReasons:
+    @pytest.mark.parametrize(("build", "fast", "words"), REASONS)
+    def test_the_reason_for_a_slow_scan_is_stated(self, build, fast, words):
+        cell = of(build, I, 64)
         found = Recurrent(cell).chosen_scans((20, 9, I), "cpu")
-        assert found.reasons == (None,) and "\n" not in repr(found)
+        assert isinstance(found[0], Sequential)
+        assert re.match(words, found.reasons[0] or "")
+        assert found.reasons[0] in repr(found)
+        refused(
+            ValueError, "expected |, got |; scan='auto' chooses", lambda: Recurrent(cell, scan=fast)
+        )
 
+    def test_there_is_no_reason_where_nothing_is_to_be_done(self):
+        for cell in (of(GRUCell, I, 64), GRUCell(I, 2, rngs=rngs())):
+            found = Recurrent(cell).chosen_scans((20, 9, I), "cpu")
+            assert found.reasons == (None,) and "\n" not in repr(found)
 
-def test_check_cell_states_the_reason():
-    names = {question.name for question in QUESTIONS}
-    with pytest.warns(UserWarning, match=r"Counting does not run on Gated: expected a carry of fl"):
-        check_cell(of(Counting, I, 6), skip=names - {"scans"})
+    def test_check_cell_states_the_reason(self):
+        names = {question.name for question in QUESTIONS}
+        with pytest.warns(
+            UserWarning, match=r"Counting does not run on Gated: expected a carry of fl"
+        ):
+            check_cell(of(Counting, I, 6), skip=names - {"scans"})

@@ -87,93 +87,81 @@ def torch_losses(name):
     return np.array([step.loss for step in train(theirs, torch_module(name), recipe, data)])
 
 
-# Float64: equal, but for rounding
+class TestFloat64:
+    @pytest.mark.parametrize("name", DATA_SETS)
+    def test_the_first_50_steps_and_the_figures_after_them_are_equal(self, name):
+        result = compared(name)
+        ours, theirs = (np.array(result.loss[side]) for side in SIDES)
+        assert ours.shape == theirs.shape == (STEPS,)
+        assert np.abs(ours - theirs).max() <= TOLERANCE
+        assert ours[-10:].mean() < ours[:10].mean()
+        assert result.figures["jax"].keys() == result.figures["torch"].keys()
+        for key, value in result.figures["jax"].items():
+            assert value == pytest.approx(result.figures["torch"][key], abs=TOLERANCE), key
+        assert "loss" in result.figures["jax"]
+        assert result.max_abs_weight_difference <= 10 * TOLERANCE
+        # the reported differences are those of the reported numbers
+        assert result.max_abs_loss_difference == np.abs(ours - theirs).max()
+        assert result.max_abs_figure_difference <= TOLERANCE
+        assert result.rungs[-1].passed
+        assert result.rungs[-1].name == "5 steps of Adam"
+        assert result.dropout == RECIPES[name].dropout
+        assert result.recipe == asdict(without_dropout(name))
+
+    @cases("name", DATA_SETS, short=1)
+    def test_torch_alone_gives_the_losses_that_the_comparison_reports(self, name):
+        np.testing.assert_array_equal(torch_losses(name), compared(name).loss["torch"])
+
+    @cases("name", DATA_SETS, short=1)
+    def test_weights_load_both_ways_and_say_the_same(self, name, x64):
+        (ours, recipe, data), _ = both(name)
+        module = torch_module(name)
+        model = ours.build(recipe, data.vocabulary, rngs=nnx.Rngs(0))
+        load_torch_state_dict(model, module.state_dict())
+        other = torch_module(name)
+        with torch.no_grad():
+            for parameter in other.parameters():
+                parameter.zero_()
+        other.load_state_dict({k: torch.tensor(v) for k, v in torch_state_dict(model).items()})
+        for key, value in module.state_dict().items():
+            assert torch.equal(other.state_dict()[key], value), key
+
+    @cases(("name", "prompt"), [("char_lm", "ab"), ("names_generate", "Greek:A")], short=1)
+    def test_the_likeliest_answer_is_the_same(self, name, prompt, x64):
+        (ours, recipe, data), (theirs, _, their_data) = both(name)
+        module = torch_module(name).eval()
+        model = ours.build(recipe, data.vocabulary, rngs=nnx.Rngs(0))
+        load_torch_state_dict(model, module.state_dict())
+        model.eval()
+        sampling = Sampling(temperature=0, length=11)
+        answer = "".join(ours.respond(model, data.vocabulary, prompt, sampling))
+        assert answer == "".join(theirs.respond(module, their_data.vocabulary, prompt, sampling))
+        assert len(answer) >= 10
+
+    @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+    @pytest.mark.parametrize("warmup", [0, 7])
+    def test_learning_rates_are_equal_at_every_step(self, schedule, warmup, x64):
+        options = {"steps": 30, "warmup": warmup, "schedule": schedule, "learning_rate": 0.03}
+        recipe = Recipe(**options)
+        rates = learning_rates(recipe)
+        ours = [float(rates(jnp.int32(step))) for step in range(40)]
+        theirs = [0.03 * learning_rate_factor(recipe, step) for step in range(40)]
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-16)
 
 
-@pytest.mark.parametrize("name", DATA_SETS)
-def test_the_first_50_steps_and_the_figures_after_them_are_equal(name):
-    result = compared(name)
-    ours, theirs = (np.array(result.loss[side]) for side in SIDES)
-    assert ours.shape == theirs.shape == (STEPS,)
-    assert np.abs(ours - theirs).max() <= TOLERANCE
-    assert ours[-10:].mean() < ours[:10].mean()
-    assert result.figures["jax"].keys() == result.figures["torch"].keys()
-    for key, value in result.figures["jax"].items():
-        assert value == pytest.approx(result.figures["torch"][key], abs=TOLERANCE), key
-    assert "loss" in result.figures["jax"]
-    assert result.max_abs_weight_difference <= 10 * TOLERANCE
-    # the reported differences are those of the reported numbers
-    assert result.max_abs_loss_difference == np.abs(ours - theirs).max()
-    assert result.max_abs_figure_difference <= TOLERANCE
-    assert result.rungs[-1].passed
-    assert result.rungs[-1].name == "5 steps of Adam"
-    assert result.dropout == RECIPES[name].dropout
-    assert result.recipe == asdict(without_dropout(name))
+class TestTrees:
+    @pytest.mark.parametrize("name", DATA_SETS)
+    def test_batches_have_the_types_and_rows_of_the_recipe(self, name):
+        (ours, recipe, data), _ = both(name)
+        batch = ours.batches(recipe, data)(0, slice(None))
+        assert {array.dtype.name for array in batch.values()} <= {"int32", "float32", "bool"}
+        assert {len(array) for array in batch.values()} == {6}
 
-
-@cases("name", DATA_SETS, short=1)
-def test_torch_alone_gives_the_losses_that_the_comparison_reports(name):
-    np.testing.assert_array_equal(torch_losses(name), compared(name).loss["torch"])
-
-
-@cases("name", DATA_SETS, short=1)
-def test_weights_load_both_ways_and_say_the_same(name, x64):
-    (ours, recipe, data), _ = both(name)
-    module = torch_module(name)
-    model = ours.build(recipe, data.vocabulary, rngs=nnx.Rngs(0))
-    load_torch_state_dict(model, module.state_dict())
-    other = torch_module(name)
-    with torch.no_grad():
-        for parameter in other.parameters():
-            parameter.zero_()
-    other.load_state_dict({k: torch.tensor(v) for k, v in torch_state_dict(model).items()})
-    for key, value in module.state_dict().items():
-        assert torch.equal(other.state_dict()[key], value), key
-
-
-@cases(("name", "prompt"), [("char_lm", "ab"), ("names_generate", "Greek:A")], short=1)
-def test_the_likeliest_answer_is_the_same(name, prompt, x64):
-    (ours, recipe, data), (theirs, _, their_data) = both(name)
-    module = torch_module(name).eval()
-    model = ours.build(recipe, data.vocabulary, rngs=nnx.Rngs(0))
-    load_torch_state_dict(model, module.state_dict())
-    model.eval()
-    sampling = Sampling(temperature=0, length=11)
-    answer = "".join(ours.respond(model, data.vocabulary, prompt, sampling))
-    assert answer == "".join(theirs.respond(module, their_data.vocabulary, prompt, sampling))
-    assert len(answer) >= 10
-
-
-@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
-@pytest.mark.parametrize("warmup", [0, 7])
-def test_learning_rates_are_equal_at_every_step(schedule, warmup, x64):
-    options = {"steps": 30, "warmup": warmup, "schedule": schedule, "learning_rate": 0.03}
-    recipe = Recipe(**options)
-    rates = learning_rates(recipe)
-    ours = [float(rates(jnp.int32(step))) for step in range(40)]
-    theirs = [0.03 * learning_rate_factor(recipe, step) for step in range(40)]
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-16)
-
-
-# Two trees, one lesson
-
-
-@pytest.mark.parametrize("name", DATA_SETS)
-def test_batches_have_the_types_and_rows_of_the_recipe(name):
-    (ours, recipe, data), _ = both(name)
-    batch = ours.batches(recipe, data)(0, slice(None))
-    assert {array.dtype.name for array in batch.values()} <= {"int32", "float32", "bool"}
-    assert {len(array) for array in batch.values()} == {6}
-
-
-def test_the_state_is_carried_past_the_end_of_the_text():
-    (ours, recipe, data), _ = both("char_lm")
-    batches = ours.batches(recipe, data)
-    fresh = [bool(batches(step, slice(None))["fresh"].all()) for step in range(STEPS)]
-    assert 3 <= sum(fresh) <= STEPS // 4
-
-
-# Faults are detected: torch's side is made wrong, JAX's stays
+    def test_the_state_is_carried_past_the_end_of_the_text(self):
+        (ours, recipe, data), _ = both("char_lm")
+        batches = ours.batches(recipe, data)
+        fresh = [bool(batches(step, slice(None))["fresh"].all()) for step in range(STEPS)]
+        assert 3 <= sum(fresh) <= STEPS // 4
 
 
 def apart(name):
@@ -198,53 +186,50 @@ FAULTS = [
 ]
 
 
-@cases(("name", "where", "fault"), FAULTS, short=1)
-def test_a_fault_parts_the_losses(name, where, fault, monkeypatch):
-    assert apart(name) <= TOLERANCE
-    monkeypatch.setattr(where, fault)
-    assert apart(name) > 100 * TOLERANCE
+class TestFaults:
+    @cases(("name", "where", "fault"), FAULTS, short=1)
+    def test_a_fault_parts_the_losses(self, name, where, fault, monkeypatch):
+        assert apart(name) <= TOLERANCE
+        monkeypatch.setattr(where, fault)
+        assert apart(name) > 100 * TOLERANCE
+
+    @pytest.mark.long
+    def test_a_fault_in_jax_parts_them_too(self, plant):
+        plant(
+            lesson_module,
+            "optimizer",
+            lambda recipe: optax.adamw(learning_rates(recipe), weight_decay=0.03),
+        )
+        result = compare("names", seed=3, steps=12, dtype="float64", recipe=RECIPES["names"])
+        assert result.max_abs_loss_difference > 100 * TOLERANCE
+        assert result.rungs[-1].passed  # of the models, which have nothing wrong
 
 
-@pytest.mark.long
-def test_a_fault_in_jax_parts_them_too(plant):
-    plant(
-        lesson_module,
-        "optimizer",
-        lambda recipe: optax.adamw(learning_rates(recipe), weight_decay=0.03),
-    )
-    result = compare("names", seed=3, steps=12, dtype="float64", recipe=RECIPES["names"])
-    assert result.max_abs_loss_difference > 100 * TOLERANCE
-    assert result.rungs[-1].passed  # of the models, which have nothing wrong
+class TestFiles:
+    @cases("name", DATA_SETS, short=1)
+    def test_an_optimizer_step_lowers_for_every_platform(self, name):
+        (ours, recipe, data), _ = both(name)
+        model = ours.build(recipe, data.vocabulary, rngs=nnx.Rngs(1))
+        carry = ours.carry(model, recipe.batch_size)
+        state, step, _ = prepare(model, ours.loss, optimizer(recipe), carry=carry)
+        leaves, tree = jax.tree.flatten((state, ours.batches(recipe, data)(0, slice(None))))
 
+        def flat(*leaves):
+            return jax.tree.leaves(step(*jax.tree.unflatten(tree, leaves)))
 
-# Machines and files
+        platforms = ["cpu", "cuda", "tpu"]
+        program = export.export(jax.jit(flat), platforms=platforms)(*leaves)
+        assert sorted(program.platforms) == platforms
 
-
-@cases("name", DATA_SETS, short=1)
-def test_an_optimizer_step_lowers_for_every_platform(name):
-    (ours, recipe, data), _ = both(name)
-    model = ours.build(recipe, data.vocabulary, rngs=nnx.Rngs(1))
-    carry = ours.carry(model, recipe.batch_size)
-    state, step, _ = prepare(model, ours.loss, optimizer(recipe), carry=carry)
-    leaves, tree = jax.tree.flatten((state, ours.batches(recipe, data)(0, slice(None))))
-
-    def flat(*leaves):
-        return jax.tree.leaves(step(*jax.tree.unflatten(tree, leaves)))
-
-    platforms = ["cpu", "cuda", "tpu"]
-    program = export.export(jax.jit(flat), platforms=platforms)(*leaves)
-    assert sorted(program.platforms) == platforms
-
-
-def test_json_is_complete(tmp_path):
-    result = compared("names")
-    write_json(tmp_path / "one.json", [result])
-    data = json.loads((tmp_path / "one.json").read_text())
-    assert data == json.loads(json.dumps(asdict(result)))
-    assert (data["lesson"], data["dtype"], data["seed"]) == ("names", "float64", 3)
-    assert data["steps"] == len(data["loss"]["jax"]) == len(data["loss"]["torch"]) == STEPS
-    assert data["recipe"]["hidden_size"] == 7
-    assert min(data["seconds"]["jax"]["compile"], data["seconds"]["torch"]["run"]) > 0
-    environment = data["environment"]
-    assert (environment["torch"], environment["jax"]) == (version("torch"), jax.__version__)
-    assert environment["matmul precision"] == "highest"  # no TF32 between the two
+    def test_json_is_complete(self, tmp_path):
+        result = compared("names")
+        write_json(tmp_path / "one.json", [result])
+        data = json.loads((tmp_path / "one.json").read_text())
+        assert data == json.loads(json.dumps(asdict(result)))
+        assert (data["lesson"], data["dtype"], data["seed"]) == ("names", "float64", 3)
+        assert data["steps"] == len(data["loss"]["jax"]) == len(data["loss"]["torch"]) == STEPS
+        assert data["recipe"]["hidden_size"] == 7
+        assert min(data["seconds"]["jax"]["compile"], data["seconds"]["torch"]["run"]) > 0
+        environment = data["environment"]
+        assert (environment["torch"], environment["jax"]) == (version("torch"), jax.__version__)
+        assert environment["matmul precision"] == "highest"  # no TF32 between the two

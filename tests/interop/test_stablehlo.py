@@ -120,6 +120,7 @@ LAYERS = {
         LSTMCell(I, 4, rngs=rngs()), scan=Checkpointed(2, Sequential(unroll=3))
     ),
     "reset before": lambda: gru(reset_after=False),
+    "gated, in chunks": lambda: gru(scan=Checkpointed(2, "gated")),
 }
 
 
@@ -163,9 +164,6 @@ def test_the_place_of_the_projection_is_that_of_the_platform_lowered_for():
     assert products == {"cpu": 2, "cuda": 4, "tpu": 4}
 
 
-# Files
-
-
 NOT_MODELS = [
     (nnx.state, "got State; pass the model that nnx.merge"),
     (nnx.graphdef, "got GraphDef; pass the model that nnx.merge"),
@@ -173,46 +171,6 @@ NOT_MODELS = [
     (type, "got the class GRU; pass an instance"),
     (lambda model: model.__call__, "got method; pass the model itself"),
 ]
-
-
-@pytest.mark.parametrize(("take", "words"), NOT_MODELS)
-def test_what_is_no_model_is_refused(take, words, tmp_path, unchecked):
-    given, path = take(gru()), tmp_path / "model"
-    words = f"module: expected an nnx.Module |{words}"
-    refused(TypeError, words, lambda: save_stablehlo(given, path, {"x": ("float32", 3)}))
-    assert not any(tmp_path.iterdir())
-
-
-def test_an_unknown_platform_is_refused():
-    assert check_platforms(["tpu", "cpu", "tpu"]) == ("tpu", "cpu")
-    for given, got in ((["cpu", "gpu"], "got 'gpu'"), ([], "got none"), ([""], "got ''")):
-        words = f"platforms: expected some of cpu, cuda, tpu|{got}"
-        refused(ValueError, words, lambda given=given: check_platforms(given))
-
-
-def test_a_path_that_cannot_be_a_file_is_refused(tmp_path):
-    for path, error, words in (
-        ("", ValueError, "file: expected the name of a file, got ''"),
-        (tmp_path, IsADirectoryError, "expected a file, got a folder; add the file's"),
-        (tmp_path / "none" / "model.pt", FileNotFoundError, "the folder |none to exist; create it"),
-    ):
-        refused(error, words, lambda path=path: check_target(path))
-        refused(error, words, lambda path=path: save_safetensors(gru(), path))
-
-
-def test_an_exported_file_has_ordinary_permissions(tmp_path):
-    plain = tmp_path / "plain"
-    plain.write_text("")
-    save_safetensors(gru(), tmp_path / "model.safetensors")
-    assert (tmp_path / "model.safetensors").stat().st_mode == plain.stat().st_mode
-
-
-def test_a_link_is_not_written_through(tmp_path):
-    (tmp_path / "target").write_text("mine")
-    (tmp_path / "model").symlink_to(tmp_path / "target")
-    save_safetensors(gru(), tmp_path / "model")
-    assert (tmp_path / "target").read_text() == "mine"
-    assert not (tmp_path / "model").is_symlink()
 
 
 TRAINED = [name for name in WORDS if load(name).trained]
@@ -237,24 +195,63 @@ def exported(function, *arguments):
     return program, leaves
 
 
-@cases("name", TRAINED, short=1)
-def test_a_training_step_lowers_for_every_platform_and_runs_on_this_one(name, close):
-    (state, step, _), batch = training(name)
-    program, leaves = exported(step, state, batch)
-    new_state, report = jax.jit(step)(state, batch)
-    close(program.call(*leaves), jax.tree.leaves((new_state, report)), 1e-6)
-    loss, _ = load(name).loss(load(name).build(rngs=nnx.Rngs(1)), batch)
-    assert report.loss == pytest.approx(float(loss), rel=1e-6)
+class TestFiles:
+    @pytest.mark.parametrize(("take", "words"), NOT_MODELS)
+    def test_what_is_no_model_is_refused(self, take, words, tmp_path, unchecked):
+        given, path = take(gru()), tmp_path / "model"
+        words = f"module: expected an nnx.Module |{words}"
+        refused(TypeError, words, lambda: save_stablehlo(given, path, {"x": ("float32", 3)}))
+        assert not any(tmp_path.iterdir())
 
+    def test_an_unknown_platform_is_refused(self):
+        assert check_platforms(["tpu", "cpu", "tpu"]) == ("tpu", "cpu")
+        for given, got in ((["cpu", "gpu"], "got 'gpu'"), ([], "got none"), ([""], "got ''")):
+            words = f"platforms: expected some of cpu, cuda, tpu|{got}"
+            refused(ValueError, words, lambda given=given: check_platforms(given))
 
-@cases("name", FORWARD, short=1)
-def test_a_forward_pass_lowers_for_every_platform_and_runs_on_this_one(name, close):
-    lesson = load(name)
-    graphdef, state = nnx.split(lesson.build(rngs=nnx.Rngs(1)))
+    def test_a_path_that_cannot_be_a_file_is_refused(self, tmp_path):
+        for path, error, words in (
+            ("", ValueError, "file: expected the name of a file, got ''"),
+            (tmp_path, IsADirectoryError, "expected a file, got a folder; add the file's"),
+            (
+                tmp_path / "none" / "model.pt",
+                FileNotFoundError,
+                "the folder |none to exist; create it",
+            ),
+        ):
+            refused(error, words, lambda path=path: check_target(path))
+            refused(error, words, lambda path=path: save_safetensors(gru(), path))
 
-    def forward(state, inputs, hidden):
-        return nnx.merge(graphdef, state)(inputs, hidden)
+    def test_an_exported_file_has_ordinary_permissions(self, tmp_path):
+        plain = tmp_path / "plain"
+        plain.write_text("")
+        save_safetensors(gru(), tmp_path / "model.safetensors")
+        assert (tmp_path / "model.safetensors").stat().st_mode == plain.stat().st_mode
 
-    arguments = state, jnp.asarray(lesson.facts.inputs), lesson.facts.hidden
-    program, leaves = exported(forward, *arguments)
-    close(program.call(*leaves), jax.tree.leaves(forward(*arguments)), 1e-6)
+    def test_a_link_is_not_written_through(self, tmp_path):
+        (tmp_path / "target").write_text("mine")
+        (tmp_path / "model").symlink_to(tmp_path / "target")
+        save_safetensors(gru(), tmp_path / "model")
+        assert (tmp_path / "target").read_text() == "mine"
+        assert not (tmp_path / "model").is_symlink()
+
+    @cases("name", TRAINED, short=1)
+    def test_a_training_step_lowers_for_every_platform_and_runs_on_this_one(self, name, close):
+        (state, step, _), batch = training(name)
+        program, leaves = exported(step, state, batch)
+        new_state, report = jax.jit(step)(state, batch)
+        close(program.call(*leaves), jax.tree.leaves((new_state, report)), 1e-6)
+        loss, _ = load(name).loss(load(name).build(rngs=nnx.Rngs(1)), batch)
+        assert report.loss == pytest.approx(float(loss), rel=1e-6)
+
+    @cases("name", FORWARD, short=1)
+    def test_a_forward_pass_lowers_for_every_platform_and_runs_on_this_one(self, name, close):
+        lesson = load(name)
+        graphdef, state = nnx.split(lesson.build(rngs=nnx.Rngs(1)))
+
+        def forward(state, inputs, hidden):
+            return nnx.merge(graphdef, state)(inputs, hidden)
+
+        arguments = state, jnp.asarray(lesson.facts.inputs), lesson.facts.hidden
+        program, leaves = exported(forward, *arguments)
+        close(program.call(*leaves), jax.tree.leaves(forward(*arguments)), 1e-6)

@@ -218,9 +218,6 @@ REFUSALS = [
 test_refused_in_words = refusals(REFUSALS, "unchecked")
 
 
-# Images
-
-
 class NoisyConvCell(ConvCell):
     def noise(self, key, batch):
         return 0.1 * jax.random.normal(key, (*batch, self.hidden_size), self.dtype)
@@ -239,43 +236,38 @@ IMAGES = {
 }
 
 
-@cases("name", IMAGES, short=0)
-def test_the_checks_pass_for_cells_on_images(name):
-    check_cell(IMAGES[name]())
+class TestImages:
+    @cases("name", IMAGES, short=0)
+    def test_the_checks_pass_for_cells_on_images(self, name):
+        check_cell(IMAGES[name]())
 
+    @pytest.mark.parametrize("name", ["noise", "zoneout", "variational dropout"])
+    def test_every_pixel_and_row_of_images_has_random_numbers_of_its_own(self, name):
+        layer = Recurrent(IMAGES[name](), batch_first=True)
+        x = jnp.asarray(kit.normal(B, T, 6, 5, I), jnp.float32)
+        output, other = (layer(x, rngs=jax.random.key(seed))[0] for seed in (1, 2))
+        assert output.shape == (B, T, 6, 5, H)
+        assert np.asarray(output != other)[:, 1:].any((1, 4)).all()
 
-@pytest.mark.parametrize("name", ["noise", "zoneout", "variational dropout"])
-def test_every_pixel_and_row_of_images_has_random_numbers_of_its_own(name):
-    layer = Recurrent(IMAGES[name](), batch_first=True)
-    x = jnp.asarray(kit.normal(B, T, 6, 5, I), jnp.float32)
-    output, other = (layer(x, rngs=jax.random.key(seed))[0] for seed in (1, 2))
-    assert output.shape == (B, T, 6, 5, H)
-    assert np.asarray(output != other)[:, 1:].any((1, 4)).all()
+    def test_images_run_through_a_stack_with_lengths(self, x64, close):
+        first, second = ConvCell(2, 3, rngs=rngs()), ConvCell(3, 3, rngs=rngs())
+        layer = Recurrent(first, second, batch_first=True)
+        x, lengths = jnp.asarray(kit.normal(B, T, 6, 5, 2)), np.array([T, 3])
+        output, h_n = layer(x, lengths=lengths)
+        for row, length in enumerate(lengths):
+            lower, h = Recurrent(first)(x[row, :length])
+            ys, h_last = Recurrent(second)(lower)
+            close((output[row, :length], h_n[:, row]), (ys, jnp.concatenate([h, h_last])))
+            assert not output[row, length:].any()
+        assert layer(x[:, :2], h_n)[0].shape == (B, 2, 6, 5, 3)
 
-
-def test_images_run_through_a_stack_with_lengths(x64, close):
-    first, second = ConvCell(2, 3, rngs=rngs()), ConvCell(3, 3, rngs=rngs())
-    layer = Recurrent(first, second, batch_first=True)
-    x, lengths = jnp.asarray(kit.normal(B, T, 6, 5, 2)), np.array([T, 3])
-    output, h_n = layer(x, lengths=lengths)
-    for row, length in enumerate(lengths):
-        lower, h = Recurrent(first)(x[row, :length])
-        ys, h_last = Recurrent(second)(lower)
-        close((output[row, :length], h_n[:, row]), (ys, jnp.concatenate([h, h_last])))
-        assert not output[row, length:].any()
-    assert layer(x[:, :2], h_n)[0].shape == (B, 2, 6, 5, 3)
-
-
-def test_dropout_of_inputs_lies_over_the_features(close):
-    """The mask of a square image with as many rows as the batch has sequences."""
-    cell = VariationalDropout(ConvCell(I, H, rngs=rngs()), input=0.5)
-    masks, _ = cell.sequence_noise(jax.random.key(0), (B, B, B))
-    assert masks.shape == (B, B, B, I)
-    x = jnp.ones((B, B, B, I))
-    close(cell.before(x, Noise(None, (masks, None))), masks)
-
-
-# Context
+    def test_dropout_of_inputs_lies_over_the_features(self, close):
+        """The mask of a square image with as many rows as the batch has sequences."""
+        cell = VariationalDropout(ConvCell(I, H, rngs=rngs()), input=0.5)
+        masks, _ = cell.sequence_noise(jax.random.key(0), (B, B, B))
+        assert masks.shape == (B, B, B, I)
+        x = jnp.ones((B, B, B, I))
+        close(cell.before(x, Noise(None, (masks, None))), masks)
 
 
 class Attending(GatedCell[HiddenCarry]):
@@ -340,23 +332,24 @@ CONTEXT = {
 }
 
 
-@cases("name", CONTEXT, short=3)
-def test_the_checks_of_cells_pass_with_context(name):
-    """Context reaches every step under every scan, and has gradients."""
-    check_cell(CONTEXT[name](), context=context(3))
+class TestContext:
+    @cases("name", CONTEXT, short=3)
+    def test_the_checks_of_cells_pass_with_context(self, name):
+        """Context reaches every step under every scan, and has gradients."""
+        check_cell(CONTEXT[name](), context=context(3))
 
+    def test_context_goes_to_the_cells_that_read_it(self, close):
+        layer = Recurrent(GRUCell(I, H, rngs=rngs()), Attending(H, H, rngs=rngs()))
+        x, given = jnp.asarray(kit.normal(T, B, I), jnp.float32), context(B)
+        output, _ = layer(x, context=given)
+        lower, _ = Recurrent(layer.cells[0])(x)
+        close(output, Recurrent(layer.cells[1])(lower, context=given)[0], 1e-6)
+        state = layer.initial_state(B)
+        for x_t, expected in zip(x, output, strict=True):
+            y, state = layer.step(x_t, state, context=given)
+            close(y, expected, 1e-5)
 
-def test_context_goes_to_the_cells_that_read_it(close):
-    layer = Recurrent(GRUCell(I, H, rngs=rngs()), Attending(H, H, rngs=rngs()))
-    x, given = jnp.asarray(kit.normal(T, B, I), jnp.float32), context(B)
-    output, _ = layer(x, context=given)
-    lower, _ = Recurrent(layer.cells[0])(x)
-    close(output, Recurrent(layer.cells[1])(lower, context=given)[0], 1e-6)
-    state = layer.initial_state(B)
-    for x_t, expected in zip(x, output, strict=True):
-        y, state = layer.step(x_t, state, context=given)
-        close(y, expected, 1e-5)
-
-
-def test_a_cell_that_needs_context_fails_the_exam_without_it():
-    refused(CellExamError, "Attending, contract", lambda: check_cell(Attending(I, H, rngs=rngs())))
+    def test_a_cell_that_needs_context_fails_the_exam_without_it(self):
+        refused(
+            CellExamError, "Attending, contract", lambda: check_cell(Attending(I, H, rngs=rngs()))
+        )

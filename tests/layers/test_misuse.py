@@ -160,9 +160,6 @@ def test_an_output_of_another_shape_is_refused_at_the_first_call(cell, method, l
     refused(VE, words, lambda: cell(cell.initialize_carry((B, H)), jnp.zeros((B, H))))
 
 
-# States in other forms
-
-
 def parameter(x):
     return nnx.Param(jnp.asarray(x))
 
@@ -172,17 +169,18 @@ def check_same(call, expected, states):
         jax.tree.map(np.testing.assert_array_equal, call(state), expected)
 
 
-def test_a_state_may_be_a_tuple_a_list_or_a_parameter_and_a_single_one_an_array():
-    cell, layer = lstm_cell(), LSTM(I, H, rngs=rngs())
-    expected = cell(LSTMCarry(h, c), STEP)
-    assert type(expected[0]) is LSTMCarry
-    check_same(lambda carry: cell(carry, STEP), expected, [(h, c), [h, c], (parameter(h), c)])
-    states = h[None], c[None]
-    forms = [[*states], LSTMCarry(*states), (parameter(states[0]), states[1])]
-    check_same(lambda hx: layer(X, hx), layer(X, states), forms)
+class TestStates:
+    def test_a_state_may_be_a_tuple_a_list_or_a_parameter_and_a_single_one_an_array(self):
+        cell, layer = lstm_cell(), LSTM(I, H, rngs=rngs())
+        expected = cell(LSTMCarry(h, c), STEP)
+        assert type(expected[0]) is LSTMCarry
+        check_same(lambda carry: cell(carry, STEP), expected, [(h, c), [h, c], (parameter(h), c)])
+        states = h[None], c[None]
+        forms = [[*states], LSTMCarry(*states), (parameter(states[0]), states[1])]
+        check_same(lambda hx: layer(X, hx), layer(X, states), forms)
 
-    cell, layer = GRUCell(I, H, rngs=rngs()), gru()
-    forms = [h, jnp.asarray(h), (h,), parameter(h)]
-    check_same(lambda carry: cell(carry, STEP), cell(HiddenCarry(h), STEP), forms)
-    forms = [HiddenCarry(h[None]), (h[None],), parameter(h[None])]
-    check_same(lambda hx: layer(X, hx), layer(X, h[None]), forms)
+        cell, layer = GRUCell(I, H, rngs=rngs()), gru()
+        forms = [h, jnp.asarray(h), (h,), parameter(h)]
+        check_same(lambda carry: cell(carry, STEP), cell(HiddenCarry(h), STEP), forms)
+        forms = [HiddenCarry(h[None]), (h[None],), parameter(h[None])]
+        check_same(lambda hx: layer(X, hx), layer(X, h[None]), forms)

@@ -179,9 +179,6 @@ def test_another_model_of_the_kind_needs_no_new_program(trained, compilations):
     assert len(model.outputs) == 1
 
 
-# What a loss may do
-
-
 class Small(nnx.Module):
     def __init__(self, rngs=None, **more):
         self.weight = nnx.Param(jnp.ones(2))
@@ -203,34 +200,6 @@ def go(change, **more):
     return model
 
 
-def test_a_parameter_is_changed_by_the_optimizer_alone():
-    def change(model):
-        model.weight[...] = 5 * model.weight[...]
-        model.state[...] = model.weight[...]
-
-    model = go(change)
-    np.testing.assert_allclose(model.weight[...], 0.8)
-    np.testing.assert_allclose(model.state[...], 4.5)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("transform", [nnx.remat, nnx.jit])
-def test_a_layer_may_be_transformed(transform):
-    def change(model):
-        transform(lambda norm, x: norm(x))(model.norm, jnp.ones((3, 2)))
-
-    model = go(change, norm=nnx.BatchNorm(2, rngs=nnx.Rngs(0)))
-    np.testing.assert_allclose(model.norm.mean[...], 1 - 0.99**2, rtol=1e-5)
-
-
-def test_a_variable_may_be_replaced_by_another_and_keeps_its_dtype():
-    def change(model):
-        model.state = nnx.Variable((model.state[...] + 1).astype(jnp.bfloat16))
-
-    state = go(change).state[...]
-    assert (state.dtype, state.tolist()) == (jnp.float32, [2, 2])
-
-
 WRONG = {
     "created": lambda model: setattr(model, "new", nnx.Variable(jnp.ones(1))),
     "created parameter": lambda model: setattr(model, "new", nnx.Param(jnp.ones(1))),
@@ -239,21 +208,47 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_a_loss_that_changes_the_variables_themselves_is_refused(name):
-    words = f"model: expected a loss | changes of {'new' if 'created' in name else 'state'}; create"
-    refused(ValueError, words, lambda: go(WRONG[name]))
+class TestLoss:
+    def test_a_parameter_is_changed_by_the_optimizer_alone(self):
+        def change(model):
+            model.weight[...] = 5 * model.weight[...]
+            model.state[...] = model.weight[...]
 
+        model = go(change)
+        np.testing.assert_allclose(model.weight[...], 0.8)
+        np.testing.assert_allclose(model.state[...], 4.5)
 
-def test_a_variable_of_text_is_refused():
-    words = "model: expected variables that hold numbers |; keep"
-    refused(TypeError, words, lambda: go(lambda model: None, name=nnx.Variable("text")))
+    @pytest.mark.long
+    @pytest.mark.parametrize("transform", [nnx.remat, nnx.jit])
+    def test_a_layer_may_be_transformed(self, transform):
+        def change(model):
+            transform(lambda norm, x: norm(x))(model.norm, jnp.ones((3, 2)))
 
+        model = go(change, norm=nnx.BatchNorm(2, rngs=nnx.Rngs(0)))
+        np.testing.assert_allclose(model.norm.mean[...], 1 - 0.99**2, rtol=1e-5)
 
-def test_a_model_without_such_state_has_none(tmp_path):
-    state = prepare(nnx.Linear(I, 2, rngs=nnx.Rngs(0)), loss, SGD).state
-    assert jax.tree.leaves(state.model_state) == []
-    checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(1, state, {})
-    names = checkpoints.about(1).dtypes
-    assert set(names) == {"params/bias/value", "params/kernel/value", "step"}
+    def test_a_variable_may_be_replaced_by_another_and_keeps_its_dtype(self):
+        def change(model):
+            model.state = nnx.Variable((model.state[...] + 1).astype(jnp.bfloat16))
+
+        state = go(change).state[...]
+        assert (state.dtype, state.tolist()) == (jnp.float32, [2, 2])
+
+    @pytest.mark.parametrize("name", WRONG)
+    def test_a_loss_that_changes_the_variables_themselves_is_refused(self, name):
+        words = (
+            f"model: expected a loss | changes of {'new' if 'created' in name else 'state'}; create"
+        )
+        refused(ValueError, words, lambda: go(WRONG[name]))
+
+    def test_a_variable_of_text_is_refused(self):
+        words = "model: expected variables that hold numbers |; keep"
+        refused(TypeError, words, lambda: go(lambda model: None, name=nnx.Variable("text")))
+
+    def test_a_model_without_such_state_has_none(self, tmp_path):
+        state = prepare(nnx.Linear(I, 2, rngs=nnx.Rngs(0)), loss, SGD).state
+        assert jax.tree.leaves(state.model_state) == []
+        checkpoints = Checkpoints(tmp_path)
+        checkpoints.save(1, state, {})
+        names = checkpoints.about(1).dtypes
+        assert set(names) == {"params/bias/value", "params/kernel/value", "step"}
