@@ -1,7 +1,7 @@
 """What an author gets wrong is said in words, without a traceback of JAX; and states of y."""
 
 import re
-from typing import Any, NamedTuple
+from collections import namedtuple
 
 import jax
 import jax.numpy as jnp
@@ -25,42 +25,26 @@ from jax_rnn import (
 from jax_rnn.scans import Associative, Gated, Sequential
 from jax_rnn.testing import check_cell
 from jax_rnn.testing.questions import QUESTIONS
-from tests.cells.zoo import Counting, OneState, Ticks
+from tests.cells.zoo import Counting, OneState, Ticks, kind
 from tests.kit import refused, rngs
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
 
 
-class Hidden(NamedTuple):
-    state: Any
-
-
-class ReturnsAnArray(GRUCell):
-    def update(self, gates, carry):
-        return carry.h
-
-
-class ReturnsACarry(LSTMCell):
-    def update(self, gates, carry):
-        return LSTMCarry(carry.h, carry.c)
+Hidden = namedtuple("Hidden", "state")
+ReturnsAnArray = kind("ReturnsAnArray", GRUCell, update=lambda self, gates, carry: carry.h)
+ReturnsACarry = kind("ReturnsACarry", LSTMCell, update=lambda self, gates, c: LSTMCarry(*c))
+StepsInside = kind("StepsInside", Wrapper, on_update=lambda self, old, _, y: self.cell.step(old, y))
+WithoutSize = kind("WithoutSize", OneState, __init__=lambda self: setattr(self, "hidden_size", H))
+WithoutH = kind(
+    "WithoutH", GatedCell[Hidden], gates=("a",), update=lambda self, gates, carry: carry
+)
 
 
 class OtherDtype(GRUCell):
     def update(self, gates, carry):
         h = super().update(gates, carry)[1].astype(jnp.bfloat16)
         return HiddenCarry(h), h
-
-
-class WithoutH(GatedCell[Hidden]):
-    gates = ("a",)
-
-    def update(self, gates, carry):
-        return Hidden(gates.a), gates.a
-
-
-class WithoutSize(OneState):
-    def __init__(self):
-        self.hidden_size = H
 
 
 class OtherWeights(OneState):
@@ -82,11 +66,6 @@ class DrawsInVain(GRUCell):
 
     def update(self, gates, carry, numbers=None):
         return super().update(gates, carry)
-
-
-class StepsInside(Wrapper):
-    def on_update(self, old, new, y):
-        return self.cell.step(old, y)
 
 
 def of(kind, *sizes):

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import jax
 import numpy as np
@@ -212,10 +213,8 @@ class TestOutput:
         assert "<svg" in plot.read_text()
 
     def test_a_sweep_says_what_it_does_before_it_begins(self, run, monkeypatch):
-        def fail(*_, **__):
-            raise OSError("stop")
-
-        monkeypatch.setattr("jax_rnn.lecture.compare.sweep.sweep_jax", fail)
+        stop = Mock(side_effect=OSError("stop"))
+        monkeypatch.setattr("jax_rnn.lecture.compare.sweep.sweep_jax", stop)
         result = run("sweep", "ihello", "--seeds", 3, "--init", "flax")
         assert result.code == 1 and "ihello, 3 seeds, 100 epochs" in result.out
 

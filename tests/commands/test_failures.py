@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,14 +15,8 @@ from jax_rnn.app.failures import UsageError, explain, was_interrupted
 from jax_rnn.base.devices import DeviceError
 from jax_rnn.base.errors import ArgumentError, ArgumentTypeError
 from jax_rnn.lecture.lessons import UnknownLessonError
-from jax_rnn.train import (
-    CheckpointError,
-    History,
-    InterruptedRunError,
-    NonFiniteLossError,
-    RunError,
-)
-from jax_rnn.train.results import DivergedError
+from jax_rnn.train import CheckpointError, InterruptedRunError, NonFiniteLossError, RunError
+from jax_rnn.train.results import DivergedError, History
 from tests.kit import environment
 
 OPTIONS = {"steps": "--steps", "top_k": "--top-k", "run": "RUN"}
@@ -66,9 +61,7 @@ def test_any_other_error_is_a_fault_of_the_library():
 
 
 def test_a_run_that_is_stopped_says_where_it_is_saved(run, monkeypatch, tmp_path):
-    def stop(*_, **__):
-        raise InterruptedRunError(3, "runs/x", "fit again")
-
+    stop = Mock(side_effect=InterruptedRunError(3, "runs/x", "fit again"))
     monkeypatch.setattr("jax_rnn.lecture.teaching.training.train_lesson", stop)
     result = run("train", "char_lm", "--out", tmp_path)
     assert result.code == 130

@@ -77,15 +77,6 @@ class TestSeedBySeed:
         lesson.sweep(2, recipe=replace(lesson.recipe, steps=3))
         assert built
 
-    @pytest.mark.long
-    def test_seed_k_in_float32(self):
-        """The batched program rounds in another order, by 1e-5 after ten epochs at most."""
-        lesson = load("ihello")
-        loss = lesson.sweep(3).loss
-        for seed in range(3):
-            alone = lesson.fit(lesson.build(rngs=nnx.Rngs(seed)), steps=10)
-            np.testing.assert_allclose(loss[seed, :10], alone.loss, rtol=0, atol=1e-5)
-
     def test_as_many_trainings_share_a_call_as_the_memory_holds(self, monkeypatch):
         calls = []
         monkeypatch.setattr(seeds, "available_memory", lambda: 1)

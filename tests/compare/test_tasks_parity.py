@@ -15,7 +15,6 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from jax import export
 
 torch = pytest.importorskip("torch")
 
@@ -26,8 +25,7 @@ from jax_rnn.lecture.compare.comparison import write_json  # noqa: E402
 from jax_rnn.lecture.compare.parity import compare  # noqa: E402
 from jax_rnn.lecture.lessons import DATA_SETS, load  # noqa: E402
 from jax_rnn.lecture.teaching import lesson as lesson_module  # noqa: E402
-from jax_rnn.lecture.teaching.lesson import learning_rates, optimizer  # noqa: E402
-from jax_rnn.train.step import prepare  # noqa: E402
+from jax_rnn.lecture.teaching.lesson import learning_rates  # noqa: E402
 from reference_torch.teaching.training import learning_rate_factor, train  # noqa: E402
 from rnn_lecture.recipe import Recipe  # noqa: E402
 from rnn_lecture.sampling import Sampling  # noqa: E402
@@ -206,21 +204,6 @@ class TestFaults:
 
 
 class TestFiles:
-    @cases("name", DATA_SETS, short=1)
-    def test_an_optimizer_step_lowers_for_every_platform(self, name):
-        (ours, recipe, data), _ = both(name)
-        model = ours.build(recipe, data.vocabulary, rngs=nnx.Rngs(1))
-        carry = ours.carry(model, recipe.batch_size)
-        state, step, _ = prepare(model, ours.loss, optimizer(recipe), carry=carry)
-        leaves, tree = jax.tree.flatten((state, ours.batches(recipe, data)(0, slice(None))))
-
-        def flat(*leaves):
-            return jax.tree.leaves(step(*jax.tree.unflatten(tree, leaves)))
-
-        platforms = ["cpu", "cuda", "tpu"]
-        program = export.export(jax.jit(flat), platforms=platforms)(*leaves)
-        assert sorted(program.platforms) == platforms
-
     def test_json_is_complete(self, tmp_path):
         result = compared("names")
         write_json(tmp_path / "one.json", [result])

@@ -13,6 +13,7 @@ import threading
 import tracemalloc
 from datetime import date, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -242,9 +243,7 @@ class TestText:
         assert not isinstance(read.train, np.memmap) and decoded(read) == SAMPLE
 
     def test_a_disk_that_fills_up_leaves_nothing_behind(self, write, cache, monkeypatch):
-        def full(descriptor):
-            raise OSError(28, "No space left on device")
-
+        full = Mock(side_effect=OSError(28, "No space left on device"))
         monkeypatch.setattr(text.os, "fsync", full)
         with pytest.warns(UserWarning, match="No space left"):
             assert decoded(read_text(write(SAMPLE))) == SAMPLE

@@ -1,6 +1,7 @@
 """Weights to torch and back: the same names, shapes and numbers, or an error with the remedy."""
 
 import os
+from unittest.mock import Mock
 
 import jax
 import jax.numpy as jnp
@@ -289,12 +290,8 @@ def test_parts_of_different_dtypes_keep_them():
 
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(lstm, path, monkeypatch):
     save_safetensors(lstm, path)
-    old = path.read_bytes()
-
-    def fail(*arguments, **options):
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr("jax_rnn.interop.files.save", fail)
+    old, full = path.read_bytes(), Mock(side_effect=OSError("no space left on device"))
+    monkeypatch.setattr("jax_rnn.interop.files.save", full)
     refused(OSError, "no space", lambda: save_safetensors(LSTM(2, 3, rngs=rngs(1)), path))
     assert path.read_bytes() == old
     assert os.listdir(path.parent) == [path.name]

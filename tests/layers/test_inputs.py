@@ -1,6 +1,6 @@
 """Cells that read trees of arrays, tokens or images, and what is the same in every step."""
 
-from typing import Any, NamedTuple
+from collections import namedtuple
 
 import jax
 import jax.numpy as jnp
@@ -34,9 +34,7 @@ from tests.kit import cases, refusals, refused, rngs
 I, H, B, T, V, S = 3, 4, 2, 5, 7, 6  # noqa: E741
 
 
-class Inputs(NamedTuple):
-    frame: Any
-    token: Any
+Inputs = namedtuple("Inputs", "frame token")
 
 
 class ByName(OneState):

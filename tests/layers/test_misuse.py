@@ -1,6 +1,6 @@
 """Cells and states that a layer cannot run, refused with the remedy; states in other forms."""
 
-from typing import Any, NamedTuple
+from collections import namedtuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ from jax_rnn import (
     LSTMCell,
     Recurrent,
 )
-from tests.cells.zoo import OneState
+from tests.cells.zoo import OneState, kind
 from tests.kit import refusals, refused, rngs
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
@@ -28,18 +28,12 @@ TE, VE = TypeError, ValueError
 pytestmark = pytest.mark.usefixtures("unchecked")
 
 
-class KeyCarry(NamedTuple):
-    h: Any
-    key: Any
+KeyCarry, Swapped = namedtuple("KeyCarry", "h key"), namedtuple("Swapped", "c h")
+TwoAxes = kind("TwoAxes", OneState, num_feature_axes=2)
 
 
-class Swapped(NamedTuple):
-    c: Any
-    h: Any
-
-
-class TwoAxes(OneState):
-    num_feature_axes = 2
+def zeros(shape):
+    return jnp.zeros((*shape[:-1], H))
 
 
 class Noisy(OneState):
@@ -50,12 +44,10 @@ class Noisy(OneState):
 
 class Keyed(OneState):
     def initialize_carry(self, input_shape, rngs=None, carry_init=None):
-        return KeyCarry(jnp.zeros((*input_shape[:-1], H)), jax.random.key(0))
+        return KeyCarry(zeros(input_shape), jax.random.key(0))
 
 
-class Bare(OneState):
-    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
-        return jnp.zeros((*input_shape[:-1], H))
+Bare = kind("Bare", OneState, initialize_carry=lambda self, shape, *_, **options: zeros(shape))
 
 
 class OneFeature(OneState):

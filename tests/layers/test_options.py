@@ -270,44 +270,10 @@ class TestDtypes:
             np.testing.assert_allclose(a, b.detach().float().numpy(), rtol=0, atol=4 * unit)
 
 
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def onnx_gru(X, W, R, B, initial_h, linear_before_reset):
-    """ONNX's operator GRU, forward: its equations and names; gates in the order z r h."""
-    (Wz, Wr, Wh), (Rz, Rr, Rh) = np.split(W, 3), np.split(R, 3)
-    Wbz, Wbr, Wbh, Rbz, Rbr, Rbh = np.split(B, 6)
-    Ht, Y = initial_h, []
-    for Xt in X:
-        zt = sigmoid(Xt @ Wz.T + Ht @ Rz.T + Wbz + Rbz)
-        rt = sigmoid(Xt @ Wr.T + Ht @ Rr.T + Wbr + Rbr)
-        if linear_before_reset == 0:
-            ht = np.tanh(Xt @ Wh.T + (rt * Ht) @ Rh.T + Rbh + Wbh)
-        else:
-            ht = np.tanh(Xt @ Wh.T + rt * (Ht @ Rh.T + Rbh) + Wbh)
-        Ht = (1 - zt) * ht + zt * Ht
-        Y.append(Ht)
-    return np.stack(Y), Ht
-
-
-class TestResetBefore:
-    @pytest.mark.parametrize("reset_after", [False, True])
-    def test_reset_before_or_after_the_product_is_onnxs_linear_before_reset(
-        self, reset_after, x64, close
-    ):
-        layer = GRU(I, H, reset_after=reset_after, rngs=nnx.Rngs(0))
-        assert type(layer.cells[0]) is (GRUCell if reset_after else OriginalGRUCell)
-        x, hx = normal(T, B, I), normal(1, B, H)
-        zrh = {}
-        for name, value in torch_state_dict(layer).items():
-            r, z, n = np.split(value, 3)
-            zrh[name] = np.concatenate([z, r, n])
-        W, R, Wb, Rb = (
-            zrh[f"{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        )
-        Y, Y_h = onnx_gru(x, W, R, np.concatenate([Wb, Rb]), hx[0], int(reset_after))
-        close(call(layer, x, hx), (Y, Y_h[None]))
+def test_reset_before_the_product_is_another_cell():
+    """Whose equations, ONNX's default, are those of its docstring: see test_docstrings.py."""
+    for reset_after, cell in ((True, GRUCell), (False, OriginalGRUCell)):
+        assert type(build("gru", reset_after=reset_after).cells[0]) is cell
 
 
 KINDS = "RNN tanh", "RNN relu", "LSTM", "LSTM proj", "GRU"
@@ -364,6 +330,8 @@ class TestBatches:
             shapes = [tuple(leaf.shape) for leaf in jax.tree.leaves(theirs)]
             assert [leaf.shape for leaf in jax.tree.leaves(ours)] == shapes, kind
 
+
+class TestTorch:
     @cases(("wanted", "kind"), product(OPTIONS, KINDS), short=7, ids=str)
     def test_values_states_gradients_and_steps_of_adam_are_torchs(self, wanted, kind):
         fuzz.run(fuzz.simplest(layer=kind, **wanted))

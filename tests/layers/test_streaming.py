@@ -98,15 +98,12 @@ def test_states_at_every_step_in_both_directions_with_lengths(scan, close):
 
 
 def test_gradients_pass_through_the_states(close):
+    def gradient(scan):
+        loss = nnx.grad(lambda layer: (layer(x, return_states=True)[2][0].c ** 2).sum())
+        return jax.tree.leaves(loss(LSTM(I, H, scan=scan, rngs=rngs())))
+
     x = normal(T, B, I)
-
-    def loss(scan):
-        def of(layer):
-            return (layer(x, return_states=True)[2][0].c ** 2).sum()
-
-        return jax.tree.leaves(nnx.grad(of)(LSTM(I, H, scan=scan, rngs=rngs())))
-
-    close(loss("gated"), loss("sequential"))
+    close(gradient("gated"), gradient("sequential"))
 
 
 def test_a_stack_of_unlike_cells_is_the_layers_one_after_another(close):

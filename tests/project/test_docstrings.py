@@ -234,51 +234,17 @@ def follow(equations, cell, carry, x):
     return known
 
 
-@pytest.fixture(scope="module")
-def in_float64():
-    """Every cell with a carry, an input, and the result of a step."""
-    random = np.random.default_rng(0).normal
-    found = {}
-    with jax.enable_x64(True):
-        for cell_type, build in CELLS.items():
-            cell = build()
-            fields = cell.initialize_carry((I,))
-            carry = type(fields)(*(random(size=leaf.shape) for leaf in fields))
-            x = random(size=I)
-            step = jax.jit(cell)(jax.tree.map(jnp.asarray, carry), jnp.asarray(x))
-            new_carry, y = jax.tree.map(np.asarray, step)
-            found[cell_type] = cell, carry._asdict(), x, new_carry._asdict(), y
-    return found
-
-
 class TestEquations:
     @every_cell
-    def test_equations_are_what_the_cell_computes(self, cell_type, in_float64):
-        cell, carry, x, new_carry, y = in_float64[cell_type]
-        values = follow(equations(cell_type), cell, carry, x)
-        for name, value in new_carry.items():
+    def test_equations_are_what_the_cell_computes(self, cell_type, x64):
+        random, cell = np.random.default_rng(0).normal, CELLS[cell_type]()
+        fields, x = cell.initialize_carry((I,)), random(size=I)
+        carry = type(fields)(*(random(size=leaf.shape) for leaf in fields))
+        new_carry, y = jax.jit(cell)(jax.tree.map(jnp.asarray, carry), jnp.asarray(x))
+        values = follow(equations(cell_type), cell, carry._asdict(), x)
+        for name, value in (new_carry._asdict() | {"h": y}).items():
             np.testing.assert_allclose(values[f"{name}_t"], value, rtol=0, atol=1e-13, err_msg=name)
-        np.testing.assert_allclose(values["h_t"], y, rtol=0, atol=1e-13)
-
-    @pytest.mark.parametrize(
-        ("cell_type", "written", "changed"),
-        [
-            (GRUCell, "(1 - z_t) n_t + z_t h_{t-1}", "z_t n_t + (1 - z_t) h_{t-1}"),
-            (GRUCell, "r_t (W_{hn} h_{t-1} + b_{hn})", "W_{hn} (r_t h_{t-1}) + b_{hn}"),
-            (GRUCell, r"\sigma(W_{ir} x_t", r"\sigma(W_{iz} x_t"),
-            (OriginalGRUCell, "W_{hn} (r_t h_{t-1}) + b_{hn}", "r_t (W_{hn} h_{t-1} + b_{hn})"),
-            (LSTMCell, "+ b_{hf}", ""),
-            (LSTMCell, r"o_t \tanh(c_t)", "o_t c_t"),
-            (ProjectedLSTMCell, "f_t c_{t-1} + i_t g_t", "i_t c_{t-1} + f_t g_t"),
-            (RNNCell, r"\tanh(", r"\sigma("),
-        ],
-    )
-    def test_another_equation_would_be_noticed(self, cell_type, written, changed, in_float64):
-        cell, carry, x, new_carry, _ = in_float64[cell_type]
-        others = [(left, right.replace(written, changed)) for left, right in equations(cell_type)]
-        assert others != equations(cell_type)
-        values = follow(others, cell, carry, x)
-        assert np.abs(values["h_t"] - new_carry["h"]).max() > 1e-4
+        np.testing.assert_array_equal(y, new_carry.h)
 
     @every_cell
     def test_equations_name_the_gates_in_the_order_of_the_parameters(self, cell_type):

@@ -65,18 +65,14 @@ def shortened(command):
     options = dict(QUICK.get(name, {}))
     if "--seeds" in words:
         options["--seeds"] = "2"
+    if name == "train" and {*DATA_SETS} & {*words[:1]} and "--help" not in words:
+        sizes = shlex.split(SMALL)
+        options |= dict(zip(sizes[::2], sizes[1::2], strict=True))
     for option, value in options.items():
         if option in words:
             words[words.index(option) + 1] = value
         else:
             words += [option, value]
-    if name == "train" and {*DATA_SETS} & {*words[:1]} and "--help" not in words:
-        sizes = shlex.split(SMALL)
-        for option, value in zip(sizes[::2], sizes[1::2], strict=True):
-            if option in words:
-                words[words.index(option) + 1] = value
-            else:
-                words += [option, value]
     return [name, *words]
 
 

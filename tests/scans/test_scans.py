@@ -1,7 +1,8 @@
 """Every scan against a Python loop over the steps."""
 
+from collections import namedtuple
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.export
@@ -132,9 +133,7 @@ def test_any_mask_with_any_batch_axes_skips_its_steps(batch, reverse, scan, clos
     close((jax.tree.map(flat, last), flat(ys, axes=1)), expected)
 
 
-class Tally(NamedTuple):
-    matrix: jax.Array
-    count: jax.Array
+Tally = namedtuple("Tally", "matrix count")
 
 
 class Counting(Cell[Tally]):

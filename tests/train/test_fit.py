@@ -337,26 +337,21 @@ def test_seconds_are_those_of_compiler_and_program(seeds):
     assert history.compile_seconds + history.run_seconds < passed
 
 
-class TestDevices:
-    @pytest.mark.parametrize(
-        ("build", "spec"),
-        [(network, PartitionSpec()), (line, PartitionSpec(None, "device"))],
-        ids=["replicated", "batch over devices"],
-    )
-    def test_eight_devices_give_the_losses_of_one(self, build, spec, batch, close):
-        mesh = Mesh(np.array(jax.devices()), ("device",))
-        assert mesh.size == 8
-        replicated = NamedSharding(mesh, PartitionSpec())
-        model = build()
-        nnx.update(model, jax.device_put(nnx.state(model), replicated))
-        shared = {
-            "x": jax.device_put(batch["x"], NamedSharding(mesh, spec)),
-            "y": jax.device_put(batch["y"], replicated),
-        }
-        history = fit(model, squares, shared, steps=STEPS, optimizer=ADAM, steps_per_call=3)
-        close((history.loss, history.metrics, parameters(model)), by_hand(build))
-        for leaf in jax.tree.leaves(nnx.state(model)):
-            assert len(leaf.sharding.device_set) == 8
+@pytest.mark.parametrize(
+    ("build", "spec"),
+    [(network, PartitionSpec()), (line, PartitionSpec(None, "device"))],
+    ids=["replicated", "batch over devices"],
+)
+def test_eight_devices_give_the_losses_of_one(build, spec, batch, close):
+    mesh = Mesh(np.array(jax.devices()), ("device",))
+    assert mesh.size == 8
+    replicated, spread = (NamedSharding(mesh, axes) for axes in (PartitionSpec(), spec))
+    model = build()
+    nnx.update(model, jax.device_put(nnx.state(model), replicated))
+    shared = jax.device_put(batch, {"x": spread, "y": replicated})
+    history = fit(model, squares, shared, steps=STEPS, optimizer=ADAM, steps_per_call=3)
+    close((history.loss, history.metrics, parameters(model)), by_hand(build))
+    assert all(len(leaf.sharding.device_set) == 8 for leaf in jax.tree.leaves(nnx.state(model)))
 
 
 class TestProgressBar:

@@ -1,6 +1,7 @@
 """What ``fit`` takes as data, carry, loss and mesh, and what it refuses, in words."""
 
 import math
+from contextlib import nullcontext
 from inspect import unwrap
 from types import SimpleNamespace
 from typing import Any
@@ -11,14 +12,18 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 import jax_rnn
 from jax_rnn import fit
-from jax_rnn.data import Shuffled
+from jax_rnn.base.meshes import one_axis
+from jax_rnn.data import Shuffled, TextBatches
 from jax_rnn.data.batches import as_batches
 from jax_rnn.train import DivergedError, NonFiniteLossError, Run, Stream, load, loop
 from jax_rnn.train.checks import count_steps
+from jax_rnn.train.mesh import Layout
 from jax_rnn.train.results import Evaluations
+from jax_rnn.train.seeds import fit_seeds
 from jax_rnn.train.step import _parts
 from tests.kit import refusals, refused
 from tests.train.kit import SGD, Weight, batch, squares, train
@@ -232,3 +237,141 @@ class TestEvaluation:
                 NonFiniteLossError, "no checkpoint was saved before", lambda: train(data, run=run)
             )
         assert str(tmp_path) not in said
+
+
+FIRST = jnp.full((1, 2), 5.0)
+
+
+class Batches:
+    """Batches of ones, three in an epoch."""
+
+    size, tokens, per_epoch = 2, 2, 3
+
+    def __call__(self, step, rows):
+        return np.ones(2, np.float32)[rows]
+
+
+def loss(model, batch, carry):
+    """The metrics are the carry before the batch; afterwards it is one more."""
+    return model.weight[...] * batch.mean(), carry, carry + 1
+
+
+def seen(data, steps=7, loss=loss, **options):
+    """The carries that the batches got, less the first one."""
+    options = {"carry": FIRST, "optimizer": SGD} | options
+    history = fit(Weight(size=()), loss, data, steps=steps, **options)
+    return (history.metrics - FIRST)[:, 0, 0].tolist()
+
+
+class TestCarry:
+    @pytest.mark.parametrize("listed", [False, True])
+    def test_goes_on_unless_it_starts_anew(self, listed):
+        options = {}
+        if listed:
+            options["loss"] = lambda model, batch, carry: loss(model, *batch, carry)
+        data = [(np.ones(2, np.float32),)] * 3 if listed else Batches()
+        assert seen(data, **options) == [*range(7)]
+        assert seen(data, restart_carry=True, **options) == [0, 1, 2, 0, 1, 2, 0]
+
+    def test_with_the_same_arrays_every_step_is_an_epoch(self):
+        assert seen(np.ones(2, np.float32), steps=3, restart_carry=True) == [0, 0, 0]
+
+    def test_starts_anew_within_a_step_of_several_batches(self):
+        """The batches are 0 1, 2 0, 1 2, 0 1 of their epochs, and metrics are means over a step."""
+        assert seen(Batches(), steps=4, accumulate=2, restart_carry=True) == [0.5, 1, 1.5, 0.5]
+
+    def test_of_each_seed_starts_anew_as_that_of_fit(self):
+        options = {"carry": lambda model: FIRST, "restart_carry": True}
+        options |= {"seeds": [0, 1], "steps": 4, "optimizer": SGD}
+        history = fit_seeds(lambda rngs: Weight(size=()), loss, lambda seed: Batches(), **options)
+        assert (history.metrics - FIRST)[:, :, 0, 0].tolist() == [[0, 1, 2, 0]] * 2
+
+    @pytest.mark.parametrize("restart", [False, True])
+    def test_is_resumed_within_an_epoch(self, restart, tmp_path):
+        whole = seen(Batches(), steps=7, restart_carry=restart)
+        parts = []
+        for steps in (2, 7):
+            with Run(tmp_path, {}, resume=True) as run:
+                parts += seen(Batches(), steps=steps, restart_carry=restart, run=run)
+        assert parts == whole
+
+    def test_over_a_mesh_starts_anew(self):
+        mesh = jax.make_mesh((2,), ("data",), devices=jax.devices()[:2])
+        assert seen(Batches(), steps=4, restart_carry=True, mesh=mesh) == [0, 1, 2, 0]
+
+    def test_of_windows_of_a_text_is_marked_where_its_rows_begin_again(self):
+        batches = TextBatches(np.arange(13), batch_size=2, window=2)
+        assert batches.per_epoch == 3
+        fresh = [batches(step, slice(None))["fresh"].tolist() for step in range(4)]
+        assert fresh == [[True] * 2, [False] * 2, [False] * 2, [True] * 2]
+
+    def test_that_cannot_start_anew_is_refused(self):
+        words = "restart_carry: expected a carry |; pass carry="
+        refused(ValueError, words, lambda: seen(Batches(), carry=None, restart_carry=True))
+        endless = Batches()
+        endless.per_epoch = None
+        words = "restart_carry: expected data with per_epoch, |; add"
+        refused(ValueError, words, lambda: seen(endless, restart_carry=True))
+
+
+def mesh_of_two(kind=AxisType.Explicit):
+    return jax.make_mesh((2,), ("rows",), axis_types=(kind,), devices=jax.devices()[:2])
+
+
+kinds = pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+
+
+def grid(shape, names):
+    return Mesh(np.array(jax.devices()[: math.prod(shape)]).reshape(shape), names)
+
+
+ONE_AXIS = "mesh: expected one axis, over which every batch"
+MESHES = [
+    (lambda: one_axis("data=8"), TypeError, "mesh: expected a jax.sharding.Mesh, got str; use"),
+    (lambda: one_axis(grid((2, 2), ("a", "b"))), ValueError, ONE_AXIS),
+    (lambda: one_axis(grid((), ())), ValueError, ONE_AXIS),
+]
+test_another_mesh_is_refused = refusals(MESHES)
+
+
+class TestMesh:
+    @kinds
+    def test_of_any_name_and_type_spreads_the_batch(self, kind):
+        (shard, _) = Layout(one_axis(mesh_of_two(kind))).batches(batch(), 0)["x"].addressable_shards
+        assert shard.data.shape == (2, 2)
+
+    @pytest.mark.long
+    @kinds
+    @pytest.mark.parametrize("entered", [False, True])
+    def test_gives_the_losses_of_one_device(self, kind, entered):
+        mesh = mesh_of_two(kind)
+        expected = train(batch(), steps=3).loss
+        with jax.set_mesh(mesh) if entered else nullcontext():
+            found = train(batch(), steps=3, mesh=mesh).loss
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+    @kinds
+    @pytest.mark.parametrize("given", [False, True])
+    def test_of_the_arrays_needs_no_set_mesh(self, kind, given):
+        """Without it, JAX itself does not differentiate arrays on a mesh with explicit axes."""
+        mesh = mesh_of_two(kind)
+        data = jax.device_put(batch(), NamedSharding(mesh, PartitionSpec("rows")))
+        expected = train(batch(), steps=2).loss
+        found = train(data, steps=2, mesh=mesh if given else None).loss
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+        if not given:
+            swept = fit_seeds(Weight, squares, data, seeds=[0, 1], steps=2, optimizer=SGD).loss
+            np.testing.assert_allclose(swept, [expected] * 2, rtol=1e-6)
+
+    def test_that_is_set_is_that_of_the_model_and_of_callbacks(self):
+        mesh, records = mesh_of_two(), []
+        with jax.set_mesh(mesh):
+            data = jax.device_put(batch(), NamedSharding(mesh, PartitionSpec("rows")))
+            model = Weight()
+            assert jax.typeof(model.weight[...]).sharding.mesh == mesh.abstract_mesh
+            options = {"evaluate": lambda model: {"loss": squares(model, data)}, "mesh": mesh}
+            options |= {"on_record": lambda record: records.append(squares(model, data))}
+            history = train(data, model, steps=2, optimizer=optax.adam(0.1), **options)
+            after = squares(model, data)
+        assert history.evaluations[0]["loss"] == after < history.loss[1]
+        assert records == [history.loss[0]]

@@ -1,5 +1,7 @@
 """Arguments with which processes connect, and errors of the runtime."""
 
+from unittest.mock import Mock
+
 import jax
 import pytest
 
@@ -25,13 +27,11 @@ def test_what_does_not_fit_is_refused(arguments, argument, words):
 
 
 def test_an_error_of_the_runtime_is_a_sentence(monkeypatch):
-    def initialize(*arguments, initialization_timeout, **options):
-        assert initialization_timeout == 3
-        raise RuntimeError("DEADLINE_EXCEEDED\nmore")
-
+    initialize = Mock(side_effect=RuntimeError("DEADLINE_EXCEEDED\nmore"))
     monkeypatch.setattr(jax.distributed, "initialize", initialize)
-    with pytest.raises(ClusterError, match=r"cluster: DEADLINE_EXCEEDED; start all"):
-        join(None, None, None, 3)
+    words = "cluster: DEADLINE_EXCEEDED; start all"
+    refused(ClusterError, words, lambda: join(None, None, None, 3))
+    assert initialize.call_args.kwargs["initialization_timeout"] == 3
 
 
 def test_nothing_starts_jax_before_the_processes_connect(monkeypatch, capsys):
