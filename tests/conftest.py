@@ -10,6 +10,7 @@ import time
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 _COMPILED = Path(__file__).parents[1] / ".pytest_cache" / "compiled"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -35,14 +36,7 @@ import jaxtyping  # noqa: E402
 jaxtyping.install_import_hook(
     [
         f"jax_rnn.{module}"
-        for module in (
-            "base.initializers",
-            "cells",
-            "scans",
-            "layers",
-            "interop",
-            "train",
-        )
+        for module in ("base.initializers", "cells", "scans", "layers", "interop", "train")
     ],
     "beartype.beartype",
 )
@@ -105,6 +99,24 @@ def plant(monkeypatch):
     yield put
     monkeypatch.undo()
     jax.clear_caches()
+
+
+@pytest.fixture
+def run(capsys):
+    """``run(*words)``: exit code, standard output and standard error of a command, of JAX's tree.
+
+    ``run(*words, main=...)`` is one of another program.
+    """
+    from jax_rnn.app import cli
+
+    def call(*words, main=cli.main):
+        try:
+            code = main([str(word) for word in words])
+        except SystemExit as left:
+            code = left.code
+        return SimpleNamespace(code=code or 0, **capsys.readouterr()._asdict())
+
+    return call
 
 
 @pytest.fixture

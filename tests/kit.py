@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-__all__ = ["cases", "environment", "long", "normal", "refused", "rewrite_checkpoint", "rngs"]
+__all__ = ["cases", "environment", "long", "normal", "refusals", "refused", "rngs"]
+__all__ += ["rewrite_checkpoint"]
 
 long = pytest.mark.long
 """In the long tier only."""
@@ -35,6 +36,17 @@ def refused(error: Any, words: str, call: Callable[[], Any]) -> str:
     missing = [word for word in words.split("|") if word not in message]
     assert not missing, f"not in the message: {missing}\n{message}"
     return message
+
+
+def refusals(rows: Iterable[tuple[Callable[[], Any], Any, str]], *fixtures: str) -> Any:
+    """A test that uses ``fixtures``: each row (call, error, words) is ``refused``."""
+    rows = list(rows)
+
+    @pytest.mark.parametrize(("call", "error", "words"), rows, ids=[row[2][:40] for row in rows])
+    def test(call: Callable[[], Any], error: Any, words: str) -> None:
+        refused(error, words, call)
+
+    return pytest.mark.usefixtures(*fixtures)(test) if fixtures else test
 
 
 def environment(devices: int | None = None, **variables: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What an author gets wrong is said in words, without a traceback of JAX; and states of y."""
 
 import re
-from typing import Any, NamedTuple
+from collections import namedtuple
 
 import jax
 import jax.numpy as jnp
@@ -25,42 +25,26 @@ from jax_rnn import (
 from jax_rnn.scans import Associative, Gated, Sequential
 from jax_rnn.testing import check_cell
 from jax_rnn.testing.questions import QUESTIONS
-from tests.cells.zoo import Counting, OneState, Ticks
+from tests.cells.zoo import Counting, OneState, Ticks, kind
 from tests.kit import refused, rngs
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
 
 
-class Hidden(NamedTuple):
-    state: Any
-
-
-class ReturnsAnArray(GRUCell):
-    def update(self, gates, carry):
-        return carry.h
-
-
-class ReturnsACarry(LSTMCell):
-    def update(self, gates, carry):
-        return LSTMCarry(carry.h, carry.c)
+Hidden = namedtuple("Hidden", "state")
+ReturnsAnArray = kind("ReturnsAnArray", GRUCell, update=lambda self, gates, carry: carry.h)
+ReturnsACarry = kind("ReturnsACarry", LSTMCell, update=lambda self, gates, c: LSTMCarry(*c))
+StepsInside = kind("StepsInside", Wrapper, on_update=lambda self, old, _, y: self.cell.step(old, y))
+WithoutSize = kind("WithoutSize", OneState, __init__=lambda self: setattr(self, "hidden_size", H))
+WithoutH = kind(
+    "WithoutH", GatedCell[Hidden], gates=("a",), update=lambda self, gates, carry: carry
+)
 
 
 class OtherDtype(GRUCell):
     def update(self, gates, carry):
         h = super().update(gates, carry)[1].astype(jnp.bfloat16)
         return HiddenCarry(h), h
-
-
-class WithoutH(GatedCell[Hidden]):
-    gates = ("a",)
-
-    def update(self, gates, carry):
-        return Hidden(gates.a), gates.a
-
-
-class WithoutSize(OneState):
-    def __init__(self):
-        self.hidden_size = H
 
 
 class OtherWeights(OneState):
@@ -82,11 +66,6 @@ class DrawsInVain(GRUCell):
 
     def update(self, gates, carry, numbers=None):
         return super().update(gates, carry)
-
-
-class StepsInside(Wrapper):
-    def on_update(self, old, new, y):
-        return self.cell.step(old, y)
 
 
 def of(kind, *sizes):
@@ -167,9 +146,6 @@ def test_an_explicit_mesh_is_found_in_a_program_and_named_outside(close):
             jax.grad(loss)(layer, x)
 
 
-# Why a fast scan does not run a cell
-
-
 class Turning(Counting):
     def initialize_carry(self, input_shape, rngs=None, carry_init=None):
         batch = input_shape[:-1]
@@ -194,25 +170,26 @@ REASONS = [
 ]
 
 
-@pytest.mark.parametrize(("build", "fast", "words"), REASONS)
-def test_the_reason_for_a_slow_scan_is_stated(build, fast, words):
-    cell = of(build, I, 64)
-    found = Recurrent(cell).chosen_scans((20, 9, I), "cpu")
-    assert isinstance(found[0], Sequential)
-    assert re.match(words, found.reasons[0] or "")
-    assert found.reasons[0] in repr(found)
-    refused(
-        ValueError, "expected |, got |; scan='auto' chooses", lambda: Recurrent(cell, scan=fast)
-    )
-
-
-def test_there_is_no_reason_where_nothing_is_to_be_done():
-    for cell in (of(GRUCell, I, 64), GRUCell(I, 2, rngs=rngs())):
+class TestReasons:
+    @pytest.mark.parametrize(("build", "fast", "words"), REASONS)
+    def test_the_reason_for_a_slow_scan_is_stated(self, build, fast, words):
+        cell = of(build, I, 64)
         found = Recurrent(cell).chosen_scans((20, 9, I), "cpu")
-        assert found.reasons == (None,) and "\n" not in repr(found)
+        assert isinstance(found[0], Sequential)
+        assert re.match(words, found.reasons[0] or "")
+        assert found.reasons[0] in repr(found)
+        refused(
+            ValueError, "expected |, got |; scan='auto' chooses", lambda: Recurrent(cell, scan=fast)
+        )
 
+    def test_there_is_no_reason_where_nothing_is_to_be_done(self):
+        for cell in (of(GRUCell, I, 64), GRUCell(I, 2, rngs=rngs())):
+            found = Recurrent(cell).chosen_scans((20, 9, I), "cpu")
+            assert found.reasons == (None,) and "\n" not in repr(found)
 
-def test_check_cell_states_the_reason():
-    names = {question.name for question in QUESTIONS}
-    with pytest.warns(UserWarning, match=r"Counting does not run on Gated: expected a carry of fl"):
-        check_cell(of(Counting, I, 6), skip=names - {"scans"})
+    def test_check_cell_states_the_reason(self):
+        names = {question.name for question in QUESTIONS}
+        with pytest.warns(
+            UserWarning, match=r"Counting does not run on Gated: expected a carry of fl"
+        ):
+            check_cell(of(Counting, I, 6), skip=names - {"scans"})

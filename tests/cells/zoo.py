@@ -1,6 +1,7 @@
 """Small cells that several tests use, and what the cells of a test have in common."""
 
-from typing import Any, NamedTuple
+from collections import namedtuple
+from types import new_class
 
 import jax.numpy as jnp
 from flax import nnx
@@ -37,9 +38,12 @@ class ConvCell(OneState):
         return HiddenCarry(h), h
 
 
-class Ticks(NamedTuple):
-    h: Any
-    ticks: Any
+def kind(name, base, **body):
+    """``class name(base)`` with these attributes and methods: a cell that fits into a line."""
+    return new_class(name, (base,), {}, lambda namespace: namespace.update(body))
+
+
+Ticks = namedtuple("Ticks", "h ticks")
 
 
 class Counting(GatedCell[Ticks]):

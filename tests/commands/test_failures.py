@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,53 +15,57 @@ from jax_rnn.app.failures import UsageError, explain, was_interrupted
 from jax_rnn.base.devices import DeviceError
 from jax_rnn.base.errors import ArgumentError, ArgumentTypeError
 from jax_rnn.lecture.lessons import UnknownLessonError
-from jax_rnn.train import History, NonFiniteLossError, RunError
-from jax_rnn.train.results import DivergedError
+from jax_rnn.train import CheckpointError, InterruptedRunError, NonFiniteLossError, RunError
+from jax_rnn.train.results import DivergedError, History
 from tests.kit import environment
 
 OPTIONS = {"steps": "--steps", "top_k": "--top-k", "run": "RUN"}
 NOTHING = History(np.zeros(0), {}, 0.0, 0.0)
 
 
-@pytest.mark.parametrize(
-    ("error", "code", "start"),
-    [
-        (UsageError("expected this"), 2, "expected this"),
-        (ArgumentError("top_k", "expected 1"), 2, "--top-k: expected 1"),
-        (ArgumentTypeError("steps", "expected 1"), 2, "--steps: expected 1"),
-        (ArgumentError("folder", "expected a run"), 2, "RUN: expected a run"),
-        (ArgumentError("size", "expected 1"), 2, "size: expected 1"),
-        (DeviceError("expected one of cpu (1), got tpu", "steps"), 1, "--steps: expected one of"),
-        (DeviceError("JAX cannot start"), 1, "JAX cannot start"),
-        (ValueError("steps: expected 1"), 2, "steps: expected 1"),
-        (RunError("steps: expected a run"), 2, "steps: expected a run"),
-        (UnknownLessonError("which?"), 2, "which?"),
-        (UnicodeDecodeError("utf-8", b"x", 0, 1, "not UTF-8"), 2, "'utf-8' codec"),
-        (OverflowError("too large"), 2, "too large"),
-        (NonFiniteLossError(3, float("nan"), NOTHING, "kept"), 1, "the loss at step 3 is nan"),
-        (DivergedError(3, OverflowError()), 1, "the evaluation after step 3 failed"),
-        (ModuleNotFoundError("no torch"), 1, "no torch"),
-        (PermissionError(13, "Permission denied", "x"), 1, "[Errno 13] Permission denied"),
-        (MemoryError(), 1, "not enough memory"),
-    ],
-)
+NAN = NonFiniteLossError(3, float("nan"), NOTHING, "kept")
+DIVERGED = DivergedError(3, OverflowError())
+ERRORS = [
+    (UsageError("expected this"), 2, "expected this"),
+    (ArgumentError("top_k", "expected 1"), 2, "--top-k: expected 1"),
+    (ArgumentTypeError("steps", "expected 1"), 2, "--steps: expected 1"),
+    (ArgumentError("folder", "expected a run"), 2, "RUN: expected a run"),
+    (ArgumentError("size", "expected 1"), 2, "size: expected 1"),
+    (DeviceError("expected one of cpu (1), got tpu", "steps"), 1, "--steps: expected one of"),
+    (DeviceError("JAX cannot start"), 1, "JAX cannot start"),
+    (ValueError("steps: expected 1"), 2, "steps: expected 1"),
+    (RunError("steps: expected a run"), 2, "steps: expected a run"),
+    (CheckpointError("it is damaged"), 1, "it is damaged"),
+    (UnknownLessonError("which?"), 2, "which?"),
+    (UnicodeDecodeError("utf-8", b"x", 0, 1, "not UTF-8"), 2, "'utf-8' codec"),
+    (OverflowError("too large"), 2, "too large"),
+    (NAN, 1, "the loss at step 3 is nan"),
+    (DIVERGED, 1, "the evaluation after step 3 failed"),
+    (ModuleNotFoundError("no torch"), 1, "no torch"),
+    (PermissionError(13, "Permission denied", "x"), 1, "[Errno 13] Permission denied"),
+    (MemoryError(), 1, "not enough memory"),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "start"), ERRORS, ids=[row[-1] for row in ERRORS])
 def test_expected_errors_have_a_message_and_a_code(error, code, start):
     message, found = explain(error, OPTIONS)
     assert found == code and message.startswith(start) and "\n" not in message
+    if error in (NAN, DIVERGED):  # the advice is for the command line
+        assert "--learning-rate" in message and "--clip" in message and "optax" not in message
 
 
-@pytest.mark.parametrize(
-    "error",
-    [NonFiniteLossError(3, float("nan"), NOTHING, "kept"), DivergedError(3, OverflowError())],
-)
-def test_a_training_that_diverged_gets_advice_for_the_command_line(error):
-    message, _ = explain(error)
-    assert "--learning-rate" in message and "--clip" in message and "optax" not in message
+def test_any_other_error_is_a_fault_of_the_library():
+    for error in (KeyError("x"), TypeError("x"), AssertionError("x")):
+        assert explain(error) is None
 
 
-@pytest.mark.parametrize("error", [KeyError("x"), TypeError("x"), AssertionError("x")])
-def test_any_other_error_is_a_fault_of_the_library(error):
-    assert explain(error) is None
+def test_a_run_that_is_stopped_says_where_it_is_saved(run, monkeypatch, tmp_path):
+    stop = Mock(side_effect=InterruptedRunError(3, "runs/x", "fit again"))
+    monkeypatch.setattr("jax_rnn.lecture.teaching.training.train_lesson", stop)
+    result = run("train", "char_lm", "--out", tmp_path)
+    assert result.code == 130
+    assert "stopped after step 3, which is saved in runs/x; to resume: fit again" in result.err
 
 
 def test_an_interrupt_is_seen_behind_the_error_that_it_caused():

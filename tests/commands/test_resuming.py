@@ -14,22 +14,38 @@ from jax_rnn.app.folder import guide_to, new_folder, read_begun
 from jax_rnn.lecture.lessons import load
 from jax_rnn.train import RunError
 from rnn_lecture.recipe import Recipe
+from tests.kit import refused
 
 RECIPE = Recipe(hidden_size=8, steps=20)
 
 
+CONFIG = {
+    "name": "char_lm",
+    "hyperparameters": asdict(RECIPE),
+    "own": {"init": "flax"},
+    "made": {"text": "book.txt", "options": {"mesh": "data=2", "tensorboard": True}},
+}
+
+
 @pytest.fixture
-def run(tmp_path):
+def begun(tmp_path):
+    """``begun(...)``: the folder of a run with changed entries of its configuration."""
     folder = tmp_path / "a [run]"
-    folder.mkdir()
-    config = {
-        "name": "char_lm",
-        "hyperparameters": asdict(RECIPE),
-        "own": {"init": "flax"},
-        "made": {"text": "book.txt", "options": {"mesh": "data=2", "tensorboard": True}},
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
+
+    def make(**changes):
+        folder.mkdir(exist_ok=True)
+        (folder / "config.json").write_text(json.dumps(CONFIG | changes))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def nothing(tmp_path, monkeypatch):
+    """The working folder, which is empty before and after the test."""
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture
@@ -40,16 +56,15 @@ def asked(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize(
-    "words",
-    [["--out", ""], ["--out="], ["--resume="], ["--resume"], ["--out", "x", "--resume", "y"]],
-)
-def test_a_run_must_be_named_once(words, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as left:
-        cli.main(["train", *words])
-    assert left.value.code == 2 and list(tmp_path.iterdir()) == []
-    assert re.match(r"error: .*(--out|--resume|folder)", capsys.readouterr().err)
+WORDS = ["char_lm --out=", "--resume=", "--resume", "--out x --resume y"]
+WORDS += ["names --steps 0", "names --accumulate 0", "names --out run --batch-size 4 --mesh data=3"]
+
+
+@pytest.mark.parametrize("words", [*map(str.split, WORDS), ["--out", ""]], ids=str)
+def test_nothing_is_created_before_all_is_checked(words, run, nothing):
+    result = run("train", *words)
+    assert result.code == 2
+    assert re.match(r"error: .*(--out|--resume|folder|steps|accumulate|devices)", result.err)
 
 
 FORMS = [["--resume", "{}"], ["--resume={}"], ["--out", "{}", "--resume"]]
@@ -57,38 +72,31 @@ FORMS = [["--resume", "{}"], ["--resume={}"], ["--out", "{}", "--resume"]]
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("lesson", [[], ["char_lm"]])
-def test_no_option_is_needed_again(form, lesson, run, asked):
-    cli.main(["train", *lesson, *(word.format(run) for word in form)])
+def test_no_option_is_needed_again(form, lesson, begun, asked):
+    cli.main(["train", *lesson, *(word.format(begun()) for word in form)])
     (found,) = asked
-    assert found.lesson.name == "char_lm" and found.recipe == RECIPE and found.out == run
+    assert found.lesson.name == "char_lm" and found.recipe == RECIPE and found.out == begun()
     assert (found.init, str(found.text), found.mesh) == ("flax", "book.txt", "data=2")
     assert found.tensorboard and found.resume
 
 
-def test_an_option_may_still_be_given(run, asked):
-    cli.main(["train", "--resume", str(run), "--steps", "30", "--mesh", "data=1"])
-    (found,) = asked
-    assert found.recipe.steps == 30 and found.mesh == "data=1"
+def test_an_option_may_still_be_given_and_a_preset_replaces_all(begun, asked):
+    cli.main(["train", "--resume", str(begun()), "--steps", "30", "--mesh", "data=1"])
+    cli.main(["train", "--resume", str(begun()), "--preset", "quick"])
+    assert asked[0].recipe.steps == 30 and asked[0].mesh == "data=1"
+    assert asked[1].recipe == load("char_lm").recipes["quick"]
 
 
-def test_a_preset_replaces_all(run, asked):
-    cli.main(["train", "--resume", str(run), "--preset", "quick"])
-    assert asked[0].recipe == load("char_lm").recipes["quick"]
-
-
-def test_the_warm_up_of_a_preset_is_at_most_as_long_as_a_new_run(run, asked, capsys):
+def test_the_warm_up_of_a_preset_is_at_most_as_long_as_a_new_run(run, asked):
     usual = load("char_lm").recipe.warmup
     for steps in (usual + 1, usual - 1):
         cli.main(["train", "char_lm", "--steps", str(steps)])
     assert [found.recipe.warmup for found in asked] == [usual, usual - 1]
-    with pytest.raises(SystemExit):
-        cli.main(["train", "char_lm", "--steps", "20", "--warmup", "30"])
-    assert "--warmup: expected" in capsys.readouterr().err
+    assert "--warmup: expected" in run(*["train", "char_lm", "--steps", "20", "--warmup", "30"]).err
 
 
-def test_another_lesson_is_named(run):
-    with pytest.raises(RunError, match=r"'char_lm' of this run, got 'names'"):
-        read_begun(run, "names")
+def test_another_lesson_is_named(begun):
+    refused(RunError, "'char_lm' of this run, got 'names'", lambda: read_begun(begun(), "names"))
 
 
 DAMAGED = [
@@ -105,39 +113,19 @@ DAMAGED = [
 
 
 @pytest.mark.parametrize("change", DAMAGED, ids=str)
-def test_a_damaged_run_is_refused(change, run):
-    config = json.loads((run / "config.json").read_text()) | change
-    (run / "config.json").write_text(json.dumps(config))
-    with pytest.raises(RunError):
-        read_begun(run, "")
+def test_a_damaged_run_is_refused(change, begun):
+    refused(RunError, "", lambda: read_begun(begun(**change), ""))
 
 
-def test_a_folder_without_a_run_is_refused_unless_a_lesson_starts_one(tmp_path, asked):
-    with pytest.raises(SystemExit) as left:
-        cli.main(["train", "--resume", str(tmp_path / "none")])
-    assert left.value.code == 2
-    cli.main(["train", "char_lm", "--resume", str(tmp_path / "none")])
+def test_a_folder_without_a_run_is_refused_unless_a_lesson_starts_one(tmp_path, asked, run):
+    assert run("train", "--resume", tmp_path / "none").code == 2
+    assert run("train", "char_lm", "--resume", tmp_path / "none").code == 0
     assert asked[0].resume and asked[0].recipe == load("char_lm").recipe
 
 
-def test_a_mesh_of_the_run_is_explained_where_there_are_fewer_devices(run, capsys, little_data):
-    config = json.loads((run / "config.json").read_text())
-    config["made"] |= {"text": None, "options": {"mesh": "data=99"}}
-    (run / "config.json").write_text(json.dumps(config))
-    with pytest.raises(SystemExit) as left:
-        cli.main(["train", "--resume", str(run)])
-    said = capsys.readouterr().err
-    assert left.value.code == 2 and "--mesh data=99" in said and "--mesh: " not in said
-
-
-@pytest.mark.parametrize(
-    "options", ["--steps 0", "--accumulate 0", "--out=", "--out run --batch-size 4 --mesh data=3"]
-)
-def test_nothing_is_created_before_all_is_checked(options, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as left:
-        cli.main(["train", "names", *options.split()])
-    assert left.value.code == 2 and list(tmp_path.iterdir()) == []
+def test_a_mesh_of_the_run_is_explained_where_there_are_fewer_devices(begun, run, little_data):
+    result = run("train", "--resume", begun(made={"text": None, "options": {"mesh": "data=99"}}))
+    assert result.code == 2 and "--mesh data=99" in result.err and "--mesh: " not in result.err
 
 
 def test_a_guide_names_commands_that_work_again(monkeypatch, tmp_path):

@@ -3,6 +3,7 @@
 import re
 import sys
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from importlib import reload
 from io import StringIO
@@ -37,16 +38,23 @@ from jax_rnn.lecture.compare.report import headline, render_html, write_html
 from jax_rnn.lecture.compare.sweep import Sweep
 from jax_rnn.lecture.lessons.names import plot_confusion
 from jax_rnn.testing import Rung
-from tests.kit import cases
+from tests.kit import cases, refusals, refused
 
 OURS = [1.75, 1.25, 0.875, 0.5]
 THEIRS = [1.75, 1.25001, 0.8750003, 0.5]
 MARKUP = "<b>&"
+BOTH = ("jax", "torch")
+NONE = {"jax": [], "torch": []}
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
+def of_both(value) -> dict:
+    """The same of both frameworks."""
+    return dict.fromkeys(BOTH, value)
+
+
 def trained(**changes) -> Comparison:
-    comparison = Comparison(
+    one = Comparison(
         lesson="ihello",
         preset=None,
         dtype="float32",
@@ -64,12 +72,12 @@ def trained(**changes) -> Comparison:
         max_abs_gradient_difference=2.3e-8,
         max_abs_weight_difference=4.7e-4,
         predictions_equal=2,
-        figures={"jax": {}, "torch": {}},
+        figures=of_both({}),
         max_abs_figure_difference=None,
         shapes={
-            "input": {"jax": [(1, 6, 5)], "torch": [(1, 6, 5)]},
+            "input": of_both([(1, 6, 5)]),
             "output": {"jax": [(1, 6, 7)], "torch": [(1, 6, 8)]},
-            "hidden": {"jax": [(1, 1, 9), (1, 1, 3)], "torch": [(1, 1, 9), (1, 1, 3)]},
+            "hidden": of_both([(1, 1, 9), (1, 1, 3)]),
         },
         max_abs_value_difference={"output": 6.1e-8, "hidden": 0.0},
         seconds={
@@ -78,67 +86,65 @@ def trained(**changes) -> Comparison:
         },
         environment={"jax": "0.10.2", "processor": "A & B <c>"},
     )
-    return replace(comparison, **changes)
+    return replace(one, **changes)
 
 
-def untrained() -> Comparison:
-    return trained(
-        lesson="batch",
-        steps=0,
-        target=None,
-        loss={"jax": [], "torch": []},
-        predictions={"jax": [], "torch": []},
-        max_abs_loss_difference=None,
-        max_abs_gradient_difference=None,
-        max_abs_weight_difference=None,
-        predictions_equal=0,
-        seconds={"jax": {"import": None}, "torch": {"import": None}},
-    )
+def untrained(**changes) -> Comparison:
+    largest = (f"max_abs_{kind}_difference" for kind in ("loss", "gradient", "weight"))
+    empty = {"loss": NONE, "predictions": NONE, "predictions_equal": 0, "steps": 0, "target": None}
+    seconds = of_both({"import": None})
+    given = dict.fromkeys(largest) | empty | {"seconds": seconds, "lesson": "batch"}
+    return trained(**given | changes)
 
 
-def on_data(**changes) -> Comparison:
+def on_data() -> Comparison:
     """A lesson on a data set: no strings, but figures on held-out data, and no state."""
     shapes = {"input": [(4, 6), (4,)], "output": [(4, 18)], "hidden": []}
-    comparison = trained(
+    return trained(
         lesson="names",
         rungs=[Rung("forward", True, 0.0, 1e-5, "1 compared")],
         dropout=0.3,
         target=None,
-        predictions={"jax": [], "torch": []},
+        predictions=NONE,
         predictions_equal=0,
         figures={"jax": {"loss": 2.5, "accuracy": 0.25}, "torch": {"loss": 2.5, "accuracy": 0.5}},
         max_abs_figure_difference=0.25,
-        shapes={part: {"jax": value, "torch": value} for part, value in shapes.items()},
+        shapes={part: of_both(value) for part, value in shapes.items()},
         seconds={
             "jax": {"import": None, "compile": 0.625, "run": 0.00165, "evaluate": 0.75},
             "torch": {"import": 1.37, "run": 3.5, "evaluate": 0.25},
         },
     )
-    return replace(comparison, **changes)
 
 
 def sweep(framework, **changes) -> Sweep:
-    return replace(
-        Sweep(
-            lesson="ihello",
-            preset="gru",
-            framework=framework,
-            init="torch",
-            seeds=4,
-            steps=100,
-            ever=3,
-            at_end=2,
-            median_first_epoch=12.0,
-            median_stable_epoch=40.0,
-            loss={"min": 0.45, "median": 0.5, "max": 0.9},
-            seconds=1.0,
-            first_epoch=[12, None, 12, 90],
-            stable_from=[40, None, 40, None],
-            final_loss=[0.45, 0.9, 0.5, 0.5],
-            figures={"accuracy": [1.0, 0.5, 1.0, 0.8]},
-        ),
-        **changes,
+    one = Sweep(
+        lesson="ihello",
+        preset="gru",
+        framework=framework,
+        init="torch",
+        seeds=4,
+        steps=100,
+        ever=3,
+        at_end=2,
+        median_first_epoch=12.0,
+        median_stable_epoch=40.0,
+        loss={"min": 0.45, "median": 0.5, "max": 0.9},
+        seconds=1.0,
+        first_epoch=[12, None, 12, 90],
+        stable_from=[40, None, 40, None],
+        final_loss=[0.45, 0.9, 0.5, 0.5],
+        figures={"accuracy": [1.0, 0.5, 1.0, 0.8]},
     )
+    return replace(one, **changes)
+
+
+def printed(width, *shown, terminal=False) -> str:
+    """What a console of that width prints of pairs (function, argument)."""
+    console = Console(file=StringIO(), width=width, force_terminal=terminal)
+    for show, argument in shown:
+        show(console, argument)
+    return console.file.getvalue()
 
 
 class Page(HTMLParser):
@@ -185,14 +191,18 @@ class Page(HTMLParser):
         return [" ".join(cell.split()) for cell in row[1:]]
 
 
+def page_of(*comparisons) -> Page:
+    return Page(render_html([*comparisons]))
+
+
 @pytest.fixture(scope="module")
 def page() -> Page:
-    return Page(render_html([trained()]))
+    return page_of(trained())
 
 
 @pytest.fixture(scope="module")
 def page_of_three() -> Page:
-    return Page(render_html([trained(), untrained(), trained(preset="lstm", dtype="float64")]))
+    return page_of(trained(), untrained(), trained(preset="lstm", dtype="float64"))
 
 
 def line(axes, label: str) -> np.ndarray:
@@ -220,22 +230,17 @@ def test_both_curves_and_their_difference_are_drawn():
     assert headings == ["ihello · float32 · seed 3", "ihello · float32 · seed 4"]
 
 
-def test_first_right_epochs_are_marked():
-    axes = comparison_figure([trained()]).axes[0]
-    marks = [
-        np.column_stack(line.get_data()).tolist() for line in axes.lines if line.get_marker() == "o"
-    ]
+def test_first_right_epochs_are_marked_and_ticks_are_at_whole_steps():
+    figure = comparison_figure([trained()])
+    lines = figure.axes[0].lines
+    marks = [np.column_stack(x.get_data()).tolist() for x in lines if x.get_marker() == "o"]
     assert marks == [[[4, THEIRS[3]]], [[3, OURS[2]]], []]
-    assert "first correct: JAX 3, PyTorch 4" in [line.get_label() for line in axes.lines]
-    never = trained(predictions={"jax": [""] * 4, "torch": [""] * 4})
+    assert "first correct: JAX 3, PyTorch 4" in [line.get_label() for line in lines]
+    assert all(tick == int(tick) for axes in figure.axes for tick in axes.get_xticks())
+    never = trained(predictions=of_both([""] * 4))
     assert first_right(never, "jax") is None
     labels = [line.get_label() for line in comparison_figure([never]).axes[0].lines]
     assert "never correct" in labels
-
-
-def test_ticks_are_at_whole_steps():
-    for axes in comparison_figure([trained()]).axes:
-        assert all(tick == int(tick) for tick in axes.get_xticks())
 
 
 def test_exact_zeros_stand_on_a_tick_of_their_own():
@@ -272,13 +277,29 @@ def test_the_confusion_matrix_has_a_white_border(tmp_path):
     assert all((edge == 1).all() for edge in (image[0], image[-1], image[:, 0], image[:, -1]))
 
 
-def test_nothing_to_plot_is_said():
-    with pytest.raises(ValueError, match="nothing to plot"):
-        comparison_figure([untrained()])
-    with pytest.raises(ValueError, match="nothing to plot"):
-        sweep_figure([])
-    with pytest.raises(ValueError, match="nothing to report"):
-        render_html([])
+test_what_cannot_be_shown_is_refused = refusals(
+    [
+        (lambda: comparison_figure([untrained()]), ValueError, "nothing to plot"),
+        (lambda: sweep_figure([]), ValueError, "nothing to plot"),
+        (lambda: render_html([]), ValueError, "nothing to report"),
+    ]
+)
+
+
+@pytest.mark.parametrize("name", ["figure.jpg", "figure"])
+def test_other_suffixes_are_refused(tmp_path, name):
+    save = partial(save_figure, difference_figure(trained()), tmp_path / name)
+    refused(ValueError, ".png, .svg, .pdf", save)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("PDF", b"%PDF")]
+)
+def test_the_suffix_says_the_format(tmp_path, suffix, start):
+    path = tmp_path / f"figure.{suffix}"
+    save_figure(difference_figure(trained()), path)
+    assert path.read_bytes().startswith(start)
 
 
 def test_sweeps_of_both_frameworks_share_a_row():
@@ -307,22 +328,6 @@ def test_sweeps_without_success_or_with_infinite_losses():
     assert [text.get_text() for text in first.texts] == ["no run was ever correct"]
 
 
-@pytest.mark.parametrize(
-    ("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("PDF", b"%PDF")]
-)
-def test_the_suffix_says_the_format(tmp_path, suffix, start):
-    path = tmp_path / f"figure.{suffix}"
-    save_figure(difference_figure(trained()), path)
-    assert path.read_bytes().startswith(start)
-
-
-@pytest.mark.parametrize("name", ["figure.jpg", "figure"])
-def test_other_suffixes_are_refused(tmp_path, name):
-    with pytest.raises(ValueError, match=r"\.png, \.svg, \.pdf"):
-        save_figure(difference_figure(trained()), tmp_path / name)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_the_page_is_complete_in_itself(page_of_three):
     tags, ids = page_of_three.tags, page_of_three.values("id")
     assert tags.count("h1") == 1
@@ -349,31 +354,36 @@ def test_headings_and_tables_can_be_read_aloud(page_of_three):
 
 
 def test_the_headline_says_the_result():
-    assert headline([trained()]) == (
-        "ihello: largest loss difference 1.0e-05 over 4 epochs; "
-        "the strings are equal at 2 of 4 epochs"
-    )
+    strings = "the strings are equal at"
+    largest = "largest loss difference 1.0e-05"
+    assert headline([trained()]) == f"ihello: {largest} over 4 epochs; {strings} 2 of 4 epochs"
     assert headline([untrained()]) == "batch: largest difference of outputs and states 6.1e-08"
     worse = trained(preset="lstm", max_abs_loss_difference=0.25)
     assert headline([trained(), worse, untrained()]) == (
         "3 comparisons: largest loss difference 2.5e-01 (ihello (lstm), float32) over 4 epochs "
-        "each; the strings are equal at 4 of 8 epochs"
+        f"each; {strings} 4 of 8 epochs"
+    )
+    assert headline([on_data(), trained()]) == (
+        f"2 comparisons: {largest} (names, float32) over 4 steps each; {strings} 2 of 4 epochs"
     )
 
 
 def test_numbers_are_those_of_the_data(page):
-    assert page.row("output, initial weights") == ["6.1e-08"]
-    assert page.row("hidden state, initial weights") == ["0"]
-    assert page.row("gradient, initial weights") == ["2.3e-08"]
-    assert page.row("loss, any epoch") == ["1.0e-05"]
-    assert page.row("weight, after the last epoch") == ["4.7e-04"]
-    assert page.row("epochs with equal strings") == ["2 of 4"]
-    assert page.row("output") == ["(1, 6, 7)", "(1, 6, 8)"]
-    assert page.row("hidden") == ["(1, 1, 9) and (1, 1, 3)"] * 2
-    assert page.row("JAX") == ["0.6250", "0.0016"]
-    assert page.row("PyTorch") == ["–", "3.5000"]
-    assert page.row("import of PyTorch") == ["1.37 s"]
-    assert page.row("processor") == ["A & B <c>"]
+    expected = {
+        "output, initial weights": ["6.1e-08"],
+        "hidden state, initial weights": ["0"],
+        "gradient, initial weights": ["2.3e-08"],
+        "loss, any epoch": ["1.0e-05"],
+        "weight, after the last epoch": ["4.7e-04"],
+        "epochs with equal strings": ["2 of 4"],
+        "output": ["(1, 6, 7)", "(1, 6, 8)"],
+        "hidden": ["(1, 1, 9) and (1, 1, 3)"] * 2,
+        "JAX": ["0.6250", "0.0016"],
+        "PyTorch": ["–", "3.5000"],
+        "import of PyTorch": ["1.37 s"],
+        "processor": ["A & B <c>"],
+    }
+    assert {name: page.row(name) for name in expected} == expected
 
 
 def test_every_epoch_has_its_strings_and_losses(page):
@@ -390,8 +400,7 @@ def test_every_epoch_has_its_strings_and_losses(page):
 
 def test_a_long_string_that_both_predict_is_printed_once():
     text = "x" * 179
-    same = {"jax": [text] * 4, "torch": [text] * 4}
-    page = Page(render_html([trained(target=text, predictions=same, predictions_equal=4)]))
+    page = page_of(trained(target=text, predictions=of_both([text] * 4), predictions_equal=4))
     assert page.row("2") == [text, "equal and correct", "1.2500000", "1.2500100", "1.0e-05"]
     assert page.html.count(text) == 5
 
@@ -406,111 +415,90 @@ def test_several_comparisons_start_with_a_table_of_links(page_of_three):
 
 
 def test_the_ladder_shows_every_rung_and_what_was_seen_where_it_fails():
+    seen = "h parts first at (0, 2): 0.5 <b>"
     rungs = [
         Rung("parameter names", True, None, None, "4 names"),
         Rung("forward", True, 1.2e-7, 1e-5, "1 compared, largest difference 1.2e-07"),
-        Rung("final carry", False, 0.5, 1e-5, "h parts first at (0, 2): 0.5 <b>"),
+        Rung("final carry", False, 0.5, 1e-5, seen),
     ]
-    page = Page(render_html([trained(rungs=rungs)]))
+    page = page_of(trained(rungs=rungs))
     assert page.row("parameter names") == ["yes", "–", "–", "4 names"]
     assert page.row("forward") == ["yes", "1.2e-07", "1.0e-05", "1 compared"]
-    assert page.row("final carry") == [
-        "no",
-        "5.0e-01",
-        "1.0e-05",
-        "h parts first at (0, 2): 0.5 <b>",
-    ]
-    console = Console(file=StringIO(), width=200)
-    print_comparison(console, trained(rungs=rungs))
-    printed = console.file.getvalue()
-    assert (
-        "parity ladder        fails at final carry: h parts first at (0, 2): 0.5 <b>\n" in printed
-    )
+    assert page.row("final carry") == ["no", "5.0e-01", "1.0e-05", seen]
+    said = f"parity ladder        fails at final carry: {seen}\n"
+    assert said in printed(200, (print_comparison, trained(rungs=rungs)))
 
 
 def test_a_lesson_on_data_has_figures_and_no_strings():
-    page = Page(render_html([on_data()]))
+    page = page_of(on_data())
     assert headline([on_data()]) == "names: largest loss difference 1.0e-05 over 4 steps"
-    assert page.row("accuracy") == ["0.250000", "0.500000"]
-    assert page.row("held-out figure, after the last step") == ["2.5e-01"]
-    assert page.row("input") == ["(4, 6) and (4,)"] * 2
-    assert page.row("hidden state, initial weights") == ["none"]
-    assert page.row("JAX") == ["0.6250", "0.0016", "0.7500"]
-    assert page.row("2") == ["1.2500000", "1.2500100", "1.0e-05"]
+    expected = {
+        "accuracy": ["0.250000", "0.500000"],
+        "held-out figure, after the last step": ["2.5e-01"],
+        "input": ["(4, 6) and (4,)"] * 2,
+        "hidden state, initial weights": ["none"],
+        "JAX": ["0.6250", "0.0016", "0.7500"],
+        "2": ["1.2500000", "1.2500100", "1.0e-05"],
+    }
+    assert {name: page.row(name) for name in expected} == expected
     text = " ".join(page.html.split())
     assert "no dropout instead of 0.3" in text
     assert "predicts" not in text and "letters" not in text and "epoch" not in text
     axes = comparison_figure([on_data()]).axes
     assert [part.get_xlabel() for part in axes] == ["step", "step"]
     assert {line.get_label() for line in axes[0].lines} == {"JAX", "PyTorch"}
-    console = Console(file=StringIO(), width=100)
-    print_comparison(console, on_data())
-    print_overview(console, [on_data(), trained()])
-    printed = console.file.getvalue()
-    assert "held out, accuracy" in printed and "held-out figures 2.5e-01" in printed
-    assert "dropout is 0 instead of the recipe's 0.3" in printed
-    assert "strings  " not in printed.split("largest differences, float32")[0]
-
-
-def test_lessons_of_both_kinds_share_a_headline():
-    assert headline([on_data(), trained()]) == (
-        "2 comparisons: largest loss difference 1.0e-05 (names, float32) over 4 steps each; "
-        "the strings are equal at 2 of 4 epochs"
-    )
+    shown = (print_comparison, on_data()), (print_overview, [on_data(), trained()])
+    found = printed(100, *shown)
+    assert "held out, accuracy" in found and "held-out figures 2.5e-01" in found
+    assert "dropout is 0 instead of the recipe's 0.3" in found
+    assert "strings  " not in found.split("largest differences, float32")[0]
 
 
 def test_a_sweep_on_data_shows_its_held_out_losses():
     letters = dict.fromkeys(("ever", "at_end", "median_first_epoch", "median_stable_epoch"))
+    letters |= {"first_epoch": [], "stable_from": []}
     figures = {"loss": [0.75, 0.5, 0.5, 0.25], "accuracy": [0.5, 0.5, 0.75, 0.5]}
-    both = [
-        sweep(side, first_epoch=[], stable_from=[], figures=figures, **letters)
-        for side in ("jax", "torch")
-    ]
+    both = [sweep(side, figures=figures, **letters) for side in BOTH]
     figure = sweep_figure(both)
     assert figure.axes[1].get_xlabel() == "held-out loss at the end (nats)"
     values, _ = stairs(figure.axes[1].patches[0])
     assert values.sum() == pytest.approx(100)
     assert "JAX: of 4 seeds half end below a loss of 0.5000" in figure.subfigs[0].get_suptitle()
-    console = Console(file=StringIO(), width=100)
-    print_sweeps(console, both)
-    printed = console.file.getvalue()
-    assert "letters" not in printed
-    assert " ".join(printed.split()).count("held out, accuracy, max 0.7500 0.7500") == 1
+    found = printed(100, (print_sweeps, both))
+    assert "letters" not in found
+    assert " ".join(found.split()).count("held out, accuracy, max 0.7500 0.7500") == 1
+
+
+def show_table(pair, console, target):
+    with StepTable(console, steps=1, target=target) as table:
+        table(pair)
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_the_table_of_epochs_ends_its_last_line(terminal):
     """The text after it starts on a new line, on a terminal and in a file."""
-    console = Console(file=StringIO(), width=200, force_terminal=terminal)
-    with StepTable(console, steps=1, target="ihello") as table:
-        table(StepPair(1, (1.5, 1.5), ("ihello", "ihello")))
-    console.print("what follows")
-    *_, last, follows, _ = console.file.getvalue().split("\n")
-    assert "ihello" in last
-    assert follows.endswith("what follows")
+    table = partial(show_table, StepPair(1, (1.5, 1.5), ("ihello", "ihello")))
+    shown = (table, "ihello"), (Console.print, "what follows")
+    *_, last, follows, _ = printed(200, *shown, terminal=terminal).split("\n")
+    assert "ihello" in last and follows.endswith("what follows")
 
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_tables_keep_their_numbers_and_shorten_the_strings(width):
-    console = Console(file=StringIO(), width=width)
-    with StepTable(console, steps=1, target="x" * 180) as table:
-        table(StepPair(1, (1.5, 1.25), ("x" * 180, "y" * 180)))
-    print_overview(console, [replace(trained(), lesson="long_sentence_windows"), untrained()])
-    lines = console.file.getvalue().splitlines()
+    table = partial(show_table, StepPair(1, (1.5, 1.25), ("x" * 180, "y" * 180)))
+    comparisons = [trained(lesson="long_sentence_windows"), untrained()]
+    lines = printed(width, (table, "x" * 180), (print_overview, comparisons)).splitlines()
     assert max(map(len, lines)) <= width
     header, row, *overview = lines
     assert header.split()[:6] == ["epoch", "loss", "JAX", "loss", "PyTorch", "difference"]
-    assert row.split()[:4] == ["1", "1.500000", "1.250000", "2.5e-01"]
-    assert row.count("…") == 2
+    assert row.split()[:4] == ["1", "1.500000", "1.250000", "2.5e-01"] and row.count("…") == 2
     words = ["seed", "loss", "gradients", "weights", "outputs", "equal", "strings"]
     assert any(line.split()[1:] == words for line in overview)
 
 
 def test_lines_below_the_tables_are_broken_between_words():
-    console = Console(file=StringIO(), width=80)
     rungs = [Rung(f"rung number {k}", True, 0.0, 1e-5, "") for k in range(9)]
-    print_comparison(console, trained(rungs=rungs))
-    lines = console.file.getvalue().splitlines()
+    lines = printed(80, (print_comparison, trained(rungs=rungs))).splitlines()
     assert max(map(len, lines)) <= 80
     start = next(k for k, line in enumerate(lines) if line.startswith("parity ladder"))
     text = " ".join(line.strip() for line in lines[start:])
@@ -520,7 +508,7 @@ def test_lines_below_the_tables_are_broken_between_words():
 
 def test_what_holds_for_all_comparisons_is_said_once():
     rungs = [Rung("forward", True, 1.2e-7, 1e-5, "")]
-    page = Page(render_html([trained(rungs=rungs), on_data(), trained(steps=2, rungs=rungs)]))
+    page = page_of(trained(rungs=rungs), on_data(), trained(steps=2, rungs=rungs))
     for text in ("import of PyTorch", "The rungs are checked", "divides each", "next number of"):
         assert page.html.count(text) == 1
     assert "over 2 to 4 steps each" in page.html
@@ -534,9 +522,8 @@ def test_a_table_that_is_cut_off_shows_a_shadow():
 
 
 def test_environments_that_differ_stand_each_with_its_comparison():
-    alike = Page(render_html([untrained(), untrained()]))
-    other = replace(untrained(), environment={"jax": "0.11.0"})
-    apart = Page(render_html([untrained(), other]))
+    alike = page_of(untrained(), untrained())
+    apart = page_of(untrained(), untrained(environment={"jax": "0.11.0"}))
     versions = [[row[1] for row in page.rows if row[0] == "jax"] for page in (alike, apart)]
     assert versions == [["0.10.2"], ["0.10.2", "0.11.0"]]
 
@@ -548,12 +535,9 @@ def test_a_page_is_written_in_utf8(tmp_path):
 
 
 def test_what_is_missing_is_named(monkeypatch):
-    for module in ("matplotlib", "matplotlib.figure"):
+    for module in ("matplotlib", "matplotlib.figure", "jinja2"):
         monkeypatch.setitem(sys.modules, module, None)
     reload(plots)
-    for draw in (lambda: comparison_figure([trained()]), lambda: sweep_figure([sweep("jax")])):
-        with pytest.raises(ImportError, match=re.escape(how_to_install("plot"))):
-            draw()
-    monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(ImportError, match=r"jinja2.*pip install"):
-        render_html([untrained()])
+    refused(ImportError, how_to_install("plot"), lambda: comparison_figure([trained()]))
+    refused(ImportError, how_to_install("plot"), lambda: sweep_figure([sweep("jax")]))
+    refused(ImportError, "jinja2|pip install", lambda: render_html([untrained()]))

@@ -15,8 +15,6 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from jax import export
-from jax.experimental.compilation_cache import compilation_cache
 
 torch = pytest.importorskip("torch")
 
@@ -27,8 +25,7 @@ from jax_rnn.lecture.compare.comparison import write_json  # noqa: E402
 from jax_rnn.lecture.compare.parity import compare  # noqa: E402
 from jax_rnn.lecture.lessons import DATA_SETS, load  # noqa: E402
 from jax_rnn.lecture.teaching import lesson as lesson_module  # noqa: E402
-from jax_rnn.lecture.teaching.lesson import learning_rates, optimizer  # noqa: E402
-from jax_rnn.train.step import prepare  # noqa: E402
+from jax_rnn.lecture.teaching.lesson import learning_rates  # noqa: E402
 from reference_torch.teaching.training import learning_rate_factor, train  # noqa: E402
 from rnn_lecture.recipe import Recipe  # noqa: E402
 from rnn_lecture.sampling import Sampling  # noqa: E402
@@ -60,23 +57,6 @@ RECIPES = {
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def compiled_once(tmp_path_factory):
-    """What two tests compile is compiled once and kept on disk."""
-    wanted = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0,
-        "jax_persistent_cache_min_entry_size_bytes": 0,
-    }
-    before = {name: getattr(jax.config, name) for name in wanted}
-    for settings in (wanted, before):
-        for name, value in settings.items():
-            jax.config.update(name, value)
-        compilation_cache.reset_cache()
-        if settings is wanted:
-            yield
-
-
 @cache
 def compared(name):
     return compare(name, seed=3, steps=STEPS, dtype="float64", recipe=RECIPES[name])
@@ -105,106 +85,81 @@ def torch_losses(name):
     return np.array([step.loss for step in train(theirs, torch_module(name), recipe, data)])
 
 
-# Float64: equal, but for rounding
+class TestFloat64:
+    @pytest.mark.parametrize("name", DATA_SETS)
+    def test_the_first_50_steps_and_the_figures_after_them_are_equal(self, name):
+        result = compared(name)
+        ours, theirs = (np.array(result.loss[side]) for side in SIDES)
+        assert ours.shape == theirs.shape == (STEPS,)
+        assert np.abs(ours - theirs).max() <= TOLERANCE
+        assert ours[-10:].mean() < ours[:10].mean()
+        assert result.figures["jax"].keys() == result.figures["torch"].keys()
+        for key, value in result.figures["jax"].items():
+            assert value == pytest.approx(result.figures["torch"][key], abs=TOLERANCE), key
+        assert "loss" in result.figures["jax"]
+        assert result.max_abs_weight_difference <= 10 * TOLERANCE
+        # the reported differences are those of the reported numbers
+        assert result.max_abs_loss_difference == np.abs(ours - theirs).max()
+        assert result.max_abs_figure_difference <= TOLERANCE
+        assert result.rungs[-1].passed
+        assert result.rungs[-1].name == "5 steps of Adam"
+        assert result.dropout == RECIPES[name].dropout
+        assert result.recipe == asdict(without_dropout(name))
+
+    @cases("name", DATA_SETS, short=1)
+    def test_torch_alone_gives_the_losses_that_the_comparison_reports(self, name):
+        np.testing.assert_array_equal(torch_losses(name), compared(name).loss["torch"])
+
+    @cases("name", DATA_SETS, short=1)
+    def test_weights_load_both_ways_and_say_the_same(self, name, x64):
+        (ours, recipe, data), _ = both(name)
+        module = torch_module(name)
+        model = ours.build(recipe, data.vocabulary, rngs=nnx.Rngs(0))
+        load_torch_state_dict(model, module.state_dict())
+        other = torch_module(name)
+        with torch.no_grad():
+            for parameter in other.parameters():
+                parameter.zero_()
+        other.load_state_dict({k: torch.tensor(v) for k, v in torch_state_dict(model).items()})
+        for key, value in module.state_dict().items():
+            assert torch.equal(other.state_dict()[key], value), key
+
+    @cases(("name", "prompt"), [("char_lm", "ab"), ("names_generate", "Greek:A")], short=1)
+    def test_the_likeliest_answer_is_the_same(self, name, prompt, x64):
+        (ours, recipe, data), (theirs, _, their_data) = both(name)
+        module = torch_module(name).eval()
+        model = ours.build(recipe, data.vocabulary, rngs=nnx.Rngs(0))
+        load_torch_state_dict(model, module.state_dict())
+        model.eval()
+        sampling = Sampling(temperature=0, length=11)
+        answer = "".join(ours.respond(model, data.vocabulary, prompt, sampling))
+        assert answer == "".join(theirs.respond(module, their_data.vocabulary, prompt, sampling))
+        assert len(answer) >= 10
+
+    @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+    @pytest.mark.parametrize("warmup", [0, 7])
+    def test_learning_rates_are_equal_at_every_step(self, schedule, warmup, x64):
+        options = {"steps": 30, "warmup": warmup, "schedule": schedule, "learning_rate": 0.03}
+        recipe = Recipe(**options)
+        rates = learning_rates(recipe)
+        ours = [float(rates(jnp.int32(step))) for step in range(40)]
+        theirs = [0.03 * learning_rate_factor(recipe, step) for step in range(40)]
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-16)
 
 
-@pytest.mark.parametrize("name", DATA_SETS)
-def test_the_first_50_steps_and_the_figures_after_them_are_equal(name):
-    result = compared(name)
-    ours, theirs = (np.array(result.loss[side]) for side in SIDES)
-    assert ours.shape == theirs.shape == (STEPS,)
-    assert np.abs(ours - theirs).max() <= TOLERANCE
-    assert ours[-10:].mean() < ours[:10].mean()
-    assert result.figures["jax"].keys() == result.figures["torch"].keys()
-    for key, value in result.figures["jax"].items():
-        assert value == pytest.approx(result.figures["torch"][key], abs=TOLERANCE), key
-    assert "loss" in result.figures["jax"]
-    assert result.max_abs_weight_difference <= 10 * TOLERANCE
-    # the reported differences are those of the reported numbers
-    assert result.max_abs_loss_difference == np.abs(ours - theirs).max()
-    assert result.max_abs_figure_difference <= TOLERANCE
-    assert result.rungs[-1].passed
-    assert result.rungs[-1].name == "5 steps of Adam"
-    assert result.dropout == RECIPES[name].dropout
-    assert result.recipe == asdict(without_dropout(name))
+class TestTrees:
+    @pytest.mark.parametrize("name", DATA_SETS)
+    def test_batches_have_the_types_and_rows_of_the_recipe(self, name):
+        (ours, recipe, data), _ = both(name)
+        batch = ours.batches(recipe, data)(0, slice(None))
+        assert {array.dtype.name for array in batch.values()} <= {"int32", "float32", "bool"}
+        assert {len(array) for array in batch.values()} == {6}
 
-
-@cases("name", DATA_SETS, short=1)
-def test_torch_alone_gives_the_losses_that_the_comparison_reports(name):
-    np.testing.assert_array_equal(torch_losses(name), compared(name).loss["torch"])
-
-
-@cases("name", DATA_SETS, short=1)
-def test_weights_load_both_ways_and_say_the_same(name, x64):
-    (ours, recipe, data), _ = both(name)
-    module = torch_module(name)
-    model = ours.build(recipe, data.vocabulary, rngs=nnx.Rngs(0))
-    load_torch_state_dict(model, module.state_dict())
-    other = torch_module(name)
-    with torch.no_grad():
-        for parameter in other.parameters():
-            parameter.zero_()
-    other.load_state_dict({k: torch.tensor(v) for k, v in torch_state_dict(model).items()})
-    for key, value in module.state_dict().items():
-        assert torch.equal(other.state_dict()[key], value), key
-
-
-@cases(("name", "prompt"), [("char_lm", "ab"), ("names_generate", "Greek:A")], short=1)
-def test_the_likeliest_answer_is_the_same(name, prompt, x64):
-    (ours, recipe, data), (theirs, _, their_data) = both(name)
-    module = torch_module(name).eval()
-    model = ours.build(recipe, data.vocabulary, rngs=nnx.Rngs(0))
-    load_torch_state_dict(model, module.state_dict())
-    model.eval()
-    sampling = Sampling(temperature=0, length=11)
-    answer = "".join(ours.respond(model, data.vocabulary, prompt, sampling))
-    assert answer == "".join(theirs.respond(module, their_data.vocabulary, prompt, sampling))
-    assert len(answer) >= 10
-
-
-@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
-@pytest.mark.parametrize("warmup", [0, 7])
-def test_learning_rates_are_equal_at_every_step(schedule, warmup, x64):
-    options = {"steps": 30, "warmup": warmup, "schedule": schedule, "learning_rate": 0.03}
-    recipe = Recipe(**options)
-    rates = learning_rates(recipe)
-    ours = [float(rates(jnp.int32(step))) for step in range(40)]
-    theirs = [0.03 * learning_rate_factor(recipe, step) for step in range(40)]
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-16)
-
-
-# Two trees, one lesson
-
-
-@pytest.mark.parametrize("name", DATA_SETS)
-def test_batches_have_the_types_and_rows_of_the_recipe(name):
-    (ours, recipe, data), _ = both(name)
-    batch = ours.batches(recipe, data)(0, slice(None))
-    assert {array.dtype.name for array in batch.values()} <= {"int32", "float32", "bool"}
-    assert {len(array) for array in batch.values()} == {6}
-
-
-def test_the_state_is_carried_past_the_end_of_the_text():
-    (ours, recipe, data), _ = both("char_lm")
-    batches = ours.batches(recipe, data)
-    fresh = [bool(batches(step, slice(None))["fresh"].all()) for step in range(STEPS)]
-    assert 3 <= sum(fresh) <= STEPS // 4
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"dtype": "float16"}, "dtype: expected float32 or float64, got 'float16'"),
-        ({"steps": 0}, "steps: expected at least 1, got 0"),
-        ({"text": "book.txt"}, "text: expected none, since names has its own data, got book.txt"),
-    ],
-)
-def test_what_cannot_be_compared_is_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        compare("names", **arguments)
-
-
-# Faults are detected: torch's side is made wrong, JAX's stays
+    def test_the_state_is_carried_past_the_end_of_the_text(self):
+        (ours, recipe, data), _ = both("char_lm")
+        batches = ours.batches(recipe, data)
+        fresh = [bool(batches(step, slice(None))["fresh"].all()) for step in range(STEPS)]
+        assert 3 <= sum(fresh) <= STEPS // 4
 
 
 def apart(name):
@@ -229,53 +184,35 @@ FAULTS = [
 ]
 
 
-@cases(("name", "where", "fault"), FAULTS, short=1)
-def test_a_fault_parts_the_losses(name, where, fault, monkeypatch):
-    assert apart(name) <= TOLERANCE
-    monkeypatch.setattr(where, fault)
-    assert apart(name) > 100 * TOLERANCE
+class TestFaults:
+    @cases(("name", "where", "fault"), FAULTS, short=1)
+    def test_a_fault_parts_the_losses(self, name, where, fault, monkeypatch):
+        assert apart(name) <= TOLERANCE
+        monkeypatch.setattr(where, fault)
+        assert apart(name) > 100 * TOLERANCE
+
+    @pytest.mark.long
+    def test_a_fault_in_jax_parts_them_too(self, plant):
+        plant(
+            lesson_module,
+            "optimizer",
+            lambda recipe: optax.adamw(learning_rates(recipe), weight_decay=0.03),
+        )
+        result = compare("names", seed=3, steps=12, dtype="float64", recipe=RECIPES["names"])
+        assert result.max_abs_loss_difference > 100 * TOLERANCE
+        assert result.rungs[-1].passed  # of the models, which have nothing wrong
 
 
-@pytest.mark.long
-def test_a_fault_in_jax_parts_them_too(plant):
-    plant(
-        lesson_module,
-        "optimizer",
-        lambda recipe: optax.adamw(learning_rates(recipe), weight_decay=0.03),
-    )
-    result = compare("names", seed=3, steps=12, dtype="float64", recipe=RECIPES["names"])
-    assert result.max_abs_loss_difference > 100 * TOLERANCE
-    assert result.rungs[-1].passed  # of the models, which have nothing wrong
-
-
-# Machines and files
-
-
-@cases("name", DATA_SETS, short=1)
-def test_an_optimizer_step_lowers_for_every_platform(name):
-    (ours, recipe, data), _ = both(name)
-    model = ours.build(recipe, data.vocabulary, rngs=nnx.Rngs(1))
-    carry = ours.carry(model, recipe.batch_size)
-    state, step, _ = prepare(model, ours.loss, optimizer(recipe), carry=carry)
-    leaves, tree = jax.tree.flatten((state, ours.batches(recipe, data)(0, slice(None))))
-
-    def flat(*leaves):
-        return jax.tree.leaves(step(*jax.tree.unflatten(tree, leaves)))
-
-    platforms = ["cpu", "cuda", "tpu"]
-    program = export.export(jax.jit(flat), platforms=platforms)(*leaves)
-    assert sorted(program.platforms) == platforms
-
-
-def test_json_is_complete(tmp_path):
-    result = compared("names")
-    write_json(tmp_path / "one.json", [result])
-    data = json.loads((tmp_path / "one.json").read_text())
-    assert data == json.loads(json.dumps(asdict(result)))
-    assert (data["lesson"], data["dtype"], data["seed"]) == ("names", "float64", 3)
-    assert data["steps"] == len(data["loss"]["jax"]) == len(data["loss"]["torch"]) == STEPS
-    assert data["recipe"]["hidden_size"] == 7
-    assert min(data["seconds"]["jax"]["compile"], data["seconds"]["torch"]["run"]) > 0
-    environment = data["environment"]
-    assert (environment["torch"], environment["jax"]) == (version("torch"), jax.__version__)
-    assert environment["matmul precision"] == "highest"  # no TF32 between the two
+class TestFiles:
+    def test_json_is_complete(self, tmp_path):
+        result = compared("names")
+        write_json(tmp_path / "one.json", [result])
+        data = json.loads((tmp_path / "one.json").read_text())
+        assert data == json.loads(json.dumps(asdict(result)))
+        assert (data["lesson"], data["dtype"], data["seed"]) == ("names", "float64", 3)
+        assert data["steps"] == len(data["loss"]["jax"]) == len(data["loss"]["torch"]) == STEPS
+        assert data["recipe"]["hidden_size"] == 7
+        assert min(data["seconds"]["jax"]["compile"], data["seconds"]["torch"]["run"]) > 0
+        environment = data["environment"]
+        assert (environment["torch"], environment["jax"]) == (version("torch"), jax.__version__)
+        assert environment["matmul precision"] == "highest"  # no TF32 between the two

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from jax_rnn import GRUCell, LSTMCell, OriginalGRUCell, RNNCell, from_flax, to_flax
-from tests.kit import cases, refused, rngs
+from tests.kit import cases, refusals, refused, rngs
 
 I, H, B = 3, 4, 2  # noqa: E741
 
@@ -82,7 +82,4 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[2])
-def test_what_has_no_counterpart_is_refused(row):
-    call, error, words = row
-    refused(error, words, call)
+test_what_has_no_counterpart_is_refused = refusals(ROWS)

@@ -1,8 +1,9 @@
-"""Programs of any batch size and length, for other platforms, and the files that hold them."""
+"""Programs of any batch size, of training, for other platforms, and files that hold them."""
 
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +15,10 @@ from jax import export
 from jax_rnn import GRU, LSTM, LSTMCell, Recurrent, save_safetensors
 from jax_rnn.interop.files import check_target
 from jax_rnn.interop.stablehlo import check_platforms, save_stablehlo
-from jax_rnn.lecture.lessons import char_lm, names, seq2seq, seq2seq_attention
+from jax_rnn.lecture.lessons import DATA_SETS, WORDS, load
+from jax_rnn.lecture.teaching.lesson import optimizer
 from jax_rnn.scans import Checkpointed, Gated, Sequential
+from jax_rnn.train.step import prepare
 from tests.kit import cases, refused, rngs
 
 I, T, B = 3, 5, 2  # noqa: E741
@@ -23,14 +26,14 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 INPUTS = {"inputs": ("int32", 2)}
 SOURCES = {"sources": ("int32", 2), "lengths": ("int32", 1), "targets": ("int32", 2)}
 MODELS = {
-    "char_lm": (lambda cell, H: char_lm.Model(cell, 9, 4, H, rngs=rngs()), INPUTS),
+    "char_lm": (lambda cell, H: load("char_lm").model(cell, 9, 4, H, rngs=rngs()), INPUTS),
     "names": (
-        lambda cell, H: names.Model(cell, 9, 3, 4, H, rngs=rngs()),
+        lambda cell, H: load("names").model(cell, 9, 3, 4, H, rngs=rngs()),
         INPUTS | {"lengths": ("int32", 1)},
     ),
-    "seq2seq": (lambda cell, H: seq2seq.Model(cell, 9, 9, 4, H, rngs=rngs()), SOURCES),
+    "seq2seq": (lambda cell, H: load("seq2seq").model(cell, 9, 9, 4, H, rngs=rngs()), SOURCES),
     "seq2seq_attention": (
-        lambda cell, H: seq2seq_attention.Model(cell, 9, 9, 4, H, rngs=rngs()),
+        lambda cell, H: load("seq2seq_attention").model(cell, 9, 9, 4, H, rngs=rngs()),
         SOURCES,
     ),
 }
@@ -118,6 +121,7 @@ LAYERS = {
         LSTMCell(I, 4, rngs=rngs()), scan=Checkpointed(2, Sequential(unroll=3))
     ),
     "reset before": lambda: gru(reset_after=False),
+    "gated, in chunks": lambda: gru(scan=Checkpointed(2, "gated")),
 }
 
 
@@ -161,9 +165,6 @@ def test_the_place_of_the_projection_is_that_of_the_platform_lowered_for():
     assert products == {"cpu": 2, "cuda": 4, "tpu": 4}
 
 
-# Files
-
-
 NOT_MODELS = [
     (nnx.state, "got State; pass the model that nnx.merge"),
     (nnx.graphdef, "got GraphDef; pass the model that nnx.merge"),
@@ -173,41 +174,93 @@ NOT_MODELS = [
 ]
 
 
-@pytest.mark.parametrize(("take", "words"), NOT_MODELS)
-def test_what_is_no_model_is_refused(take, words, tmp_path, unchecked):
-    given, path = take(gru()), tmp_path / "model"
-    words = f"module: expected an nnx.Module |{words}"
-    refused(TypeError, words, lambda: save_stablehlo(given, path, {"x": ("float32", 3)}))
-    assert not any(tmp_path.iterdir())
+TRAINED = [name for name in WORDS if load(name).trained]
+FORWARD = [name for name in WORDS if not load(name).trained]
 
 
-def test_an_unknown_platform_is_refused():
-    assert check_platforms(["tpu", "cpu", "tpu"]) == ("tpu", "cpu")
-    for given, got in ((["cpu", "gpu"], "got 'gpu'"), ([], "got none"), ([""], "got ''")):
-        words = f"platforms: expected some of cpu, cuda, tpu|{got}"
-        refused(ValueError, words, lambda given=given: check_platforms(given))
+def exported(function, *arguments):
+    """One program for all platforms, which takes and returns leaves, and the leaves to give it."""
+    leaves, tree = jax.tree.flatten(arguments)
+
+    def flat(*leaves):
+        return jax.tree.leaves(function(*jax.tree.unflatten(tree, leaves)))
+
+    program = export.export(jax.jit(flat), platforms=PLATFORMS)(*leaves)
+    assert sorted(program.platforms) == sorted(PLATFORMS)
+    return program, leaves
 
 
-def test_a_path_that_cannot_be_a_file_is_refused(tmp_path):
-    for path, error, words in (
-        ("", ValueError, "file: expected the name of a file, got ''"),
-        (tmp_path, IsADirectoryError, "expected a file, got a folder; add the file's"),
-        (tmp_path / "none" / "model.pt", FileNotFoundError, "the folder |none to exist; create it"),
+class TestFiles:
+    @pytest.mark.parametrize(("take", "words"), NOT_MODELS)
+    def test_what_is_no_model_is_refused(self, take, words, tmp_path, unchecked):
+        given, path = take(gru()), tmp_path / "model"
+        words = f"module: expected an nnx.Module |{words}"
+        refused(TypeError, words, lambda: save_stablehlo(given, path, {"x": ("float32", 3)}))
+        assert not any(tmp_path.iterdir())
+
+    def test_an_unknown_platform_is_refused(self):
+        assert check_platforms(["tpu", "cpu", "tpu"]) == ("tpu", "cpu")
+        for given, got in ((["cpu", "gpu"], "got 'gpu'"), ([], "got none"), ([""], "got ''")):
+            words = f"platforms: expected some of cpu, cuda, tpu|{got}"
+            refused(ValueError, words, lambda given=given: check_platforms(given))
+
+    def test_a_path_that_cannot_be_a_file_is_refused(self, tmp_path):
+        for path, error, words in (
+            ("", ValueError, "file: expected the name of a file, got ''"),
+            (tmp_path, IsADirectoryError, "expected a file, got a folder; add the file's"),
+            (
+                tmp_path / "none" / "model.pt",
+                FileNotFoundError,
+                "the folder |none to exist; create it",
+            ),
+        ):
+            refused(error, words, lambda path=path: check_target(path))
+            refused(error, words, lambda path=path: save_safetensors(gru(), path))
+
+    def test_an_exported_file_has_ordinary_permissions(self, tmp_path):
+        plain = tmp_path / "plain"
+        plain.write_text("")
+        save_safetensors(gru(), tmp_path / "model.safetensors")
+        assert (tmp_path / "model.safetensors").stat().st_mode == plain.stat().st_mode
+
+    def test_a_link_is_not_written_through(self, tmp_path):
+        (tmp_path / "target").write_text("mine")
+        (tmp_path / "model").symlink_to(tmp_path / "target")
+        save_safetensors(gru(), tmp_path / "model")
+        assert (tmp_path / "target").read_text() == "mine"
+        assert not (tmp_path / "model").is_symlink()
+
+
+class TestLessons:
+    @cases("name", [TRAINED[0], DATA_SETS[0], *TRAINED[1:], *DATA_SETS[1:]], short=2)
+    def test_a_training_step_lowers_for_every_platform_and_runs_on_this_one(
+        self, name, close, little_data
     ):
-        refused(error, words, lambda path=path: check_target(path))
-        refused(error, words, lambda path=path: save_safetensors(gru(), path))
+        lesson, carry = load(name), None
+        recipe = lesson.recipe
+        if name in DATA_SETS:
+            sizes = {"embedding_size": 5, "hidden_size": 7, "batch_size": 6, "window": 9}
+            recipe = replace(recipe, **sizes, dropout=0.0)
+            data = lesson.read(recipe)
+            model = lesson.build(recipe, data.vocabulary, rngs=nnx.Rngs(1))
+            carry, batch = lesson.carry(model, 6), lesson.batches(recipe, data)(0, slice(None))
+        else:
+            model, batch = lesson.build(rngs=nnx.Rngs(1)), lesson.batch()
+            loss, _ = lesson.loss(model, batch)
+        state, step, _ = prepare(model, lesson.loss, optimizer(recipe), carry=carry)
+        program, leaves = exported(step, state, batch)
+        new_state, report = jax.jit(step)(state, batch)
+        close(program.call(*leaves), jax.tree.leaves((new_state, report)), 1e-5)
+        assert name in DATA_SETS or report.loss == pytest.approx(float(loss), rel=1e-6)
 
+    @cases("name", FORWARD, short=1)
+    def test_a_forward_pass_lowers_for_every_platform_and_runs_on_this_one(self, name, close):
+        lesson = load(name)
+        graphdef, state = nnx.split(lesson.build(rngs=nnx.Rngs(1)))
 
-def test_an_exported_file_has_ordinary_permissions(tmp_path):
-    plain = tmp_path / "plain"
-    plain.write_text("")
-    save_safetensors(gru(), tmp_path / "model.safetensors")
-    assert (tmp_path / "model.safetensors").stat().st_mode == plain.stat().st_mode
+        def forward(state, inputs, hidden):
+            return nnx.merge(graphdef, state)(inputs, hidden)
 
-
-def test_a_link_is_not_written_through(tmp_path):
-    (tmp_path / "target").write_text("mine")
-    (tmp_path / "model").symlink_to(tmp_path / "target")
-    save_safetensors(gru(), tmp_path / "model")
-    assert (tmp_path / "target").read_text() == "mine"
-    assert not (tmp_path / "model").is_symlink()
+        arguments = state, jnp.asarray(lesson.facts.inputs), lesson.facts.hidden
+        program, leaves = exported(forward, *arguments)
+        close(program.call(*leaves), jax.tree.leaves(forward(*arguments)), 1e-6)

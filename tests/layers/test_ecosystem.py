@@ -50,22 +50,27 @@ def agree(actual, expected, close):
     close(jax.tree.leaves(actual), jax.tree.leaves(expected), 1e-5)
 
 
+def batch_axes(layer):
+    return PartitionSpec("data") if layer.batch_first else PartitionSpec(None, "data")
+
+
+def mesh_of_two(kind):
+    return jax.make_mesh((2,), ("data",), axis_types=(kind,))
+
+
 @mesh_needed
 @every_layer
 def test_shard_map_with_its_default_checks(name, close):
     layer, run, arguments = program(name)
-    batch = PartitionSpec("data") if layer.batch_first else PartitionSpec(None, "data")
+    whole, batch = PartitionSpec(), batch_axes(layer)
 
     def part(state, x, lengths):
         (loss, output), gradients = run(state, x, lengths)
         return (jax.lax.psum(loss, "data"), output), gradients
 
-    spread = jax.shard_map(
-        part,
-        mesh=jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,)),
-        in_specs=(PartitionSpec(), batch, PartitionSpec("data")),
-        out_specs=((PartitionSpec(), batch), (PartitionSpec(), batch)),
-    )
+    specs = (whole, batch, PartitionSpec("data")), ((whole, batch), (whole, batch))
+    mesh = mesh_of_two(AxisType.Auto)
+    spread = jax.shard_map(part, mesh=mesh, in_specs=specs[0], out_specs=specs[1])
     agree(jax.jit(spread)(*arguments), jax.jit(run)(*arguments), close)
 
 
@@ -73,15 +78,11 @@ def test_shard_map_with_its_default_checks(name, close):
 @every_layer
 def test_a_mesh_with_explicit_axes(name, close):
     layer, run, arguments = program(name)
-    expected = jax.jit(run)(*arguments)
-    mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Explicit,))
-    batch = PartitionSpec("data") if layer.batch_first else PartitionSpec(None, "data")
-    specs = PartitionSpec(), batch, PartitionSpec("data")
+    expected, mesh = jax.jit(run)(*arguments), mesh_of_two(AxisType.Explicit)
+    places = PartitionSpec(), batch_axes(layer), PartitionSpec("data")
     with jax.set_mesh(mesh):
-        spread = [
-            jax.device_put(a, NamedSharding(mesh, s)) for a, s in zip(arguments, specs, strict=True)
-        ]
-        (_, output), _ = actual = jax.jit(run)(*spread)
+        shardings = tuple(NamedSharding(mesh, place) for place in places)
+        (_, output), _ = actual = jax.jit(run)(*map(jax.device_put, arguments, shardings))
     assert output.sharding.spec[0 if layer.batch_first else 1] == "data"
     agree(actual, expected, close)
 
@@ -109,17 +110,11 @@ def test_debug_nans_with_nan_in_the_padding(name):
 
 
 def test_an_initial_state_that_is_learnt():
-    class Model(nnx.Module):
-        def __init__(self, rngs):
-            self.rnn = LSTM(I, 4, rngs=rngs)
-            self.h0, self.c0 = (nnx.Param(jnp.ones((1, B, 4))) for _ in range(2))
-
-        def __call__(self, x):
-            return self.rnn(x, (self.h0, self.c0))[0]
-
-    gradients = nnx.grad(lambda model: (model(jnp.ones((T, B, I))) ** 2).sum())(Model(nnx.Rngs(0)))
-    assert gradients["h0"].shape == (1, B, 4)
-    assert (gradients["c0"][...] != 0).all()
+    layer, x = LSTM(I, 4, rngs=nnx.Rngs(0)), jnp.ones((T, B, I))
+    initial = nnx.List([nnx.Param(jnp.ones((1, B, 4))) for _ in range(2)])
+    gradients = nnx.grad(lambda states: (layer(x, tuple(states))[0] ** 2).sum())(initial)
+    assert [gradients[k][...].shape for k in range(2)] == [(1, B, 4)] * 2
+    assert (gradients[1][...] != 0).all()
 
 
 def test_a_layer_without_values_knows_its_dtype_and_scans():
@@ -129,9 +124,8 @@ def test_a_layer_without_values_knows_its_dtype_and_scans():
     assert layer.chosen_scans((T, 1, I)) == (Sequential(1, "inside", T),)
 
 
-@pytest.mark.parametrize("name", ["two directions, in chunks"])
-def test_an_empty_batch_in_chunks(name):
-    _, run, (state, x, lengths) = program(name)
+def test_an_empty_batch_in_chunks():
+    _, run, (state, x, lengths) = program("two directions, in chunks")
     (_, output), (_, dx) = jax.eval_shape(run, state, x[:, :0], lengths[:0])
     assert (output.shape, dx.shape) == ((T, 0, 2 * H), (T, 0, I))
 

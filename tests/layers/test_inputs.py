@@ -1,6 +1,6 @@
 """Cells that read trees of arrays, tokens or images, and what is the same in every step."""
 
-from typing import Any, NamedTuple
+from collections import namedtuple
 
 import jax
 import jax.numpy as jnp
@@ -29,14 +29,12 @@ from jax_rnn.scans import Associative, Checkpointed, Gated
 from jax_rnn.testing import CellExamError, check_cell
 from tests import kit
 from tests.cells.zoo import ConvCell, OneState
-from tests.kit import cases, refused, rngs
+from tests.kit import cases, refusals, refused, rngs
 
 I, H, B, T, V, S = 3, 4, 2, 5, 7, 6  # noqa: E741
 
 
-class Inputs(NamedTuple):
-    frame: Any
-    token: Any
+Inputs = namedtuple("Inputs", "frame token")
 
 
 class ByName(OneState):
@@ -153,12 +151,13 @@ def test_layers_of_both_directions_take_any_layout_and_run_in_chunks(name, close
     close((found.swapaxes(0, 1), jax.tree.leaves(last)), (output, jax.tree.leaves(h_n)), 1e-5)
 
 
-def test_wrappers_that_read_other_inputs_keep_the_fast_scans():
-    gated = Recurrent(tokens(GRUCell(I, 32, rngs=rngs())))
-    assert gated.chosen_scans((T, 9), "cpu") == (Gated(1, "before"),)
-    linear = Recurrent(Selective())
+def test_wrappers_and_cells_that_read_other_inputs_or_context_keep_the_fast_scans():
+    for cell in (tokens(GRUCell(I, 32, rngs=rngs())), Attending(I, 32, rngs=rngs())):
+        shape = (T, 9) if isinstance(cell, Tokens) else (T, B, I)
+        assert Recurrent(cell).chosen_scans(shape, "cpu") == (Gated(1, "before"),)
     shapes = Inputs((T, B, H), (T, B, H))
-    assert linear.chosen_scans(shapes, "cpu") == (Associative(parallel=False),)
+    chosen = Recurrent(Selective()).chosen_scans(shapes, "cpu")
+    assert chosen == (Associative(parallel=False),)
 
 
 def gru(*arguments):
@@ -172,13 +171,25 @@ def by_name(structure=Inputs):
 FRAMES, TOKENS = jnp.zeros((T, B, I)), jnp.zeros((T, B), int)
 UNEQUAL = Inputs(FRAMES, TOKENS[:3])
 TE, VE = TypeError, ValueError
+
+
 # (call, error, words)
+def of_tokens():
+    return Recurrent(gru_of_tokens())
+
+
+def step_with_context():
+    layer = GRU(I, H, rngs=rngs())
+    return layer.step(FRAMES[0], layer.initial_state(B), context=jnp.zeros(3))
+
+
+def unlike():
+    return Recurrent(GRUCell(I, H, rngs=rngs()), by_name())
+
+
+NO_CONTEXT = "expected no context, since no method of GRUCell has an argument of this name"
 REFUSALS = [
-    (
-        lambda: gru(TOKENS),
-        VE,
-        "GRU: expected an input of dtype float32|Embedding|one_hot(tokens, 3)",
-    ),
+    (lambda: gru(TOKENS), VE, "GRU: expected an input of dtype float32|Embedding|one_hot(tokens, "),
     (lambda: gru({"x": FRAMES}), TE, "GRU: expected the input to be an array, got dict"),
     (
         lambda: Recurrent(by_name(STRUCTURES["dict"]))({"frame": FRAMES}),
@@ -187,31 +198,13 @@ REFUSALS = [
     ),
     (lambda: Recurrent(by_name())(FRAMES), TE, "the structure of input_size|got a float32 array"),
     (lambda: Recurrent(by_name())(UNEQUAL), VE, "same steps and batch, got [(3, 2), (5, 2)]"),
-    (
-        lambda: Recurrent(gru_of_tokens())(jnp.zeros((T, B))),
-        VE,
-        "expected an input of dtype integer, got float32",
-    ),
+    (lambda: of_tokens()(jnp.zeros((T, B))), VE, "an input of dtype integer, got float32"),
     (lambda: Residual(by_name()), TE, "Residual: expected a cell that reads one array"),
     (lambda: VariationalDropout(gru_of_tokens(), input=0.2), TE, "inputs are floats, got Tokens"),
-    (
-        lambda: Recurrent(GRUCell(I, H, rngs=rngs()), by_name()),
-        VE,
-        "expected a cell with input_size 4 in this layer, got ByName",
-    ),
+    (unlike, VE, "expected a cell with input_size 4 in this layer, got ByName"),
     # context
-    (
-        lambda: GRU(I, H, rngs=rngs())(FRAMES, context=jnp.zeros(3)),
-        TE,
-        "GRU: expected no context, since no method of GRUCell has an argument of this name",
-    ),
-    (
-        lambda: (layer := GRU(I, H, rngs=rngs())).step(
-            FRAMES[0], layer.initial_state(B), context=jnp.zeros(3)
-        ),
-        TE,
-        "expected no context",
-    ),
+    (lambda: GRU(I, H, rngs=rngs())(FRAMES, context=jnp.zeros(3)), TE, f"GRU: {NO_CONTEXT}"),
+    (step_with_context, TE, "expected no context"),
     (
         lambda: Recurrent(Attending(I, H, rngs=rngs()))(FRAMES, context={"keys": "a"}),
         TE,
@@ -220,13 +213,7 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize("row", REFUSALS, ids=lambda row: row[2][:40])
-def test_refused_in_words(row, unchecked):
-    call, error, words = row
-    refused(error, words, call)
-
-
-# Images
+test_refused_in_words = refusals(REFUSALS, "unchecked")
 
 
 class NoisyConvCell(ConvCell):
@@ -247,43 +234,38 @@ IMAGES = {
 }
 
 
-@cases("name", IMAGES, short=0)
-def test_the_checks_pass_for_cells_on_images(name):
-    check_cell(IMAGES[name]())
+class TestImages:
+    @cases("name", IMAGES, short=0)
+    def test_the_checks_pass_for_cells_on_images(self, name):
+        check_cell(IMAGES[name]())
 
+    @pytest.mark.parametrize("name", ["noise", "zoneout", "variational dropout"])
+    def test_every_pixel_and_row_of_images_has_random_numbers_of_its_own(self, name):
+        layer = Recurrent(IMAGES[name](), batch_first=True)
+        x = jnp.asarray(kit.normal(B, T, 6, 5, I), jnp.float32)
+        output, other = (layer(x, rngs=jax.random.key(seed))[0] for seed in (1, 2))
+        assert output.shape == (B, T, 6, 5, H)
+        assert np.asarray(output != other)[:, 1:].any((1, 4)).all()
 
-@pytest.mark.parametrize("name", ["noise", "zoneout", "variational dropout"])
-def test_every_pixel_and_row_of_images_has_random_numbers_of_its_own(name):
-    layer = Recurrent(IMAGES[name](), batch_first=True)
-    x = jnp.asarray(kit.normal(B, T, 6, 5, I), jnp.float32)
-    output, other = (layer(x, rngs=jax.random.key(seed))[0] for seed in (1, 2))
-    assert output.shape == (B, T, 6, 5, H)
-    assert np.asarray(output != other)[:, 1:].any((1, 4)).all()
+    def test_images_run_through_a_stack_with_lengths(self, x64, close):
+        first, second = ConvCell(2, 3, rngs=rngs()), ConvCell(3, 3, rngs=rngs())
+        layer = Recurrent(first, second, batch_first=True)
+        x, lengths = jnp.asarray(kit.normal(B, T, 6, 5, 2)), np.array([T, 3])
+        output, h_n = layer(x, lengths=lengths)
+        for row, length in enumerate(lengths):
+            lower, h = Recurrent(first)(x[row, :length])
+            ys, h_last = Recurrent(second)(lower)
+            close((output[row, :length], h_n[:, row]), (ys, jnp.concatenate([h, h_last])))
+            assert not output[row, length:].any()
+        assert layer(x[:, :2], h_n)[0].shape == (B, 2, 6, 5, 3)
 
-
-def test_images_run_through_a_stack_with_lengths(x64, close):
-    first, second = ConvCell(2, 3, rngs=rngs()), ConvCell(3, 3, rngs=rngs())
-    layer = Recurrent(first, second, batch_first=True)
-    x, lengths = jnp.asarray(kit.normal(B, T, 6, 5, 2)), np.array([T, 3])
-    output, h_n = layer(x, lengths=lengths)
-    for row, length in enumerate(lengths):
-        lower, h = Recurrent(first)(x[row, :length])
-        ys, h_last = Recurrent(second)(lower)
-        close((output[row, :length], h_n[:, row]), (ys, jnp.concatenate([h, h_last])))
-        assert not output[row, length:].any()
-    assert layer(x[:, :2], h_n)[0].shape == (B, 2, 6, 5, 3)
-
-
-def test_dropout_of_inputs_lies_over_the_features(close):
-    """The mask of a square image with as many rows as the batch has sequences."""
-    cell = VariationalDropout(ConvCell(I, H, rngs=rngs()), input=0.5)
-    masks, _ = cell.sequence_noise(jax.random.key(0), (B, B, B))
-    assert masks.shape == (B, B, B, I)
-    x = jnp.ones((B, B, B, I))
-    close(cell.before(x, Noise(None, (masks, None))), masks)
-
-
-# Context
+    def test_dropout_of_inputs_lies_over_the_features(self, close):
+        """The mask of a square image with as many rows as the batch has sequences."""
+        cell = VariationalDropout(ConvCell(I, H, rngs=rngs()), input=0.5)
+        masks, _ = cell.sequence_noise(jax.random.key(0), (B, B, B))
+        assert masks.shape == (B, B, B, I)
+        x = jnp.ones((B, B, B, I))
+        close(cell.before(x, Noise(None, (masks, None))), masks)
 
 
 class Attending(GatedCell[HiddenCarry]):
@@ -348,29 +330,24 @@ CONTEXT = {
 }
 
 
-@cases("name", CONTEXT, short=3)
-def test_the_checks_of_cells_pass_with_context(name):
-    """Context reaches every step under every scan, and has gradients."""
-    check_cell(CONTEXT[name](), context=context(3))
+class TestContext:
+    @cases("name", CONTEXT, short=3)
+    def test_the_checks_of_cells_pass_with_context(self, name):
+        """Context reaches every step under every scan, and has gradients."""
+        check_cell(CONTEXT[name](), context=context(3))
 
+    def test_context_goes_to_the_cells_that_read_it(self, close):
+        layer = Recurrent(GRUCell(I, H, rngs=rngs()), Attending(H, H, rngs=rngs()))
+        x, given = jnp.asarray(kit.normal(T, B, I), jnp.float32), context(B)
+        output, _ = layer(x, context=given)
+        lower, _ = Recurrent(layer.cells[0])(x)
+        close(output, Recurrent(layer.cells[1])(lower, context=given)[0], 1e-6)
+        state = layer.initial_state(B)
+        for x_t, expected in zip(x, output, strict=True):
+            y, state = layer.step(x_t, state, context=given)
+            close(y, expected, 1e-5)
 
-def test_attention_over_encoder_outputs_runs_on_the_fast_scan():
-    layer = Recurrent(Attending(I, 32, rngs=rngs()))
-    assert layer.chosen_scans((T, B, I), "cpu") == (Gated(1, "before"),)
-
-
-def test_context_goes_to_the_cells_that_read_it(close):
-    layer = Recurrent(GRUCell(I, H, rngs=rngs()), Attending(H, H, rngs=rngs()))
-    x, given = jnp.asarray(kit.normal(T, B, I), jnp.float32), context(B)
-    output, _ = layer(x, context=given)
-    lower, _ = Recurrent(layer.cells[0])(x)
-    close(output, Recurrent(layer.cells[1])(lower, context=given)[0], 1e-6)
-    state = layer.initial_state(B)
-    for x_t, expected in zip(x, output, strict=True):
-        y, state = layer.step(x_t, state, context=given)
-        close(y, expected, 1e-5)
-
-
-def test_a_cell_that_needs_context_fails_the_exam_without_it():
-    with pytest.raises(CellExamError, match="Attending, contract"):
-        check_cell(Attending(I, H, rngs=rngs()))
+    def test_a_cell_that_needs_context_fails_the_exam_without_it(self):
+        refused(
+            CellExamError, "Attending, contract", lambda: check_cell(Attending(I, H, rngs=rngs()))
+        )

@@ -1,6 +1,6 @@
 """Cells and states that a layer cannot run, refused with the remedy; states in other forms."""
 
-from typing import Any, NamedTuple
+from collections import namedtuple
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +19,8 @@ from jax_rnn import (
     LSTMCell,
     Recurrent,
 )
-from tests.cells.zoo import OneState
-from tests.kit import refused, rngs
+from tests.cells.zoo import OneState, kind
+from tests.kit import refusals, refused, rngs
 
 I, H, B, T = 3, 4, 2, 5  # noqa: E741
 TE, VE = TypeError, ValueError
@@ -28,18 +28,12 @@ TE, VE = TypeError, ValueError
 pytestmark = pytest.mark.usefixtures("unchecked")
 
 
-class KeyCarry(NamedTuple):
-    h: Any
-    key: Any
+KeyCarry, Swapped = namedtuple("KeyCarry", "h key"), namedtuple("Swapped", "c h")
+TwoAxes = kind("TwoAxes", OneState, num_feature_axes=2)
 
 
-class Swapped(NamedTuple):
-    c: Any
-    h: Any
-
-
-class TwoAxes(OneState):
-    num_feature_axes = 2
+def zeros(shape):
+    return jnp.zeros((*shape[:-1], H))
 
 
 class Noisy(OneState):
@@ -50,12 +44,10 @@ class Noisy(OneState):
 
 class Keyed(OneState):
     def initialize_carry(self, input_shape, rngs=None, carry_init=None):
-        return KeyCarry(jnp.zeros((*input_shape[:-1], H)), jax.random.key(0))
+        return KeyCarry(zeros(input_shape), jax.random.key(0))
 
 
-class Bare(OneState):
-    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
-        return jnp.zeros((*input_shape[:-1], H))
+Bare = kind("Bare", OneState, initialize_carry=lambda self, shape, *_, **options: zeros(shape))
 
 
 class OneFeature(OneState):
@@ -75,6 +67,9 @@ class OneGatedFeature(GatedCell[HiddenCarry]):
 
 X, STEP = np.ones((T, B, I), np.float32), np.ones((B, I), np.float32)
 h, c = (np.random.default_rng(k).normal(size=(B, H)).astype(np.float32) for k in range(2))
+
+
+TWO = np.zeros((2, B, H), np.float32)
 
 
 def gru(*arguments, **options):
@@ -114,25 +109,18 @@ ROWS = [
         "got nnx.GRUCell|jax_rnn.from_flax(cell)|nnx.RNN(cell)",
     ),
     (lambda: Recurrent(GRUCell), TE, "class GRUCell|GRUCell(input_size, hidden_size, rngs=nnx.R"),
-    (lambda: Recurrent((None, None)), (TE, VE), "Recurrent: expected"),
-    (lambda: Recurrent(()), (TE, VE), "Recurrent: expected"),
-    (lambda: Recurrent("pair"), (TE, VE), "Recurrent: expected"),
-    (
-        without_unpacking,
-        TE,
-        "Linear: expected one array, got the (output, h_n)|lambda output, h_n: output",
+    *(
+        (lambda of=of: Recurrent(of), (TE, VE), "Recurrent: expected")
+        for of in ((None,) * 2, (), "pair")
     ),
+    (without_unpacking, TE, "expected one array, got the (output, h_n)|lambda output, h_n: output"),
     # steps
     (lambda: backward(gru(bidirectional=True)), VE, "whose backward direction starts at the end"),
     (lambda: backward(Recurrent((None, gru().cells[0]))), VE, "expected a layer of one direction"),
     (lambda: gru().step(STEP, h[None]), TE, "expected a LayerState|layer.initial_state(batch)"),
-    (
-        lambda: gru(2).initial_state(3, hx=np.zeros((2, B, H), np.float32)),
-        VE,
-        "expected h of hx to be a float32 array of shape (2, 3",
-    ),
+    (lambda: gru(2).initial_state(3, hx=TWO), VE, "h of hx to be a float32 array of shape (2, 3"),
     # states of unlike cells
-    (lambda: unlike()(X, np.zeros((2, B, H))), TE, "a tuple of 2 carries, one for each cell"),
+    (lambda: unlike()(X, TWO), TE, "a tuple of 2 carries, one for each cell"),
     (lambda: unlike()(X, (h, h)), TE, "expected hx[0] to be a tuple (h, c), or LSTMCarry"),
     (lambda: with_state("int32"), VE, "h of hx[1] to be a float32 array of shape (2, 4)|int32"),
     (lambda: with_state("float16"), VE, "h of hx[1] to be a float32 array of shape (2, 4)|float16"),
@@ -140,18 +128,11 @@ ROWS = [
     (lambda: lstm_cell()(Swapped(c, h), STEP), TE, "got a Swapped of 2"),
     (lambda: lstm_cell()(h, STEP), TE, "got a float32 array"),
     (lambda: lstm_cell()((h, c, c), STEP), TE, "got a tuple of 3"),
-    (
-        lambda: lstm_cell()((h, None), STEP),
-        TE,
-        "expected c of the carry to be an array of shape (2, 4), got NoneType",
-    ),
+    (lambda: lstm_cell()((h, None), STEP), TE, "c of the carry|of shape (2, 4), got NoneType"),
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[2][:40])
-def test_misuse_is_refused_with_the_remedy(row):
-    call, error, words = row
-    refused(error, words, call)
+test_misuse_is_refused_with_the_remedy = refusals(ROWS)
 
 
 def test_the_remedy_for_sequential_works():
@@ -171,9 +152,6 @@ def test_an_output_of_another_shape_is_refused_at_the_first_call(cell, method, l
     refused(VE, words, lambda: cell(cell.initialize_carry((B, H)), jnp.zeros((B, H))))
 
 
-# States in other forms
-
-
 def parameter(x):
     return nnx.Param(jnp.asarray(x))
 
@@ -183,17 +161,18 @@ def check_same(call, expected, states):
         jax.tree.map(np.testing.assert_array_equal, call(state), expected)
 
 
-def test_a_state_may_be_a_tuple_a_list_or_a_parameter_and_a_single_one_an_array():
-    cell, layer = lstm_cell(), LSTM(I, H, rngs=rngs())
-    expected = cell(LSTMCarry(h, c), STEP)
-    assert type(expected[0]) is LSTMCarry
-    check_same(lambda carry: cell(carry, STEP), expected, [(h, c), [h, c], (parameter(h), c)])
-    states = h[None], c[None]
-    forms = [[*states], LSTMCarry(*states), (parameter(states[0]), states[1])]
-    check_same(lambda hx: layer(X, hx), layer(X, states), forms)
+class TestStates:
+    def test_a_state_may_be_a_tuple_a_list_or_a_parameter_and_a_single_one_an_array(self):
+        cell, layer = lstm_cell(), LSTM(I, H, rngs=rngs())
+        expected = cell(LSTMCarry(h, c), STEP)
+        assert type(expected[0]) is LSTMCarry
+        check_same(lambda carry: cell(carry, STEP), expected, [(h, c), [h, c], (parameter(h), c)])
+        states = h[None], c[None]
+        forms = [[*states], LSTMCarry(*states), (parameter(states[0]), states[1])]
+        check_same(lambda hx: layer(X, hx), layer(X, states), forms)
 
-    cell, layer = GRUCell(I, H, rngs=rngs()), gru()
-    forms = [h, jnp.asarray(h), (h,), parameter(h)]
-    check_same(lambda carry: cell(carry, STEP), cell(HiddenCarry(h), STEP), forms)
-    forms = [HiddenCarry(h[None]), (h[None],), parameter(h[None])]
-    check_same(lambda hx: layer(X, hx), layer(X, h[None]), forms)
+        cell, layer = GRUCell(I, H, rngs=rngs()), gru()
+        forms = [h, jnp.asarray(h), (h,), parameter(h)]
+        check_same(lambda carry: cell(carry, STEP), cell(HiddenCarry(h), STEP), forms)
+        forms = [HiddenCarry(h[None]), (h[None],), parameter(h[None])]
+        check_same(lambda hx: layer(X, hx), layer(X, h[None]), forms)

@@ -67,7 +67,7 @@ def test_steps_one_by_one_are_a_call_on_all_steps(name, close):
     assert state.time == T
 
 
-def test_a_step_can_reset_single_sequences(close):
+def test_a_step_can_reset_single_sequences_and_have_no_batch(close):
     layer = LSTM(I, H, 2, rngs=rngs())
     x, resets = normal(T, B, I), np.zeros((T, B), bool)
     resets[2, 1] = True
@@ -76,12 +76,8 @@ def test_a_step_can_reset_single_sequences(close):
     for t in range(T):
         y, state = layer.step(x[t], state, reset=resets[t])
         close(y, expected[t])
-
-
-def test_a_step_without_a_batch(close):
-    layer = GRU(I, H, rngs=rngs())
-    y, state = layer.step(jnp.ones(I), layer.initial_state())
-    close(y, layer(jnp.ones((1, I)))[0][0])
+    y, state = layer.step(x[0, 0], layer.initial_state())
+    close(y, expected[0, 0])
     assert state.carries[0].h.shape == (H,)
 
 
@@ -102,15 +98,12 @@ def test_states_at_every_step_in_both_directions_with_lengths(scan, close):
 
 
 def test_gradients_pass_through_the_states(close):
+    def gradient(scan):
+        loss = nnx.grad(lambda layer: (layer(x, return_states=True)[2][0].c ** 2).sum())
+        return jax.tree.leaves(loss(LSTM(I, H, scan=scan, rngs=rngs())))
+
     x = normal(T, B, I)
-
-    def loss(scan):
-        def of(layer):
-            return (layer(x, return_states=True)[2][0].c ** 2).sum()
-
-        return jax.tree.leaves(nnx.grad(of)(LSTM(I, H, scan=scan, rngs=rngs())))
-
-    close(loss("gated"), loss("sequential"))
+    close(gradient("gated"), gradient("sequential"))
 
 
 def test_a_stack_of_unlike_cells_is_the_layers_one_after_another(close):
@@ -133,50 +126,45 @@ def test_a_linear_cell_in_every_layout(close):
     close(output[1, 0], layer(x[1, 0])[0])
 
 
-# States that are passed on
+class TestPassedOn:
+    @pytest.mark.parametrize("name", ["LSTM", "unlike cells", "zoneout"])
+    def test_steps_continue_where_a_call_ended_with_the_same_random_numbers(self, name, close):
+        layer, x, key = LAYERS[name](), normal(T, B, I), jax.random.key(3)
+        output, _ = layer(x, rngs=key)
+        _, h_n = layer(x[:3], rngs=key)
+        state = layer.initial_state(B, hx=h_n, rngs=key, time=3)
+        for t in (3, 4):
+            y, state = layer.step(x[t], state)
+            close(y, output[t])
+        assert state.time == T
 
 
-@pytest.mark.parametrize("name", ["LSTM", "unlike cells", "zoneout"])
-def test_steps_continue_where_a_call_ended_with_the_same_random_numbers(name, close):
-    layer, x, key = LAYERS[name](), normal(T, B, I), jax.random.key(3)
-    output, _ = layer(x, rngs=key)
-    _, h_n = layer(x[:3], rngs=key)
-    state = layer.initial_state(B, hx=h_n, rngs=key, time=3)
-    for t in (3, 4):
-        y, state = layer.step(x[t], state)
-        close(y, output[t])
-    assert state.time == T
+class TestDirections:
+    def test_layers_of_one_and_two_directions_stack(self, close):
+        rng = rngs()
+        first, forward, backward = (GRUCell(size, H, rngs=rng) for size in (I, H, H))
+        last = LSTMCell(2 * H, 3, rngs=rng)
+        layer = Recurrent(first, (forward, backward), (None, last), batch_first=True)
+        x = normal(B, T, I)
+        lengths = np.array([T, 3])
+        output, (a, b, c, d) = layer(x, lengths=lengths)
+        assert (output.shape, a.h.shape, d.c.shape) == ((B, T, 3), (B, H), (B, 3))
+        one = Recurrent(first, batch_first=True)(x, lengths=lengths)[0]
+        two, h_n = Recurrent((forward, backward), batch_first=True)(one, lengths=lengths)
+        close((b.h, c.h), (h_n[0], h_n[1]))
+        row = two[1, :3][::-1]
+        expected, _ = Recurrent(last)(row)
+        close(output[1, :3], expected[::-1])
+        assert not output[1, 3:].any()
+        assert layer.num_layers == 3 and layer.bidirectional
+        assert layer.cells[2] is None and layer.reverse_cells[0] is None
+        assert layer.reverse_cells[1] is backward and layer.reverse_cells[2] is last
 
-
-# Directions
-
-
-def test_layers_of_one_and_two_directions_stack(close):
-    rng = rngs()
-    first, forward, backward = (GRUCell(size, H, rngs=rng) for size in (I, H, H))
-    last = LSTMCell(2 * H, 3, rngs=rng)
-    layer = Recurrent(first, (forward, backward), (None, last), batch_first=True)
-    x = normal(B, T, I)
-    lengths = np.array([T, 3])
-    output, (a, b, c, d) = layer(x, lengths=lengths)
-    assert (output.shape, a.h.shape, d.c.shape) == ((B, T, 3), (B, H), (B, 3))
-    one = Recurrent(first, batch_first=True)(x, lengths=lengths)[0]
-    two, h_n = Recurrent((forward, backward), batch_first=True)(one, lengths=lengths)
-    close((b.h, c.h), (h_n[0], h_n[1]))
-    row = two[1, :3][::-1]
-    expected, _ = Recurrent(last)(row)
-    close(output[1, :3], expected[::-1])
-    assert not output[1, 3:].any()
-    assert layer.num_layers == 3 and layer.bidirectional
-    assert layer.cells[2] is None and layer.reverse_cells[0] is None
-    assert layer.reverse_cells[1] is backward and layer.reverse_cells[2] is last
-
-
-def test_a_layer_that_runs_backward_is_the_flipped_sequence(close):
-    cell = GRUCell(I, H, rngs=rngs())
-    x = normal(T, B, I)
-    output, h_n = Recurrent((None, cell))(x)
-    expected, last = Recurrent(cell)(x[::-1])
-    close((output, h_n), (expected[::-1], last))
-    graphdef, state = nnx.split(Recurrent((None, cell)))
-    close(nnx.merge(graphdef, state)(x)[0], output, 0)
+    def test_a_layer_that_runs_backward_is_the_flipped_sequence(self, close):
+        cell = GRUCell(I, H, rngs=rngs())
+        x = normal(T, B, I)
+        output, h_n = Recurrent((None, cell))(x)
+        expected, last = Recurrent(cell)(x[::-1])
+        close((output, h_n), (expected[::-1], last))
+        graphdef, state = nnx.split(Recurrent((None, cell)))
+        close(nnx.merge(graphdef, state)(x)[0], output, 0)

@@ -32,12 +32,9 @@ COMMANDS = [
 @pytest.fixture(scope="module")
 def recall():
     """The three files are in their places while the tests of this file run."""
+    places = {rnn_lecture: "facts", jax_rnn.lecture.lessons: "ours", reference_torch: "theirs"}
     with pytest.MonkeyPatch.context() as patch:
-        for package, place in (
-            (rnn_lecture, "facts"),
-            (jax_rnn.lecture.lessons, "ours"),
-            (reference_torch, "theirs"),
-        ):
+        for package, place in places.items():
             patch.setattr(package, "__path__", [*package.__path__, str(FILES / place)])
         yield
 
@@ -51,20 +48,19 @@ def folder(tmp_path_factory, recall):
 
 
 @cases("command", COMMANDS, short=1)
-def test_every_command_takes_it(command, folder, request, capsys):
+def test_every_command_takes_it(command, folder, run):
     words = command.format(folder=folder).split()
     if words[0] == "train" and "--out" in words:
         words[words.index("--out") + 1] += "2"
-    cli.main(words)
-    assert capsys.readouterr().out
+    result = run(*words)
+    assert result.code == 0 and result.out
 
 
-def test_it_is_listed_after_those_of_the_lecture_in_both_trees(recall, capsys):
+def test_it_is_listed_after_those_of_the_lecture_in_both_trees(recall, run):
     for tree in (jax_rnn.lecture.lessons, reference_torch):
         assert tree.lesson_names() == (*LESSONS, "recall")
         assert tree.load("recall").name == "recall"
-    assert program.main([]) == 0
-    assert "\n  recall " in capsys.readouterr().out
+    assert "\n  recall " in run(main=program.main).out
 
 
 @pytest.mark.parametrize(
@@ -72,18 +68,15 @@ def test_it_is_listed_after_those_of_the_lecture_in_both_trees(recall, capsys):
     [("", "None"), ("from jax_rnn.lecture.lessons.ihello import lesson", "'ihello'")],
 )
 def test_a_file_that_defines_no_lesson_of_its_name_is_reported(
-    text, got, tmp_path, monkeypatch, capsys
+    text, got, tmp_path, monkeypatch, run
 ):
-    name = f"unfinished{len(text)}"
+    name, package = f"unfinished{len(text)}", jax_rnn.lecture.lessons
     (tmp_path / f"{name}.py").write_text(text)
-    monkeypatch.setattr(
-        jax_rnn.lecture.lessons, "__path__", [*jax_rnn.lecture.lessons.__path__, str(tmp_path)]
-    )
-    with pytest.raises(SystemExit) as left:
-        cli.main(["train", name])
-    assert left.value.code == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert f"expected `lesson`, whose name is '{name}', got {got}" in said
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    result = run("train", name)
+    assert result.code == 2
+    said = f"expected `lesson`, whose name is '{name}', got {got}"
+    assert said in " ".join(result.err.split())
 
 
 def test_both_programs_are_the_same(recall, tmp_path):
@@ -96,12 +89,12 @@ def test_both_programs_are_the_same(recall, tmp_path):
     assert found["rungs"][-1]["name"] == "5 steps of Adam"
 
 
-def test_torch_runs_it_alone(recall, capsys):
-    assert program.main(["recall", "--steps", "2"]) == 0
-    assert "held out: loss" in capsys.readouterr().out
+def test_torch_runs_it_alone(recall, run):
+    result = run("recall", "--steps", "2", main=program.main)
+    assert result.code == 0 and "held out: loss" in result.out
 
 
-def test_programs_with_other_parameters_are_reported(recall, monkeypatch, capsys):
+def test_programs_with_other_parameters_are_reported(recall, monkeypatch, run):
     from reference_torch.recall import Model
 
     right = Model.__init__
@@ -112,7 +105,6 @@ def test_programs_with_other_parameters_are_reported(recall, monkeypatch, capsys
         del self.linear
 
     monkeypatch.setattr(Model, "__init__", other)
-    with pytest.raises(SystemExit) as left:
-        cli.main(["compare", "recall"])
-    assert left.value.code == 1
-    assert "parameter names: missing in JAX: last.bias" in " ".join(capsys.readouterr().err.split())
+    result = run("compare", "recall")
+    assert result.code == 1
+    assert "parameter names: missing in JAX: last.bias" in " ".join(result.err.split())

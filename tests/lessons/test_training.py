@@ -1,15 +1,19 @@
 """From a recipe to a run folder and back: what is refused before the folder is created."""
 
 import json
+import math
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from jax import export
 
 from jax_rnn import GRU
+from jax_rnn.base.memory import available_memory, check_memory
 from jax_rnn.base.meshes import make_mesh
 from jax_rnn.interop.stablehlo import save_stablehlo
 from jax_rnn.lecture.lessons import load
@@ -17,7 +21,7 @@ from jax_rnn.lecture.teaching.training import open_run, train_lesson
 from jax_rnn.train import RunError
 from rnn_lecture.recipe import Recipe, WordRecipe
 from rnn_lecture.sampling import Sampling
-from tests.kit import cases
+from tests.kit import cases, refused
 
 RECIPE = Recipe(hidden_size=4, embedding_size=4, batch_size=4, window=5, steps=2)
 VOCABULARIES = {
@@ -36,19 +40,12 @@ def make(tmp_path):
     def folder(lesson, **changes):
         task, vocabulary = load(lesson), VOCABULARIES[lesson]
         kind = f"{task.model.__module__}:{task.model.__qualname__}"
+        own = {"vocabulary": vocabulary, "text_sha256": None, "init": "torch"}
         config = {
             "name": lesson,
             "hyperparameters": asdict(RECIPE),
-            "model": {
-                "class": kind,
-                "options": task.options(RECIPE, vocabulary),
-            },
-            "own": {
-                "vocabulary": vocabulary,
-                "text_sha256": None,
-                "init": "torch",
-                "arguments": {"inputs": ["int32", 2]},
-            },
+            "model": {"class": kind, "options": task.options(RECIPE, vocabulary)},
+            "own": own | {"arguments": {"inputs": ["int32", 2]}},
             "made": {"text": None},
         }
         (tmp_path / "config.json").write_text(json.dumps(config | changes))
@@ -76,25 +73,23 @@ def test_a_run_of_every_lesson_opens(name, make):
     assert opened.vocabulary == VOCABULARIES[name]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"name": "seq2seq"},
-        {"name": "../.."},
-        {"name": "ihello"},
-        {"own": {"vocabulary": {"symbols": 5}}},
-        {"own": {"vocabulary": {"symbols": "ab"}}},
-        {"own": {"vocabulary": {"symbols": "abc", "more": {}}}},
-        {"own": {}},
-        {"hyperparameters": asdict(replace(RECIPE, hidden_size=5))},
-        {"hyperparameters": {"hidden_size": "x"}},
-        {"hyperparameters": {"clip": -1}},
-        {"model": None},
-        {"model": {"class": "evil:Model", "options": {}}},
-        {"made": {"text": 7}},
-    ],
-    ids=str,
-)
+CRAFTED = [
+    {"name": "seq2seq"},
+    {"name": "../.."},
+    {"name": "ihello"},
+    *({"own": {"vocabulary": {"symbols": symbols}}} for symbols in (5, "ab")),
+    {"own": {"vocabulary": {"symbols": "abc", "more": {}}}},
+    {"own": {}},
+    {"hyperparameters": asdict(replace(RECIPE, hidden_size=5))},
+    {"hyperparameters": {"hidden_size": "x"}},
+    {"hyperparameters": {"clip": -1}},
+    {"model": None},
+    {"model": {"class": "evil:Model", "options": {}}},
+    {"made": {"text": 7}},
+]
+
+
+@pytest.mark.parametrize("change", CRAFTED, ids=str)
 def test_a_crafted_run_is_refused_in_a_sentence(change, make):
     with pytest.raises(RunError, match=r"expected|damaged"):
         open_run(make("char_lm", **change))
@@ -107,55 +102,53 @@ def test_a_text_that_is_no_file_is_refused(text, make):
         opened.data()
 
 
-@pytest.mark.parametrize(
-    ("name", "recipe", "options", "names"),
-    [
-        ("seq2seq", RECIPE, {"mesh": "data=3"}, "multiple of the 3 devices, got 4"),
-        ("seq2seq", RECIPE, {"text": Path("book.txt")}, "^text: .* seq2seq"),
-        ("ihello", WordRecipe(), {"text": Path("book.txt")}, "^text: .* ihello"),
-        ("ihello", WordRecipe(variant="elman"), {}, "'elman'"),
-        ("cell", WordRecipe(), {}, "a lesson that trains, got cell"),
-    ],
-)
-def test_nothing_is_created_before_all_is_checked(name, recipe, options, names, tmp_path):
+UNFIT = [
+    ("seq2seq", RECIPE, {"mesh": "data=3"}, "multiple of the 3 devices, got 4"),
+    ("seq2seq", RECIPE, {"text": Path("book.txt")}, "text: | seq2seq"),
+    ("ihello", WordRecipe(), {"text": Path("book.txt")}, "text: | ihello"),
+    ("ihello", WordRecipe(variant="elman"), {}, "'elman'"),
+    ("cell", WordRecipe(), {}, "a lesson that trains, got cell"),
+]
+
+
+@pytest.mark.parametrize(("name", "recipe", "options", "words"), UNFIT)
+def test_nothing_is_created_before_all_is_checked(name, recipe, options, words, tmp_path):
     given = {key: make_mesh(value) if key == "mesh" else value for key, value in options.items()}
-    with pytest.raises(ValueError, match=names):
-        train_lesson(load(name), recipe, tmp_path / "run", **given)
+    run = tmp_path / "run"
+    refused(ValueError, words, lambda: train_lesson(load(name), recipe, run, **given))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lesson_on_a_word_keeps_its_run_and_resumes_it_exactly(tmp_path):
-    lesson = load("ihello")
+def test_a_lesson_on_a_word_keeps_its_run_and_resumes_it_exactly(tmp_path, close):
+    lesson, run = load("ihello"), tmp_path / "run"
     recipe = lesson.preset("gru")
     whole = train_lesson(lesson, recipe).history
-    train_lesson(lesson, replace(recipe, steps=40), tmp_path / "run")
-    trained = train_lesson(lesson, recipe, tmp_path / "run", resume=True)
+    train_lesson(lesson, replace(recipe, steps=40), run)
+    trained = train_lesson(lesson, recipe, run, resume=True)
     model, rest = trained.model, trained.history
     np.testing.assert_array_equal(rest.loss, whole.loss[40:])
     assert next(lesson.steps(rest, 41)).startswith("epoch: 41, ")
 
-    opened = open_run(tmp_path / "run")
+    opened = open_run(run)
+    best = opened.model()
     assert opened.recipe == recipe and opened.vocabulary == {"symbols": "hielo"}
-    assert isinstance(opened.model().rnn, GRU)
-    figures = lesson.evaluate(opened.model(), opened.data())
+    assert isinstance(best.rnn, GRU) and opened.arguments == {"inputs": ("float32", 3, 5)}
+    figures = lesson.evaluate(best, opened.data())
     assert figures == lesson.evaluate(model, opened.data())
-    assert opened.arguments == {"inputs": ("float32", 3, 5)}
-    save_stablehlo(opened.model(), tmp_path / "model", opened.arguments, ["cpu"])
+    save_stablehlo(best, tmp_path / "model", opened.arguments, ["cpu"])
     program = export.deserialize(bytearray((tmp_path / "model").read_bytes()))
-    logits, _ = program.call(jnp.asarray(lesson.facts.inputs[:, :4]))
-    np.testing.assert_allclose(
-        logits, opened.model()(jnp.asarray(lesson.facts.inputs[:, :4]))[0], atol=1e-6
-    )
+    inputs = jnp.asarray(lesson.facts.inputs[:, :4])
+    close(program.call(inputs)[0], best(inputs)[0], 1e-6)
 
     answer = "".join(lesson.respond(model, opened.vocabulary, "hihell", Sampling()))
     right = sum(a == b for a, b in zip(answer, "ihello", strict=True))
     assert figures["accuracy"] == pytest.approx(right / 6)
-    with pytest.raises(ValueError, match="expected only letters of 'hielo'"):
-        next(lesson.respond(model, opened.vocabulary, "xyz", Sampling()))
+    words, wrong = "expected only letters of 'hielo'", (model, opened.vocabulary, "xyz", Sampling())
+    refused(ValueError, words, lambda: next(lesson.respond(*wrong)))
     last = lesson.facts.text(rest.metrics["prediction"][-1])
     assert figures["exact"] == (last == lesson.facts.target)
 
-    none = train_lesson(lesson, recipe, tmp_path / "run", resume=True).history
+    none = train_lesson(lesson, recipe, run, resume=True).history
     assert not len(none.loss) and not list(lesson.steps(none, 101))
 
 
@@ -166,3 +159,47 @@ def test_a_lesson_on_a_word_trains_in_bfloat16(name):
     model, history = trained.model, trained.history
     assert history.loss[-1] < history.loss[0] and history.loss.dtype == np.float32
     assert model.rnn.cells[0].weight_hh.dtype == np.float32
+
+
+WRONG = [  # (name, values, words)
+    ("learning_rate", (-1e-3, 0.0, math.nan, math.inf), "above 0"),
+    ("clip", (0.0, -1.0), "above 0"),
+    ("dropout", (1.5, -0.1), "from 0 to 1"),
+    ("weight_decay", (-0.1,), "at least 0"),
+    ("warmup", (-1, 1001), "0 to 1000, the steps of the run"),
+    ("seed", (-1,), "0 to 4294967295"),
+    ("seed", (2**63,), "a larger number"),
+    *((name, (0,), "at least 1") for name in ("steps", "accumulate", "patience", "evaluate_every")),
+    ("num_layers", (10**9,), "at most 1,000"),
+    ("hidden_size", (10**30,), "at most 2,147,483,647"),
+    ("cell", ("cnn",), "one of rnn, lstm, gru"),
+    ("schedule", ("",), "one of constant"),
+]
+
+
+@pytest.mark.parametrize(("name", "values", "words"), WRONG)
+def test_a_value_out_of_range_is_refused(name, values, words):
+    for value in values:
+        said = refused(ValueError, words, partial(replace, Recipe(), **{name: value}))
+        assert said.startswith(f"{name}: expected ") and len(said) < 200
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("steps", 1.5), ("steps", True), ("dropout", "x"), ("clip", "x")]
+)
+def test_a_value_of_another_type_is_refused(name, value):
+    recipe = object.__new__(Recipe)  # without the type checks of the tests
+    vars(recipe).update({**vars(Recipe()), name: value})
+    refused(TypeError, f"{name}: expected", recipe.__post_init__)
+
+
+def test_a_model_that_needs_more_memory_than_there_is_is_refused_before_it_is_built():
+    task = load("char_lm")
+
+    def check(recipe):
+        check_memory(lambda: task.build(recipe, {"symbols": "ab"}, rngs=nnx.Rngs(0)))
+
+    words = "expected to fit into | GB|at least 600,000,|30,000,0"
+    refused(ValueError, words, lambda: check(replace(task.recipe, hidden_size=10**8)))
+    check(task.recipe)
+    assert (available_memory() or 0) > 1e8

@@ -107,15 +107,6 @@ def test_what_is_heavy_is_imported_where_it_is_needed_and_when_called(path):
                 assert deferred and unit(path) in units, f"{module} in {path}"
 
 
-@pytest.mark.parametrize(
-    "path", sorted(REFERENCE.rglob("*.py")), ids=lambda p: str(p.relative_to(REFERENCE))
-)
-def test_reference_imports_nothing_of_jax(path):
-    for module, _ in imports(path):
-        assert not under(module, "jax", "flax", "optax"), module
-        assert not under(module, "jax_rnn") or module.startswith("jax_rnn.data."), module
-
-
 BELOW_COMMANDS = (PACKAGE / "base", PACKAGE / "train", PACKAGE / "lecture" / "teaching", FACTS)
 XLA_FLAG = "--xla_force_host_platform_device_count"
 
@@ -147,26 +138,26 @@ def test_every_public_name_resolves():
     assert {"RNN", "LSTM", "GRU", "Recurrent", "fit"} <= set(jax_rnn.__all__)
 
 
-@pytest.mark.long
-def test_package_needs_neither_torch_nor_matplotlib():
-    found = run_python(
-        """
-import importlib, json, pkgutil
+WALK = """
+import importlib, json, pkgutil, sys
 import jax_rnn
 bare = "jax" in sys.modules
-names = [name for name in jax_rnn.__all__ if getattr(jax_rnn, name) is not None]
 walk = pkgutil.walk_packages(jax_rnn.__path__, "jax_rnn.")
-modules = [m.name for m in walk if not m.name.endswith("__main__")]
+modules = [m.name for m in walk if m.name.split(".")[1] in units and m.name[-8:] != "__main__"]
 for module in modules:
     importlib.import_module(module)
+names = [name for name in jax_rnn.__all__ if getattr(jax_rnn, name) is not None]
 loaded = [m for m in ("torch", "matplotlib", "reference_torch") if sys.modules.get(m)]
 print(json.dumps({"bare": bare, "names": names, "modules": modules, "loaded": loaded}))
 """
-    )
+
+
+@pytest.mark.long
+def test_package_needs_neither_torch_nor_matplotlib():
+    found = run_python(f"units = {[*RANKS]}\n{WALK}")
     assert not found["bare"], "import jax_rnn alone should wait with importing JAX"
     assert sorted(found["names"]) == sorted(jax_rnn.__all__)
-    assert len(found["modules"]) > 100
-    assert found["loaded"] == []
+    assert len(found["modules"]) > 100 and found["loaded"] == []
 
 
 PLAIN = [*FACTS.rglob("*.py"), *(PACKAGE / "data").rglob("*.py"), PACKAGE / "base" / "storage.py"]
@@ -208,20 +199,10 @@ def test_the_library_knows_no_lecture(name):
 
 @pytest.mark.long
 def test_the_library_works_without_the_lecture():
-    found = run_python(
-        f"""
-import importlib, json, pkgutil, sys
-sys.modules["jax_rnn.lecture"] = sys.modules["jax_rnn.app"] = None
-for name in {LIBRARY!r}:
-    package = importlib.import_module("jax_rnn." + name)
-    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        importlib.import_module(module.name)
-import jax_rnn
-print(json.dumps([name for name in jax_rnn.__all__ if getattr(jax_rnn, name) is None]))
-""",
-        without=("rnn_lecture", "reference_torch"),
-    )
-    assert found == []
+    lecture = "rnn_lecture", "reference_torch", "jax_rnn.lecture", "jax_rnn.app"
+    found = run_python(f"units = {LIBRARY}\n{WALK}", without=lecture)
+    assert sorted(found["names"]) == sorted(jax_rnn.__all__)
+    assert {module.split(".")[1] for module in found["modules"]} == {*LIBRARY}
 
 
 @pytest.mark.long

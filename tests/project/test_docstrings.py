@@ -44,21 +44,6 @@ def test_every_cell_with_equations_is_in_the_table():
     assert concrete - {jax_rnn.GatedCell, AffineCell} == set(CELLS)
 
 
-# Words
-
-
-@pytest.mark.parametrize("name", PUBLIC)
-def test_every_public_name_is_documented(name):
-    value = PUBLIC[name]
-    documentation = vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__
-    assert documentation, name
-    assert not documentation.startswith(f"{name}("), "made by NamedTuple or dataclass"
-    first = documentation.strip().split("\n\n")[0]
-    assert first.rstrip().endswith((".", ":", "``")), first
-    raises = inspect.isfunction(value) and "raise " in inspect.getsource(value)
-    assert "Raises:" in documentation or not raises
-
-
 STATED = (
     [(kind.__name__, ".. math::|Shapes: x (|Parameters|Args:|Raises:|Source: ") for kind in CELLS]
     + [(name, "Shapes: |Parameter") for name in ("Linear", "Embedding")]
@@ -74,23 +59,6 @@ STATED = (
 )
 
 
-@pytest.mark.parametrize(("name", "words"), STATED)
-def test_cells_and_layers_state_equations_shapes_parameters_errors_and_source(name, words):
-    documentation = " ".join(PUBLIC[name].__doc__.split())
-    assert [word for word in words.split("|") if word not in documentation] == []
-
-
-@pytest.mark.parametrize("name", PUBLIC)
-def test_every_argument_documented_by_name_exists(name):
-    """Of ``Args:`` sections: a docstring must not describe a parameter that is gone."""
-    value = PUBLIC[name]
-    section = re.search(r"^Args:\n((?: {4,}.*\n?)+)", inspect.cleandoc(value.__doc__ or ""), re.M)
-    if section:
-        described = re.findall(r"^ {4}([\w, ]+): ", section[1], re.M)
-        known = inspect.signature(value.__init__ if inspect.isclass(value) else value).parameters
-        assert {word for group in described for word in group.split(", ")} <= set(known)
-
-
 CLASSES = {
     name: value
     for name, value in PUBLIC.items()
@@ -100,20 +68,50 @@ CLASSES = {
 }
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_every_argument_of_a_public_class_is_described_on_the_class(name):
-    """What ``help(LSTM)`` shows: the real signature, and each argument with its default."""
-    value = CLASSES[name]
-    parameters = inspect.signature(value).parameters
-    if value is Recurrent or issubclass(value, Recurrent):
-        parameters = parameters | inspect.signature(value.__call__).parameters
-    names = [parameter for parameter in parameters if parameter != "self"]
-    assert ("rngs" in names or issubclass(value, Wrapper)) and "args" not in names
-    described = re.findall(r"^ {4}(\w+): ", inspect.cleandoc(value.__doc__), re.M)
-    assert set(names) <= set(described), set(names) - set(described)
+class TestWords:
+    @pytest.mark.parametrize("name", PUBLIC)
+    def test_every_public_name_is_documented(self, name):
+        value = PUBLIC[name]
+        documentation = vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__
+        assert documentation, name
+        assert not documentation.startswith(f"{name}("), "made by NamedTuple or dataclass"
+        first = documentation.strip().split("\n\n")[0]
+        assert first.rstrip().endswith((".", ":", "``")), first
+        raises = inspect.isfunction(value) and "raise " in inspect.getsource(value)
+        assert "Raises:" in documentation or not raises
 
+    @pytest.mark.parametrize(("name", "words"), STATED)
+    def test_cells_and_layers_state_equations_shapes_parameters_errors_and_source(
+        self, name, words
+    ):
+        documentation = " ".join(PUBLIC[name].__doc__.split())
+        assert [word for word in words.split("|") if word not in documentation] == []
 
-# Shapes
+    @pytest.mark.parametrize("name", PUBLIC)
+    def test_every_argument_documented_by_name_exists(self, name):
+        """Of ``Args:`` sections: a docstring must not describe a parameter that is gone."""
+        value = PUBLIC[name]
+        section = re.search(
+            r"^Args:\n((?: {4,}.*\n?)+)", inspect.cleandoc(value.__doc__ or ""), re.M
+        )
+        if section:
+            described = re.findall(r"^ {4}([\w, ]+): ", section[1], re.M)
+            known = inspect.signature(
+                value.__init__ if inspect.isclass(value) else value
+            ).parameters
+            assert {word for group in described for word in group.split(", ")} <= set(known)
+
+    @pytest.mark.parametrize("name", CLASSES)
+    def test_every_argument_of_a_public_class_is_described_on_the_class(self, name):
+        """What ``help(LSTM)`` shows: the real signature, and each argument with its default."""
+        value = CLASSES[name]
+        parameters = inspect.signature(value).parameters
+        if value is Recurrent or issubclass(value, Recurrent):
+            parameters = parameters | inspect.signature(value.__call__).parameters
+        names = [parameter for parameter in parameters if parameter != "self"]
+        assert ("rngs" in names or issubclass(value, Wrapper)) and "args" not in names
+        described = re.findall(r"^ {4}(\w+): ", inspect.cleandoc(value.__doc__), re.M)
+        assert set(names) <= set(described), set(names) - set(described)
 
 
 def sizes(text, known):
@@ -139,27 +137,24 @@ SHAPED = [(build, KNOWN) for build in CELLS.values()] + [
 ]
 
 
-@pytest.mark.parametrize(("build", "known"), SHAPED)
-def test_documented_parameters_have_the_documented_shapes(build, known):
-    module = build()
-    actual = {name: value.shape for name, value in nnx.state(module, nnx.Param).items()}
-    assert documented_shapes(type(module).__doc__, known) == actual
+class TestShapes:
+    @pytest.mark.parametrize(("build", "known"), SHAPED)
+    def test_documented_parameters_have_the_documented_shapes(self, build, known):
+        module = build()
+        actual = {name: value.shape for name, value in nnx.state(module, nnx.Param).items()}
+        assert documented_shapes(type(module).__doc__, known) == actual
 
-
-@every_cell
-def test_documented_shapes_of_a_step_are_those_of_a_step(cell_type):
-    cell = CELLS[cell_type]()
-    line = re.search(r"Shapes: (.*?)\. Parameters", " ".join(cell_type.__doc__.split()))[1]
-    documented = {}
-    for names, shape in re.findall(r"(\w(?: and \w)*) \(\*batch, (\w)\)", line):
-        documented |= dict.fromkeys(names.split(" and "), (7, KNOWN[shape]))
-    carry = cell.initialize_carry((7, I))
-    new_carry, y = jax.eval_shape(cell, carry, jnp.zeros(documented.pop("x")))
-    assert documented == {name: leaf.shape for name, leaf in new_carry._asdict().items()}
-    assert y.shape == new_carry.h.shape and "y = h_t" in line
-
-
-# Equations
+    @every_cell
+    def test_documented_shapes_of_a_step_are_those_of_a_step(self, cell_type):
+        cell = CELLS[cell_type]()
+        line = re.search(r"Shapes: (.*?)\. Parameters", " ".join(cell_type.__doc__.split()))[1]
+        documented = {}
+        for names, shape in re.findall(r"(\w(?: and \w)*) \(\*batch, (\w)\)", line):
+            documented |= dict.fromkeys(names.split(" and "), (7, KNOWN[shape]))
+        carry = cell.initialize_carry((7, I))
+        new_carry, y = jax.eval_shape(cell, carry, jnp.zeros(documented.pop("x")))
+        assert documented == {name: leaf.shape for name, leaf in new_carry._asdict().items()}
+        assert y.shape == new_carry.h.shape and "y = h_t" in line
 
 
 FUNCTIONS = {r"\sigma": lambda x: 1 / (1 + np.exp(-x)), r"\tanh": np.tanh}
@@ -239,87 +234,53 @@ def follow(equations, cell, carry, x):
     return known
 
 
-@pytest.fixture(scope="module")
-def in_float64():
-    """Every cell with a carry, an input, and the result of a step."""
-    random = np.random.default_rng(0).normal
-    found = {}
-    with jax.enable_x64(True):
-        for cell_type, build in CELLS.items():
-            cell = build()
-            fields = cell.initialize_carry((I,))
-            carry = type(fields)(*(random(size=leaf.shape) for leaf in fields))
-            x = random(size=I)
-            step = jax.jit(cell)(jax.tree.map(jnp.asarray, carry), jnp.asarray(x))
-            new_carry, y = jax.tree.map(np.asarray, step)
-            found[cell_type] = cell, carry._asdict(), x, new_carry._asdict(), y
-    return found
+class TestEquations:
+    @every_cell
+    def test_equations_are_what_the_cell_computes(self, cell_type, x64):
+        random, cell = np.random.default_rng(0).normal, CELLS[cell_type]()
+        fields, x = cell.initialize_carry((I,)), random(size=I)
+        carry = type(fields)(*(random(size=leaf.shape) for leaf in fields))
+        new_carry, y = jax.jit(cell)(jax.tree.map(jnp.asarray, carry), jnp.asarray(x))
+        values = follow(equations(cell_type), cell, carry._asdict(), x)
+        for name, value in (new_carry._asdict() | {"h": y}).items():
+            np.testing.assert_allclose(values[f"{name}_t"], value, rtol=0, atol=1e-13, err_msg=name)
+        np.testing.assert_array_equal(y, new_carry.h)
 
-
-@every_cell
-def test_equations_are_what_the_cell_computes(cell_type, in_float64):
-    cell, carry, x, new_carry, y = in_float64[cell_type]
-    values = follow(equations(cell_type), cell, carry, x)
-    for name, value in new_carry.items():
-        np.testing.assert_allclose(values[f"{name}_t"], value, rtol=0, atol=1e-13, err_msg=name)
-    np.testing.assert_allclose(values["h_t"], y, rtol=0, atol=1e-13)
-
-
-@pytest.mark.parametrize(
-    ("cell_type", "written", "changed"),
-    [
-        (GRUCell, "(1 - z_t) n_t + z_t h_{t-1}", "z_t n_t + (1 - z_t) h_{t-1}"),
-        (GRUCell, "r_t (W_{hn} h_{t-1} + b_{hn})", "W_{hn} (r_t h_{t-1}) + b_{hn}"),
-        (GRUCell, r"\sigma(W_{ir} x_t", r"\sigma(W_{iz} x_t"),
-        (OriginalGRUCell, "W_{hn} (r_t h_{t-1}) + b_{hn}", "r_t (W_{hn} h_{t-1} + b_{hn})"),
-        (LSTMCell, "+ b_{hf}", ""),
-        (LSTMCell, r"o_t \tanh(c_t)", "o_t c_t"),
-        (ProjectedLSTMCell, "f_t c_{t-1} + i_t g_t", "i_t c_{t-1} + f_t g_t"),
-        (RNNCell, r"\tanh(", r"\sigma("),
-    ],
-)
-def test_another_equation_would_be_noticed(cell_type, written, changed, in_float64):
-    cell, carry, x, new_carry, _ = in_float64[cell_type]
-    others = [(left, right.replace(written, changed)) for left, right in equations(cell_type)]
-    assert others != equations(cell_type)
-    values = follow(others, cell, carry, x)
-    assert np.abs(values["h_t"] - new_carry["h"]).max() > 1e-4
-
-
-@every_cell
-def test_equations_name_the_gates_in_the_order_of_the_parameters(cell_type):
-    gates = cell_type.gates
-    if gates == ("hidden",):
-        return
-    text = " ".join(right for _, right in equations(cell_type))
-    for letters in ("W_{i", "b_{i", "b_{h"):
-        named = re.findall(re.escape(letters) + r"(\w)\}", text)
-        assert tuple(named) == gates, letters
-    assert tuple(left[0] for left, _ in equations(cell_type))[: len(gates)] == gates
-    in_words = re.search(r"gates in the order ([a-z ]+):", " ".join(cell_type.__doc__.split()))[1]
-    assert tuple(in_words.split()) == gates
-
-
-# Code blocks
-
-
-def test_the_cell_in_the_docstring_of_gated_cell_is_the_gru_cell(close):
-    text = inspect.cleandoc(jax_rnn.GatedCell.__doc__)  # Python 3.13 has removed the indentation
-    block = re.search(r"::\n\n((?: {4}.*\n|\n)+)", text)[1]
-    namespace = {"jnp": jnp, "sigmoid": jax.nn.sigmoid} | {
-        name: PUBLIC[name] for name in ("GatedCell", "HiddenCarry")
-    }
-    exec(inspect.cleandoc("x\n" + block).removeprefix("x\n"), namespace)
-    shown, ours = (cell(I, H, rngs=nnx.Rngs(0)) for cell in (namespace["GRUCell"], GRUCell))
-    carry, x = HiddenCarry(jnp.ones((4, H))), jnp.ones((4, I))
-    close(shown(carry, x), ours(carry, x), 0)
+    @every_cell
+    def test_equations_name_the_gates_in_the_order_of_the_parameters(self, cell_type):
+        gates = cell_type.gates
+        if gates == ("hidden",):
+            return
+        text = " ".join(right for _, right in equations(cell_type))
+        for letters in ("W_{i", "b_{i", "b_{h"):
+            named = re.findall(re.escape(letters) + r"(\w)\}", text)
+            assert tuple(named) == gates, letters
+        assert tuple(left[0] for left, _ in equations(cell_type))[: len(gates)] == gates
+        in_words = re.search(r"gates in the order ([a-z ]+):", " ".join(cell_type.__doc__.split()))[
+            1
+        ]
+        assert tuple(in_words.split()) == gates
 
 
 GUIDE = Path(__file__).parents[2] / "docs" / "torch.md"
 
 
-def test_the_guide_mentions_only_names_that_exist():
-    text = GUIDE.read_text()
-    names = set(re.findall(r"jax_rnn\.(\w+)", text))
-    assert len(names) >= 10
-    assert names <= set(PUBLIC)
+class TestCode:
+    def test_the_cell_in_the_docstring_of_gated_cell_is_the_gru_cell(self, close):
+        text = inspect.cleandoc(
+            jax_rnn.GatedCell.__doc__
+        )  # Python 3.13 has removed the indentation
+        block = re.search(r"::\n\n((?: {4}.*\n|\n)+)", text)[1]
+        namespace = {"jnp": jnp, "sigmoid": jax.nn.sigmoid} | {
+            name: PUBLIC[name] for name in ("GatedCell", "HiddenCarry")
+        }
+        exec(inspect.cleandoc("x\n" + block).removeprefix("x\n"), namespace)
+        shown, ours = (cell(I, H, rngs=nnx.Rngs(0)) for cell in (namespace["GRUCell"], GRUCell))
+        carry, x = HiddenCarry(jnp.ones((4, H))), jnp.ones((4, I))
+        close(shown(carry, x), ours(carry, x), 0)
+
+    def test_the_guide_mentions_only_names_that_exist(self):
+        text = GUIDE.read_text()
+        names = set(re.findall(r"jax_rnn\.(\w+)", text))
+        assert len(names) >= 10
+        assert names <= set(PUBLIC)

@@ -65,18 +65,14 @@ def shortened(command):
     options = dict(QUICK.get(name, {}))
     if "--seeds" in words:
         options["--seeds"] = "2"
+    if name == "train" and {*DATA_SETS} & {*words[:1]} and "--help" not in words:
+        sizes = shlex.split(SMALL)
+        options |= dict(zip(sizes[::2], sizes[1::2], strict=True))
     for option, value in options.items():
         if option in words:
             words[words.index(option) + 1] = value
         else:
             words += [option, value]
-    if name == "train" and {*DATA_SETS} & {*words[:1]} and "--help" not in words:
-        sizes = shlex.split(SMALL)
-        for option, value in zip(sizes[::2], sizes[1::2], strict=True):
-            if option in words:
-                words[words.index(option) + 1] = value
-            else:
-                words += [option, value]
     return [name, *words]
 
 
@@ -97,18 +93,8 @@ def workplace(tmp_path_factory, little_data):
         yield folder, make
 
 
-def run(words, capsys):
-    """Exit code and both outputs."""
-    code = 0
-    try:
-        cli.main(words)
-    except SystemExit as left:
-        code = left.code or 0
-    return code, capsys.readouterr()
-
-
 @cases("command", sorted(EXAMPLES, key=lambda c: c not in FIRST), short=len(FIRST))
-def test_a_documented_command_runs(command, request, monkeypatch, capsys):
+def test_a_documented_command_runs(command, request, monkeypatch, run):
     words = shortened(command)
     if any("runs/" in word or word in (*DATA_SETS, "--all") for word in words):
         folder, make = request.getfixturevalue("workplace")
@@ -129,11 +115,11 @@ def test_a_documented_command_runs(command, request, monkeypatch, capsys):
                 monkeypatch.setitem(vars(lesson), "recipe", replace(lesson.recipe, **small))
     if "--out" in words and "--resume" not in words:
         words[words.index("--out") + 1] += f"-{hashlib.sha256(command.encode()).hexdigest()[:9]}"
-    code, printed = run(words, capsys)
-    if "gpu" in words and code == 1:  # this machine has none
-        assert "kind 'gpu'" in printed.err
+    result = run(*words)
+    if "gpu" in words and result.code == 1:  # this machine has none
+        assert "kind 'gpu'" in result.err
     else:
-        assert code == 0, printed.err
+        assert result.code == 0, result.err
 
 
 def test_examples_are_found_everywhere():

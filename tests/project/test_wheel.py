@@ -14,10 +14,9 @@ PACKAGES = ("jax_rnn", "reference_torch", "rnn_lecture")
 
 
 def run(*arguments: str, folder: Path, path: Path) -> str:
-    command = [sys.executable, "-P", "-m", *arguments]
-    done = subprocess.run(
-        command, cwd=folder, env=environment(PYTHONPATH=str(path)), capture_output=True, text=True
-    )
+    command = [sys.executable, "-P", *arguments]
+    env = environment(PYTHONPATH=str(path))
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -26,31 +25,24 @@ def run(*arguments: str, folder: Path, path: Path) -> str:
 def unpacked(tmp_path_factory):
     """The wheel, built and unpacked, without what it depends on."""
     folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
+    source, site = folder / "source", folder / "site"
     for package in PACKAGES:
         shutil.copytree(ROOT / package, source / package)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    pip = ("pip", "--quiet", "--disable-pip-version-check")
-    quick = ("--no-deps", "--no-build-isolation")
-    run(*pip, "wheel", *quick, "--wheel-dir", str(folder), str(source), folder=folder, path=folder)
+    pip = "-m", "pip", "--quiet", "--disable-pip-version-check"
+    quick = "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)
+    run(*pip, "wheel", *quick, str(source), folder=folder, path=folder)
     (wheel,) = folder.glob("jax_rnn-*.whl")
-    target = ("--no-deps", "--target", str(folder / "site"))
-    run(*pip, "install", *target, str(wheel), folder=folder, path=folder)
-    return folder / "site"
+    run(*pip, "install", "--no-deps", "--target", str(site), str(wheel), folder=folder, path=folder)
+    return site
 
 
 @pytest.mark.long
 def test_the_wheel_holds_all_packages_and_their_data(unpacked):
-    for name in (
-        "jax_rnn/__init__.pyi",
-        "jax_rnn/data/__init__.pyi",
-        "jax_rnn/py.typed",
-        "jax_rnn/lecture/compare/page.html.jinja",
-    ):
-        assert (unpacked / name).is_file(), name
-    assert (unpacked / "reference_torch" / "as_on_slide" / "hidden_order.py").is_file()
-    assert (unpacked / "rnn_lecture" / "words.py").is_file()
+    ours = "__init__.pyi", "data/__init__.pyi", "py.typed", "lecture/compare/page.html.jinja"
+    for name in ("reference_torch/as_on_slide/hidden_order.py", "rnn_lecture/words.py", *ours):
+        assert (unpacked / "jax_rnn" / name if name in ours else unpacked / name).is_file(), name
     assert not (unpacked / "tests").exists()
 
 
@@ -59,17 +51,12 @@ def test_the_command_line_of_the_wheel_compares_and_writes_a_page(unpacked, tmp_
     pytest.importorskip("torch")
     pytest.importorskip("jinja2")
     where = "".join(f"import {package}; print({package}.__file__);" for package in PACKAGES)
-    found = subprocess.run(
-        [sys.executable, "-P", "-c", where],
-        cwd=tmp_path,
-        env=environment(PYTHONPATH=str(unpacked)),
-        capture_output=True,
-        text=True,
-    ).stdout.split()
+    found = run("-c", where, folder=tmp_path, path=unpacked).split()
     assert len(found) == len(PACKAGES)
     assert all(Path(file).is_relative_to(unpacked) for file in found)
 
     page = tmp_path / "page.html"
-    run("jax_rnn", "compare", "batch", "--html", str(page), folder=tmp_path, path=unpacked)
+    words = "-m", "jax_rnn", "compare", "batch", "--html", str(page)
+    run(*words, folder=tmp_path, path=unpacked)
     assert "batch" in page.read_text()
     assert (unpacked / "bin" / "jax-rnn").exists()

@@ -17,19 +17,19 @@ from reference_torch.as_on_slide import (  # noqa: E402
     unassigned_view,
 )
 from reference_torch.teaching.words import successes  # noqa: E402
+from tests.kit import refusals  # noqa: E402
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def test_hidden_order_fails_at_a_batch_of_three():
-    with pytest.raises(RuntimeError, match=r"Expected hidden size \(1, 3, 5\), got \[3, 1, 5\]"):
-        hidden_order.outputs(batch=3)
+test_a_fault_of_the_slides_is_an_error = refusals(
+    [
+        (
+            lambda: hidden_order.outputs(batch=3),
+            RuntimeError,
+            "Expected hidden size (1, 3, 5), got [3, 1, 5]",
+        ),
+        (loss_data.epoch_line, IndexError, "0-dim tensor"),
+        (caption.stacked, ValueError, "words of one length, got lengths [5, 6]"),
+    ]
+)
 
 
 @pytest.mark.parametrize("size", [1, 2])
@@ -37,18 +37,11 @@ def test_hidden_order_passes_where_batch_equals_layers(size):
     assert hidden_order.outputs(batch=size, layers=size).shape == (size, 6, 5)
 
 
-def test_loss_data_is_an_index_error():
-    with pytest.raises(IndexError, match="0-dim tensor"):
-        loss_data.epoch_line()
-
-
 @pytest.mark.long
 def test_without_zero_grad_few_seeds_reach_ihello():
-    seeds = range(40)
-    lesson = load("ihello")
-    without = sum(missing_zero_grad.final_text(seed) == "ihello" for seed in seeds)
+    without = sum(missing_zero_grad.final_text(seed) == "ihello" for seed in range(40))
     assert without <= 6
-    assert successes(lesson, lesson.model, seeds) >= 20
+    assert successes(load("ihello"), load("ihello").model, range(40)) >= 20
 
 
 def test_last_hidden_is_the_backward_direction_only():
@@ -88,12 +81,6 @@ def test_dropout_of_one_layer_warns_and_does_nothing():
     outputs = single_layer_dropout.training_outputs(gru, inputs)
     torch.testing.assert_close(outputs, gru.eval()(inputs)[0], rtol=0, atol=0)
     assert (outputs != 0).all()
-
-
-def test_caption_cannot_be_stacked():
-    with pytest.raises(ValueError, match=r"words of one length, got lengths \[5, 6\]"):
-        caption.stacked()
-    assert load("batch").facts.inputs.shape == (3, 5, 4)
 
 
 def test_historic_words_still_mean_plain_tensors():

@@ -10,15 +10,7 @@ import pytest
 from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from jax_rnn import (
-    Blocks,
-    HiddenCarry,
-    LinearCell,
-    LRUCell,
-    MinGRUCell,
-    Recurrent,
-    Residual,
-)
+from jax_rnn import Blocks, HiddenCarry, LinearCell, LRUCell, MinGRUCell, Recurrent, Residual
 from jax_rnn.scans import Associative, Checkpointed, Gated, run
 from jax_rnn.scans.recurrence import Plan, linear_recurrence
 from jax_rnn.testing import check_cell
@@ -212,23 +204,18 @@ def test_the_backward_pass_of_the_loop_keeps_only_a_and_the_states():
 @cases("scan", [Associative(parallel=True, blocks=8), Associative(parallel=True)], short=1)
 @cases("kind", ["MinGRUCell", "LRUCell"], short=1)
 def test_time_divided_among_eight_devices_gives_the_values_and_gradients_of_one(kind, scan, close):
-    cell = CELLS[kind](I, H, rngs=nnx.Rngs(0))
-    graphdef, params = nnx.split(cell)
+    graphdef, params = nnx.split(CELLS[kind](I, H, rngs=nnx.Rngs(0)))
     xs = normal(32, B, I)
 
     @jax.jit
+    @partial(jax.value_and_grad, argnums=(0, 1))
     def graded(params, xs):
-        def loss(params, xs):
-            cell = nnx.merge(graphdef, params)
-            carry = cell.initialize_carry(xs.shape[1:])
-            return (run(cell, carry, xs, scan=scan)[1] ** 2).sum()
-
-        return jax.value_and_grad(loss, (0, 1))(params, xs)
+        cell = nnx.merge(graphdef, params)
+        return (run(cell, cell.initialize_carry(xs.shape[1:]), xs, scan=scan)[1] ** 2).sum()
 
     mesh = jax.make_mesh((8,), ("time",), axis_types=(AxisType.Auto,))
     spread = jax.device_put(xs, NamedSharding(mesh, PartitionSpec("time")))
     assert spread.addressable_shards[0].data.shape == (4, B, I)
     value, (_, dxs) = of_eight = graded(params, spread)
-    assert dxs.shape == xs.shape
+    assert dxs.shape == xs.shape and np.isfinite(value)
     close(jax.tree.leaves(of_eight), jax.tree.leaves(graded(params, xs)), 1e-9)
-    assert np.isfinite(value)

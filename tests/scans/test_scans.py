@@ -1,7 +1,8 @@
 """Every scan against a Python loop over the steps."""
 
+from collections import namedtuple
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.export
@@ -43,9 +44,7 @@ SCANS = {
 }
 every_scan = cases("scan", SCANS.values(), ids=SCANS, short=2)
 every_cell_some_way = cases(
-    ("cell_type", "reverse"),
-    [(GRUCell, True), (RNNCell, False), (LSTMCell, False)],
-    short=1,
+    ("cell_type", "reverse"), [(GRUCell, True), (RNNCell, False), (LSTMCell, False)], short=1
 )
 
 
@@ -73,13 +72,13 @@ def steps(cell, carry, xs, mask=None, reverse=False):
 
 def each_alone(cell, carry, xs, mask, reverse=False):
     """``steps`` for every sequence of a batch by itself."""
-    runs = [
-        steps(cell, jax.tree.map(lambda leaf, b=b: leaf[b], carry), xs[:, b], mask[:, b], reverse)
-        for b in range(xs.shape[1])
-    ]
-    return jax.tree.map(lambda *rows: jnp.stack(rows), *(run[0] for run in runs)), jnp.stack(
-        [run[1] for run in runs], axis=1
-    )
+
+    def row(b):
+        start = jax.tree.map(lambda leaf: leaf[b], carry)
+        return steps(cell, start, xs[:, b], mask[:, b], reverse)
+
+    carries, outputs = zip(*map(row, range(xs.shape[1])), strict=True)
+    return jax.tree.map(lambda *rows: jnp.stack(rows), *carries), jnp.stack(outputs, axis=1)
 
 
 def with_gradients(scan):
@@ -108,36 +107,13 @@ def up_to(*lengths):
 @every_scan
 @every_cell_some_way
 def test_masked_scan_runs_each_sequence_at_its_own_length(cell_type, reverse, scan, close):
-    mask = up_to(T, 3, 0, 1)
+    """What stands in the padding reaches no value and no gradient."""
+    mask, (cell, carry, xs) = up_to(T, 3, 0, 1), example(cell_type, 4)
     ours = with_gradients(partial(scan, mask=mask, reverse=reverse))
     alone = with_gradients(partial(each_alone, mask=np.asarray(mask), reverse=reverse))
-    close(ours(*example(cell_type, 4)), alone(*example(cell_type, 4)))
-
-
-@cases(
-    ("cell_type", "scan"),
-    [
-        (LSTMCell, sequential),
-        (RNNCell, gated),
-        (LSTMCell, gated),
-        (GRUCell, gated),
-        (GRUCell, SCANS["gated in chunks"]),
-    ],
-    short=2,
-)
-def test_padding_reaches_no_value_and_no_gradient(cell_type, scan):
-    cell, carry, xs = example(cell_type, B)
-    mask = up_to(2, 4)
-    graded = with_gradients(partial(scan, mask=mask))
-    clean, *poisoned = (
-        graded(cell, carry, jnp.where(mask[..., None], xs, padding))
-        for padding in (0, jnp.nan, jnp.inf, 1e300)
-    )
-    for result in poisoned:
-        jax.tree.map(np.testing.assert_array_equal, result, clean)
-    _, _, (_, dxs) = clean
-    assert not dxs[~mask].any()
-    assert dxs[mask].all()
+    expected = alone(cell, carry, xs)
+    for padding in (0, jnp.nan, jnp.inf, 1e300):
+        close(ours(cell, carry, jnp.where(mask[..., None], xs, padding)), expected)
 
 
 @every_scan
@@ -157,9 +133,7 @@ def test_any_mask_with_any_batch_axes_skips_its_steps(batch, reverse, scan, clos
     close((jax.tree.map(flat, last), flat(ys, axes=1)), expected)
 
 
-class Tally(NamedTuple):
-    matrix: jax.Array
-    count: jax.Array
+Tally = namedtuple("Tally", "matrix count")
 
 
 class Counting(Cell[Tally]):
@@ -378,37 +352,30 @@ def test_gated_scan_under_vmap(weights, close):
 
 
 def test_gated_scan_inside_checkpoint_and_scan(close):
-    cell, carry, xs = example(LSTMCell, B)
-
     def twice(scan, cell, carry, xs):
-        return jax.lax.scan(
-            jax.checkpoint(lambda carry, xs: scan(cell, carry, xs)),
-            carry,
-            jnp.stack([xs, xs[::-1]]),
-        )
+        once = jax.checkpoint(lambda carry, xs: scan(cell, carry, xs))
+        return jax.lax.scan(once, carry, jnp.stack([xs, xs[::-1]]))
 
     fast, plain = (with_gradients(partial(twice, scan)) for scan in (gated, sequential))
-    close(fast(cell, carry, xs), plain(cell, carry, xs))
+    close(fast(*example(LSTMCell, B)), plain(*example(LSTMCell, B)))
 
 
 @cases("every", [None, 7], short=1)
 def test_gradients_of_half_precision_are_summed_in_float32(every):
-    steps, cell = 2000, GRUCell(I, H, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
-    xs = normal(steps, B, I).astype(jnp.bfloat16)
+    cell = GRUCell(I, H, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    xs = normal(2000, B, I).astype(jnp.bfloat16)
     wide = jax.tree.map(lambda p: p.astype(jnp.float32), cell)
 
-    def gradients(cell, xs, **options):
+    def gradients(cell, xs, scan):
         @jax.jit
         def loss(cell):
-            return (
-                run(cell, cell.initialize_carry((B, I)), xs, **options)[1].astype("float32").sum()
-            )
+            _, ys = run(cell, cell.initialize_carry((B, I)), xs, scan=scan)
+            return ys.astype("float32").sum()
 
         return nnx.to_pure_dict(nnx.state(jax.grad(loss)(cell)))
 
-    ours = gradients(cell, xs, scan="gated" if every is None else Checkpointed(every, "gated"))
-    exact = gradients(wide, xs.astype(jnp.float32), scan="sequential")
-    for name, leaf in exact.items():
+    ours = gradients(cell, xs, "gated" if every is None else Checkpointed(every, "gated"))
+    for name, leaf in gradients(wide, xs.astype(jnp.float32), "sequential").items():
         assert ours[name].dtype == jnp.bfloat16
         gap = np.abs(np.asarray(ours[name], np.float32) - leaf).max()
         assert gap < 2**-6 * np.abs(leaf).max(), name  # some roundings of 2**-9 each
@@ -447,21 +414,3 @@ def test_chunks_keep_less_and_give_the_same(close):
     (all_of_it, plain), (chunks, same) = gradient(None), gradient(25)
     close(jax.tree.leaves(same), jax.tree.leaves(plain))
     assert chunks < all_of_it / 3
-
-
-@cases("platform", ["cpu", "cuda", "tpu"], short=0)
-def test_a_training_step_of_the_gated_scan_lowers_everywhere(platform):
-    scan = Checkpointed(2, "gated")
-    layer = GRU(I, H, 2, scan=scan, dtype=jnp.float32, rngs=nnx.Rngs(0))
-    graphdef, params = nnx.split(layer)
-    xs = normal(T, B, I).astype(jnp.float32)
-
-    @jax.jit
-    def step(params, xs, lengths):
-        def loss(params):
-            return (nnx.merge(graphdef, params)(xs, lengths=lengths)[0] ** 2).mean()
-
-        return jax.tree.map(lambda p, g: p - 0.1 * g, params, jax.grad(loss)(params))
-
-    lowered = jax.export.export(step, platforms=[platform])(params, xs, jnp.array([T, 2]))
-    assert lowered.platforms == (platform,) and len(lowered.mlir_module_serialized) > 1000

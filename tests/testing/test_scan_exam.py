@@ -4,13 +4,16 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax import lax
 
 from jax_rnn import GRU, GRUCell, LSTMCell, Recurrent
 from jax_rnn.scans import Associative, Checkpointed, Gated, Scan, Sequential, advance
 from jax_rnn.testing import ScanExamError, check_scan
-from tests.kit import cases, refused, rngs
+from jax_rnn.testing import compiled as module
+from jax_rnn.testing.compiled import compiled
+from tests.kit import cases, refusals, refused, rngs
 
 NAMES = ["form", "values", "reverse", "masks", "resets", "states", "noise", "gradients", "jit"]
 
@@ -34,24 +37,13 @@ class Loop(Scan):
         return advance(cell, carry, inputs, constants)
 
 
-class Forward(Loop):
-    def turn(self, reverse):
-        return False
+def without(field):
+    """A scan that ignores a field of its inputs."""
 
-
-class WithoutMask(Loop):
     def change(self, inputs, constants):
-        return inputs._replace(mask=None), constants
+        return inputs._replace(**{field: None}), constants
 
-
-class WithoutResets(Loop):
-    def change(self, inputs, constants):
-        return inputs._replace(resets=None), constants
-
-
-class WithoutNoise(Loop):
-    def change(self, inputs, constants):
-        return inputs._replace(noise=None), constants
+    return type(f"Without_{field}", (Loop,), {"change": change})
 
 
 class BlocksGradients(Loop):
@@ -98,10 +90,10 @@ def test_scans_pass(name):
 
 BAD = {
     "values": Doubles,
-    "reverse": Forward,
-    "masks": WithoutMask,
-    "resets": WithoutResets,
-    "noise": WithoutNoise,
+    "reverse": type("Forward", (Loop,), {"turn": lambda self, reverse: False}),
+    "masks": without("mask"),
+    "resets": without("resets"),
+    "noise": without("noise"),
     "states": LosesStates,
     "values, gradients": BlocksGradients,
 }
@@ -115,14 +107,24 @@ def test_a_mistake_is_named_with_its_fix(name):
         check_scan(scan, GRUCell(2, 4, rngs=rngs()) if check != "noise" else None)
 
 
-def test_a_scan_that_recompiles_is_caught():
-    class Fresh(Loop):
-        def __eq__(self, other):
-            return self is other
+class Fresh(Loop):
+    def __eq__(self, other):
+        return self is other
 
-        __hash__ = object.__hash__
+    __hash__ = object.__hash__
 
-    refused(TypeError, "expected a scan that equals its copy", lambda: check_scan(Fresh()))
+
+def unsupported():
+    return check_scan(Associative(), GRUCell(2, 4, rngs=rngs()))
+
+
+test_misuse_is_refused = refusals(
+    [
+        (lambda: check_scan(Fresh()), TypeError, "expected a scan that equals its copy"),
+        (unsupported, ValueError, "expected a cell that Associative supports, got GRUCell"),
+        (lambda: check_scan("gated"), TypeError, "expected a jax_rnn.scans.Scan, got 'gated'"),
+    ]
+)
 
 
 class Mutable(Scan):
@@ -174,8 +176,27 @@ def test_extra_outputs_of_a_scan_are_returned_by_the_layer():
     assert GRU(3, 4, rngs=rngs())(x, return_extras=True)[2] == (None,)
 
 
-def test_a_cell_that_the_scan_cannot_run_is_refused():
-    words = "expected a cell that Associative supports, got GRUCell"
-    refused(ValueError, words, lambda: check_scan(Associative(), GRUCell(2, 4, rngs=rngs())))
-    words = "expected a jax_rnn.scans.Scan, got 'gated'"
-    refused(TypeError, words, lambda: check_scan("gated"))
+@pytest.fixture
+def forgetful():
+    module._known.cache_clear()
+    yield
+    module._known.cache_clear()
+
+
+class TestPrograms:
+    def test_a_program_is_that_of_jit(self):
+        def f(x, n):
+            return jnp.tanh(x) * n
+
+        x = np.arange(3.0, dtype=np.float32)
+        got = compiled(f, static_argnums=1)(x, 2)
+        np.testing.assert_allclose(got, jax.jit(f, static_argnums=1)(x, 2), rtol=1e-6)
+
+    def test_options_that_xla_does_not_know_are_left_out(self, monkeypatch, forgetful):
+        known = {"xla_backend_optimization_level": 0}
+        monkeypatch.setattr(module, "QUICK", known | {"xla_no_such_option": 1})
+        assert module._known("cpu") == known
+        assert compiled(lambda x: x + 1)(1) == 2
+
+    def test_other_backends_compile_as_usual(self):
+        assert module._known("gpu") == {}

@@ -14,22 +14,10 @@ from safetensors.numpy import load_file, save_file
 
 from jax_rnn.base.sealed import About, examine
 from jax_rnn.train import CheckpointError, Checkpoints
-from tests.kit import cases, normal
+from tests.kit import cases, normal, refused
 
-DTYPES = (
-    "bfloat16",
-    "complex128",
-    "float64",
-    "int32",
-    "bool",
-    "complex64",
-    "float16",
-    "float32",
-    "float8_e4m3fn",
-    "int4",
-    "uint32",
-    "int64",
-)
+DTYPES = "bfloat16 complex128 float64 int32 bool complex64 float16 float32 float8_e4m3fn int4"
+DTYPES = [*DTYPES.split(), "uint32", "int64"]
 
 
 def bits(array):
@@ -60,15 +48,6 @@ class TestArrays:
         assert isinstance(restored["matrix"], jax.Array)
         assert isinstance(restored["host"], np.ndarray)
 
-    def test_of_one_device_are_tensors_of_the_same_names(self, kept):
-        tree = {"params": {"x": jnp.ones((2, 3)), "y": jnp.ones(4, jnp.bfloat16)}}
-        kept.save(1, tree, {})
-        stored = load_file(kept.path(1))
-        assert {name: array.shape for name, array in stored.items()} == {
-            "params/x": (2, 3),
-            "params/y": (4,),
-        }
-
     def test_may_be_random_keys(self, kept):
         chain = optax.chain(optax.add_noise(0.1, 0.5, 7), optax.sgd(0.1))
         state = chain.init({"w": jnp.ones(2)}), jax.random.split(jax.random.key(1, impl="rbg"), 3)
@@ -80,21 +59,21 @@ class TestArrays:
             assert (ours == theirs).all()
 
     def test_of_one_name_are_refused(self, kept):
-        with pytest.raises(ValueError, match="expected arrays of different names, got several 'a/"):
-            kept.save(1, {"a": {"b": jnp.ones(1)}, "a/b": jnp.ones(1)}, {})
+        tree = {"a": {"b": jnp.ones(1)}, "a/b": jnp.ones(1)}
+        words = "expected arrays of different names, got several 'a/"
+        refused(ValueError, words, lambda: kept.save(1, tree, {}))
+
+
+PLACEMENTS = [
+    (("a", "b"), (None, "b", "a")),
+    (("a",), ()),
+    (((), ("b", "a")), ("a", None, "b")),
+    ((), ("b", "a")),
+]
 
 
 class TestShards:
-    @cases(
-        ("saved", "wanted"),
-        [
-            (("a", "b"), (None, "b", "a")),
-            (("a",), ()),
-            (((), ("b", "a")), ("a", None, "b")),
-            ((), ("b", "a")),
-        ],
-        short=1,
-    )
+    @cases(("saved", "wanted"), PLACEMENTS, short=1)
     @pytest.mark.parametrize("dtype", [np.float32, np.complex64])
     def test_are_restored_with_another_placement(self, saved, wanted, dtype, kept):
         values = (normal(4, 8, 8) + 1j).astype(dtype) if dtype == np.complex64 else normal(4, 8, 8)
@@ -106,11 +85,11 @@ class TestShards:
         np.testing.assert_array_equal(restored["x"], values)
         np.testing.assert_array_equal(restored["y"], values[0])
 
-    def test_are_written_as_one_array(self, kept):
+    def test_are_written_as_one_array_of_the_same_name(self, kept):
         x = normal(4, 8).astype(np.float32)
-        kept.save(1, {"x": spread(x, "a"), "y": spread(x)}, {})
+        kept.save(1, {"params": {"x": spread(x, "a"), "y": spread(x), "z": jnp.asarray(x)}}, {})
         stored = load_file(kept.path(1))
-        assert stored.keys() == {"x", "y"}
+        assert stored.keys() == {"params/x", "params/y", "params/z"}
         for array in stored.values():
             np.testing.assert_array_equal(array, x)
 
@@ -122,37 +101,32 @@ class TestShards:
         np.testing.assert_array_equal(restored["w"], params["w"])
 
 
-def rewrite(path, change):
+def rewrite(change):
     """Change the tensors and the JSON of a file."""
-    with safe_open(path, "np") as file:
-        metadata = file.metadata()
-    tensors, about = load_file(path), json.loads(metadata["about"])
-    change(tensors, about)
-    save_file(tensors, path, metadata | {"about": json.dumps(about)})
 
+    def forge(path):
+        with safe_open(path, "np") as file:
+            metadata = file.metadata()
+        tensors, about = load_file(path), json.loads(metadata["about"])
+        change(tensors, about)
+        save_file(tensors, path, metadata | {"about": json.dumps(about)})
 
-def dtype_of_x(name):
-    return lambda path: rewrite(path, lambda tensors, about: about["dtypes"].update(x=name))
+    return forge
 
 
 FORGED = {
     "no file": (lambda path: path.unlink(), "No such file"),
     "text": (lambda path: path.write_text("{}"), "deserializing"),
     "no metadata": (lambda path: save_file({}, path), "NoneType"),
-    "other metadata": (lambda path: save_file({}, path, {"a": "b"}), "about"),
     "a tensor is missing": (
-        lambda path: rewrite(path, lambda tensors, about: tensors.pop("x")),
+        rewrite(lambda tensors, about: tensors.pop("x")),
         "does not fit this model:\n  missing: x",
     ),
     "another shape": (
-        lambda path: rewrite(path, lambda tensors, about: tensors.update(x=tensors["x"][:2])),
-        "x: expected int32 .4,., got int32 .2,.",
+        rewrite(lambda tensors, about: tensors.update(x=tensors["x"][:2])),
+        "x: expected int32 (4,), got int32 (2,)",
     ),
-    "another dtype": (
-        dtype_of_x("O"),
-        "cannot be read",
-    ),
-    "no dtype": (dtype_of_x("none at all"), "cannot be read"),
+    "no dtype": (rewrite(lambda _, about: about["dtypes"].update(x="none")), "cannot be read"),
 }
 
 
@@ -174,9 +148,8 @@ def test_every_changed_byte_is_found(kept):
 
 @cases("kind", FORGED, short=1)
 def test_files_that_are_forged_are_refused(kind, kept):
-    forge, message = FORGED[kind]
+    forge, words = FORGED[kind]
     like = {"x": spread(np.arange(4, dtype=np.int32), "a")}
     kept.save(1, like, {})
     forge(kept.path(1))
-    with pytest.raises(CheckpointError, match=message):
-        kept.restore(1, like)
+    refused(CheckpointError, words, lambda: kept.restore(1, like))

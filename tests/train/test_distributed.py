@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,11 +23,11 @@ from jax_rnn.base.sealed import read
 from jax_rnn.lecture.lessons.char_lm import lesson
 from jax_rnn.lecture.teaching.training import open_run, precision, train_lesson
 from jax_rnn.train import make_mesh
-from jax_rnn.train.checkpoints import Checkpoints
 from jax_rnn.train.mesh import Layout
 from rnn_lecture.recipe import Recipe
 from rnn_lecture.sampling import Sampling
-from tests.kit import environment
+from tests.kit import environment, refused
+from tests.train.kit import kept
 
 pytestmark = pytest.mark.long
 
@@ -36,18 +36,8 @@ GUIDE = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text()
 PATIENCE = 600
 """Seconds in which processes that do not end by themselves are ended, on a machine that is busy."""
 
-RECIPE = Recipe(
-    cell="gru",
-    embedding_size=3,
-    hidden_size=5,
-    num_layers=2,
-    dropout=0.3,
-    batch_size=8,
-    window=7,
-    steps=16,
-    learning_rate=0.01,
-    evaluate_every=8,
-)
+SIZES = {"embedding_size": 3, "hidden_size": 5, "num_layers": 2, "batch_size": 8, "window": 7}
+RECIPE = Recipe(cell="gru", dropout=0.3, steps=16, learning_rate=0.01, evaluate_every=8, **SIZES)
 IN_FLOAT64 = replace(RECIPE, dtype="float64", steps=24, accumulate=2)
 
 WATCHED = """
@@ -72,18 +62,8 @@ main()
 """``jax-rnn`` that prints which rows it reads and which files it writes, with a short timeout."""
 
 
-@dataclass
-class Ended:
-    code: int
-    output: str
-    errors: str
-
-
 class Pair:
-    """Two processes that run the same command.
-
-    Each has ``devices`` of its own.
-    """
+    """Two processes that run the same command, each with ``devices`` of its own."""
 
     def __init__(self, run: Path, text: Path, recipe: Recipe, *more: str, devices: int):
         with socket.socket() as free:
@@ -91,33 +71,29 @@ class Pair:
             address = f"127.0.0.1:{free.getsockname()[1]}"
         self.logs = [run.with_name(f"{run.name}-{k}-{time.monotonic_ns()}") for k in range(2)]
         self.processes = []
+        env = environment(devices, XDG_CACHE_HOME=str(text.parent / "cache"))
+        words = ["train", "char_lm", "--out", str(run), "--text", str(text), *arguments(recipe)]
+        words += ["--mesh", f"data={2 * devices}", "--coordinator", address, "--processes", "2"]
         for k, log in enumerate(self.logs):
-            words = ["train", "char_lm", "--out", str(run), "--text", str(text), *arguments(recipe)]
-            words += ["--mesh", f"data={2 * devices}", "--coordinator", address]
-            words += ["--processes", "2", "--process", str(k), *more]
+            given = [sys.executable, "-c", WATCHED, *words, "--process", str(k), *more]
             with log.with_suffix(".out").open("w") as out, log.with_suffix(".err").open("w") as err:
-                self.processes.append(
-                    subprocess.Popen(
-                        [sys.executable, "-c", WATCHED, *words],
-                        env=environment(devices, XDG_CACHE_HOME=str(text.parent / "cache")),
-                        stdout=out,
-                        stderr=err,
-                    )
-                )
+                self.processes.append(subprocess.Popen(given, env=env, stdout=out, stderr=err))
 
-    def wait(self) -> list[Ended]:
+    def wait(self) -> list[SimpleNamespace]:
+        """The exit code, the output and the errors of each."""
         end = time.monotonic() + PATIENCE
         try:
             codes = [process.wait(end - time.monotonic()) for process in self.processes]
         finally:
             for process in self.processes:
                 process.kill()
+        read = ((log.with_suffix(s).read_text() for s in (".out", ".err")) for log in self.logs)
         return [
-            Ended(code, log.with_suffix(".out").read_text(), log.with_suffix(".err").read_text())
-            for code, log in zip(codes, self.logs, strict=True)
+            SimpleNamespace(code=code, output=output, errors=errors)
+            for code, (output, errors) in zip(codes, read, strict=True)
         ]
 
-    def finish(self) -> list[Ended]:
+    def finish(self) -> list[SimpleNamespace]:
         ended = self.wait()
         for process in ended:
             assert process.code == 0, process.errors[-3000:]
@@ -151,10 +127,8 @@ def agree(some: list[dict], others: list[dict], tolerance: float) -> None:
 
 def everything(run: Path) -> dict[str, np.ndarray]:
     """All arrays of the last checkpoint: parameters, optimizer, carried state, step."""
-    kept = Checkpoints(run / "checkpoints")
-    step = kept.latest()
-    assert step is not None
-    return read(kept.path(step))
+    saved = kept(run)
+    return read(saved.path(saved.latest() or 0))
 
 
 def rows_read(errors: str) -> set[tuple[int, int]]:
@@ -221,25 +195,19 @@ def test_when_one_is_killed_the_other_ends_and_both_go_on_bit_for_bit(four, fold
     run = folder / "killed"
     pair = Pair(run, text, IN_FLOAT64, devices=2)
     end = time.monotonic() + PATIENCE
-    while (
-        not (run / "checkpoints" / "step-00000008.safetensors").exists() and time.monotonic() < end
-    ):
+    while not kept(run).path(8).exists() and time.monotonic() < end:
         time.sleep(0.01)
     pair.processes[1].send_signal(signal.SIGKILL)
     main, other = pair.wait()
-    assert other.code == -signal.SIGKILL
-    assert main.code != 0
+    assert other.code == -signal.SIGKILL and main.code != 0
     if main.code != -signal.SIGABRT:  # otherwise JAX detected it first and ended the process
         assert "process 0 cannot continue with the others: " in main.errors
         assert "start all of them again with --resume" in main.errors
-    stopped = Checkpoints(run / "checkpoints").latest()
+    stopped = kept(run).latest()
     assert stopped is not None and 8 <= stopped < IN_FLOAT64.steps
 
     Pair(run, text, IN_FLOAT64, "--resume", devices=2).finish()
-    expected, actual = everything(four[0]), everything(run)
-    assert expected.keys() == actual.keys()
-    for name, array in expected.items():
-        np.testing.assert_array_equal(actual[name], array, err_msg=name)
+    np.testing.assert_equal(everything(run), everything(four[0]))
     agree(records(run), records(four[0]), 0)
 
 
@@ -274,10 +242,10 @@ def test_what_one_process_saved_two_go_on_with(one, folder, text):
 
 def test_several_processes_require_a_mesh_of_all_devices(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    with pytest.raises(ValueError, match=r"^mesh: expected data=8, all devices of the 2 processes"):
-        make_mesh(None)
-    with pytest.raises(ValueError, match="expected exactly the 8 devices that JAX has, got 4"):
-        make_mesh("data=4")
+    words = "mesh: expected data=8, all devices of the 2 processes"
+    assert refused(ValueError, words, lambda: make_mesh(None)).startswith("mesh: ")
+    words = "expected exactly the 8 devices that JAX has, got 4"
+    refused(ValueError, words, lambda: make_mesh("data=4"))
 
 
 @pytest.mark.parametrize(("process", "rows"), [(0, slice(0, 8)), (1, slice(8, 12))])

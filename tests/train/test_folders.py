@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import stat
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +20,14 @@ from jax_rnn.base.sealed import About, examine
 from jax_rnn.base.storage import FileError, check_folder, replacing, write_text
 from jax_rnn.lecture.lessons import char_lm
 from jax_rnn.lecture.teaching.training import open_run
-from jax_rnn.train import CheckpointError, Checkpoints, Run, RunConfig, RunError, load
-from jax_rnn.train.config import MAY_CHANGE, as_config, read_config, seal
+from jax_rnn.train import CheckpointError, Run, RunConfig, RunError, load
+from jax_rnn.train.config import as_config, read_config, seal
 from jax_rnn.train.log import Log, read_log
-from tests.kit import rewrite_checkpoint
+from tests.kit import cases, refused, rewrite_checkpoint
+from tests.train.kit import Weight, enter, kept, reseal
 
-NAMES = (
-    "[x]",
-    "back\\slash",
-    "a b",
-    "ünïcode 名",
-    "new\nline",
-    "q'uo\"te",
-    "-dash",
-    "[/foo]",
-    "**",
-    "gs:",
-    "50%",
-    "\udcff",
-)
-
-
-class Weight(nnx.Module):
-    def __init__(self, size, rngs):
-        self.weight = nnx.Param(jnp.zeros(size))
+NAMES = ["[x]", "back\\slash", "a b", "ünïcode 名", "new\nline", "q'uo\"te", "-dash", "[/foo]"]
+NAMES += ["**", "gs:", "50%", "\udcff"]
 
 
 CONFIG: dict[str, Any] = {
@@ -59,20 +44,11 @@ def trained(folder, config=CONFIG, steps=(1, 2)):
         run.begin(0)
         for step in steps:
             run.record({"step": step, "loss": 1.0 / step})
-            model = Weight(2, nnx.Rngs(0))
-            model.weight[...] += step
+            model = Weight()
+            model.weight[...] *= step
             state = {"params": nnx.state(model, nnx.Param)}
             run.save(step, state, {"loss": 1.0 / step}, {"monitor": ["loss", "min"]})
     return folder
-
-
-def reseal(folder, config):
-    """The same folder as an attacker would make it, with checksums that fit."""
-    (folder / "config.json").write_text(json.dumps(config))
-    kept = Checkpoints(folder / "checkpoints")
-    for step in kept.steps():
-        notes = dict(kept.about(step).notes) | {"config": seal(as_config(config))}
-        rewrite_checkpoint(kept.path(step), notes=notes)
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +62,17 @@ def folder(once, tmp_path):
     return Path(shutil.copytree(once, tmp_path / "run"))
 
 
+@pytest.fixture
+def last(folder):
+    """The checkpoint of step 2, the last one."""
+    return kept(folder).path(2)
+
+
 class TestNames:
-    @pytest.mark.parametrize(
-        "name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.long) for name in NAMES[1:])]
-    )
+    @cases("name", NAMES, short=1)
     def test_any_name_trains_resumes_and_loads(self, name, tmp_path):
         folder = trained(tmp_path / name / "run")
-        kept = Checkpoints(folder / "checkpoints")
-        assert all(isinstance(examine(kept.path(step)), About) for step in (1, 2))
+        assert all(isinstance(examine(kept(folder).path(step)), About) for step in (1, 2))
         with Run(folder, CONFIG, resume=True) as run:
             step, notes = run.resume_at()
             run.begin(step)
@@ -109,8 +88,7 @@ class TestNames:
     @pytest.mark.parametrize("name", ["", " "])
     def test_an_empty_one_is_refused(self, name, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        with pytest.raises(ValueError, match="expected the name of a run folder"):
-            Run(name, {})
+        refused(ValueError, "expected the name of a run folder", lambda: Run(name, {}))
         assert os.listdir(tmp_path) == []
 
     @pytest.mark.parametrize("made", [True, False])
@@ -124,56 +102,50 @@ class TestNames:
 
 
 class TestForeignCode:
-    def test_is_not_imported(self, folder, tmp_path, monkeypatch):
+    def test_is_not_imported(self, folder, monkeypatch):
         (folder / "evil_module.py").write_text("open('evil', 'w')")
         monkeypatch.chdir(folder)
         monkeypatch.syspath_prepend(folder)
-        with pytest.raises(
-            RunError, match=r"since loading 'evil_module:Weight'.*load\(folder, model="
-        ):
-            load(folder)
-        with pytest.raises(RunError, match="expected a run of a lesson"):
-            open_run(folder)
+        words = "since loading 'evil_module:Weight'|load(folder, model="
+        refused(RunError, words, lambda: load(folder))
+        refused(RunError, "expected a run of a lesson", lambda: open_run(folder))
         assert not (folder / "evil").exists()
 
     @pytest.mark.parametrize("name", ["os:system", "jax_rnn.lecture.lessons.char_lm:score"])
     def test_of_a_lesson_is_its_model_alone(self, name, folder):
         reseal(folder, CONFIG | {"name": "char_lm", "model": {"class": name, "options": {}}})
-        with pytest.raises(RunError):
-            open_run(folder)
+        refused(RunError, "", lambda: open_run(folder))
 
     @pytest.mark.parametrize("options", [{"hidden_size": 10**9}, {"num_layers": 10**9}, {"x": 1}])
     def test_sizes_are_compared_before_anything_is_allocated(self, options, folder):
         plain = {"cell": "gru", "symbols": 2, "embedding_size": 2, "hidden_size": 2}
         reseal(folder, CONFIG | {"model": {"class": "", "options": plain | options}})
-        with pytest.raises((RunError, CheckpointError)):
-            load(folder, model=char_lm.Model)
+        refused((RunError, CheckpointError), "", lambda: load(folder, model=char_lm.Model))
 
 
-class TestLinks:
-    @pytest.mark.parametrize(
-        "name", ["config.json", "README.md", "metrics.jsonl", "loss.png", ".lock", "checkpoints"]
-    )
-    def test_are_refused_and_not_written_through(self, name, tmp_path):
-        target, folder = tmp_path / "target", tmp_path / "run"
-        folder.mkdir()
-        target.write_text("mine")
-        (folder / name).symlink_to(target)
-        with pytest.raises((FileError, RunError), match="got a symbolic link"):
-            trained(folder)
-        assert target.read_text() == "mine"
+@pytest.fixture
+def target(tmp_path):
+    """A file of the user's, to which links lead; it stays as it is."""
+    path = tmp_path / "target"
+    path.write_text("mine")
+    yield path
+    assert path.read_text() == "mine"
 
-    def test_in_place_of_a_checkpoint_damage_it(self, folder, tmp_path):
-        path = Checkpoints(folder / "checkpoints").path(2)
-        path.symlink_to(path.rename(tmp_path / "moved"))
-        assert examine(path) == "it is not a regular file"
 
-    def test_a_partial_file_of_another_is_not_written_through(self, tmp_path):
-        target = tmp_path / "target"
-        target.write_text("mine")
-        (tmp_path / ".config.json.partial").symlink_to(target)
-        write_text(tmp_path / "config.json", "new")
-        assert target.read_text() == "mine"
+FILES = ["config.json", "README.md", "metrics.jsonl", "loss.png", ".lock", "checkpoints"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_links_are_refused_and_not_written_through(name, tmp_path, target):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / name).symlink_to(target)
+    refused((FileError, RunError), "got a symbolic link", lambda: trained(folder))
+
+
+def test_a_partial_file_of_another_is_not_written_through(tmp_path, target):
+    (tmp_path / ".config.json.partial").symlink_to(target)
+    write_text(tmp_path / "config.json", "new")
 
 
 class TestStorage:
@@ -196,56 +168,45 @@ class TestStorage:
         os.mkfifo(tmp_path / "fifo")
         (tmp_path / "large").write_bytes(b"x" * 9)
         (tmp_path / "link").symlink_to("/dev/zero")
-        for name, message in (
-            ("fifo", "expected a regular file, got something else"),
-            ("link", "got a symbolic link"),
-            ("large", "at most 8 bytes, got 9"),
+        for given, words in (
+            (({"fifo": 8},), "expected a regular file, got something else"),
+            (({"link": 8},), "got a symbolic link"),
+            (({"large": 8},), "at most 8 bytes, got 9"),
+            (({}, ("fifo",)), "expected a folder, got something else"),
         ):
-            with pytest.raises(FileError, match=message):
-                check_folder(tmp_path, {name: 8})
-        with pytest.raises(FileError, match="expected a folder, got something else"):
-            check_folder(tmp_path, {}, ("fifo",))
+            refused(FileError, words, partial(check_folder, tmp_path, *given))
         check_folder(tmp_path, {"large": 9, "absent": 0}, ("nothing",))
 
 
 DEEP = '{"a":' * 100_000
 
 
+DAMAGED = [DEEP, "[" * 100_000, "[1]", "7", '"a"', "nul", "\0", "", "{", "[]"]
+DAMAGED += ['{"hyperparameters": 3}', '{"made": []}', '{"model": "gru"}', '{"lesson": "x"}']
+DAMAGED += ['{"model": {"class": ["x"], "options": {}}}']
+ENTRIES = [
+    {},
+    CONFIG | {"made": {"command": "x", "text": None, "by": "me"}},
+    {"own": {"vocabulary": ["a"], "deep": {"a": [1.5, None]}}},
+    {"model": {"options": {"size": [1, {"a": None}]}}},
+]
+OTHER_TYPES = [
+    ({"name": 5}, RunError, "fields of RunConfig|`str`, got `int` - at `$.name`"),
+    ({"mine": 5}, RunError, "entries of your own in `own`|unknown field `mine`"),
+    (RunConfig(own={"a": 1j}), TypeError, "expected JSON-serializable values"),
+]
+
+
 class TestConfiguration:
-    @pytest.mark.parametrize(
-        "text",
-        [
-            DEEP,
-            "[" * 100_000,
-            "[1]",
-            "7",
-            '"a"',
-            "nul",
-            "\0",
-            '{"hyperparameters": 3}',
-            '{"made": []}',
-            '{"model": "gru"}',
-            '{"model": {"class": ["x"], "options": {}}}',
-            '{"lesson": "x"}',
-        ],
-        ids=lambda text: text[:9],
-    )
+    @pytest.mark.parametrize("text", DAMAGED, ids=lambda text: text[:9])
     def test_damaged_is_refused(self, text, folder):
         (folder / "config.json").write_text(text)
-        for use in (read_config, load, open_run):
-            with pytest.raises(RunError, match="damaged"):
-                use(folder)
+        words = "config.json: |damaged file |; restore a copy"
+        resume = lambda folder: enter(Run(folder, {}, resume=True))  # noqa: E731
+        for use in (read_config, load, open_run, resume):
+            refused(RunError, words, partial(use, folder))
 
-    @pytest.mark.parametrize(
-        "entries",
-        [
-            {},
-            CONFIG | {"made": {"command": "x", "text": None, "by": "me"}},
-            {"own": {"vocabulary": ["a"], "deep": {"a": [1.5, None]}}},
-            {"model": {"options": {"size": [1, {"a": None}]}}},
-        ],
-        ids=str,
-    )
+    @pytest.mark.parametrize("entries", ENTRIES, ids=str)
     def test_of_any_user_is_kept_to_the_letter(self, entries, tmp_path):
         config = as_config(entries)
         assert msgspec.to_builtins(config) == entries and as_config(config) == config
@@ -260,26 +221,21 @@ class TestConfiguration:
         for more in ({"own": {}}, {"hyperparameters": {"size": 3}}, {"name": "x"}, {"model": None}):
             assert seal(as_config(CONFIG | more)) != sealed
 
-    def test_of_other_types_is_refused_before_anything_is_written(self, tmp_path):
-        with pytest.raises(RunError, match=r"fields of RunConfig.*`str`, got `int` - at `\$.name`"):
-            Run(tmp_path / "run", {"name": 5})
-        with pytest.raises(RunError, match=r"entries of your own in `own`.*unknown field `mine`"):
-            Run(tmp_path / "run", {"mine": 5})
-        with pytest.raises(TypeError, match="expected JSON-serializable values"):
-            Run(tmp_path / "run", RunConfig(own={"a": 1j}))
+    @pytest.mark.parametrize(("config", "error", "words"), OTHER_TYPES)
+    def test_of_other_types_is_refused_before_anything_is_written(
+        self, config, error, words, tmp_path
+    ):
+        refused(error, words, lambda: Run(tmp_path / "run", config))
+        assert os.listdir(tmp_path) == []
 
     @pytest.mark.parametrize("kind", ["fifo", "link", "folder"])
     def test_of_another_kind_is_refused(self, kind, folder):
         path = folder / "config.json"
         path.unlink()
-        make = {
-            "fifo": lambda: os.mkfifo(path),
-            "link": lambda: path.symlink_to("/dev/zero"),
-            "folder": path.mkdir,
-        }
-        make[kind]()
-        with pytest.raises(RunError, match=r"got (a symbolic link|something else)"):
-            read_config(folder)
+        make = {"fifo": os.mkfifo, "link": lambda path: path.symlink_to("/dev/zero")}
+        make.get(kind, Path.mkdir)(path)
+        got = "a symbolic link" if kind == "link" else "something else"
+        refused(RunError, f"got {got}", lambda: read_config(folder))
 
     @pytest.mark.parametrize(
         "change", [{"own": {"symbols": "ba"}}, {"name": "names"}, {"hyperparameters": {"size": 3}}]
@@ -287,94 +243,75 @@ class TestConfiguration:
     def test_edited_after_a_checkpoint_is_refused(self, change, folder):
         changed = CONFIG | change
         (folder / "config.json").write_text(json.dumps(changed))
-        with pytest.raises(RunError, match="it was changed after the checkpoint of step 2"):
-            load(folder, model=Weight)
-        with pytest.raises(RunError, match="it was changed"), Run(folder, changed, resume=True):
-            pass
+        words = "it was changed after the checkpoint of step 2"
+        refused(RunError, words, lambda: load(folder, model=Weight))
+        refused(RunError, "it was changed", lambda: enter(Run(folder, changed, resume=True)))
 
-    def test_may_change_in_what_a_run_may_go_on_with(self, folder):
-        for name in MAY_CHANGE:
-            changed = CONFIG | {"hyperparameters": CONFIG["hyperparameters"] | {name: 9}}
-            with Run(folder, changed, resume=True):
-                pass
+    @pytest.mark.parametrize("name", ["steps", "patience", "evaluate_every"])
+    def test_may_change_in_what_a_run_may_go_on_with(self, name, folder):
+        changed = CONFIG["hyperparameters"] | {name: 9}
+        enter(Run(folder, CONFIG | {"hyperparameters": changed}, resume=True))
 
     def test_another_name_is_reported_first(self, folder):
         other = CONFIG | {"name": "names", "hyperparameters": {"size": 4}}
-        with pytest.raises(RunError) as caught:
-            Run(folder, other, resume=True).__enter__()
-        assert "\n  name: 'weight' in the run, 'names' now\n" in str(caught.value)
-        assert "size" not in str(caught.value)
+        words = "\n  name: 'weight' in the run, 'names' now\n"
+        said = refused(RunError, words, lambda: enter(Run(folder, other, resume=True)))
+        assert "size" not in said
+
+
+FIELDS = [("step", "2"), ("figures", {"loss": "x"}), ("notes", []), ("notes", {"monitor": 3})]
+FIELDS.append(("dtypes", {"a": 1}))
 
 
 class TestCheckpointFolders:
-    def test_swapped_are_damaged(self, folder):
-        kept = Checkpoints(folder / "checkpoints")
-        one, two, other = kept.path(1), kept.path(2), folder / "other"
+    def test_swapped_are_damaged(self, folder, last):
+        one, other = kept(folder).path(1), folder / "other"
         one.rename(other)
-        two.rename(one)
-        other.rename(two)
-        assert [examine(one), examine(two)] == ["it holds step 2", "it holds step 1"]
-        with pytest.raises(CheckpointError, match="all are damaged"):
-            load(folder, model=Weight)
+        last.rename(one)
+        other.rename(last)
+        assert [examine(one), examine(last)] == ["it holds step 2", "it holds step 1"]
+        refused(CheckpointError, "all are damaged", lambda: load(folder, model=Weight))
 
-    def test_that_are_pipes_are_damaged(self, folder):
-        path = Checkpoints(folder / "checkpoints").path(2)
-        path.unlink()
-        os.mkfifo(path)
-        assert examine(path) == "it is not a regular file"
-        with pytest.raises(CheckpointError, match="it is not a regular file"):
-            Checkpoints(folder / "checkpoints").restore(2, {})
+    @pytest.mark.parametrize("kind", ["fifo", "link"])
+    def test_that_are_pipes_or_links_are_damaged(self, kind, folder, last):
+        moved = last.rename(folder / "moved")
+        os.mkfifo(last) if kind == "fifo" else last.symlink_to(moved)
+        reason = "it is not a regular file"
+        assert examine(last) == reason
+        refused(CheckpointError, reason, lambda: kept(folder).restore(2, {}))
 
     @pytest.mark.parametrize("text", [DEEP, "[]", "{}", '{"step": 3}', '"model"'])
-    def test_of_crafted_metadata_are_damaged(self, text, folder):
-        path = Checkpoints(folder / "checkpoints").path(2)
-        with safe_open(path, "np") as file:
+    def test_of_crafted_metadata_are_damaged(self, text, folder, last):
+        with safe_open(last, "np") as file:
             metadata = file.metadata()
-        save_file(load_file(path), path, metadata | {"about": text})
-        assert examine(path) == "it cannot be read"
+        save_file(load_file(last), last, metadata | {"about": text})
+        assert examine(last) == "it cannot be read"
         said = []
         model = load(folder, "last", model=Weight, say=said.append)
-        assert model.weight[...].tolist() == [1, 1] and len(said) == 1
+        assert model.weight[...].tolist() == [1, 1] and "step 2 is damaged" in said[0]
 
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [
-            ("step", "2"),
-            ("figures", {"loss": "x"}),
-            ("notes", []),
-            ("notes", {"monitor": 3}),
-            ("dtypes", {"a": 1}),
-        ],
-    )
-    def test_with_fields_of_other_types_are_damaged(self, name, value, folder):
-        path = Checkpoints(folder / "checkpoints").path(2)
-        rewrite_checkpoint(path, **{name: value})
-        assert examine(path) == "it cannot be read"
+    @pytest.mark.parametrize(("name", "value"), FIELDS)
+    def test_with_fields_of_other_types_are_damaged(self, name, value, last):
+        rewrite_checkpoint(last, **{name: value})
+        assert examine(last) == "it cannot be read"
 
-    def test_whose_arrays_make_no_sense_are_refused(self, folder):
-        path = Checkpoints(folder / "checkpoints").path(2)
-        dtypes = dict.fromkeys(Checkpoints(path.parent).about(2).dtypes, "uint8")
-        rewrite_checkpoint(path, dtypes=dtypes)
-        assert isinstance(examine(path), About)
-        with pytest.raises(CheckpointError, match=r"does not fit"):
-            load(folder, "last", model=Weight)
-        rewrite_checkpoint(path, dtypes=dict.fromkeys(dtypes, "nothing"))
-        assert examine(path) == "it cannot be read"
+    def test_whose_arrays_make_no_sense_are_refused(self, folder, last):
+        dtypes = dict.fromkeys(kept(folder).about(2).dtypes, "uint8")
+        rewrite_checkpoint(last, dtypes=dtypes)
+        assert isinstance(examine(last), About)
+        refused(CheckpointError, "does not fit", lambda: load(folder, "last", model=Weight))
+        rewrite_checkpoint(last, dtypes=dict.fromkeys(dtypes, "nothing"))
+        assert examine(last) == "it cannot be read"
 
 
 class TestLog:
-    @pytest.mark.parametrize("line", [b"[" * 100_000, b'{"step": Infinity}', b'{"step": "x"}'])
-    def test_a_crafted_line_is_left_out(self, line, tmp_path):
-        (tmp_path / "metrics.jsonl").write_bytes(line + b'\n{"step": 3}\n')
-        assert [row["step"] for row in read_log(tmp_path)] == [3]
-
     def test_a_removed_folder_ends_the_run(self, tmp_path):
         with Run(tmp_path / "run", CONFIG) as run:
             run.begin(0)
             shutil.rmtree(tmp_path / "run")
             run.record({"step": 1})
-            with pytest.raises(CheckpointError, match="No such file"):
-                run.save(1, {"x": jnp.ones(1)}, {}, {})
+            save = partial(run.save, 1, {"x": jnp.ones(1)}, {}, {})
+            refused(CheckpointError, "No such file", save)
         assert not (tmp_path / "run").exists()
 
     def test_tensorboard_keeps_the_steps_before_a_resumption(self, tmp_path):

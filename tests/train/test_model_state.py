@@ -11,9 +11,10 @@ from jax_rnn import fit
 from jax_rnn.train import Checkpoints, Run, Stream, load, make_mesh
 from jax_rnn.train.seeds import fit_seeds
 from jax_rnn.train.step import prepare
+from tests.kit import refused
+from tests.train.kit import SGD
 
 I, H, B, STEPS = 3, 5, 4, 4  # noqa: E741
-SGD = optax.sgd(0.1)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using 'Module.sow")
 
@@ -161,13 +162,8 @@ def test_two_devices_have_the_statistics_of_the_whole_batch(trained, close):
 def test_every_seed_of_a_sweep_has_its_state(close):
     found = []
     options = {"seeds": [0, 3], "steps": STEPS, "optimizer": SGD}
-    history = fit_seeds(
-        Model,
-        loss,
-        lambda seed: Stream(DATA),
-        evaluate=lambda model: found.append(arrays(model)) or {},
-        **options,
-    )
+    options["evaluate"] = lambda model: found.append(arrays(model)) or {}
+    history = fit_seeds(Model, loss, lambda seed: Stream(DATA), **options)
     for k, seed in enumerate(options["seeds"]):
         model, alone = train(model=Model(nnx.Rngs(seed)))
         close(history.loss[k], alone.loss, 1e-5)
@@ -181,9 +177,6 @@ def test_another_model_of_the_kind_needs_no_new_program(trained, compilations):
     train(model=model)
     assert len(compilations) == before
     assert len(model.outputs) == 1
-
-
-# What a loss may do
 
 
 class Small(nnx.Module):
@@ -207,34 +200,6 @@ def go(change, **more):
     return model
 
 
-def test_a_parameter_is_changed_by_the_optimizer_alone():
-    def change(model):
-        model.weight[...] = 5 * model.weight[...]
-        model.state[...] = model.weight[...]
-
-    model = go(change)
-    np.testing.assert_allclose(model.weight[...], 0.8)
-    np.testing.assert_allclose(model.state[...], 4.5)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("transform", [nnx.remat, nnx.jit])
-def test_a_layer_may_be_transformed(transform):
-    def change(model):
-        transform(lambda norm, x: norm(x))(model.norm, jnp.ones((3, 2)))
-
-    model = go(change, norm=nnx.BatchNorm(2, rngs=nnx.Rngs(0)))
-    np.testing.assert_allclose(model.norm.mean[...], 1 - 0.99**2, rtol=1e-5)
-
-
-def test_a_variable_may_be_replaced_by_another_and_keeps_its_dtype():
-    def change(model):
-        model.state = nnx.Variable((model.state[...] + 1).astype(jnp.bfloat16))
-
-    state = go(change).state[...]
-    assert (state.dtype, state.tolist()) == (jnp.float32, [2, 2])
-
-
 WRONG = {
     "created": lambda model: setattr(model, "new", nnx.Variable(jnp.ones(1))),
     "created parameter": lambda model: setattr(model, "new", nnx.Param(jnp.ones(1))),
@@ -243,23 +208,47 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_a_loss_that_changes_the_variables_themselves_is_refused(name):
-    which = "new" if "created" in name else "state"
-    with pytest.raises(ValueError, match=f"model: expected a loss .* changes of {which}; create"):
-        go(WRONG[name])
+class TestLoss:
+    def test_a_parameter_is_changed_by_the_optimizer_alone(self):
+        def change(model):
+            model.weight[...] = 5 * model.weight[...]
+            model.state[...] = model.weight[...]
 
+        model = go(change)
+        np.testing.assert_allclose(model.weight[...], 0.8)
+        np.testing.assert_allclose(model.state[...], 4.5)
 
-def test_a_variable_of_text_is_refused():
-    with pytest.raises(TypeError, match=r"model: expected variables that hold numbers .*; keep"):
-        go(lambda model: None, name=nnx.Variable("text"))
+    @pytest.mark.long
+    @pytest.mark.parametrize("transform", [nnx.remat, nnx.jit])
+    def test_a_layer_may_be_transformed(self, transform):
+        def change(model):
+            transform(lambda norm, x: norm(x))(model.norm, jnp.ones((3, 2)))
 
+        model = go(change, norm=nnx.BatchNorm(2, rngs=nnx.Rngs(0)))
+        np.testing.assert_allclose(model.norm.mean[...], 1 - 0.99**2, rtol=1e-5)
 
-def test_a_model_without_such_state_has_none(tmp_path):
-    model = nnx.Linear(I, 2, rngs=nnx.Rngs(0))
-    state = prepare(model, loss, SGD).state
-    assert jax.tree.leaves(state.model_state) == []
-    checkpoints = Checkpoints(tmp_path / "checkpoints")
-    checkpoints.save(1, state, {})
-    names = checkpoints.about(1).dtypes
-    assert set(names) == {"params/bias/value", "params/kernel/value", "step"}
+    def test_a_variable_may_be_replaced_by_another_and_keeps_its_dtype(self):
+        def change(model):
+            model.state = nnx.Variable((model.state[...] + 1).astype(jnp.bfloat16))
+
+        state = go(change).state[...]
+        assert (state.dtype, state.tolist()) == (jnp.float32, [2, 2])
+
+    @pytest.mark.parametrize("name", WRONG)
+    def test_a_loss_that_changes_the_variables_themselves_is_refused(self, name):
+        words = (
+            f"model: expected a loss | changes of {'new' if 'created' in name else 'state'}; create"
+        )
+        refused(ValueError, words, lambda: go(WRONG[name]))
+
+    def test_a_variable_of_text_is_refused(self):
+        words = "model: expected variables that hold numbers |; keep"
+        refused(TypeError, words, lambda: go(lambda model: None, name=nnx.Variable("text")))
+
+    def test_a_model_without_such_state_has_none(self, tmp_path):
+        state = prepare(nnx.Linear(I, 2, rngs=nnx.Rngs(0)), loss, SGD).state
+        assert jax.tree.leaves(state.model_state) == []
+        checkpoints = Checkpoints(tmp_path)
+        checkpoints.save(1, state, {})
+        names = checkpoints.about(1).dtypes
+        assert set(names) == {"params/bias/value", "params/kernel/value", "step"}
