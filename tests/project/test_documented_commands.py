@@ -28,6 +28,7 @@ QUICK = {
     "compare": {"--steps": "2"},
     "sweep": {"--steps": "2", "--seeds": "2"},
     "sample": {"--length": "5"},
+    "probe": {"--steps": "2", "--hidden-size": "4", "--batch": "2", "--length": "40"},
 }
 """Options in place of those shown, or besides them."""
 
@@ -54,6 +55,28 @@ def is_example(command):
     alone = len(words) > 2 or {*words} & {"lessons", "doctor", "bench", "--help", "--version"}
     return bool(alone) and not cluster and not placeholder
 
+
+OWN = """
+import jax, jax.numpy as jnp
+from jax_rnn import GatedCell, HiddenCarry
+from jax_rnn.probes import Example, Task
+
+class Cell(GatedCell[HiddenCarry]):
+    gates = ("a",)
+
+    def update(self, gates, carry):
+        h = jnp.tanh(gates.a)
+        return HiddenCarry(h), h
+
+class Last(Task):
+    title = "the symbol before"
+    inputs = outputs = 3
+
+    def sample(self, key, batch, length):
+        x = jax.random.randint(key, (batch, length), 0, 3)
+        return Example(x, jnp.roll(x, 1, 1), jnp.ones(x.shape), jnp.ones(x.shape))
+"""
+"""A file with a cell and a task of one's own, which get the names of an example."""
 
 EXAMPLES = sorted({command.strip() for command in shown() if is_example(command)})
 FIRST = ("jax-rnn compare ihello", "jax-rnn doctor", "jax-rnn lessons", "jax-rnn eval runs/mine")
@@ -104,6 +127,9 @@ def test_a_documented_command_runs(command, request, monkeypatch, run):
                 make(name)
     else:
         monkeypatch.chdir(request.getfixturevalue("tmp_path"))
+        for file, name in re.findall(r"(\w+\.py):(\w+)", command):
+            kind = "Last" if f"--tasks {file}" in command else "Cell"
+            Path(file).write_text(f"{OWN}\n{name} = {kind}\n")
     if "--all" in words:
         monkeypatch.setattr(
             "jax_rnn.lecture.lessons.lesson_names", lambda: ("cell", "ihello", "char_lm")

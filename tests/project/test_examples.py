@@ -73,7 +73,10 @@ def test_the_readme_lists_every_lesson_and_links_only_to_what_is_there():
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
-    *(DOCS / f"{name}.md" for name in ("your_own_cell", "sequences", "scans", "lessons", "torch")),
+    *(
+        DOCS / f"{name}.md"
+        for name in ("your_own_cell", "sequences", "scans", "lessons", "torch", "probes")
+    ),
     *sorted((DOCS / "cells").glob("*.md")),
 ]
 

@@ -104,7 +104,7 @@ class S5Cell(LinearCell[S5Carry]):
         return 2 * y + rows(self.d, x) * x.astype(accumulator(x.dtype))
 
 
-def hippo_n(size: int) -> tuple[np.ndarray, np.ndarray]:
+def hippo_n(size: int) -> tuple[Any, Any]:
     """Eigenvalues of positive imaginary part, and eigenvectors, of the normal part of HiPPO-LegS.
 
     They have the shapes (size / 2,) and (size, size / 2).
