@@ -12,11 +12,15 @@ import pytest
 from benchmarks import __main__ as benchmarks
 from benchmarks.heads import heads
 from benchmarks.memory import memory
+from benchmarks.newton import newton
+from benchmarks.newton import table as newton_table
 from benchmarks.peers import PEERS, builders
 from benchmarks.projection import projection
 from benchmarks.rows import NAMES, settings
 from benchmarks.summary import BEST_JAX, summarise
 from benchmarks.tables import markdown
+from benchmarks.zoo import table as zoo_table
+from benchmarks.zoo import zoo
 from jax_rnn.app import cli
 from jax_rnn.bench.files import plain
 from jax_rnn.bench.ours import ours
@@ -211,3 +215,26 @@ class TestCommands:
         assert "RNN (3,5,4,6): equal before timing" in said and "torch" in said
         result = json.loads(path.read_text())
         assert result["row"]["entries"]["forward"].keys() == {"jax_rnn", "torch"}
+
+
+class TestCellsAndNewton:
+    @pytest.mark.long
+    def test_every_cell_is_compared_and_timed(self):
+        cells = ["lru", "star", "slstm", "cifg_lstm"]
+        rows = list(zoo(0.001, cells, (2, 3, 16, 16)))
+        assert [row["cell"] for row in rows] == cells
+        assert all(row["ours"] > 0 and row["loop"] > 0 for row in rows)
+        assert [row["torch"] is not None for row in rows] == [False, True, True, True]
+        assert zoo_table(rows).count("\n") == 6
+
+    def test_a_cell_that_differs_is_named(self, monkeypatch):
+        monkeypatch.setattr("benchmarks.zoo._loop", lambda cell, x: lambda: (9.0, np.zeros(1)))
+        with pytest.raises(ValueError, match="star: expected the same results of loop"):
+            list(zoo(0.001, ["star"], (2, 3, 4, 4)))
+
+    @pytest.mark.long
+    def test_newton_is_compared_with_the_sequential_scan(self):
+        rows = list(newton(0.001, (8,), (4,)))
+        assert len(rows) == 6
+        assert all(row["iterations"] is None or row["iterations"] > 0 for row in rows)
+        assert newton_table(rows).count("\n") == 8
