@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,10 @@ from jax_rnn.probes.run import Result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["curves", "path_of", "read", "table", "write"]
+__all__ = ["as_plain", "curves", "from_plain", "path_of", "read", "table", "write"]
+
+COLOURS, STYLES = 10, ("-", "--", ":")
+"""Number of colours of a figure, and the lines that tell cells of one colour apart."""
 
 LARGEST = 10_000_000
 """Bytes of a file of results."""
@@ -37,10 +41,7 @@ def read(path: Path) -> Result | None:
     if not path.exists():
         return None
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-        found["scores"] = {int(n): _numbers(of) for n, of in found["scores"].items()}
-        found["loss"] = list(map(_numbers, found["loss"]))
-        return msgspec.convert(found, Result)
+        return from_plain(msgspec.json.decode(path.read_bytes(), type=dict[str, Any]))
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArgumentError(
             "out", f"expected a result of a probe in {path}, got {error}; remove the file"
@@ -49,7 +50,19 @@ def read(path: Path) -> Result | None:
 
 def write(path: Path, result: Result) -> None:
     """Write a result; numbers that are not finite become null."""
-    write_text(path, json.dumps(_finite(result.as_dict()), indent=1) + "\n")
+    write_text(path, json.dumps(as_plain(result), indent=1) + "\n")
+
+
+def as_plain(result: Result) -> dict[str, Any]:
+    """A result as JSON holds it."""
+    return _finite(asdict(result))
+
+
+def from_plain(found: dict[str, Any]) -> Result:
+    """The result that ``as_plain`` made."""
+    scores = {int(length): _numbers(of) for length, of in found["scores"].items()}
+    loss = list(map(_numbers, found["loss"]))
+    return msgspec.convert({**found, "scores": scores, "loss": loss}, Result)
 
 
 def _numbers(values: Sequence[float | None]) -> list[float]:
@@ -104,22 +117,26 @@ def curves(results: Sequence[Result], baselines: dict[str, float | None]) -> "Fi
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
     """
-    tasks = list(dict.fromkeys(result.task for result in results))
-    figure = figure_of(8.0, 3.4 * len(tasks))
+    tasks, cells = (
+        list(dict.fromkeys(getattr(result, of) for result in results)) for of in ("task", "cell")
+    )
+    figure = figure_of(8.0, max(3.4, 0.16 * len(cells)) * len(tasks))
     for axes, task in zip(np.atleast_1d(figure.subplots(len(tasks))), tasks, strict=True):
         for result in results:
             if result.task != task:
                 continue
             loss = np.array(result.loss)
             steps = (np.arange(loss.shape[1]) + 1) * result.budget.steps / loss.shape[1]
-            (line,) = axes.plot(steps, loss.mean(0), linewidth=1.4, label=result.cell)
+            k = cells.index(result.cell)
+            look = {"color": f"C{k % COLOURS}", "linestyle": STYLES[k // COLOURS % len(STYLES)]}
+            axes.plot(steps, loss.mean(0), linewidth=1.4, label=result.cell, **look)
             axes.fill_between(
-                steps, loss.min(0), loss.max(0), color=line.get_color(), alpha=0.15, linewidth=0
+                steps, loss.min(0), loss.max(0), color=look["color"], alpha=0.12, linewidth=0
             )
         axes.set_title(task, color=INK, fontsize=11, loc="right")
         baseline = baselines.get(task)
         if baseline is not None:
             axes.axhline(baseline, color=MUTED, linewidth=1, linestyle=":")
         finish(axes, "step", "loss")
-        axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

@@ -1,7 +1,7 @@
 """Train one cell on one task with several seeds, under a stated budget."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -82,9 +82,6 @@ class Result:
     seconds: float
     sources: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def run_probe(
