@@ -98,7 +98,7 @@ def inline_svg(figure: "Figure", prefix: str) -> str:
     assert view is not None
     svg = re.sub(r"<svg[^>]*>", f'<svg {view[0]} aria-hidden="true">', svg, count=1)
     svg = re.sub(r'(?<= id=")|(?<=url\(#)|(?<=href="#)', prefix, svg)
-    svg = re.sub(r"font-family: [^;]*; ", "", svg)
+    svg = re.sub(r'font-family: [^;"]*(; )?', "", svg)
     for colour, variable in STYLE_VARIABLES.items():
         svg = svg.replace(colour, f"var(--{variable})")
     return svg.replace("xlink:href", "href")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jax_rnn.base.extras import optional
-from jax_rnn.base.figures import INK, JAX, MUTED, TORCH, figure_of, finish
+from jax_rnn.base.figures import INK, JAX, MUTED, figure_of, finish
 from jax_rnn.lecture.inspect.inside import Gate, Inside
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ MOST_CELLS = 40
 LETTERS_IN_ROW = 64
 """Maximum number of letters below an axis, and of those in a row of text."""
 
+LOW, HIGH = "#f4a93c", "#5ba4e6"
+"""Colours of -1 and 1, on which dark letters are legible."""
+
 VISIBLE = {"\n": "↵", "\t": "→"}
 
 
@@ -47,7 +50,6 @@ def letters_figure(inside: Inside, cells: int) -> "Figure":
         axes.imshow(grid, cmap=_colours(True), vmin=-1, vmax=1, aspect="auto")
         for t, letter in enumerate(inside.prompt):
             row, column = divmod(t, columns)
-            dark = inside.values[t, cell] > 0.6
             axes.text(
                 column,
                 row,
@@ -56,7 +58,7 @@ def letters_figure(inside: Inside, cells: int) -> "Figure":
                 va="center",
                 family="monospace",
                 fontsize=10,
-                color="white" if dark else INK,
+                color=INK,
                 parse_math=False,
             )
         axes.set_title(f"cell {cell}, {inside.shown}", loc="left", fontsize=10, color=INK)
@@ -68,7 +70,7 @@ def gates_figure(inside: Inside) -> "Figure":
     """A heat map for each gate: the cells with the highest variance first, over the letters."""
     shown = inside.order[:MOST_CELLS]
     height = 0.6 + max(0.8, 0.06 * len(shown))
-    figure = figure_of(9.6, height * len(inside.gates) + 0.3)
+    figure = figure_of(_width(inside), height * len(inside.gates) + 0.3)
     all_axes = figure.subplots(len(inside.gates), sharex=True, squeeze=False)[:, 0]
     for axes, gate in zip(all_axes, inside.gates, strict=True):
         image = axes.imshow(
@@ -108,7 +110,7 @@ def saturation_figure(inside: Inside) -> "Figure":
 
 def gradient_figure(inside: Inside) -> "Figure":
     """The norm of the gradient of the last output with respect to the state before each letter."""
-    figure = figure_of(9.6, 2.8)
+    figure = figure_of(_width(inside), 2.8)
     axes = figure.subplots()
     norms = np.where(inside.gradient > 0, inside.gradient, np.nan)
     axes.plot(norms, color=JAX, linewidth=2, marker="o" if len(norms) < 40 else None, markersize=4)
@@ -119,8 +121,13 @@ def gradient_figure(inside: Inside) -> "Figure":
     return figure
 
 
+def _width(inside: Inside) -> float:
+    """Inches of a figure over the letters."""
+    return min(9.6, 3.2 + 0.2 * len(inside.prompt))
+
+
 def _ends(gate: Gate) -> tuple[str, str]:
-    return ("< -0.9", "> 0.9") if gate.signed else ("< 0.1", "> 0.9")
+    return ("< −0.9", "> 0.9") if gate.signed else ("< 0.1", "> 0.9")
 
 
 def _name_letters(axes: "Axes", prompt: str) -> None:
@@ -135,5 +142,5 @@ def _name_letters(axes: "Axes", prompt: str) -> None:
 
 def _colours(signed: bool) -> Any:
     """From white to blue; of numbers of both signs from orange over white to blue."""
-    colours = [TORCH, "white", JAX] if signed else ["white", JAX]
+    colours = [LOW, "white", HIGH] if signed else ["white", JAX]
     return optional("matplotlib.colors").LinearSegmentedColormap.from_list("activation", colours)

@@ -52,11 +52,13 @@ def render_html(inside: Inside, *, title: str, cells: int) -> str:
     )
     source = files("jax_rnn.lecture.inspect").joinpath("page.html.jinja")
     with _any_glyph():
-        figures = {name: inline_svg(f, f"{name}-") for name, f in _figures(inside).items()}
+        drawn = _figures(inside)
+        figures = {name: inline_svg(figure, f"{name}-") for name, figure in drawn.items()}
     return environment.from_string(source.read_text(encoding="utf-8")).render(
         title=title,
         inside=inside,
         figures=figures,
+        widths={name: figure.get_figwidth() for name, figure in drawn.items()},
         cells=[(cell, list(_coloured(inside, cell))) for cell in inside.order[:cells].tolist()],
         shades=range(1, SHADES + 1),
         rows=min(len(inside.order), MOST_CELLS),
