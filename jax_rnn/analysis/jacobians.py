@@ -98,7 +98,8 @@ def lyapunov_exponents(cell: Cell, x: Any, carry: Any = None, *, count: int = 1)
         return jax.vmap(product, -1, -1)(q)
 
     def step(q: Array, inputs: Any) -> tuple[Array, Array]:
-        q, r = jnp.linalg.qr(jax.vmap(push)(*inputs, q))
+        carry, x = inputs
+        q, r = jnp.linalg.qr(jax.vmap(push)(carry, x, q))
         return q, jnp.log(jnp.abs(jnp.diagonal(r, axis1=-2, axis2=-1)))
 
     leaf = carries[0]

@@ -78,18 +78,12 @@ def check_output(option: str, path: Path) -> None:
 
 
 def check_output_folder(option: str, folder: Path) -> None:
-    """Check the folder of results, and what draws them, before the work.
-
-    Raises:
-        ArgumentError: a file, a link, or a place that cannot be written.
-        ModuleNotFoundError: matplotlib is not installed.
-    """
+    """Check that a folder can be created or written. ArgumentError: it cannot."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise ArgumentError(option, f"expected a folder, got the file or link {str(folder)!r}")
     above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise ArgumentError(option, f"expected a folder that can be written, got {str(above)!r}")
-    check_installed("matplotlib")
 
 
 def say_written(*paths: Path | None) -> None:

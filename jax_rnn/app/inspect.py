@@ -3,16 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from jax_rnn.app.common import (
-    File,
-    check_output_folder,
-    check_outputs,
-    check_run,
-    say_written,
-)
+from jax_rnn.app.common import File, check_output_folder, check_outputs, check_run, say_written
 from jax_rnn.base.errors import ArgumentError
+from jax_rnn.base.extras import check_installed
 
 __all__ = ["inspect"]
+
+MOST_CELLS = 32
 
 
 def inspect(
@@ -39,18 +36,19 @@ def inspect(
         run: Folder of the run, made by `jax-rnn train LESSON --out RUN`.
         prompt: Text of at most 500 letters that the model reads; without it, a text of the lesson.
         layer: Number of the recurrent layer, the lowest is 0.
-        cells: Number of cells whose activations are drawn over the text.
+        cells: Number of cells whose activations are drawn over the text, at most 32.
         html: Write the page to this file; without --html and --out, to inspect.html in the run.
         out: Write the figures as PNG files to this folder; it is created.
         checkpoint: The checkpoint with the lowest held-out loss, or the last one.
     """
-    if cells < 1:
-        raise ArgumentError("cells", f"expected at least 1, got {cells}")
+    if not 1 <= cells <= MOST_CELLS:
+        raise ArgumentError("cells", f"expected 1 to {MOST_CELLS}, got {cells}")
     check_run("run", run)
     page = run / "inspect.html" if html is None and out is None else html
     check_outputs(html=page)
     if out is not None:
         check_output_folder("out", out)
+        check_installed("matplotlib")
     from jax_rnn.lecture.inspect.inside import look_inside
     from jax_rnn.lecture.inspect.page import write_figures, write_html
     from jax_rnn.lecture.inspect.reading import check_lesson, check_prompt, own_text, read

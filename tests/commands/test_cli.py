@@ -107,6 +107,7 @@ OUTPUTS = [
     ("sweep ihello", "--json --plot"),
     ("bench", "--json"),
     ("eval RUN", "--json"),
+    ("inspect RUN", "--html"),
     ("export RUN --to torch", "--file"),
 ]
 

@@ -129,5 +129,5 @@ def _recorded(model: Any, inputs: Any) -> tuple[list[Cell], Any]:
             vars(watched)[name] = recorder
             watched(inputs)
             x = jnp.concatenate(recorder.inputs, 1)  # a lesson calls it once for each letter
-            return list(layer.cells), jnp.swapaxes(x, 0, 1)
+            return [cell for cell in layer.cells if cell], jnp.swapaxes(x, 0, 1)
     return [], None
