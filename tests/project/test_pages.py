@@ -9,7 +9,10 @@ from tests.kit import cases
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
-    *(DOCS / f"{name}.md" for name in ("your_own_cell", "sequences", "scans", "lessons", "torch")),
+    *(
+        DOCS / f"{name}.md"
+        for name in ("your_own_cell", "sequences", "scans", "analysis", "lessons", "torch")
+    ),
     *sorted((DOCS / "cells").glob("*.md")),
 ]
 
