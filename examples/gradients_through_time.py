@@ -27,8 +27,9 @@ def rnn(scale, input_size, hidden_size, rngs):
 def lstm(forget_bias, input_size, hidden_size, rngs):
     cell = LSTMCell(input_size, hidden_size, rngs=rngs)
     forget = slice(hidden_size, 2 * hidden_size)  # gates i, f, g, o
-    cell.bias_ih[...] = cell.bias_ih[...].at[forget].set(forget_bias)
-    cell.bias_hh[...] = cell.bias_hh[...].at[forget].set(0)
+    for name, value in (("bias_ih", forget_bias), ("bias_hh", 0)):
+        bias = getattr(cell, name)
+        bias[...] = bias[...].at[forget].set(value)
     return cell
 
 

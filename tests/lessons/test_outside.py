@@ -24,7 +24,6 @@ COMMANDS = [
     "train --resume {folder}/run --steps 12",
     "eval {folder}/run",
     "sample {folder}/run --prompt abcca",
-    "inspect {folder}/run --prompt abcca",
     "export {folder}/run --to safetensors",
     "lessons",
 ]
