@@ -47,6 +47,7 @@ def test_the_wheel_holds_all_packages_and_their_data(unpacked):
         "jax_rnn/data/__init__.pyi",
         "jax_rnn/py.typed",
         "jax_rnn/lecture/compare/page.html.jinja",
+        "jax_rnn/lecture/inspect/page.html.jinja",
     ):
         assert (unpacked / name).is_file(), name
     assert (unpacked / "reference_torch" / "as_on_slide" / "hidden_order.py").is_file()
