@@ -79,6 +79,7 @@ COMMANDS: dict[str, list[str]] = {
     "bench": ["--layer", "--shape", "--pass", "--layers", "--precision", "--device", "--json"],
     "sample": ["--prompt", "--temperature", "--top-k", "--length", "--seed", "--checkpoint"],
     "eval": ["--text", "--checkpoint", "--json"],
+    "inspect": ["--prompt", "--layer", "--cells", "--html", "--out", "--checkpoint"],
     "export": ["--to", "--file", "--platforms", "--checkpoint"],
 }
 """Every command, and its options that take a value."""
@@ -148,7 +149,7 @@ class Workplace:
         words = [name]
         if name in ("train", "compare", "sweep"):
             words.append(rng.choice(["cell", "softmax", "ihello", "ihelo", "", rng.choice(VALUES)]))
-        if name in ("sample", "eval", "export"):
+        if name in ("sample", "eval", "inspect", "export"):
             words.append(str(self._copy(rng)) if rng.random() < 0.7 else rng.choice(VALUES))
         words += QUICK.get(name, [])
         for _ in range(rng.randrange(3)):
@@ -187,9 +188,9 @@ class Workplace:
         return self._use(rng, str(run))
 
     def _use(self, rng: random.Random, run: str) -> list[str]:
-        command = rng.choice(["sample", "eval", "export"])
-        more = {"sample": ["--length", "3"], "eval": [], "export": ["--to", "safetensors"]}
-        return [command, run, *more[command]]
+        command = rng.choice(["sample", "eval", "inspect", "export"])
+        more = {"sample": ["--length", "3"], "export": ["--to", "safetensors"]}
+        return [command, run, *more.get(command, [])]
 
     def _option(self, rng: random.Random, options: Sequence[str]) -> list[str]:
         if not options:

@@ -46,8 +46,9 @@ def gradient_norms(cell: Cell, x: Any, carry: Any = None) -> Array:
 
     gradients = jax.jit(run)(carries, x, y)
     rank = len(jax.tree.leaves(x)[0].shape) - 1  # time and batch
-    squares = [
-        (jnp.abs(leaf) ** 2).reshape(*leaf.shape[:rank], -1).sum(-1)
-        for leaf in jax.tree.leaves(gradients)
-    ]
-    return jnp.sqrt(jnp.sum(jnp.stack(squares), 0))
+    parts = [jnp.abs(leaf).reshape(*leaf.shape[:rank], -1) for leaf in jax.tree.leaves(gradients)]
+    sizes = jnp.concatenate(parts, -1)
+    largest = sizes.max(-1, keepdims=True)
+    # divided by the largest, since squares of very small or large numbers are 0 or infinite
+    scale = jnp.where(largest > 0, largest, 1)
+    return scale[..., 0] * jnp.linalg.norm(sizes / scale, axis=-1)

@@ -1,5 +1,6 @@
 """Jacobians of a step, the hidden map, and Lyapunov exponents."""
 
+import math
 from typing import Any
 
 import jax
@@ -31,11 +32,7 @@ def step_jacobians(cell: Cell, x: Any, carry: Any = None) -> Array:
         TypeError: not a cell; a complex or integer state.
     """
     carries, _ = trajectory(cell, x, carry)
-    for name, leaf in carries._asdict().items():
-        if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            raise TypeError(
-                f"step_jacobians: expected a state of real numbers, got {name} of {leaf.dtype}"
-            )
+    _check_real("step_jacobians", carries)
 
     def jacobian(carry: Any, x: Any) -> Array:
         flat, back = ravel_pytree(carry)
@@ -88,16 +85,34 @@ def lyapunov_exponents(cell: Cell, x: Any, carry: Any = None, *, count: int = 1)
             state.
     """
     check_count("count", count)
-    jacobians = step_jacobians(cell, x, carry)
-    size = jacobians.shape[-1]
+    carries, _ = trajectory(cell, x, carry)
+    _check_real("lyapunov_exponents", carries)
+    size = sum(math.prod(leaf.shape[2:]) for leaf in carries)
     if count > size:
         raise ValueError(f"count: expected at most {size}, the size of the state, got {count}")
 
-    def step(q: Array, jacobian: Array) -> tuple[Array, Array]:
-        q, r = jnp.linalg.qr(jacobian @ q)
+    def push(carry: Any, x: Any, q: Array) -> Array:
+        """The Jacobian of a step times the columns of q, without the Jacobian itself."""
+        flat, back = ravel_pytree(carry)
+        _, product = jax.linearize(lambda state: ravel_pytree(cell(back(state), x)[0])[0], flat)
+        return jax.vmap(product, -1, -1)(q)
+
+    def step(q: Array, inputs: Any) -> tuple[Array, Array]:
+        carry, x = inputs
+        q, r = jnp.linalg.qr(jax.vmap(push)(carry, x, q))
         return q, jnp.log(jnp.abs(jnp.diagonal(r, axis1=-2, axis2=-1)))
 
-    start = jax.random.normal(jax.random.key(0), (*jacobians.shape[1:-1], count), jacobians.dtype)
+    leaf = carries[0]
+    start = jax.random.normal(jax.random.key(0), (leaf.shape[1], size, count), leaf.dtype)
     start, _ = jnp.linalg.qr(start)
-    _, logs = jax.jit(lambda q, js: jax.lax.scan(step, q, js))(start, jacobians)
+    _, logs = jax.jit(lambda q, inputs: jax.lax.scan(step, q, inputs))(start, (carries, x))
     return logs.mean(0)
+
+
+def _check_real(function: str, carries: Any) -> None:
+    """Check the fields of a state. TypeError: one of complex numbers or integers."""
+    for name, leaf in carries._asdict().items():
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise TypeError(
+                f"{function}: expected a state of real numbers, got {name} of {leaf.dtype}"
+            )

@@ -15,6 +15,7 @@ from rich.console import Console
 from jax_rnn.app.bench import bench
 from jax_rnn.app.compare import compare
 from jax_rnn.app.failures import INTERRUPTED, UsageError, explain, was_interrupted
+from jax_rnn.app.inspect import inspect
 from jax_rnn.app.lessons import doctor, lessons
 from jax_rnn.app.options import HELP, Command, filled, shown
 from jax_rnn.app.probe import probe
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "probe": probe,
     "sample": sample,
     "eval": evaluate,
+    "inspect": inspect,
     "export": export,
     "doctor": doctor,
 }

@@ -16,6 +16,7 @@ __all__ = [
     "Kind",
     "LessonName",
     "Preset",
+    "check_output_folder",
     "check_outputs",
     "check_run",
     "check_seed",
@@ -74,6 +75,15 @@ def check_output(option: str, path: Path) -> None:
     else:
         return
     raise ArgumentError(option, reason)
+
+
+def check_output_folder(option: str, folder: Path) -> None:
+    """Check that a folder can be created or written. ArgumentError: it cannot."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise ArgumentError(option, f"expected a folder, got the file or link {str(folder)!r}")
+    above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise ArgumentError(option, f"expected a folder that can be written, got {str(above)!r}")
 
 
 def say_written(*paths: Path | None) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from jax_rnn.app.common import Kind, console, say_written
+from jax_rnn.app.common import Kind, check_output_folder, console, say_written
 from jax_rnn.app.failures import UsageError
 from jax_rnn.base.console import say
 from jax_rnn.base.errors import ArgumentError
@@ -52,6 +52,7 @@ def probe(
         device: Device of JAX; without it, the best device found.
         out: Folder of the results; it is created.
     """
+    check_output_folder("out", out)
     if seeds < 1:
         raise ArgumentError("seeds", f"expected at least 1, got {seeds}")
     import jax
@@ -65,7 +66,8 @@ def probe(
     asked = [find_task(word) for word in _words("tasks", tasks)]
     pairs = [(cell, task) for task in asked for cell in chosen]
     with jax.default_device(choose(device)):
-        results = _results(pairs, tuple(range(seeds)), budget, _folder(out))
+        out.mkdir(parents=True, exist_ok=True)
+        results = _results(pairs, tuple(range(seeds)), budget, out)
     _summarize(results, {task.name: task.value for task in asked}, out)
 
 
@@ -76,13 +78,6 @@ def _words(argument: str, text: str) -> list[str]:
             argument, f"expected different names with commas between them, got {text!r}"
         )
     return words
-
-
-def _folder(out: Path) -> Path:
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise ArgumentError("out", f"expected a folder, got the file or link {str(out)!r}")
-    out.mkdir(parents=True, exist_ok=True)
-    return out
 
 
 def _results(pairs: list[Any], seeds: tuple[int, ...], budget: Any, out: Path) -> list[Any]:

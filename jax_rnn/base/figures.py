@@ -1,5 +1,7 @@
 """Figures in the style of all plots, and their formats."""
 
+import re
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ __all__ = [
     "check_figure_suffix",
     "figure_of",
     "finish",
+    "inline_svg",
     "save_figure",
 ]
 
@@ -30,14 +33,17 @@ INK, MUTED, GRID = "#22272e", "#68717d", "#dfe3e8"
 JAX, TORCH = "#0b4f8a", "#f4b459"
 COLOURS = {"jax": JAX, "torch": TORCH}
 
+STYLE_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", JAX: "jax", TORCH: "torch"}
+"""Colour -> the variable of a page that replaces it."""
+
 
 def figure_of(width: float, height: float) -> "Figure":
     """An empty figure of a size in inches. ModuleNotFoundError: matplotlib is not installed."""
     return optional("matplotlib.figure").Figure((width, height), layout="constrained")
 
 
-def finish(axes: "Axes", xlabel: str, ylabel: str) -> None:
-    """Labels, colours, grid and legend."""
+def finish(axes: "Axes", xlabel: str, ylabel: str, *, legend: bool = True) -> None:
+    """Labels, colours, grid and, by default, a legend."""
     axes.set_xlabel(xlabel, color=INK, fontsize=10.5)
     axes.set_ylabel(ylabel, color=INK, fontsize=10.5)
     axes.tick_params(colors=MUTED, labelcolor=INK, labelsize=10, length=3)
@@ -45,6 +51,8 @@ def finish(axes: "Axes", xlabel: str, ylabel: str) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(MUTED)
+    if not legend:
+        return
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.14, 1.0),
@@ -70,3 +78,27 @@ def save_figure(figure: "Figure", path: str | Path) -> None:
     check_figure_suffix(Path(path))
     with replacing(Path(path)) as file:
         figure.savefig(file, format=Path(path).suffix[1:].lower(), dpi=200)
+
+
+def inline_svg(figure: "Figure", prefix: str) -> str:
+    """The figure as an HTML element with the colours and fonts of the page.
+
+    Args:
+        figure: the figure.
+        prefix: what its ids start with, another for every figure of a page.
+    """
+    rc_context = optional("matplotlib").rc_context
+    buffer = StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}):
+        figure.savefig(buffer, format="svg", transparent=True)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.S)
+    view = re.search(r'viewBox="[^"]*"', svg)
+    assert view is not None
+    svg = re.sub(r"<svg[^>]*>", f'<svg {view[0]} aria-hidden="true">', svg, count=1)
+    svg = re.sub(r'(?<= id=")|(?<=url\(#)|(?<=href="#)', prefix, svg)
+    svg = re.sub(r'font-family: [^;"]*(; )?', "", svg)
+    for colour, variable in STYLE_VARIABLES.items():
+        svg = svg.replace(colour, f"var(--{variable})")
+    return svg.replace("xlink:href", "href")

@@ -47,6 +47,7 @@ OUTPUTS = [
     ("sweep ihello", "--json --plot"),
     ("bench", "--json"),
     ("eval RUN", "--json"),
+    ("inspect RUN", "--html"),
     ("export RUN --to torch", "--file"),
 ]
 WORK = [f"lecture.compare.{name}" for name in ("parity.compare", "sweep.sweep_jax")]

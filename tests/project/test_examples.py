@@ -17,6 +17,8 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
 
 PRINTS = {
+    "gradients_through_time": r"x 0\.5 .* 0\.4\d\n(.*\n)*.* x 2 .* 1\.1\d\n(.*\n)*GRU",
+    "gradients_through_time_torch": r"x 0\.5 .* 0\.4\d\n(.*\n)*.* x 2 .* 1\.1\d\n(.*\n)*GRU",
     "ihello": r"epoch: 100, loss: 0\.4\d+, predicted string: ihello",
     "ihello_torch": r"epoch: 100, loss: 0\.458, predicted string: ihello",
     "many_devices": r"8 x cpu: .*\nlargest difference of the losses: \d\.\de-(0[6-9]|1)",

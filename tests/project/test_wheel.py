@@ -40,7 +40,8 @@ def unpacked(tmp_path_factory):
 
 @pytest.mark.long
 def test_the_wheel_holds_all_packages_and_their_data(unpacked):
-    ours = "__init__.pyi", "data/__init__.pyi", "py.typed", "lecture/compare/page.html.jinja"
+    ours = ["__init__.pyi", "data/__init__.pyi", "py.typed"]
+    ours += [f"lecture/{folder}/page.html.jinja" for folder in ("compare", "inspect")]
     for name in ("reference_torch/as_on_slide/hidden_order.py", "rnn_lecture/words.py", *ours):
         assert (unpacked / "jax_rnn" / name if name in ours else unpacked / name).is_file(), name
     assert not (unpacked / "tests").exists()

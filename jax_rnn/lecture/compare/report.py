@@ -1,27 +1,20 @@
 """A report of comparisons as one self-contained HTML file."""
 
-import re
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
-from io import StringIO
 from itertools import groupby, repeat, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jax_rnn.base.extras import optional
-from jax_rnn.base.figures import GRID, INK, JAX, MUTED, TORCH
+from jax_rnn.base.figures import inline_svg
 from jax_rnn.base.storage import write_text
 from jax_rnn.lecture.compare.comparison import Comparison, title_of
 from jax_rnn.lecture.compare.plots import difference_figure, first_right, loss_figure
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 __all__ = ["render_html", "write_html"]
-
-STYLE_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", JAX: "jax", TORCH: "torch"}
 
 
 class Row(NamedTuple):
@@ -181,26 +174,6 @@ def _figures(comparison: Comparison, prefix: str) -> dict[str, str]:
     if not comparison.steps:
         return {}
     return {
-        "loss": _inline_svg(loss_figure(comparison), f"{prefix}-loss-"),
-        "difference": _inline_svg(difference_figure(comparison), f"{prefix}-difference-"),
+        "loss": inline_svg(loss_figure(comparison), f"{prefix}-loss-"),
+        "difference": inline_svg(difference_figure(comparison), f"{prefix}-difference-"),
     }
-
-
-def _inline_svg(figure: "Figure", prefix: str) -> str:
-    """The figure as an HTML element with unique ids and the page's colours and fonts."""
-    from matplotlib import rc_context
-
-    buffer = StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}):
-        figure.savefig(buffer, format="svg", transparent=True)
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.S)
-    view = re.search(r'viewBox="[^"]*"', svg)
-    assert view is not None
-    svg = re.sub(r"<svg[^>]*>", f'<svg {view[0]} aria-hidden="true">', svg, count=1)
-    svg = re.sub(r'(?<= id=")|(?<=url\(#)|(?<=href="#)', prefix, svg)
-    svg = re.sub(r"font-family: [^;]*; ", "", svg)
-    for colour, variable in STYLE_VARIABLES.items():
-        svg = svg.replace(colour, f"var(--{variable})")
-    return svg.replace("xlink:href", "href")

@@ -41,6 +41,12 @@ class WordLesson(Lesson):
         """Inputs and labels as JAX arrays, floats in JAX's default dtype."""
         return {name: _array(array) for name, array in self.facts.read().train.items()}
 
+    def encode(self, prompt: str) -> Any:
+        """The inputs of the model for a text. ValueError: a letter that is not a symbol."""
+        symbols = self.facts.symbols
+        ids = encode([prompt], symbols)
+        return _array(ids if self.facts.inputs.ndim == 2 else one_hot(ids, len(symbols)))
+
     def arguments(self) -> tuple[Any, Any]:
         """Inputs and initial state as JAX arrays, floats in JAX's default dtype."""
         return jax.tree.map(_array, (self.facts.inputs, self.facts.hidden))
@@ -84,9 +90,7 @@ class WordLesson(Lesson):
         symbols = self.facts.symbols
         if not prompt:
             raise ArgumentError("prompt", f"expected letters among {symbols!r}, got none")
-        ids = encode([prompt], symbols)
-        inputs = ids if self.facts.inputs.ndim == 2 else one_hot(ids, len(symbols))
-        logits, _ = model(_array(inputs))
+        logits, _ = model(self.encode(prompt))
         yield "".join(symbols[k] for k in np.asarray(logits.argmax(-1))[0])
 
     def forward(self, model: Any) -> Iterator[str]:

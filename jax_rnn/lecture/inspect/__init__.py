@@ -1,0 +1,1 @@
+"""Look inside the trained model of a lesson while it reads a text."""
