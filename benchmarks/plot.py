@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from jax_rnn.base.figures import GRID, INK, MUTED, save_figure
 from jax_rnn.bench.problem import Setting
 from jax_rnn.bench.race import OURS
-from jax_rnn.base.figures import GRID, INK, MUTED, save_figure
 
 __all__ = ["plot"]
 
