@@ -28,6 +28,7 @@ QUICK = {
     "compare": {"--steps": "2"},
     "sweep": {"--steps": "2", "--seeds": "2"},
     "sample": {"--length": "5"},
+    "probe": {"--steps": "2", "--seeds": "2", "--hidden-size": "3", "--length": "12"},
 }
 """Options in place of those shown, or besides them."""
 
@@ -93,6 +94,16 @@ def workplace(tmp_path_factory, little_data):
         yield folder, make
 
 
+def files_of_a_user(folder):
+    """The cells and the task that commands name as files."""
+    cells = (ROOT / "examples" / "guide.py").read_text()
+    (folder / "examples").mkdir()
+    (folder / "examples" / "guide.py").write_text(cells)
+    (folder / "mine.py").write_text(cells.replace("PacedCell", "MyCell"))
+    task = "from jax_rnn.probes.tasks.adding import Adding\n\n\nclass MyTask(Adding):\n    pass\n"
+    (folder / "task.py").write_text(task)
+
+
 @cases("command", sorted(EXAMPLES, key=lambda c: c not in FIRST), short=len(FIRST))
 def test_a_documented_command_runs(command, request, monkeypatch, run):
     words = shortened(command)
@@ -104,6 +115,8 @@ def test_a_documented_command_runs(command, request, monkeypatch, run):
                 make(name)
     else:
         monkeypatch.chdir(request.getfixturevalue("tmp_path"))
+    if words[0] == "probe":
+        files_of_a_user(Path())
     if "--all" in words:
         monkeypatch.setattr(
             "jax_rnn.lecture.lessons.lesson_names", lambda: ("cell", "ihello", "char_lm")
