@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["STEPS", "VARIANTS", "memory"]
+__all__ = ["STEPS", "VARIANTS", "memory", "peak"]
 
 VARIANTS = ("auto", "checkpoint", "sequential")
 """The default; with checkpoints; the sequential scan, differentiated by JAX."""
@@ -60,7 +60,7 @@ def measure(variant: str, sizes: tuple[int, int, int, int]) -> dict[str, Any]:
     from jax_rnn.bench.timing import timed
     from jax_rnn.scans import Checkpointed
 
-    baseline = _peak()
+    baseline = peak()
     options: dict[str, Any] = {
         "auto": {},
         "checkpoint": {"scan": Checkpointed(every=math.isqrt(sizes[1]))},
@@ -86,12 +86,12 @@ def measure(variant: str, sizes: tuple[int, int, int, int]) -> dict[str, Any]:
         return {"temporaries": temporaries, "failure": f"does not fit: {str(error)[:80]}"}
     return {
         "temporaries": temporaries,
-        "peak": _peak() - baseline,
+        "peak": peak() - baseline,
         "seconds": statistics.median(seconds),
     }
 
 
-def _peak() -> int:
+def peak() -> int:
     """Peak memory of this process; on Linux, ru_maxrss starts at the parent's value."""
     if (held := _kilobytes("/proc/self/status", "VmHWM:")) is not None:
         return held * 1024

@@ -116,6 +116,15 @@ def workplace(tmp_path_factory, little_data):
         yield folder, make
 
 
+def write_files_of_a_user(command):
+    """The cells and the tasks that a command names, ``FILE.py:NAME``, in this folder."""
+    for file, name in re.findall(r"([\w/]+\.py):(\w+)", command):
+        kind, path = "Last" if f"--tasks {file}" in command else "Cell", Path(file)
+        path.parent.mkdir(exist_ok=True)
+        known = (ROOT / file).read_text() if (ROOT / file).is_file() else ""
+        path.write_text(known or f"{OWN}\n{name} = {kind}\n")
+
+
 @cases("command", sorted(EXAMPLES, key=lambda c: c not in FIRST), short=len(FIRST))
 def test_a_documented_command_runs(command, request, monkeypatch, run):
     words = shortened(command)
@@ -127,9 +136,7 @@ def test_a_documented_command_runs(command, request, monkeypatch, run):
                 make(name)
     else:
         monkeypatch.chdir(request.getfixturevalue("tmp_path"))
-        for file, name in re.findall(r"(\w+\.py):(\w+)", command):
-            kind = "Last" if f"--tasks {file}" in command else "Cell"
-            Path(file).write_text(f"{OWN}\n{name} = {kind}\n")
+        write_files_of_a_user(command)
     if "--all" in words:
         monkeypatch.setattr(
             "jax_rnn.lecture.lessons.lesson_names", lambda: ("cell", "ihello", "char_lm")

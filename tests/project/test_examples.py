@@ -19,12 +19,15 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
 PRINTS = {
     "gradients_through_time": r"x 0\.5 .* 0\.4\d\n(.*\n)*.* x 2 .* 1\.1\d\n(.*\n)*GRU",
     "gradients_through_time_torch": r"x 0\.5 .* 0\.4\d\n(.*\n)*.* x 2 .* 1\.1\d\n(.*\n)*GRU",
+    "guide": r"PacedCell: 21 checks passed\nClockCell: 21 checks passed",
+    "guide_elsewhere": r"jax_rnn +9 +11 +1 .*\nflax.nnx .*\nEquinox .*\nHaiku .*\ntorch ",
     "ihello": r"epoch: 100, loss: 0\.4\d+, predicted string: ihello",
     "ihello_torch": r"epoch: 100, loss: 0\.458, predicted string: ihello",
     "many_devices": r"8 x cpu: .*\nlargest difference of the losses: \d\.\de-(0[6-9]|1)",
     "many_seeds": r"RNN +ever +\d+ +at epoch 100 +\d+",
     "quickstart": r"epoch 100 +loss 0\.\d+ +ihello",
     "ragged_sequences": r"epoch 5 +accuracy 0\.9.*\nheld out +accuracy 0\.9",
+    "sharded_time": r"8 x cpu: .* on each device \(1024, 2, 32\)\n(.*\n)*.* input: \d\.\de-",
     "torch_weights": r"JAX, same weights: +(\S+)",
     "your_own_text": r"step 400  loss 0\.\d+.*\n(.*\n)*sample: .*\S",
     "your_own_cell": r"epoch: 100, loss: 0\.000, predicted string: ihello",
@@ -73,12 +76,24 @@ def test_the_readme_lists_every_lesson_and_links_only_to_what_is_there():
         assert (ROOT / link).exists(), link
 
 
+def test_the_guide_counts_the_lines_of_its_cells_in_all_libraries(tmp_path):
+    pytest.importorskip("equinox")
+    printed = run(str(ROOT / "examples" / "guide_elsewhere.py"), folder=tmp_path)
+    rows = [line.split() for line in printed.splitlines()[1:]]
+    text = (ROOT / "docs" / "guide.md").read_text()
+    for k, head in enumerate(("lines of `PacedCell`", "lines of `ClockCell`", "lines to run")):
+        (row,) = re.findall(rf"^\| {head}.*\|$", text, re.M)
+        assert re.findall(r"\d+", row) == [words[k + 1] for words in rows]
+    assert max(float(words[-1]) for words in rows) < 1e-12
+    cells = (ROOT / "examples" / "guide.py").read_text()
+    start, end = cells.index("class PacedCell"), cells.index("\n\nif __name__")
+    assert cells[start:end] in text
+
+
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
-    *(
-        DOCS / f"{name}.md"
-        for name in ("your_own_cell", "sequences", "scans", "lessons", "torch", "probes")
-    ),
+    *(DOCS / f"{name}.md" for name in ("your_own_cell", "sequences", "scans", "lessons", "torch")),
+    *(DOCS / f"{name}.md" for name in ("analysis", "probes", "long_sequences", "guide")),
     *sorted((DOCS / "cells").glob("*.md")),
 ]
 

@@ -258,7 +258,7 @@ def test_rows_go_to_processes_as_devices_do(monkeypatch, process, rows):
 
 def test_the_programs_in_the_guide_run():
     programs = re.findall(r"```python\n(.*?)```", GUIDE, re.S)
-    assert len(programs) == 2
+    assert len(programs) == 3
     names: dict[str, Any] = {}
     for program in programs:
         exec(program, names)
