@@ -17,14 +17,15 @@ from flax import nnx
 from jax_rnn.bench.timing import interleave
 from jax_rnn.cells.gru import GRUCell
 from jax_rnn.layers.recurrent import Recurrent
-from jax_rnn.scans.newton import Newton, ParallelAdjoint
+from jax_rnn.scans.newton import Newton
+from jax_rnn.scans.parallel_adjoint import ParallelAdjoint
 
 __all__ = ["newton"]
 
 RESULTS = Path(__file__).parent / "results"
 BATCH, INPUTS = 1, 16
 STEPS = (64, 256, 1024, 4096)
-SIZES = (4, 16, 64)
+SIZES = (4, 16, 64, 256)
 MOST = 2**27
 """Largest number of entries of all Jacobians; larger cases are left out."""
 
@@ -32,6 +33,7 @@ VARIANTS: dict[str, tuple[Any, bool]] = {
     # name: scan, whether the hidden map is diagonal
     "sequential": ("sequential", False),
     "Newton": (Newton(warn=False), False),
+    "Newton, associative scan": (Newton(parallel=True, warn=False), False),
     "Newton, diagonal": (Newton("diagonal", max_iterations=200, warn=False), False),
     "parallel adjoint": (ParallelAdjoint(), False),
     "sequential, heads=H": ("sequential", True),
