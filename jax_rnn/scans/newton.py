@@ -30,7 +30,7 @@ class NewtonRun(NamedTuple):
     iterations: Array
     """int, number of iterations."""
     residual: Array
-    """float, the largest |h_t - f_t(h_{t-1})| of the last iteration, relative to max(1, |h|)."""
+    """float, the largest |h_t - f_t(h_{t-1})| / max(1, |h_t|) then; NaN if not all are finite."""
     converged: Array
     """bool, whether the residual is within the tolerance; if not, the states are Sequential's."""
     lyapunov: Array | None = None
@@ -72,8 +72,8 @@ class Newton(WithJacobians):
             (quasi-DEER). Less of it takes less time and memory an iteration, and more iterations.
         damping: float d, from 0 (default), Newton's method, to 1, a fixed-point iteration; it can
             keep iterations finite that would overflow.
-        tolerance: float, largest residual, relative to the largest state; None (default) is 200
-            times the rounding of the dtype.
+        tolerance: float, largest residual, relative to a state above 1; None (default) is 200 times
+            the rounding of the dtype.
         max_iterations: int, most iterations; 50 by default.
         lyapunov: bool, whether the largest Lyapunov exponent is estimated too, from the growth of
             a random perturbation along the solution, which is a loop over the steps; False by
@@ -149,7 +149,8 @@ def _newton(scan: Newton, problem: Problem) -> tuple[Array, NewtonRun]:
 
     def residual(states: Array) -> tuple[Array, Array]:
         r = next_states(problem, before(problem, states)) - states
-        return r, jnp.abs(r).max() / jnp.maximum(1, jnp.abs(states).max())
+        size = (jnp.abs(r) / jnp.maximum(1, jnp.abs(states))).max()  # on a CPU, ignores NaN
+        return r, jnp.where(jnp.isfinite(r).all(), size, jnp.nan)
 
     def again(state: Any) -> Array:
         _, _, size, count = state
