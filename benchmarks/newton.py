@@ -1,6 +1,6 @@
 """Newton's method and the parallel adjoint against one step after another, over T and H.
 
-python -m benchmarks.newton            the table, into benchmarks/results/newton.json and .md
+python -m benchmarks.newton            the tables, and benchmarks/results/newton.json
 python -m benchmarks.newton --quick    two small sizes, printed only
 """
 
@@ -17,14 +17,15 @@ from flax import nnx
 from jax_rnn.bench.timing import interleave
 from jax_rnn.cells.gru import GRUCell
 from jax_rnn.layers.recurrent import Recurrent
-from jax_rnn.scans.newton import Newton, ParallelAdjoint
+from jax_rnn.scans.newton import Newton
+from jax_rnn.scans.parallel_adjoint import ParallelAdjoint
 
 __all__ = ["newton"]
 
 RESULTS = Path(__file__).parent / "results"
 BATCH, INPUTS = 1, 16
 STEPS = (64, 256, 1024, 4096)
-SIZES = (4, 16, 64)
+SIZES = (4, 16, 64, 256)
 MOST = 2**27
 """Largest number of entries of all Jacobians; larger cases are left out."""
 
@@ -32,6 +33,7 @@ VARIANTS: dict[str, tuple[Any, bool]] = {
     # name: scan, whether the hidden map is diagonal
     "sequential": ("sequential", False),
     "Newton": (Newton(warn=False), False),
+    "Newton, associative scan": (Newton(parallel=True, warn=False), False),
     "Newton, diagonal": (Newton("diagonal", max_iterations=200, warn=False), False),
     "parallel adjoint": (ParallelAdjoint(), False),
     "sequential, heads=H": ("sequential", True),
@@ -107,20 +109,36 @@ def _compare(name: str, results: Any, expected: dict[bool, Any], diagonal: bool)
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Times relative to the sequential scan with the same weights, in Markdown."""
-    heads = ("H", "T", "variant", "iterations", "forward", "training", "temporaries")
-    lines = [heads, ("---:", "---:", "---", "---:", "---:", "---:", "---:")]
-    for row in rows:
-        base = "sequential, heads=H" if "heads" in row["variant"] else "sequential"
-        same = (row["T"], row["H"])
-        other = next(o for o in rows if (o["T"], o["H"]) == same and o["variant"] == base)
-        ratios = [f"{other[kind] / row[kind]:.2f}" for kind in ("forward", "training")]
-        if row is other:
-            ratios = [f"{row[kind] * 1e3:.2f} ms" for kind in ("forward", "training")]
-        size = f"{row['temporaries'] / 2**20:.2f} MiB"
-        count = {None: "", -1: "none"}.get(row["iterations"], str(row["iterations"]))
-        lines.append((str(row["H"]), str(row["T"]), row["variant"], count, *ratios, size))
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    """Two tables in Markdown, a line for each size.
+
+    Times of the sequential scans in milliseconds, and of the others relative to the one with the
+    same weights, forward / training, and iterations; above 1 is faster. Then MiB of temporaries in
+    training.
+    """
+    variants = list(dict.fromkeys(row["variant"] for row in rows))
+    sizes = dict.fromkeys((row["H"], row["T"]) for row in rows)
+    tables = []
+    for show in (_times, _memory):
+        lines = [("H", "T", *variants), ("---:",) * (2 + len(variants))]
+        for size, steps in sizes:
+            of = {row["variant"]: row for row in rows if (row["H"], row["T"]) == (size, steps)}
+            cells = (show(of[name], of) if name in of else "" for name in variants)
+            lines.append((str(size), str(steps), *cells))
+        tables.append("".join(f"| {' | '.join(line)} |\n" for line in lines))
+    return "\n".join(tables)
+
+
+def _times(row: dict[str, Any], others: dict[str, dict[str, Any]]) -> str:
+    base = others["sequential, heads=H" if "heads" in row["variant"] else "sequential"]
+    if row is base:
+        return " / ".join(f"{row[kind] * 1e3:.2f}" for kind in ("forward", "training")) + " ms"
+    times = " / ".join(f"{base[kind] / row[kind]:.2f}" for kind in ("forward", "training"))
+    count = row["iterations"]
+    return times if count is None else f"{times} ({'none' if count < 0 else count})"
+
+
+def _memory(row: dict[str, Any], others: dict[str, dict[str, Any]]) -> str:
+    return f"{row['temporaries'] / 2**20:.3g}"
 
 
 def main() -> None:
@@ -141,7 +159,6 @@ def main() -> None:
         rows.append(row)
     content = {"rows": rows, "environment": environment()}
     (RESULTS / "newton.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-    (RESULTS / "newton.md").write_text(table(rows), "utf-8")
     print(table(rows), end="")
 
 

@@ -3,7 +3,8 @@ from .base import Constants, Inputs, Scan, Unsupported
 from .checkpointed import Checkpointed
 from .choice import AUTO
 from .gated import Gated
-from .newton import Newton, NewtonRun, ParallelAdjoint
+from .newton import Newton, NewtonRun
+from .parallel_adjoint import ParallelAdjoint
 from .runner import run
 from .sequential import Sequential
 from .step import advance

@@ -11,7 +11,8 @@ from jax_rnn.cells.linear import LinearCell
 from jax_rnn.scans.associative import Associative
 from jax_rnn.scans.base import Scan, Unsupported, check_form
 from jax_rnn.scans.gated import Gated
-from jax_rnn.scans.newton import Newton, ParallelAdjoint
+from jax_rnn.scans.newton import Newton
+from jax_rnn.scans.parallel_adjoint import ParallelAdjoint
 from jax_rnn.scans.sequential import Sequential
 
 __all__ = ["AUTO", "Choice", "check_scan", "choice", "chosen", "named", "why_slow"]

@@ -1,4 +1,4 @@
-"""Time in parallel for any cell: Newton's method on all steps at once, and the adjoint alone."""
+"""Time in parallel for any cell: Newton's method on all steps at once."""
 
 import warnings
 from dataclasses import dataclass
@@ -10,16 +10,15 @@ import jax.numpy as jnp
 from jax import lax
 
 from jax_rnn.base.arguments import check_count, check_positive, check_rate
-from jax_rnn.base.typing import Array, CarryT, is_symbolic
+from jax_rnn.base.typing import Array, CarryT, accumulator
 from jax_rnn.cells.base import Cell
-from jax_rnn.cells.inputs import example, shape_of
-from jax_rnn.scans.base import Constants, Inputs, Scan, Unsupported
-from jax_rnn.scans.sequential import Sequential
-from jax_rnn.scans.sizes import steps_of
-from jax_rnn.scans.step import advance_projected
-from jax_rnn.scans.trajectory import Problem, before, jacobians, next_states, run_with, solve_linear
+from jax_rnn.scans.base import Constants, Inputs
+from jax_rnn.scans.parallel_adjoint import WithJacobians, one_by_one
+from jax_rnn.scans.slopes import JACOBIANS, correction
+from jax_rnn.scans.step import advance
+from jax_rnn.scans.trajectory import Problem, before, jacobians, next_states, run_with
 
-__all__ = ["Newton", "NewtonRun", "ParallelAdjoint"]
+__all__ = ["Newton", "NewtonRun"]
 
 ROUNDINGS = 200
 """The default tolerance, in units of the rounding of the dtype."""
@@ -31,75 +30,82 @@ class NewtonRun(NamedTuple):
     iterations: Array
     """int, number of iterations."""
     residual: Array
-    """float, the largest |h_t - f_t(h_{t-1})| of the last iteration, relative to max(1, |h|)."""
+    """float, the largest |h_t - f_t(h_{t-1})| / max(1, |h_t|) then; NaN if not all are finite."""
     converged: Array
     """bool, whether the residual is within the tolerance; if not, the states are Sequential's."""
     lyapunov: Array | None = None
-    """float, an estimate of the largest Lyapunov exponent, per step, or None if not asked for."""
-
-
-class _Real(Scan):
-    """A scan of cells whose state consists of real or complex numbers; never chosen by "auto"."""
-
-    def supports(self, cell: Cell) -> bool | Unsupported:
-        carry: Any = jax.eval_shape(lambda: cell.initialize_carry(shape_of(example(cell))))
-        for name, leaf in carry._asdict().items():
-            if not jnp.issubdtype(leaf.dtype, jnp.inexact):
-                return Unsupported(f"expected a state of real numbers, got {name} of {leaf.dtype}")
-        return True
-
-    def suits(self, cell: Cell, shape: Any, platform: str) -> bool:
-        return False
-
-    def resolved(self, cell: Cell, shape: Any, platform: str) -> Scan:
-        return Sequential() if is_symbolic(steps_of(cell, shape)) else self
+    """float, an estimate of the largest Lyapunov exponent per step, the mean over sequences without
+    masked steps and those after a reset, or None if not asked for."""
 
 
 @dataclass(frozen=True)
-class Newton(_Real):
+class Newton(WithJacobians):
     r"""Newton's method for the states of all steps at once, each iteration in parallel over time.
+
+    The steps h_t = f_t(h_{t-1}) are a system of equations. Starting from h_t = f_t(h_0), it repeats
 
     .. math::
         r_t = f_t(h_{t-1}) - h_t, \qquad
+        J_t = \frac{\partial f_t}{\partial h}(h_{t-1}), \qquad
         \delta_t = (1 - d) J_t \delta_{t-1} + r_t, \qquad h_t \leftarrow h_t + \delta_t
 
-    where J_t is the Jacobian of step t, in blocks if the cell has several heads, and the recurrence
-    of delta is an associative scan. It converges in few iterations where the cell forgets its
-    state, that is where the largest Lyapunov exponent is negative. Where it does not converge, the
-    states are computed by ``Sequential``, and a warning says so. Memory and operations grow with
-    the square and the cube of the size of a block. Derivatives are exact, whatever the options:
-    those of the solution, by a recurrence with the full Jacobians.
+    with :math:`\delta_0 = 0`, a linear recurrence in parallel over time. After n iterations the
+    first n steps are exact, and near the solution the error is squared in every iteration. A cell
+    that forgets its state, with a negative Lyapunov exponent, needs a few iterations for any T; one
+    with a positive exponent about T.
+
+    Where the residual is not within the tolerance at the end, or is not finite, the steps are run
+    one after another, and a warning says so. Values are those of ``Sequential`` in both cases.
+    Derivatives are exact whatever the options: those of ``ParallelAdjoint``, at the solution. Half
+    precision is computed in float32. Under ``jax.vmap``, all examples make the iterations of the
+    slowest, and the steps one after another too. Time and memory: see ``ParallelAdjoint``; an
+    iteration costs as much as a backward pass of it.
+
+    ``scan="auto"`` never chooses it. Its name is ``"newton"``. A layer returns ``NewtonRun`` with
+    ``return_extras=True``.
 
     Args:
-        jacobian: ``"full"`` (default), the Jacobian in the blocks that the cell has, or
-            ``"diagonal"``, its diagonal alone, which takes less memory and more iterations.
-        damping: float d, from 0 (default), Newton's method, to 1, a fixed-point iteration.
-        tolerance: float, largest residual, relative to the largest state; None (default) is 200
-            times the rounding of the dtype.
+        jacobian: what an iteration uses of J_t. ``"auto"`` (default): all of it, in the blocks that
+            a step does not mix, those of the heads or of the units of a linear cell; ``"full"``:
+            all of it, as one block; ``"block"``: what is within a head, or within a unit of a cell
+            of one head, e.g. 2 x 2 matrices for h and c; ``"diagonal"``: its diagonal alone
+            (quasi-DEER). Less of it takes less time and memory an iteration, and more iterations.
+        damping: float d, from 0 (default), Newton's method, to 1, a fixed-point iteration; it can
+            keep iterations finite that would overflow.
+        tolerance: float, largest residual, relative to a state above 1; None (default) is 200 times
+            the rounding of the dtype.
         max_iterations: int, most iterations; 50 by default.
         lyapunov: bool, whether the largest Lyapunov exponent is estimated too, from the growth of
-            a random perturbation along the solution; False by default.
-        warn: bool, whether to warn where it does not converge; with True (default) the program
-            calls Python, so turn it off to export.
+            a random perturbation along the solution, which is a loop over the steps; False by
+            default.
+        parallel: bool, whether linear recurrences are associative scans, or loops that do nothing
+            else; None (default) is a loop on a CPU, where it is faster, and an associative scan on
+            other platforms.
+        warn: bool, whether to issue a ``RuntimeWarning`` where it does not converge, also from
+            compiled programs; True by default. ``jax.export`` needs False.
 
-    A layer returns ``NewtonRun`` with ``return_extras=True``.
+    Raises:
+        TypeError: a number of another type. ValueError: an unknown jacobian, or a number that is
+            out of range.
 
     Source: Y. H. Lim et al., "Parallelizing non-linear sequential models over the sequence length",
-    2023; the diagonal and damping: X. Gonzalez et al., "Towards scalable and stable parallelization
-    of nonlinear RNNs", 2024.
+    2023 (arXiv:2309.12252), DEER; the diagonal and damping: X. Gonzalez et al., "Towards scalable
+    and stable parallelization of nonlinear RNNs", 2024 (arXiv:2407.19115).
     """
 
-    jacobian: str = "full"
+    jacobian: str = "auto"
     damping: float = 0.0
     tolerance: float | None = None
     max_iterations: int = 50
     lyapunov: bool = False
+    parallel: bool | None = None
     warn: bool = True
 
     def __post_init__(self):
-        if self.jacobian not in ("full", "diagonal"):
+        if self.jacobian not in JACOBIANS:
             raise ValueError(
-                f"Newton.jacobian: expected 'full' or 'diagonal', got {self.jacobian!r}"
+                f"Newton.jacobian: expected one of {', '.join(map(repr, JACOBIANS))}, got "
+                f"{self.jacobian!r}"
             )
         check_rate("Newton.damping", self.damping)
         check_count("Newton.max_iterations", self.max_iterations)
@@ -115,68 +121,56 @@ class Newton(_Real):
         *,
         reverse: bool = False,
     ) -> tuple[CarryT, Any, NewtonRun]:
-        return run_with(partial(_newton, self), cell, carry, inputs, constants, reverse)
+        step = jax.tree.map(lambda leaf: leaf[0], inputs)
+        like = jax.eval_shape(advance, cell, carry, step, constants)
+        given: Any = _wide((cell, carry, inputs, constants))
+        solve = partial(run_with, partial(_newton, self), reverse=reverse)
+        *result, run = solve(*given, parallel=bool(self.parallel))
+        last, outputs = jax.tree.map(lambda a, own: a.astype(own.dtype), tuple(result), like)
+        return last, outputs, run
 
 
-@dataclass(frozen=True)
-class ParallelAdjoint(_Real):
-    """Steps one after another, and their derivatives in parallel over time.
-
-    The tangent, and its transpose, the backward pass, are associative scans with the Jacobians of
-    all steps. Values and derivatives are exact for any cell. Memory and operations of the
-    derivative grow with the square and the cube of the size of a block of the state.
-
-    Source: X. Gonzalez et al., "Towards scalable and stable parallelization of nonlinear RNNs",
-    2024; the recurrence of the adjoint is that of backpropagation through time.
-    """
-
-    def __call__(
-        self,
-        cell: Cell[CarryT],
-        carry: CarryT,
-        inputs: Inputs,
-        constants: Constants,
-        *,
-        reverse: bool = False,
-    ) -> tuple[CarryT, Any]:
-        return run_with(_one_by_one, cell, carry, inputs, constants, reverse)[:2]
+def _wide(tree: Any) -> Any:
+    """Half precision as float32, in which the iterations converge."""
+    return jax.tree.map(
+        lambda leaf: leaf.astype(accumulator(leaf.dtype)) if _is_half(leaf) else leaf, tree
+    )
 
 
-def _one_by_one(problem: Problem) -> tuple[Array, None]:
-    def step(carry: Any, inputs: Any) -> Any:
-        carry, _ = advance_projected(problem.cell, carry, inputs, problem.constants)
-        return carry, problem.packed(carry)
-
-    return lax.scan(step, problem.carry, problem.inputs)[1], None
+def _is_half(leaf: Array) -> bool:
+    return leaf.dtype in (jnp.bfloat16, jnp.float16)
 
 
 def _newton(scan: Newton, problem: Problem) -> tuple[Array, NewtonRun]:
     first = problem.packed(problem.carry)
-    steps = problem.inputs.steps
-    start = jnp.broadcast_to(first, (steps, *first.shape))
+    start = jnp.broadcast_to(first, (problem.inputs.steps, *first.shape))
     tolerance = scan.tolerance or ROUNDINGS * float(jnp.finfo(first.dtype).eps)
-    diagonal = scan.jacobian == "diagonal"
+    solve = correction(problem, scan.jacobian)
 
     def residual(states: Array) -> tuple[Array, Array]:
         r = next_states(problem, before(problem, states)) - states
-        return r, jnp.abs(r).max() / jnp.maximum(1, jnp.abs(states).max())
+        size = (jnp.abs(r) / jnp.maximum(1, jnp.abs(states))).max()  # on a CPU, ignores NaN
+        return r, jnp.where(jnp.isfinite(r).all(), size, jnp.nan)
 
     def again(state: Any) -> Array:
         _, _, size, count = state
-        return (size > tolerance) & (count < scan.max_iterations)
+        return (size > tolerance) & jnp.isfinite(size) & (count < scan.max_iterations)
 
     def iterate(state: Any) -> Any:
         states, r, _, count = state
-        a = (1 - scan.damping) * jacobians(problem, before(problem, states), diagonal)
-        states = states + solve_linear(a, r, jnp.zeros_like(first))
+        states = states + solve(before(problem, states), r, 1 - scan.damping)
         return states, *residual(states), count + 1
 
     guess = next_states(problem, start)
     states, _, size, count = lax.while_loop(again, iterate, (guess, *residual(guess), 0))
     converged = size <= tolerance
-    if scan.warn:
-        jax.debug.callback(_warn, converged, size, count)
-    states = lax.cond(converged, lambda: states, lambda: _one_by_one(problem)[0])
+
+    def loop() -> Array:
+        if scan.warn:
+            jax.debug.callback(_warn, converged, size, count)  # vmap runs both branches
+        return one_by_one(problem)[0]
+
+    states = lax.cond(converged, lambda: states, loop)
     exponent = _lyapunov(problem, states) if scan.lyapunov else None
     return states, NewtonRun(count, size, converged, exponent)
 
@@ -205,4 +199,9 @@ def _lyapunov(problem: Problem, states: Array) -> Array:
         return new, jnp.where(norm > 0, jnp.log(jnp.where(norm > 0, norm, 1)), 0)
 
     _, logs = lax.scan(step, start / jnp.sqrt((start**2).sum(axes, keepdims=True)), products)
-    return logs.mean()
+    counted = jnp.ones(logs.shape[:-2], bool)
+    if (mask := problem.inputs.mask) is not None:
+        counted &= mask
+    if (resets := problem.inputs.resets) is not None:
+        counted &= ~resets
+    return (logs[..., 0, 0] * counted).sum() / jnp.maximum(counted.sum(), 1)

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from jax_rnn.base.typing import Array
 from jax_rnn.cells.inputs import batch_of
@@ -23,8 +22,6 @@ from jax_rnn.scans.step import advance_projected, project_all, with_wide_gradien
 
 __all__ = ["Problem", "before", "jacobians", "next_states", "run_with", "solve_linear"]
 
-PARALLEL = Plan(parallel=True, blocks=1, reverse=False)
-
 
 class Problem(NamedTuple):
     """What a solver gets: the steps and their arguments.
@@ -32,6 +29,7 @@ class Problem(NamedTuple):
     Attributes:
         cell, carry, inputs, constants: of the scan, with projected inputs, from the first step on.
         batch, blocks: numbers of batch axes, and of blocks of the state.
+        parallel: whether linear recurrences are associative scans, and not loops.
     """
 
     cell: Any
@@ -40,6 +38,7 @@ class Problem(NamedTuple):
     constants: Constants
     batch: int
     blocks: int
+    parallel: bool
 
     def packed(self, state: Any) -> Array:
         return pack(state, self.carry, self.batch, self.blocks)
@@ -56,23 +55,21 @@ def run_with(
     inputs: Inputs,
     constants: Constants,
     reverse: bool,
+    parallel: bool = True,
 ) -> tuple[Any, Any, Any]:
-    """A scan whose states are found by ``solver``: the last carry, the outputs, and its numbers."""
+    """A scan whose states are found by ``solver``: the last carry, the outputs, and its numbers.
+
+    ``parallel``: whether linear recurrences are associative scans, and not loops.
+    """
     x = jax.tree.map(lambda leaf: leaf[0], inputs.x)
     batch = len(batch_of(cell, x))
+    blocks = blocks_of(cell, carry, x, constants.context, batch)
     inputs = inputs._replace(x=project_all(cell, inputs, constants))
     if reverse:
         inputs = jax.tree.map(lambda leaf: leaf[::-1], inputs)
-    first = jax.tree.map(lambda leaf: leaf[0], inputs)
-
-    def step(carry: Any, cell: Any, inputs: Any, constants: Any) -> Any:
-        return advance_projected(cell, carry, inputs, constants)[0]
-
-    unmasked = first._replace(mask=None, resets=None)
-    blocks = blocks_of(cell, step, (carry, cell, unmasked, constants), batch)
-    static = solver, batch, blocks
+    static = solver, batch, blocks, parallel
     states, numbers = _states(static, cell, carry, inputs, constants)
-    problem = Problem(cell, carry, inputs, constants, batch, blocks)
+    problem = Problem(cell, carry, inputs, constants, *static[1:])
     _, outputs = _all_steps(problem, unpack(before(problem, states), carry, batch))
     last = unpack(states[-1], carry, batch)
     if reverse:
@@ -82,8 +79,8 @@ def run_with(
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _states(static: Any, cell: Any, carry: Any, inputs: Any, constants: Any) -> tuple[Array, Any]:
-    solver, batch, blocks = static
-    return solver(Problem(cell, carry, inputs, constants, batch, blocks))
+    solver, *rest = static
+    return solver(Problem(cell, carry, inputs, constants, *rest))
 
 
 @_states.defjvp
@@ -99,7 +96,7 @@ def _tangent(static: Any, primals: Any, tangents: Any) -> Any:
 
     arguments = problem.cell, problem.inputs, problem.constants
     _, b = jax.jvp(following, arguments, (dcell, dinputs, dconstants))
-    dstates = solve_linear(jacobians(problem, earlier), b, problem.packed(dcarry))
+    dstates = solve_linear(problem, jacobians(problem, earlier), b, problem.packed(dcarry))
     return (states, numbers), (dstates, jax.tree.map(_no_tangent, numbers))
 
 
@@ -129,24 +126,29 @@ def _all_steps(problem: Problem, carries: Any) -> Any:
     return jax.vmap(step)(carries, problem.inputs)
 
 
-def jacobians(problem: Problem, earlier: Array, diagonal: bool = False) -> Array:
-    """The Jacobian of every step, (T, *batch, blocks, size, size), or its diagonal."""
-    size = earlier.shape[-1]
+def jacobians(problem: Problem, earlier: Array) -> Array:
+    """The Jacobian of every step within each block, (T, *batch, blocks, size, size).
 
-    def column(unit: Array) -> Array:
-        tangent = jnp.broadcast_to(unit, earlier.shape)
-        return jax.jvp(partial(next_states, problem), (earlier,), (tangent,))[1]
+    Column j is one derivative, in the direction of number j of all blocks. The directions are those
+    of all steps, so that their products with weights are computed once, and not for every step.
+    """
+    own = with_wide_gradients(problem.cell)
 
-    units = jnp.eye(size, dtype=earlier.dtype)
-    if diagonal:
-        return lax.map(lambda unit: (column(unit) * unit).sum(-1), units).transpose(
-            *range(1, earlier.ndim), 0
-        )
-    return jnp.moveaxis(jax.vmap(column)(units), 0, -1)
+    def one(state: Array, inputs: Any) -> Array:
+        def step(state: Array) -> Array:
+            carry = unpack(state, problem.carry, problem.batch)
+            return problem.packed(advance_projected(own(), carry, inputs, problem.constants)[0])
+
+        def column(unit: Array) -> Array:
+            return jax.jvp(step, (state,), (jnp.broadcast_to(unit, state.shape),))[1]
+
+        return jax.vmap(column, out_axes=-1)(jnp.eye(state.shape[-1], dtype=state.dtype))
+
+    return jax.vmap(one)(earlier, problem.inputs)
 
 
-def solve_linear(a: Array, b: Array, initial: Array) -> Array:
-    """The linear recurrence in parallel, with matrices, or elementwise where ``a`` is diagonal."""
+def solve_linear(problem: Problem, a: Array, b: Array, initial: Array) -> Array:
+    """The linear recurrence with matrices, or elementwise where ``a`` is diagonal."""
     if a.ndim > b.ndim and a.shape[-1] == 1:
         a = a[..., 0]
-    return linear_recurrence(PARALLEL, a, b, initial)
+    return linear_recurrence(Plan(problem.parallel, 1, False), a, b, initial)

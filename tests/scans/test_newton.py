@@ -9,9 +9,22 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jax_rnn import GRU, GRUCell, LSTMCell, Recurrent, Residual, RNNCell, Zoneout
+from jax_rnn import (
+    GRU,
+    LSTM,
+    GatedCell,
+    GRUCell,
+    HiddenCarry,
+    LSTMCell,
+    OriginalGRUCell,
+    ProjectedLSTMCell,
+    Recurrent,
+    Residual,
+    RNNCell,
+    Zoneout,
+)
 from jax_rnn.cells import CATALOGUE, IndRNNCell, LayerNormLSTMCell, LearnedInitialState, LRUCell
-from jax_rnn.scans import Newton, ParallelAdjoint, Sequential, packing, trajectory
+from jax_rnn.scans import Newton, ParallelAdjoint, Sequential, packing, slopes, trajectory
 from jax_rnn.scans.runner import run_all
 from jax_rnn.testing import check_scan
 from tests.cells.zoo import Counting
@@ -132,6 +145,78 @@ def test_blocks_are_the_heads_unless_something_mixes_them(name):
     jax.tree.map(np.testing.assert_array_equal, packing.unpack(packed, carry, 1), carry)
 
 
+def test_mixing_after_saturated_gates_is_seen(close):
+    """At most points the Jacobian of such a step is zero in float64."""
+
+    class Mixing(GatedCell[HiddenCarry]):
+        gates = ("a",)
+
+        def update(self, gates, carry):
+            h = 0.4 * (jnp.tanh(200 * gates.a) + carry.h)[..., ::-1]
+            return HiddenCarry(h), h
+
+    cell = Mixing(3, H, heads=2, rngs=rngs())
+    carry, x = given(cell)
+    assert packing.blocks_of(cell, carry, x[0], None, 1) == 1
+    expected = outcome(Sequential(), cell, {})
+    close(outcome(ParallelAdjoint(), cell, {}), expected, 1e-9)
+
+
+PARTS = {
+    "lstm": lambda: LSTMCell(3, H, rngs=rngs()),
+    "two heads": lambda: LSTMCell(3, H, heads=2, rngs=rngs()),
+    "diagonal": lambda: LSTMCell(3, H, heads=H, rngs=rngs()),
+    "another product": lambda: OriginalGRUCell(3, H, rngs=rngs()),
+    "projected": lambda: ProjectedLSTMCell(3, H, 2, heads=2, rngs=rngs()),
+    "complex": lambda: LRUCell(3, H, rngs=rngs()),
+    "wrapped": lambda: Zoneout(GRUCell(3, H, rngs=rngs()), h=0.3),
+}
+
+
+@long
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("jacobian", ["auto", "full", "block", "diagonal"])
+def test_parts_of_the_jacobian_give_the_same(name, jacobian, close):
+    cell, scan = PARTS[name](), Newton(jacobian, parallel=jacobian in ("full", "diagonal"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = outcome(scan, cell, RAGGED)
+    close(found, outcome(Sequential(), cell, RAGGED), 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("heads", "numbers"),
+    [
+        (1, {"auto": 36, "full": 36, "block": 12, "diagonal": 6}),
+        (3, {"auto": 12, "full": 36, "block": 12, "diagonal": 6}),
+    ],
+)
+def test_an_iteration_solves_with_the_part_that_is_asked_for(heads, numbers, monkeypatch):
+    """Numbers of a Jacobian of h and c of 3 units; cells of few heads have blocks of heads."""
+    cell, found = LSTMCell(2, 3, heads=heads, rngs=rngs()), {}
+    carry, x = given(cell)
+
+    def solve_linear(problem, a, b, initial):
+        found[jacobian] = a[0, 0].size
+        return trajectory.solve_linear(problem, a, b, initial)
+
+    monkeypatch.setattr(slopes, "solve_linear", solve_linear)
+    for jacobian in numbers:
+        scan = Newton(jacobian, parallel=False)
+        jax.eval_shape(scan, cell, carry, trajectory.Inputs(x), trajectory.Constants())
+    assert found == numbers
+
+
+def test_products_with_weights_are_those_of_all_steps_together():
+    cell, steps, size = GRUCell(3, 32, rngs=rngs()), 64, 32
+    carry = cell.initialize_carry((1, 3))
+    inputs = trajectory.Inputs(cell.project(jnp.ones((steps, 1, 3))))
+    problem = trajectory.Problem(cell, carry, inputs, trajectory.Constants(), 1, 1, False)
+    program = jax.jit(partial(trajectory.jacobians, problem))
+    analysis = program.lower(jnp.ones((steps, 1, 1, size))).compile().cost_analysis()
+    assert 10 * steps * size**2 < analysis["flops"] < steps * size**3
+
+
 def layer_of(scale, scan):
     layer = GRU(3, 16, scan=scan, rngs=rngs())
     layer.cells[0].weight_hh[...] *= scale
@@ -161,6 +246,20 @@ def test_what_does_not_converge_is_run_step_by_step_with_a_warning(close):
         jax.effects_barrier()
     assert not run.converged and run.lyapunov > 0
     close(y, expected)
+
+
+def test_iterations_that_overflow_are_not_taken_as_solved(close):
+    """On a CPU, XLA's maximum of an array ignores NaN."""
+    x = jnp.asarray(normal(256, B, 3), jnp.float32)
+
+    def run(scan, **options):
+        layer = LSTM(3, 16, scan=scan, dtype=jnp.float32, rngs=rngs())
+        layer.cells[0].weight_hh[...] *= 8
+        return layer(x, **options)
+
+    y, _, (how,) = run(Newton(warn=False), return_extras=True)
+    assert not how.converged and not np.isfinite(how.residual)
+    close(y, run("sequential")[0], 1e-6)
 
 
 def test_a_nan_is_not_hidden(close):
@@ -213,6 +312,22 @@ def test_under_vmap_and_in_half_precision():
     np.testing.assert_array_equal(half[2], half[0])
 
 
+def test_half_precision_converges_in_as_many_iterations_as_float32():
+    def iterations(dtype):
+        layer = GRU(3, 16, scan="newton", dtype=dtype, rngs=rngs())
+        (run,) = layer(jnp.asarray(normal(64, B, 3), dtype), return_extras=True)[2]
+        return int(run.iterations)
+
+    assert iterations(jnp.bfloat16) <= iterations(jnp.float32) + 1 <= 6
+
+
+def test_masked_steps_do_not_count_in_the_exponent():
+    x, layer = jnp.asarray(normal(40, B, 3)), layer_of(1, Newton(lyapunov=True))
+    (whole,) = layer(x[:20], return_extras=True)[2]
+    (padded,) = layer(x, lengths=jnp.array([20, 20]), return_extras=True)[2]
+    np.testing.assert_allclose(padded.lyapunov, whole.lyapunov, atol=1e-9)
+
+
 def test_auto_never_chooses_them():
     for cell in (built("gru"), built("lru"), built("mgu")):
         chosen = Recurrent(cell).chosen_scans((1000, 64, cell.input_size))[0]
@@ -227,7 +342,7 @@ def use(scan):
 ROWS = [
     (use("newton"), ValueError, "ticks of int32"),
     (use(ParallelAdjoint()), ValueError, "ticks of int32"),
-    (partial(Newton, jacobian="block"), ValueError, "Newton.jacobian: |'full'"),
+    (partial(Newton, jacobian="blocks"), ValueError, "Newton.jacobian: |'full'"),
     (partial(Newton, damping=2), ValueError, "Newton.damping: |from 0 to 1"),
     (partial(Newton, tolerance=0), ValueError, "Newton.tolerance: |above 0"),
     (partial(Newton, max_iterations=0), ValueError, "Newton.max_iterations: |at least 1"),
