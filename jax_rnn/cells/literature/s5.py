@@ -72,7 +72,8 @@ class S5Cell(LinearCell[S5Carry]):
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, input_size
         dtype = parameter_dtype(dtype)
         real = accumulator(dtype)
-        eigenvalues, vectors = hippo_n(2 * hidden_size)
+        spectrum: Any = hippo_n(2 * hidden_size)
+        eigenvalues, vectors = spectrum
         draw = initializers.lecun_normal(in_axis=-1, out_axis=-2)
 
         def normal(*shape: int) -> Array:
