@@ -270,6 +270,7 @@ def test_a_nan_is_not_hidden(close):
     close(found[:, 0], expected[:, 0], 1e-9)
 
 
+@long
 def test_gradients_do_not_depend_on_the_options(close):
     x, cell = jnp.asarray(normal(T, B, 3)), built("gru")
 
