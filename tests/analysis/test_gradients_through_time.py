@@ -23,6 +23,7 @@ def load(name):
 
 
 @pytest.mark.usefixtures("x64")
+@pytest.mark.long
 def test_the_programs_in_jax_and_torch_give_the_same_norms(close):
     torch = pytest.importorskip("torch")
     pytest.importorskip("matplotlib")

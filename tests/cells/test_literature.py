@@ -10,7 +10,7 @@ from jax_rnn import cells
 from jax_rnn.cells import CATALOGUE, Cell
 from jax_rnn.interop import load_package_weights, package_weights
 from jax_rnn.testing import check_cell
-from tests.kit import cases, refused, rngs
+from tests.kit import cases, long, refused, rngs
 from tools import cells as tool
 
 I, H = 3, 4  # noqa: E741
@@ -32,6 +32,7 @@ def test_the_catalogue_has_every_cell_of_the_library():
     assert {entry.kind for entry in CATALOGUE.values()} == set(public) - abstract
 
 
+@long
 def test_the_table_of_the_documentation_is_current():
     page = tool.PAGE.read_text("utf-8")
     found = page.split(tool.BEGIN)[1].split(tool.END)[0].splitlines()

@@ -186,7 +186,7 @@ OPTIONS = [
     *((LSTM, "proj_size", value, TE) for value in (1.5, True, "2", None, False)),
     (ProjectedLSTMCell, "proj_size", 0, VE),
     *((RNN, "nonlinearity", value, (TE, VE)) for value in ("gelu", None, ["tanh"])),
-    *((GRU, "init", value, (TE, VE)) for value in ("zeros", None, ["torch"])),
+    *((GRU, "init", value, (TE, VE)) for value in ("zeros", 3, ["torch"])),
     *((GRU, "dtype", value, (TE, VE)) for value in ("int32", "complex64", "bool", "float12")),
     *((kind, "dtype", "float64", VE) for kind in (GRU, Linear, Embedding)),
     *((kind, "dtype", "int32", VE) for kind in (Linear, Embedding)),

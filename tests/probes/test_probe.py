@@ -14,7 +14,7 @@ from jax_rnn.probes.found import CELLS, find_cell, find_task
 from jax_rnn.probes.model import ProbeModel
 from jax_rnn.probes.results import read
 from jax_rnn.probes.tasks.tagging import Parity
-from tests.kit import cases, refused, rngs
+from tests.kit import cases, long, refused, rngs
 
 TINY = ["--steps", "3", "--seeds", "2", "--hidden-size", "4", "--batch", "2", "--length", "6"]
 MINE = """
@@ -50,6 +50,7 @@ def mine(tmp_path):
     return path
 
 
+@long
 def test_a_gru_learns_parity_and_a_min_gru_cannot():
     budget = Budget(hidden_size=8, batch=16, steps=150, learning_rate=0.02, length=8)
     found = {

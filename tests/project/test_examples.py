@@ -76,6 +76,7 @@ def test_the_readme_lists_every_lesson_and_links_only_to_what_is_there():
         assert (ROOT / link).exists(), link
 
 
+@pytest.mark.long
 def test_the_guide_counts_the_lines_of_its_cells_in_all_libraries(tmp_path):
     pytest.importorskip("equinox")
     printed = run(str(ROOT / "examples" / "guide_elsewhere.py"), folder=tmp_path)
@@ -98,7 +99,7 @@ PAGES = [
 ]
 
 
-@cases("page", PAGES, ids=lambda page: page.stem, short=3)
+@cases("page", PAGES, ids=lambda page: page.stem, short=2)
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if page.stem in ("lessons", "torch"):
