@@ -114,6 +114,6 @@ class MLSTMCell(Cell[MLSTMCarry]):
         c = f[..., None] * carry.c + (i * k)[..., None] * v[..., None, :]
         n = f * carry.n + i * k
         scale = jnp.maximum(jnp.abs((n * q).sum(-1)), jnp.exp(-m)) + EPSILON
-        y = (c * q[..., None]).sum(-2) / scale[..., None]
+        y = jnp.matmul(q[..., None, :], c, precision="highest")[..., 0, :] / scale[..., None]
         y = sigmoid(o) * y.reshape(o.shape)
         return MLSTMCarry(c, n, m), y.astype(self.dtype)
