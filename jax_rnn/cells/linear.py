@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jax_rnn.base.typing import Array, CarryT, Float, accumulator, describe
+from jax_rnn.base.typing import Array, CarryT, Float, Size, accumulator, describe
 from jax_rnn.cells.base import Cell, Noise, call, taken_by
 from jax_rnn.cells.final import final
 from jax_rnn.cells.inputs import batch_of, input_like
@@ -116,10 +116,24 @@ class LinearCell(Cell[CarryT]):
 
 
 def _like(a: Any, b: Array) -> Any:
-    """The coefficient for every row and feature of b."""
+    """The coefficient with the axes of b; those along which it does not vary have length 1.
+
+    What is the same for all rows, as in a time-invariant recurrence, is not stored for each.
+    """
     if isinstance(a, Blocks):
-        return Blocks(jnp.broadcast_to(a.a, (*b.shape, b.shape[-1])))
-    return jnp.broadcast_to(a, b.shape)
+        return Blocks(_with_axes(a.a, (*b.shape, b.shape[-1])))
+    return _with_axes(a, b.shape)
+
+
+def _with_axes(a: Any, shape: tuple[Size, ...]) -> Array:
+    a = jnp.asarray(a)
+    ends = zip(reversed(a.shape), reversed(shape), strict=False)
+    if a.ndim > len(shape) or not all(size in (1, of_b) for size, of_b in ends):
+        raise ValueError(
+            f"coefficients: expected a that can be broadcast to {shape}, the shape of b (with its "
+            f"last axis twice if a is Blocks), got {a.shape}"
+        )
+    return a.reshape((1,) * (len(shape) - a.ndim) + a.shape)
 
 
 def _times(a: Any, h: Array) -> Array:

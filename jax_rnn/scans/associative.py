@@ -15,7 +15,7 @@ from jax_rnn.cells.randomness import draw_step
 from jax_rnn.cells.states import check_result
 from jax_rnn.scans.base import Constants, Inputs, Scan, Unsupported
 from jax_rnn.scans.recurrence import Plan, linear_recurrence, times
-from jax_rnn.scans.sizes import steps_of
+from jax_rnn.scans.sizes import is_wide, steps_of
 from jax_rnn.scans.step import noise_of, over_time, project_all, where_rows
 
 __all__ = ["Associative"]
@@ -51,6 +51,10 @@ class Associative(Scan):
             "expected a linear recurrence, got wrappers whose on_update changes the carry of "
             f"{type(core).__name__}"
         )
+
+    def suits(self, cell: Cell, shape: Any, platform: str) -> bool:
+        core: Any = cell._core()
+        return bool(self.supports(cell)) and not (platform == "cpu" and is_wide(core))
 
     def resolved(self, cell: Cell, shape: Any, platform: str) -> "Associative":
         if is_symbolic(steps_of(cell, shape)):  # lax.associative_scan needs a known length

@@ -9,8 +9,9 @@ from jax import lax
 from jax_rnn.base.typing import CarryT, is_symbolic
 from jax_rnn.cells.affine import with_transposes
 from jax_rnn.cells.base import Cell
+from jax_rnn.cells.linear import LinearCell
 from jax_rnn.scans.base import Constants, Inputs, Scan, check_options
-from jax_rnn.scans.sizes import is_tiny, steps_of
+from jax_rnn.scans.sizes import is_tiny, is_wide, steps_of
 from jax_rnn.scans.step import advance, advance_projected, project_all, with_wide_gradients
 
 __all__ = ["Sequential"]
@@ -30,7 +31,8 @@ class Sequential(Scan):
     Args:
         unroll: int, steps per iteration of the loop; 1 by default.
         project: where ``cell.project`` is computed: ``"before"`` the loop, for all steps at once,
-            ``"inside"``, step by step, or ``"auto"`` (default), inside for tiny steps.
+            ``"inside"``, step by step, or ``"auto"`` (default), inside for tiny steps and for
+            linear cells with many states per hidden unit.
         unroll_gradient: int, steps per iteration if the scan is differentiated; None (default) is
             ``unroll``, or all steps of a short sequence of tiny steps.
     """
@@ -50,7 +52,9 @@ class Sequential(Scan):
         elif gradient is None:
             gradient = steps if tiny and steps <= FEW and unroll == 1 else unroll
         if project == "auto":
-            project = "inside" if tiny else "before"
+            core = cell._core()
+            wide = isinstance(core, LinearCell) and is_wide(core)
+            project = "inside" if tiny or wide else "before"
         return Sequential(unroll, project, gradient)
 
     def __call__(

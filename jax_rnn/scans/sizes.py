@@ -3,11 +3,14 @@
 import math
 from typing import Any
 
+import jax
+
 from jax_rnn.base.typing import Size, accumulator, is_symbolic
 from jax_rnn.cells.base import Cell
-from jax_rnn.cells.inputs import leaves_of
+from jax_rnn.cells.inputs import example, leaves_of, shape_of
+from jax_rnn.cells.linear import LinearCell
 
-__all__ = ["is_tiny", "projects_inside", "rows_of", "steps_of"]
+__all__ = ["is_tiny", "is_wide", "projects_inside", "rows_of", "steps_of"]
 
 TINY = 64
 """Number of hidden units times batch size below which the gated scan is slower.
@@ -15,6 +18,13 @@ TINY = 64
 XLA on CPU runs small programs in the calling thread, which is four times faster than in another
 thread. It counts a product outside a loop fully, but one inside the loop only once. A symbolic
 size, in a program exported for any batch, is not tiny.
+"""
+
+WIDE = 8
+"""A carry of at least so many numbers per hidden unit is wide.
+
+The coefficients of a linear cell with such a carry are cheaper to compute again at every step than
+to store for all steps and to read, on a CPU.
 """
 
 IN_LOOP_BYTES = 2**25
@@ -49,6 +59,13 @@ def is_tiny(cell: Cell, shape: Any) -> bool:
     """Whether a step on inputs of shape (T, *batch, I) is tiny."""
     size = rows_of(cell, shape) * cell.hidden_size
     return not is_symbolic(size) and size < TINY
+
+
+def is_wide(core: LinearCell) -> bool:
+    """Whether the carry is wide, as that of a state space model with states for every feature."""
+    carry = jax.eval_shape(lambda: core.initialize_carry(shape_of(example(core))))
+    numbers = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(carry))
+    return numbers >= WIDE * core.hidden_size
 
 
 def projects_inside(cell: Cell, shape: Any, keep: bool, changed: bool = False) -> bool:

@@ -11,7 +11,8 @@ from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jax_rnn import Blocks, HiddenCarry, LinearCell, LRUCell, MinGRUCell, Recurrent, Residual
-from jax_rnn.scans import Associative, Checkpointed, Gated, run
+from jax_rnn.cells import SelectiveSSMCell
+from jax_rnn.scans import Associative, Checkpointed, Gated, Sequential, run
 from jax_rnn.scans.recurrence import Plan, linear_recurrence
 from jax_rnn.testing import check_cell
 from tests import kit
@@ -187,6 +188,30 @@ def test_the_form_is_chosen_by_platform():
     assert layer.chosen_scans((T, B, I), "tpu") == (Associative(parallel=True),)
     with pytest.raises(ValueError, match="expected a GatedCell"):
         Recurrent(MinGRUCell(I, H, rngs=nnx.Rngs(0)), scan=Gated())
+
+
+def test_many_states_per_hidden_unit_are_computed_step_by_step_on_a_cpu():
+    layer = Recurrent(SelectiveSSMCell(H, state_size=8, rngs=nnx.Rngs(0)))
+    assert layer.chosen_scans((T, B, H), "cpu") == (Sequential(1, "inside", T),)
+    assert layer.chosen_scans((T, B, H), "cuda") == (Associative(parallel=True),)
+    assert layer.chosen_scans((T, B, H), "cpu").reasons == (None,)
+
+
+def test_a_coefficient_that_is_the_same_for_all_rows_is_not_stored_for_each():
+    cell, _, xs = example(LRUCell, B)
+    a, b, _ = jax.eval_shape(lambda x: cell.project(x), xs[0])
+    assert a.h.shape == (1, H) and b.h.shape == (B, H)
+
+
+def test_a_coefficient_of_another_shape_than_b_is_refused():
+    class Wrong(MinGRUCell):
+        def coefficients(self, x):
+            a, b = super().coefficients(x)
+            return HiddenCarry(jnp.stack([a.h, a.h])), b
+
+    layer = Recurrent(Wrong(I, H, rngs=nnx.Rngs(0)))
+    with pytest.raises(ValueError, match=r"can be broadcast to \(3, 4\).*got \(2, "):
+        layer(jnp.ones((T, 3, I)))
 
 
 def test_the_backward_pass_of_the_loop_keeps_only_a_and_the_states():

@@ -1,5 +1,6 @@
 """The LSTM with a matrix memory of xLSTM."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -111,9 +112,13 @@ class MLSTMCell(Cell[MLSTMCarry]):
         kept = log_sigmoid(f) + carry.m
         m = jnp.maximum(kept, i)
         i, f = jnp.exp(i - m)[..., None], jnp.exp(kept - m)[..., None]
-        c = f[..., None] * carry.c + (i * k)[..., None] * v[..., None, :]
+        # Products of matrices, also the outer one: their gradients are fast on a CPU.
+        c = f[..., None] * carry.c + _matmul((i * k)[..., None], v[..., None, :])
         n = f * carry.n + i * k
         scale = jnp.maximum(jnp.abs((n * q).sum(-1)), jnp.exp(-m)) + EPSILON
-        y = jnp.matmul(q[..., None, :], c, precision="highest")[..., 0, :] / scale[..., None]
+        y = _matmul(q[..., None, :], c)[..., 0, :] / scale[..., None]
         y = sigmoid(o) * y.reshape(o.shape)
         return MLSTMCarry(c, n, m), y.astype(self.dtype)
+
+
+_matmul = partial(jnp.matmul, precision="highest")
