@@ -12,11 +12,12 @@ endif
 BENCH := .venv-bench
 LOWEST := .venv-lowest
 ORACLES := .venv-oracles
+DOCS := .venv-docs
 RUN := $(VENV)/bin/python -m
 INSTALL := $(PYTHON) tools/install.py --torch $(TORCH)
 NEEDS := pyproject.toml requirements.lock tools/install.py
 
-.PHONY: demo setup test test-all test-lowest test-oracles coverage lint lock bench clean
+.PHONY: demo setup test test-all test-lowest test-oracles coverage lint lock bench docs docs-serve clean
 
 demo: $(VENV)/.demo
 	@$(VENV)/bin/jax-rnn compare ihello
@@ -53,6 +54,14 @@ lock:
 bench: $(BENCH)/.bench
 	$(BENCH)/bin/python -m benchmarks $(BENCHMARKS)
 
+docs: $(DOCS)/.docs
+	$(DOCS)/bin/sphinx-build -W --keep-going -q -d build/doctrees docs build/site
+	@echo "The site is in build/site/index.html"
+
+docs-serve: $(DOCS)/.docs
+	$(DOCS)/bin/sphinx-autobuild --watch jax_rnn --watch reference_torch --watch rnn_lecture \
+	  -d build/doctrees docs build/site
+
 $(VENV)/.demo: $(NEEDS)
 	@$(INSTALL) $(VENV) torch
 	@touch $@
@@ -75,6 +84,10 @@ $(ORACLES)/.test: $(NEEDS) tests/oracles/requirements.txt
 
 $(BENCH)/.bench: $(NEEDS) benchmarks/requirements.txt
 	@$(INSTALL) $(BENCH) torch plot --requirement benchmarks/requirements.txt
+	@touch $@
+
+$(DOCS)/.docs: $(NEEDS) docs/requirements.txt
+	@$(INSTALL) $(DOCS) test --requirement docs/requirements.txt
 	@touch $@
 
 clean:

@@ -21,7 +21,7 @@ __all__ = ["CELLS", "gradient", "measure", "rows", "table"]
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "long.json"
-PAGE = ROOT / "docs" / "long_sequences.md"
+PAGE = ROOT / "docs" / "how_to" / "long_sequences.md"
 BEGIN, END = "<!-- table -->\n", "<!-- end of table -->"
 
 CELLS = ("GRUCell", "MinGRUCell", "LRUCell")

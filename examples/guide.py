@@ -1,4 +1,4 @@
-"""The two cells of docs/guide.md: a gated one with a pace, and a linear one with a clock."""
+"""The two cells of docs/how_to/guide.md: a gated one with a pace, and a linear one with a clock."""
 
 import jax.numpy as jnp
 from flax import nnx

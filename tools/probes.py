@@ -1,4 +1,4 @@
-"""The results of docs/probes.md, from a folder that `jax-rnn probe` wrote.
+"""The results of docs/how_to/probes.md, from a folder that `jax-rnn probe` wrote.
 
 python -m tools.probes FOLDER    into benchmarks/results/probes.json, probes.png and the page
 python -m tools.probes           the page again, from probes.json
@@ -16,7 +16,7 @@ from jax_rnn.probes.results import as_plain, curves, from_plain, read
 from jax_rnn.probes.run import Result
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "probes.md"
+PAGE = ROOT / "docs" / "how_to" / "probes.md"
 RESULTS = ROOT / "benchmarks" / "results" / "probes.json"
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 

@@ -262,7 +262,7 @@ class TestEquations:
         assert tuple(in_words.split()) == gates
 
 
-GUIDE = Path(__file__).parents[2] / "docs" / "torch.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "coming_from" / "torch.md"
 
 
 class TestCode:

@@ -18,7 +18,7 @@ from jax_rnn.lecture.lessons import DATA_SETS, load
 from tests.kit import cases
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SMALL = (
     "--steps 2 --batch-size 8 --hidden-size 3 --embedding-size 2 --window 5 --evaluate-every 1 "
     "--warmup 0"

@@ -81,7 +81,7 @@ def test_the_guide_counts_the_lines_of_its_cells_in_all_libraries(tmp_path):
     pytest.importorskip("equinox")
     printed = run(str(ROOT / "examples" / "guide_elsewhere.py"), folder=tmp_path)
     rows = [line.split() for line in printed.splitlines()[1:]]
-    text = (ROOT / "docs" / "guide.md").read_text()
+    text = (ROOT / "docs" / "how_to" / "guide.md").read_text()
     for k, head in enumerate(("lines of `PacedCell`", "lines of `ClockCell`", "lines to run")):
         (row,) = re.findall(rf"^\| {head}.*\|$", text, re.M)
         assert re.findall(r"\d+", row) == [words[k + 1] for words in rows]
@@ -91,28 +91,31 @@ def test_the_guide_counts_the_lines_of_its_cells_in_all_libraries(tmp_path):
     assert cells[start:end] in text
 
 
-DOCS = Path(__file__).parents[2] / "docs"
-PAGES = [
-    *(DOCS / f"{name}.md" for name in ("your_own_cell", "sequences", "scans", "lessons", "torch")),
-    *(DOCS / f"{name}.md" for name in ("analysis", "probes", "long_sequences", "guide")),
-    *sorted((DOCS / "cells").glob("*.md")),
-]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+CODE = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
+FIRST = ("your_own_cell", "sequences")
 
 
-@cases("page", PAGES, ids=lambda page: page.stem, short=2)
+def name_of(page):
+    return str(page.relative_to(DOCS).with_suffix(""))
+
+
+@cases(
+    "page",
+    sorted((p for p in PAGES if CODE.search(p.read_text())), key=lambda p: p.stem not in FIRST),
+    ids=name_of,
+    short=len(FIRST),
+)
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    if page.stem in ("lessons", "torch"):
-        pytest.importorskip("torch")
     text, names = page.read_text(), {"__name__": "__main__"}
-    blocks = [*re.finditer(r"^```python\n(.*?)^```", text, re.M | re.S)]
-    assert blocks
-    for block in blocks:
+    for block in CODE.finditer(text):
         above = "\n" * (text[: block.start()].count("\n") + 1)
         exec(compile(above + block[1], str(page), "exec"), names)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_of_a_page_lead_to_files(page):
     for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / link).exists(), link

@@ -31,7 +31,7 @@ from tests.train.kit import kept
 
 pytestmark = pytest.mark.long
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text()
+GUIDE = (Path(__file__).parents[2] / "docs" / "how_to" / "many_devices.md").read_text()
 
 PATIENCE = 600
 """Seconds in which processes that do not end by themselves are ended, on a machine that is busy."""

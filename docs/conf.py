@@ -1,0 +1,40 @@
+"""How Sphinx builds the site: `make docs`, into build/site."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from docs.extensions.repository import ADDRESS
+
+project = "jax_rnn"
+author = "the authors of jax_rnn"
+copyright = f"{author}, Apache-2.0"
+
+extensions = [
+    "docs.extensions.repository",
+    "myst_parser",
+    "sphinx-mathjax-offline",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+exclude_patterns = ["extensions"]
+nitpicky = True
+
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+copybutton_prompt_text = "$ "
+
+html_theme = "pydata_sphinx_theme"
+html_title = "jax_rnn"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {
+    "icon_links": [{"name": "GitHub", "url": ADDRESS, "icon": "fa-brands fa-github"}],
+    "navbar_align": "left",
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
