@@ -40,8 +40,8 @@ def probe(
     Args:
         cells: Names of cells, or FILE.py:NAME, a class or function that is called with the
             input size, the hidden size and rngs. `help(jax_rnn.cells.CATALOGUE)` lists the names.
-        tasks: Names of tasks: parity, s3, copying, adding, selective_copying, recall, dyck, anbn, digits,
-            char_lm, or FILE.py:NAME, a subclass of jax_rnn.probes.Task.
+        tasks: Names of tasks: parity, s3, copying, adding, selective_copying, recall, dyck, anbn,
+            digits, char_lm, or FILE.py:NAME, a subclass of jax_rnn.probes.Task.
         seeds: Number of runs of each cell on each task, with seeds from 0.
         steps: Number of optimizer steps.
         hidden_size: Number of features of the embedding and of the state.

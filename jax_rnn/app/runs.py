@@ -135,9 +135,9 @@ def export(
 
     Args:
         run: Folder of the run, made by `jax-rnn train LESSON --out RUN`.
-        to: Format. safetensors and torch: the parameters under torch's names, as a safetensors file or as a
-            state dict for torch.load(weights_only=True); stablehlo: the forward pass with its
-            parameters, for any batch size and length, for jax.export.deserialize.
+        to: Format. safetensors and torch: the parameters under torch's names, as a safetensors file
+            or as a state dict for torch.load(weights_only=True); stablehlo: the forward pass with
+            its parameters, for any batch size and length, for jax.export.deserialize.
         file: File to write; by default model.safetensors, model.pt or model.stablehlo in the folder
             of the run.
         platforms: Platforms of a stablehlo program, separated by commas; by default cpu, cuda and
