@@ -142,7 +142,7 @@ def _compare(run: _Run, *, alone: bool) -> Any:
     if alone:
         console.print(f"[bold]{lesson.name}[/]: {lesson.teaches}", highlight=False)
         console.print(f"[dim]slide: {lesson.slide}[/]", highlight=False)
-        shown: Any = StepTable(console, steps, getattr(lesson, "target", None))
+        shown: Any = StepTable(console, steps, lesson.facts.target)
     else:
         console.print(f"{lesson.name}, seed {options['seed']}", highlight=False)
         shown = _bar(steps)

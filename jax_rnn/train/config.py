@@ -50,8 +50,8 @@ CALLS = """In Python, with the class of the model:
 
     model = jax_rnn.train.load({name!r}, model={kind})  # the best checkpoint
 
-To resume the run if it was stopped, pass the arguments that it was started with; the result is that
-of an uninterrupted run, bit for bit:
+To resume the run after it was stopped, pass the arguments that it was started with (the result is
+that of an uninterrupted run, bit for bit):
 
     with Run({name!r}, config, resume=True) as run:
         fit(model, loss, data, ..., run=run)"""

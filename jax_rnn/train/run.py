@@ -215,7 +215,7 @@ class Run:
             raise RunError(
                 f"{self.folder}: expected the configuration of the run, got another:\n  "
                 + "\n  ".join(faults)
-                + f"\nOnly {', '.join(MAY_CHANGE)} may change"
+                + f"\nOnly {', '.join(MAY_CHANGE[:-1])} and {MAY_CHANGE[-1]} may change"
             )
         step = self.checkpoints.latest()
         if step is not None:

@@ -177,6 +177,7 @@ class TestOutput:
         result = run("compare", "ihello", *options)
         assert result.code == 0
         assert all(f"written: {path}\n" in result.out for path in (data, page, plot))
+        assert "epoch  loss JAX" in result.out and "JAX predicts  PyTorch predicts" in result.out
         saved = json.loads(data.read_text())
         assert (saved["lesson"], saved["seed"], saved["dtype"]) == ("ihello", 2, "float64")
         assert saved["max_abs_loss_difference"] < 1e-12
