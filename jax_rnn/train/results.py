@@ -64,7 +64,7 @@ class InterruptedRunError(KeyboardInterrupt):
 
     def __init__(self, step: int, folder: object, resume: str):
         super().__init__(
-            f"stopped after step {step}; the run is saved in {folder}; to resume it: {resume}"
+            f"stopped after step {step}; the run is saved in {folder}; to resume: {resume}"
         )
         self.step = step
 

@@ -255,7 +255,7 @@ class TestTranscripts:
             expected += [f"epoch: {k + 1}, loss: {loss:.3f}", f"Predicted string: {word}"]
         right = sum(a == b for a, b in zip(word, "ihello", strict=True))
         missed = f"This run missed its target: {right} of 6 letters are correct at the end. "
-        missed += "`jax-rnn sweep ihello` shows how many seeds reach it."
+        missed += "A sweep over many seeds shows how often runs reach it."
         assert list(lesson.steps(history)) == [*expected, "Learning finished!", missed]
         assert not list(lesson.steps(history._replace(loss=history.loss[:0], metrics={}), 101))
 
