@@ -65,7 +65,7 @@ def run(lesson: Any, recipe: Any, text: Path | None = None) -> None:
             better = figures["loss"] < best
             best, evaluations = (figures["loss"], 0) if better else (best, evaluations + 1)
             if recipe.patience is not None and evaluations >= recipe.patience:
-                _print([f"stopped: no better loss in {evaluations} evaluations"])
+                _print([f"stopped: no lower held-out loss in the last {evaluations} evaluations"])
                 break
     model.eval()
     _print(lesson.report(model, recipe, data))
@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("lesson", nargs="?", help="name of a lesson, see below")
-    parser.add_argument("--preset", help="name of the hyperparameters, or of another model")
+    parser.add_argument("--preset", help="name of a set of hyperparameters, or of another model")
     parser.add_argument("--seed", type=int, help="seed of torch (default: the preset's)")
     parser.add_argument("--steps", type=int, help="number of steps (default: the preset's)")
     parser.add_argument("--text", type=Path, help="UTF-8 text file to train char_lm on")

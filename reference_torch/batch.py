@@ -19,7 +19,7 @@ def explain(model):
     words = zip(inputs.split(1), *(state.split(1, dim=1) for state in hidden), strict=True)
     alone = torch.cat([model(x, (h, c))[0] for x, h, c in words])
     difference = (together - alone).abs().max().item()
-    yield f"three words together or one by one: largest difference {difference:.1e}"
+    yield f"three words in a batch or one by one: largest output difference {difference:.1e}"
 
 
 lesson = WordLesson(facts=words.BATCH, model=Model, recipe=WordRecipe(), explain=explain)

@@ -70,12 +70,12 @@ def saturated(scale: float, epochs: int, seeds: range) -> float:
 
 def explain(model):
     n = len(SEEDS)
-    yield f"It does not train faster at this learning rate. With {n} seeds:"
+    yield f"It does not train faster at this learning rate. Over {n} seeds:"
     for name, scale in (("E from N(0, 1)", 1.0), ("E / sqrt(10)", 1 / math.sqrt(10))):
         at_first, soon = (saturated(scale, epochs, SEEDS) for epochs in (0, 5))
         count = successes(lesson, partial(Model, scale), SEEDS)
-        yield f"  {name:14}  |h| > 0.95: {at_first:.0%} at first, {soon:.0%} after 5 epochs;"
-        yield f"  {'':14}  {count} of {n} end at ihello"
+        yield f"  {name:14}  {count} of {n} predict ihello at the end;"
+        yield f"  {'':14}  |h| > 0.95: {at_first:.0%} before training, {soon:.0%} after 5 epochs"
 
 
 lesson = WordLesson(

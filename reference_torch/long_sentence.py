@@ -54,10 +54,10 @@ def write(model: nn.Module, first: str, length: int) -> str:
 
 def explain(model):
     first, rest = SENTENCE[0], SENTENCE[1:]
-    read_exactly = read(model) == rest
     written = write(model, first, len(rest))
-    yield f"Inputs are the true letters: {'exact' if read_exactly else 'not exact'}."
-    yield f"Inputs are its own predictions: {'exact' if written == SENTENCE else 'not exact'}."
+    exact = {"the true letters": read(model) == rest, "its own predictions": written == SENTENCE}
+    for inputs, correct in exact.items():
+        yield f"The model reads {inputs}: {'all' if correct else 'not all'} letters are correct."
     yield written
 
 

@@ -39,7 +39,7 @@ def loss(model, batch):
 def explain(model):
     figures = lesson.evaluate(model)
     bound = words.window_bounds()
-    yield "Bounds of a predictor that reads only the letters of the window so far:"
+    yield "Bounds for any model that reads only the letters of the window so far:"
     yield f"  loss at least {bound.loss:.5f}, accuracy at most {bound.accuracy:.4f};"
     yield f"  this model: loss {figures['loss']:.5f}, accuracy {figures['accuracy']:.4f}."
 

@@ -54,7 +54,7 @@ def explain(model):
     found = lesson.evaluate(model)["loss"]
     yield f"Logits in [-1, 1] keep the loss above log(1 + 4 e^-2) = {words.TANH_BOUND:.5f}."
     yield f"With the linear layer the logits are unbounded, and the loss is {found:.5f}."
-    yield f"Is it the layer or the range? Seeds of {len(SEEDS)} that end at ihello:"
+    yield f"Is it the layer or the range? Seeds, of {len(SEEDS)}, that predict ihello at the end:"
     for name in ("scale1", "scale3", "scale5"):
         count = successes(lesson, lesson.variants[name], SEEDS)
         yield f"  no linear layer, logits = {name[-1]} h: {count}"

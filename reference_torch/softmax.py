@@ -42,10 +42,10 @@ def explain(model):
         yield f"  P(next | {letter}):  {chances}"
     best = words.one_letter_bounds()
     figures = lesson.evaluate(model)
-    yield f"A predictor that sees one letter has no loss below 4 ln 2 / 6 = {best.loss:.5f}"
-    yield f"and at most {best.accuracy * 6:.0f} of 6 letters right."
+    yield f"The loss of a model that sees only one letter is at least 4 ln 2 / 6 = {best.loss:.5f},"
+    yield f"and it predicts at most {best.accuracy * 6:.0f} of 6 letters correctly."
     right = figures["accuracy"] * 6
-    yield f"This model: loss {figures['loss']:.5f}, {right:.0f} of 6 right. It has no memory."
+    yield f"This model, which has no memory: loss {figures['loss']:.5f}, {right:.0f} of 6 correct."
 
 
 lesson = WordLesson(

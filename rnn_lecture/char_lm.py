@@ -50,7 +50,7 @@ def side_by_side(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     if len(ids) < 2:
         raise ValueError(
-            f"expected at least 2 held-out characters, got {len(ids)}; use a longer text"
+            f"text: expected at least 2 held-out characters, got {len(ids)}; use a longer text"
         )
     ids = ids[: HELD_OUT + 1]
     count = min(max((len(ids) - 1) // SLICE, 1), STREAMS)

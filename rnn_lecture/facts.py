@@ -89,7 +89,7 @@ class Words(Facts):
         """
         if self.labels is None:
             raise ValueError(
-                f"expected a lesson that trains, got {self.name}, which only shows shapes"
+                f"lesson: expected one that trains, got {self.name}, which only shows shapes"
             )
         arrays = {"inputs": self.inputs, "labels": self.labels}
         return Data(arrays, arrays, {"symbols": self.symbols})
@@ -117,10 +117,11 @@ def encode(words: Sequence[str], symbols: str) -> np.ndarray:
     """
     lengths = sorted({len(word) for word in words})
     if len(lengths) != 1:
-        raise ValueError(f"expected words of one length, got lengths {lengths}; pad or cut them")
+        raise ValueError(f"words: expected the same length, got lengths {lengths}; pad or cut them")
     unknown = sorted(set("".join(words)) - set(symbols))
     if unknown:
-        raise ValueError(f"expected only letters of {symbols!r}, got {unknown}")
+        got = ", ".join(map(repr, unknown))
+        raise ValueError(f"words: expected only letters among {symbols!r}, got {got}")
     return np.array([[symbols.index(letter) for letter in word] for word in words], np.int32)
 
 
@@ -176,9 +177,9 @@ class Program:
     def builder(self, recipe: BaseRecipe) -> Callable[..., Any]:
         """What builds the model of a recipe. ValueError: an unknown variant."""
         if recipe.variant and recipe.variant not in self.variants:
-            known = ", ".join(self.variants) or "none"
-            raise ValueError(
-                f"{self.name} has no variant {recipe.variant!r}; expected one of: {known}"
+            known = f"one of {', '.join(self.variants)}" if self.variants else "none"
+            raise ArgumentError(
+                "variant", f"expected {known} for {self.name}, got {recipe.variant!r}"
             )
         return self.variants[recipe.variant] if recipe.variant else self.model
 

@@ -32,10 +32,11 @@ class BaseRecipe:
     """Hyperparameters of the training of any lesson.
 
     Attributes:
-        steps: optimizer steps.
+        steps: number of optimizer steps.
         learning_rate: peak learning rate of Adam; above 0.
-        warmup: steps over which the learning rate rises from 0 to its peak; at most ``steps``.
-        schedule: learning rate after warm-up: constant, or falling to 0 linearly or as a cosine.
+        warmup: number of steps in which the learning rate rises from 0 to its peak, at most
+            ``steps``.
+        schedule: learning rate after warmup: constant, or decreasing to 0 linearly or as a cosine.
         weight_decay: weight decay of AdamW, at least 0.
         clip: maximum global norm of the gradient, above 0; None disables clipping.
         dtype: data type of parameters and computation; with bfloat16 the parameters are kept in
@@ -70,7 +71,7 @@ class BaseRecipe:
         if self.clip is not None:
             _check_number("clip", self.clip, above=True)
         for name, most, what, remedy in (
-            ("warmup", self.steps, ", the steps of the run", "; set warmup too"),
+            ("warmup", self.steps, ", the number of steps", "; change steps or warmup"),
             ("seed", 2**32 - 1, "", ""),
         ):
             value = getattr(self, name)
@@ -93,7 +94,7 @@ class WordRecipe(BaseRecipe):
     """Hyperparameters of a lesson on a word or a sentence, whose batch is all of its data.
 
     Attributes:
-        variant: name of another model of the lesson; empty for its own.
+        variant: name of another model for the same task; empty for the lesson's own.
     """
 
     steps: int = 100
@@ -109,16 +110,16 @@ class Recipe(BaseRecipe):
 
     Attributes:
         cell: cell of the recurrent layers.
-        embedding_size: features of a symbol.
-        hidden_size: H of every layer.
+        embedding_size: number of features of a symbol.
+        hidden_size: number of features of the hidden state of every layer.
         num_layers: number of recurrent layers, at most 1,000.
-        dropout: rate from 0 to 1 between layers and before the last linear map.
-        batch_size: B, sequences in one forward pass, over all devices.
-        window: T, steps of text between two truncations of backpropagation; unused by lessons on
-            whole sequences.
-        accumulate: number of batches whose mean gradient is used for one optimizer step.
-        evaluate_every: steps between two evaluations on the held-out data.
-        patience: evaluations without a better loss after which training stops; None never stops it.
+        dropout: dropout rate between layers and before the last linear map, from 0 to 1.
+        batch_size: number of sequences in a batch, over all devices.
+        window: number of time steps through which gradients are propagated in lessons on a text.
+        accumulate: number of batches per optimizer step, whose gradients are averaged.
+        evaluate_every: number of steps between two evaluations on the held-out data.
+        patience: number of evaluations without a lower held-out loss after which training stops;
+            None never stops it.
     """
 
     cell: Cell = "gru"

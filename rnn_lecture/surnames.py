@@ -121,7 +121,7 @@ def language_number(language: str, languages: list[str]) -> int:
     """Index of a language. ValueError: an unknown language, with a suggestion."""
     if language not in languages:
         nearest = get_close_matches(language.capitalize(), languages, n=1, cutoff=0.5)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
         raise ArgumentError(
             "prompt",
             f"expected a language, or a language and a beginning as in 'Russian:Ro', "

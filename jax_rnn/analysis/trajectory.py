@@ -21,7 +21,7 @@ def trajectory(cell: Cell, x: Any, carry: Any = None) -> tuple[Any, Array]:
     """
     if not isinstance(cell, Cell):
         raise TypeError(
-            f"expected a cell, got {describe(cell)}; of a layer, take one of its cells, e.g. "
+            f"cell: expected a cell, got {describe(cell)}; pass a cell of a layer, e.g. "
             "layer.cells[0]"
         )
     if carry is None:

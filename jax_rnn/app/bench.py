@@ -12,7 +12,7 @@ __all__ = ["bench"]
 BUSY = 0.3
 """Load per core above which timings are unreliable."""
 
-MOST_LAYERS = 1_000
+MAX_LAYERS = 1_000
 
 
 def bench(
@@ -30,9 +30,10 @@ def bench(
 ) -> None:
     """Measure the speed of a layer on this machine, and of PyTorch if it is installed.
 
-    Both use the same weights, their results must agree, and then they run alternately. Columns:
-    median and minimum of a call; median per time step; GFLOP/s, and its share of the fastest matrix
-    product on this machine; the first call, including compilation; the median relative to jax_rnn.
+    Both frameworks get the same weights. Their results are compared first, then their calls are
+    timed alternately. The columns are the median and the minimum time of a call, the median per
+    time step, GFLOP/s and its share of the fastest matrix product on this machine, the time of the
+    first call including compilation, and the ratio of the median to that of jax_rnn.
 
     $ jax-rnn bench
     $ jax-rnn bench --layer GRU --shape 20,35,650,650 --pass step
@@ -41,19 +42,19 @@ def bench(
     Args:
         layer: Kind of layer, as in torch.nn.
         shape: Batch size, time steps, input features and hidden features.
-        pass_: forward, backward (with forward), step (with an update by Adam), loop (one of four
-            steps, which JAX runs in one program), or all.
+        pass_: What is timed: forward; backward, which includes forward; step, a training step with
+            Adam; loop, the same in a loop of four steps, which JAX compiles as one program; or all.
         layers: Number of layers, at most 1,000.
         bidirectional: Use a bidirectional layer.
-        ragged: Use sequences of different lengths, of which T is the longest.
-        precision: Data type of weights and inputs; tf32 is float32 with products in TF32.
-        seconds: Approximate time for each pass and framework.
-        device: Device of both frameworks; without it, the best device that JAX finds.
-        json: Write all results to this file.
+        ragged: Use sequences of different lengths, from 1 to T.
+        precision: Data type of weights and inputs; tf32 is float32 with matrix products in TF32.
+        seconds: Approximate time to measure each pass in each framework.
+        device: Device of both frameworks; by default the best one that JAX finds.
+        json: Write all results to this JSON file.
     """
     sizes = _numbers(shape)
-    if not 1 <= layers <= MOST_LAYERS:
-        raise ArgumentError("layers", f"expected 1 to {MOST_LAYERS:,}, got {layers:,}")
+    if not 1 <= layers <= MAX_LAYERS:
+        raise ArgumentError("layers", f"expected 1 to {MAX_LAYERS:,}, got {layers:,}")
     if not seconds > 0:
         raise ArgumentError("seconds", f"expected more than 0, got {seconds:g}")
     from functools import partial
@@ -80,8 +81,8 @@ def bench(
     kinds = PASSES if pass_ == "all" else (pass_,)
     row = race(Problem.draw(setting), builders, kinds, seconds=seconds)
     print_row(console, row, ceiling)
-    most = f"{max(ceiling.values()):.0f} GFLOP/s"
-    say(console, f"ceiling: {most}, the fastest matrix product measured here")
+    fastest = f"{max(ceiling.values()):.0f} GFLOP/s"
+    say(console, f"ceiling: {fastest}, the fastest matrix product on this machine")
     if json:
         write_json(json, {"ceiling": ceiling, "row": row, "environment": environment()})
     say_written(json)
@@ -96,14 +97,16 @@ def warn_if_busy() -> None:
     if load > BUSY * cores:
         say(
             console,
-            f"warning: this machine is busy (load {load:.1f} on {cores} cores), so timings are "
-            "too long and ratios uncertain; run it again on an idle machine",
+            f"warning: this machine is busy (load {load:.1f} on {cores} cores), so the timings are "
+            "unreliable; run this command again on an idle machine",
         )
 
 
 def _numbers(shape: str) -> tuple[int, int, int, int]:
     words = shape.replace("x", ",").split(",")
     if len(words) != 4 or not all(word.strip().isdecimal() and int(word) for word in words):
-        raise ArgumentError("shape", f"expected four sizes like 32,35,200,200, got {shape!r}")
+        raise ArgumentError(
+            "shape", f"expected four sizes above 0, as 32,35,200,200, got {shape!r}"
+        )
     b, t, i, h = map(int, words)
     return b, t, i, h

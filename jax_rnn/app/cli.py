@@ -118,4 +118,4 @@ def _cache(keep: bool) -> None:
     try:
         keep_compiled(keep)
     except OSError as error:
-        say(errors, f"compiled programs are not cached: {error}")
+        say(errors, f"warning: compiled programs are not cached: {error}")

@@ -68,10 +68,10 @@ def check_output(option: str, path: Path) -> None:
     elif path.is_symlink() or (path.exists() and not path.is_file()):
         reason = f"expected a regular file, got the link, pipe or device {str(path)!r}"
     elif not folder.is_dir():
-        reason = f"expected a file in a folder that exists, got {str(path)!r}"
+        reason = f"expected a file in an existing folder, got {str(path)!r}"
         reason += f"; create the folder {str(folder)!r} first"
     elif not os.access(folder, os.W_OK):
-        reason = f"expected a folder that can be written, got {str(folder)!r}"
+        reason = f"expected a writable folder, got {str(folder)!r}"
     else:
         return
     raise ArgumentError(option, reason)
@@ -83,7 +83,7 @@ def check_output_folder(option: str, folder: Path) -> None:
         raise ArgumentError(option, f"expected a folder, got the file or link {str(folder)!r}")
     above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
-        raise ArgumentError(option, f"expected a folder that can be written, got {str(above)!r}")
+        raise ArgumentError(option, f"expected a writable folder, got {str(above)!r}")
 
 
 def say_written(*paths: Path | None) -> None:
@@ -97,6 +97,6 @@ def check_run(argument: str, folder: Path) -> None:
     if not (folder / "config.json").exists():
         raise ArgumentError(
             argument,
-            f"expected the folder of a run, got {str(folder)!r}, which has none; "
-            "create one with `jax-rnn train LESSON --out FOLDER`",
+            f"expected the folder of a run, got {str(folder)!r}, which has no config.json; "
+            "create a run with `jax-rnn train LESSON --out FOLDER`",
         )

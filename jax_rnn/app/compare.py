@@ -48,21 +48,25 @@ def compare(
     $ jax-rnn compare --all --html report.html --json report.json
 
     Args:
-        lessons: Names of lessons, see `jax-rnn lessons`.
+        lessons: Names of lessons; `jax-rnn lessons` lists them.
         all: Compare all lessons.
         preset: Name of hyperparameters, or of another model for the same lesson.
-        seed: Seed of torch, which draws the initial weights of both frameworks.
-        seeds: Number of runs of each lesson, with consecutive seeds from --seed.
+        seed: Seed of the initial weights, which PyTorch draws for both frameworks.
+        seeds: Number of runs of each lesson, with consecutive seeds that start at --seed.
         dtype: Data type of weights and inputs in both frameworks.
-        steps: Number of optimizer steps; without it, 50 for a lesson on a data set, all for others.
+        steps: Number of optimizer steps; by default 50 for a lesson on a data set, and those of the
+            preset for a lesson on a word or a sentence.
         text: UTF-8 text file to train on (char_lm only).
-        json: Write all results to this file, one run as an object, several as a list.
-        html: Write a report with curves, strings and environment to this file.
-        plot: Write the loss curves to this file, a .png, .svg or .pdf.
+        json: Write all results to this JSON file: an object for one run, a list for several.
+        html: Write a report with loss curves, predicted strings and versions to this HTML file.
+        plot: Write the loss curves to this .png, .svg or .pdf file.
     """
     check_seed(seed)
     if bool(lessons) == all:
-        raise UsageError("expected names of lessons, or --all; `jax-rnn lessons` lists them")
+        got = "both" if all else "neither"
+        raise UsageError(
+            f"expected names of lessons or --all, got {got}; `jax-rnn lessons` lists the names"
+        )
     if seeds < 1:
         raise ArgumentError("seeds", f"expected at least 1, got {seeds}")
     check_seed(seed + seeds - 1)
@@ -77,7 +81,10 @@ def compare(
     options = {"preset": preset, "dtype": dtype, "steps": steps, "text": text}
     runs = _runs(lessons, range(seed, seed + seeds), options)
     if plot and not any(run.lesson.trained for run in runs):
-        raise ArgumentError("plot", f"expected a lesson that trains, got {', '.join(lessons)}")
+        raise ArgumentError(
+            "plot",
+            f"expected a lesson that trains, got {', '.join(lessons)}; remove this option",
+        )
     results = [_compare(run, alone=len(runs) == 1) for run in runs]
     if len(results) == 1:
         print_comparison(console, results[0])
@@ -135,7 +142,7 @@ def _compare(run: _Run, *, alone: bool) -> Any:
     if alone:
         console.print(f"[bold]{lesson.name}[/]: {lesson.teaches}", highlight=False)
         console.print(f"[dim]slide: {lesson.slide}[/]", highlight=False)
-        shown: Any = StepTable(console, steps, getattr(lesson, "target", None))
+        shown: Any = StepTable(console, steps, lesson.facts.target)
     else:
         console.print(f"{lesson.name}, seed {options['seed']}", highlight=False)
         shown = _bar(steps)

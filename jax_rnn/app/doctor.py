@@ -12,18 +12,20 @@ from jax_rnn.base.caches import compiled_folder
 from jax_rnn.base.console import printable
 from jax_rnn.base.devices import KINDS, REMEDIES, DeviceError, available, start
 from jax_rnn.base.environment import PACKAGES, environment, installed
-from jax_rnn.base.extras import EXTRAS, how_to_install
+from jax_rnn.base.extras import how_to_install
 from jax_rnn.base.typing import default_float
 
 __all__ = ["examine"]
 
 OPTIONAL = {
-    "torch": "`jax-rnn compare` and `sweep --framework torch`",
-    "matplotlib": "--plot and --html",
-    "jinja2": "--html",
-    "tensorboardX": "--tensorboard",
+    "torch": ("`jax-rnn compare` and `sweep --framework torch`", "torch"),
+    "matplotlib": ("--plot and --html", "plot"),
+    "jinja2": ("--html", "plot"),
+    "tensorboardX": ("--tensorboard", "tensorboard"),
+    "scikit-learn": ("the task digits of `jax-rnn probe`", "probes"),
+    "equinox": ("conversion of Equinox's cells", "equinox"),
 }
-"""Package -> its purpose."""
+"""Package -> its purpose, and the extra in pyproject.toml that installs it."""
 
 
 def examine() -> Iterator[str]:
@@ -86,12 +88,12 @@ def _compiled() -> str:
         return folder
     sizes = [path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()]
     files = f"{len(sizes)} file{'s' * (len(sizes) != 1)}"
-    return f"{folder}: {files}, {sum(sizes) / 1e6:.1f} MB; can be removed at any time"
+    return f"{folder}: {files}, {sum(sizes) / 1e6:.1f} MB; it can be deleted at any time"
 
 
 def _missing(kinds: set[str]) -> Iterator[str]:
-    for package, use in OPTIONAL.items():
+    for package, (use, extra) in OPTIONAL.items():
         if installed(package) is None:
-            yield escape(f"  {package}, for {use}: {how_to_install(EXTRAS[package])}")
+            yield escape(f"  {package}, for {use}: {how_to_install(extra)}")
     if "gpu" not in kinds and shutil.which("nvidia-smi"):
         yield escape(f"  JAX for the NVIDIA GPU of this machine: {REMEDIES['gpu']}")

@@ -16,8 +16,9 @@ USE = """    jax-rnn sample {folder} --prompt ...
     jax-rnn eval {folder}
     jax-rnn export {folder} --to safetensors
 
-In Python: `model = jax_rnn.lecture.open_run({name!r}).model()`. Resume a stopped run, bit for bit,
-with
+In Python: `model = jax_rnn.lecture.open_run({name!r}).model()`.
+
+To resume the run after it was stopped (the result is that of an uninterrupted run, bit for bit):
 
     {resume}"""
 

@@ -9,7 +9,7 @@ from jax_rnn.base.extras import check_installed
 
 __all__ = ["inspect"]
 
-MOST_CELLS = 32
+MAX_CELLS = 32
 
 
 def inspect(
@@ -26,23 +26,24 @@ def inspect(
 
     One HTML page shows which cells respond to which letters, the activations of the gates and how
     often they are saturated, the norm of the gradient through time, the spectral radii of the
-    hidden maps, and the largest Lyapunov exponents. The run is one of char_lm or of a lesson on a
-    word, e.g. ihello or long_sentence.
+    hidden maps, and the largest Lyapunov exponents. The run must be one of char_lm or of a lesson
+    on a word or a sentence, such as ihello or long_sentence.
 
     $ jax-rnn inspect runs/char_lm --prompt "ROMEO: to be or not to be"
     $ jax-rnn inspect runs/char_lm --cells 20 --html inside.html --out figures
 
     Args:
         run: Folder of the run, made by `jax-rnn train LESSON --out RUN`.
-        prompt: Text of at most 500 letters that the model reads; without it, a text of the lesson.
-        layer: Number of the recurrent layer, the lowest is 0.
-        cells: Number of cells whose activations are drawn over the text, at most 32.
-        html: Write the page to this file; without --html and --out, to inspect.html in the run.
-        out: Write the figures as PNG files to this folder; it is created.
+        prompt: Text of at most 500 letters that the model reads; by default a text of the lesson.
+        layer: Index of the recurrent layer; 0 is the lowest.
+        cells: Number of cells whose activations are shown behind the text, at most 32.
+        html: Write the page to this file; without --html and --out, it is inspect.html in the
+            folder of the run.
+        out: Write the figures as PNG files to this folder, which is created if needed.
         checkpoint: The checkpoint with the lowest held-out loss, or the last one.
     """
-    if not 1 <= cells <= MOST_CELLS:
-        raise ArgumentError("cells", f"expected 1 to {MOST_CELLS}, got {cells}")
+    if not 1 <= cells <= MAX_CELLS:
+        raise ArgumentError("cells", f"expected 1 to {MAX_CELLS}, got {cells}")
     check_run("run", run)
     page = run / "inspect.html" if html is None and out is None else html
     check_outputs(html=page)

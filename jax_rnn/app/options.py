@@ -30,7 +30,7 @@ NARROWEST, LONGEST = 40, 60
 VALUES = {
     int: ("N", "a whole number"),
     float: ("X", "a number"),
-    str: ("TEXT", "a text"),
+    str: ("TEXT", "text"),
     Path: ("FILE", "the name of a file or folder"),
 }
 """Type -> how the help names a value, and what a message expects."""
@@ -119,7 +119,7 @@ def _value(word: str, kind: Any, none: bool) -> Any:
     raise argparse.ArgumentTypeError(f"expected {expected}, got {shown(word)}")
 
 
-NO_CACHE = Option("no_compilation_cache", bool, False, "Compile all programs anew.")
+NO_CACHE = Option("no_compilation_cache", bool, False, "Do not cache compiled programs.")
 """An option of every command."""
 
 

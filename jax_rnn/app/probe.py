@@ -28,10 +28,10 @@ def probe(
     """Train every cell on every task under the same budget, and compare the scores.
 
     A model is an embedding, the recurrent layers and a linear output, trained by Adam with
-    gradients clipped to a norm of 1. All seeds are trained at once. Each finished cell and task is
-    written to the folder of --out, and the same command continues where it was interrupted.
-    README.md in the folder has the table of scores, curves.png the losses (if matplotlib is
-    installed).
+    gradients clipped to a norm of 1. All seeds are trained at once. The result of each cell on each
+    task is written to the folder of --out as soon as it is known; after an interruption, the same
+    command continues there. README.md in the folder has the table of scores, and curves.png the
+    curves of the losses (if matplotlib is installed).
 
     $ jax-rnn probe --cells lstm,gru,min_gru --tasks parity,s3
     $ jax-rnn probe --cells gru,mine.py:MyCell --tasks copying,adding --seeds 5 --out mine
@@ -40,17 +40,17 @@ def probe(
     Args:
         cells: Names of cells, or FILE.py:NAME, a class or function that is called with the
             input size, the hidden size and rngs. `help(jax_rnn.cells.CATALOGUE)` lists the names.
-        tasks: parity, s3, copying, adding, selective_copying, recall, dyck, anbn, digits,
-            char_lm, or FILE.py:NAME, a subclass of jax_rnn.probes.Task.
-        seeds: Number of runs, with seeds from 0.
+        tasks: Names of tasks: parity, s3, copying, adding, selective_copying, recall, dyck, anbn,
+            digits, char_lm, or FILE.py:NAME, a subclass of jax_rnn.probes.Task.
+        seeds: Number of runs of each cell on each task, with seeds from 0.
         steps: Number of optimizer steps.
-        hidden_size: Features of the embedding and of the state.
+        hidden_size: Number of features of the embedding and of the state.
         layers: Number of recurrent layers.
-        batch: Sequences in a step.
+        batch: Number of sequences per step.
         learning_rate: Learning rate of Adam.
-        length: Length of all sequences; without it, those of the task.
-        device: Device of JAX; without it, the best device found.
-        out: Folder of the results; it is created.
+        length: Length of all sequences; by default those of the task.
+        device: Device of JAX; by default the best one that JAX finds.
+        out: Folder of the results, which is created if needed.
     """
     check_output_folder("out", out)
     if seeds < 1:
@@ -75,7 +75,7 @@ def _words(argument: str, text: str) -> list[str]:
     words = [word.strip() for word in text.split(",")]
     if not all(words) or len(set(words)) < len(words):
         raise ArgumentError(
-            argument, f"expected different names with commas between them, got {text!r}"
+            argument, f"expected different names, separated by commas, got {text!r}"
         )
     return words
 
@@ -93,8 +93,8 @@ def _results(pairs: list[Any], seeds: tuple[int, ...], budget: Any, out: Path) -
         wanted = seeds, budget, {"cell": cell.source, "task": task.source}
         if old is not None and (old.seeds, old.budget, old.sources) != wanted:
             raise UsageError(
-                f"{path_of(out, cell.name, task.name)}: expected the same seeds, budget and files "
-                "of cells and tasks as in this command, got others; choose another --out, or "
+                f"{path_of(out, cell.name, task.name)}: expected a result of these options and "
+                "these files of cells and tasks, got one of others; choose another --out, or "
                 "remove the file"
             )
     results = []
@@ -109,7 +109,7 @@ def _results(pairs: list[Any], seeds: tuple[int, ...], budget: Any, out: Path) -
             write(path_of(out, cell.name, task.name), result)
         last = max(result.scores)
         score = sum(result.scores[last]) / len(seeds)
-        note = "read from its file" if kept else f"{result.seconds:.0f} s"
+        note = "from an earlier run" if kept else f"{result.seconds:.0f} s"
         say(
             console,
             f"{k + 1}/{len(pairs)}  {cell.name}, {task.name}: score {score:.3f} at length {last} "

@@ -39,9 +39,9 @@ def sample(
     Args:
         run: Folder of the run, made by `jax-rnn train LESSON --out RUN`.
         prompt: Text that the model continues or answers.
-        temperature: Number that logits are divided by; 0 always takes the likeliest symbol.
-        top_k: Number of the likeliest symbols to draw from; without it, all.
-        length: Maximum number of symbols.
+        temperature: Number by which the logits are divided; 0 always takes the likeliest symbol.
+        top_k: Draw only from the K likeliest symbols; by default from all.
+        length: Maximum number of generated symbols.
         seed: Seed of the random numbers, from 0 to 2^32 - 1.
         checkpoint: The checkpoint with the lowest held-out loss, or the last one.
     """
@@ -84,9 +84,9 @@ def evaluate(
 
     Args:
         run: Folder of the run, made by `jax-rnn train LESSON --out RUN`.
-        text: Another text with the same symbols, of which the last tenth is evaluated.
+        text: UTF-8 text file with the same symbols; its last tenth is evaluated (char_lm only).
         checkpoint: The checkpoint with the lowest held-out loss, or the last one.
-        json: Write the figures to this file.
+        json: Write the figures to this JSON file.
     """
     from jax_rnn.lecture.teaching.training import precision
 
@@ -97,15 +97,15 @@ def evaluate(
         if data.vocabulary != opened.vocabulary:
             raise ArgumentError(
                 "text",
-                f"expected a text with the symbols of the run, got others in "
-                f"{text or opened.text}; specify another text",
+                f"expected a text with the symbols of the run, got {text or opened.text}, "
+                "which has others; use another text",
             )
         model = opened.model(checkpoint)
         try:
             figures = opened.lesson.evaluate(model, data)
         except ArithmeticError as error:
             raise ValueError(
-                f"{run}: expected figures that are numbers, got a loss that is too large "
+                f"{run}: expected a model with finite figures, got a loss that is too large "
                 f"({error}); the training of this run has diverged"
             ) from error
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
@@ -135,16 +135,17 @@ def export(
 
     Args:
         run: Folder of the run, made by `jax-rnn train LESSON --out RUN`.
-        to: safetensors, or torch, a state dict (read it with torch.load(weights_only=True)): the
-            parameters under torch's names; stablehlo: the forward pass with its parameters, for any
-            batch size and length (read it with jax.export.deserialize).
-        file: File to write; without it, model.safetensors, model.pt or model.stablehlo in the run.
-        platforms: Platforms of a stablehlo program, separated by commas; without it, cpu, cuda and
+        to: Format. safetensors and torch: the parameters under torch's names, as a safetensors file
+            or as a state dict for torch.load(weights_only=True); stablehlo: the forward pass with
+            its parameters, for any batch size and length, for jax.export.deserialize.
+        file: File to write; by default model.safetensors, model.pt or model.stablehlo in the folder
+            of the run.
+        platforms: Platforms of a stablehlo program, separated by commas; by default cpu, cuda and
             tpu.
         checkpoint: The checkpoint with the lowest held-out loss, or the last one.
     """
     if platforms is not None and to != "stablehlo":
-        raise UsageError(f"--platforms: expected --to stablehlo, got --to {to}; remove it")
+        raise UsageError(f"--platforms: expected --to stablehlo, got --to {to}; remove --platforms")
     suffix = {"safetensors": "safetensors", "torch": "pt", "stablehlo": "stablehlo"}[to]
     target = file or run / f"model.{suffix}"
     check_run("run", run)

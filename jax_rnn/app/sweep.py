@@ -36,7 +36,7 @@ def sweep(
     json: File = None,
     plot: File = None,
 ) -> None:
-    """Train a lesson with many seeds, and print how the runs end.
+    """Train a lesson with many seeds, and print statistics of the runs.
 
     $ jax-rnn sweep ihello --seeds 10000
     $ jax-rnn sweep rnn_linear --framework both --plot rates.png
@@ -45,19 +45,20 @@ def sweep(
     $ jax-rnn sweep char_lm --seeds 4 --steps 200 --text my_book.txt
 
     Args:
-        lesson: Name of a lesson, see `jax-rnn lessons`.
+        lesson: Name of a lesson; `jax-rnn lessons` lists them.
         preset: Name of hyperparameters, or of another model for the same lesson.
         seeds: Number of runs, with seeds from 0.
-        steps: Number of optimizer steps of each run; without it, that of the preset.
-        dtype: Data type of weights and inputs; without it, that of the preset.
+        steps: Number of optimizer steps of each run; by default that of the preset.
+        dtype: Data type of weights and inputs; by default that of the preset.
         text: UTF-8 text file to train on (char_lm only).
-        framework: JAX runs many seeds in one compiled program, PyTorch one after another.
-        init: Distribution of the initial weights, that of torch.nn or that of Flax.
-        device: Device of JAX; without it, the best device found.
-        seeds_per_call: Number of simultaneous runs in JAX, which bounds the memory; without
-            it, 1,000 or more, in a lesson on a data set as many as fit into memory.
-        json: Write all results to this file.
-        plot: Write the histograms to this file, a .png, .svg or .pdf.
+        framework: Where to train: JAX trains many seeds in one compiled program, PyTorch one seed
+            after another.
+        init: Distribution of the initial weights: that of torch.nn or that of Flax.
+        device: Device of JAX; by default the best one that JAX finds.
+        seeds_per_call: Number of seeds that JAX trains at once, which limits the memory; by default
+            as many as fit into half of the memory, at most 1,000.
+        json: Write all results to this JSON file.
+        plot: Write the histograms to this .png, .svg or .pdf file.
     """
     if seeds < 1:
         raise ArgumentError("seeds", f"expected at least 1, got {seeds}")

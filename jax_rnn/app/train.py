@@ -52,31 +52,31 @@ def train(
     $ jax-rnn train char_lm --out runs/mine --text my_book.txt
     $ jax-rnn train --resume runs/mine
 
-    LESSON comes first. `jax-rnn train LESSON --help` lists the options of a lesson with its
-    hyperparameters, `jax-rnn lessons` the lessons.
+    LESSON must be the first argument. `jax-rnn train LESSON --help` describes the options and the
+    hyperparameters of a lesson, and `jax-rnn lessons` lists the lessons.
 
     Args:
         lesson: Name of a lesson; not needed with --resume RUN.
-        out: Folder of the run; without it, a new folder in runs/ for a lesson on a data set, none
-            for a lesson on a word or a sentence.
-        resume: Resume this run, or the one in --out; options that are not given are those of the
-            run.
-        preset: Name of the hyperparameters, which the options below override.
+        out: Folder of the run; by default a new folder in runs/ for a lesson on a data set, and
+            none for a lesson on a word or a sentence.
+        resume: Resume this run, or the one in --out; options that are not given keep the values of
+            the run.
+        preset: Name of a set of hyperparameters; options for single hyperparameters override it.
         text: UTF-8 text file to train on.
-        mesh: Devices to shard every batch over, for example data=8.
-        device: Device to run on; without it, the best device found.
-        init: Distribution of the initial weights, that of torch.nn (without it) or that of Flax.
+        mesh: Number of devices to shard every batch over, for example data=8.
+        device: Device to run on; by default the best one that JAX finds.
+        init: Distribution of the initial weights: that of torch.nn (the default) or that of Flax.
         tensorboard: Also write events for TensorBoard.
         distributed: Connect to the other processes of a cluster that JAX detects (TPU, Slurm).
         coordinator: Address of process 0, if JAX cannot detect the cluster.
         processes: Number of processes, with --coordinator.
-        process: Number of this process, from 0, with --coordinator.
+        process: Index of this process, from 0, with --coordinator.
         connect_timeout: Seconds to wait for the other processes.
     """
     if out is not None and isinstance(resume, Path):
         raise UsageError("expected one run folder, got two; use --resume RUN or --out RUN --resume")
     if resume is True and out is None:
-        raise ArgumentError("resume", "expected the folder of a run, got none")
+        raise ArgumentError("resume", "expected the folder of a run, got none; use --resume RUN")
     if not lesson and not resume:
         raise UsageError("expected the name of a lesson, got none; `jax-rnn lessons` lists them")
     folder, begun = out if isinstance(resume, bool) else resume, None
@@ -196,7 +196,9 @@ def _show(training: Training, console: Console) -> None:
     """The output of a lesson that does not train."""
     lesson, recipe = training.lesson, training.recipe
     if training.out is not None:
-        raise ArgumentError("out", f"expected a lesson that trains, got {lesson.name}; remove it")
+        raise ArgumentError(
+            "out", f"expected a lesson that trains, got {lesson.name}; remove --out"
+        )
     model = lesson.initialize(recipe.seed, recipe, init=training.init)
     for line in (*lesson.forward(model), *lesson.explain(model)):
         say(console, line)
@@ -213,7 +215,9 @@ def _run(training: Training, console: Console) -> None:
     lesson, recipe, out = training.lesson, training.recipe, training.out
     if out is None and lesson.holds_out:
         if jax.process_count() > 1:
-            raise ArgumentError("out", "expected a folder that all processes can write, got none")
+            raise ArgumentError(
+                "out", "expected a folder that all processes can write, got none; use --out FOLDER"
+            )
         out = new_folder(lesson.name)
     guide = None if out is None else guide_to(out, several=training.several)
     start, figures = _printing(lesson, recipe, out, console)
@@ -255,7 +259,7 @@ def _mesh(training: Training) -> Any:
             raise
         raise UsageError(
             f"{training.out}: expected the devices that the run was started with, --mesh "
-            f"{training.mesh}, got fewer; resume it where JAX has them, or choose another --mesh"
+            f"{training.mesh}, got fewer; use a machine that has them, or another --mesh"
         ) from error
 
 
@@ -276,11 +280,12 @@ def _printing(lesson: Any, recipe: Any, out: Path | None, console: Console) -> t
         if out is None:
             return
         count = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
-        rows = lesson.batch_size(recipe)
+        steps = f"{recipe.steps:,} step{'s' * (recipe.steps > 1)}"
+        steps += f" with a batch size of {lesson.batch_size(recipe)}"
         say(console, f"{lesson.name}: {lesson.teaches}")
-        say(console, f"{count:,} parameters, {recipe.steps:,} steps of {rows} rows, into {out}")
+        say(console, f"{count:,} parameters, {steps}, folder {out}")
         if recipe.warmup == recipe.steps:
-            say(console, "the learning rate rises during the whole run, see --warmup")
+            say(console, "the learning rate rises during the whole run; see --warmup")
         if step:
             say(console, f"resuming at step {step:,} of {recipe.steps:,}")
 

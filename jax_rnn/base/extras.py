@@ -54,6 +54,6 @@ def check_installed(package: str) -> None:
 
 def _missing(package: str) -> ModuleNotFoundError:
     return ModuleNotFoundError(
-        f"expected {package} to be installed, but it is not: {how_to_install(EXTRAS[package])}",
+        f"expected {package} to be installed, but it is not; use {how_to_install(EXTRAS[package])}",
         name=package,
     )

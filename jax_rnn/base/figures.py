@@ -69,8 +69,8 @@ def finish(axes: "Axes", xlabel: str, ylabel: str, *, legend: bool = True) -> No
 def check_figure_suffix(path: Path) -> None:
     """ArgumentError: not the name of a .png, .svg or .pdf file."""
     if path.suffix.lower() not in FIGURE_SUFFIXES:
-        expected = ", ".join(FIGURE_SUFFIXES)
-        raise ArgumentError("plot", f"expected a name that ends in {expected}, got {str(path)!r}")
+        expected = "a file name that ends in .png, .svg or .pdf"
+        raise ArgumentError("plot", f"expected {expected}, got {str(path)!r}")
 
 
 def save_figure(figure: "Figure", path: str | Path) -> None:

@@ -7,9 +7,7 @@ from types import FrameType
 
 __all__ = ["Interrupt"]
 
-NOTICE = (
-    b"\nstopping after these steps, which are saved first; press Ctrl-C again to stop at once\n"
-)
+NOTICE = b"\nstopping as soon as a checkpoint is saved; press Ctrl-C again to stop at once\n"
 
 
 class Interrupt:

@@ -53,12 +53,13 @@ def check_memory(build: Callable[[], nnx.Module]) -> None:
         sizes = [(leaf.size, leaf.size * leaf.dtype.itemsize) for leaf in jax.tree.leaves(params)]
     except (OverflowError, MemoryError) as error:
         raise ValueError(
-            f"model: expected possible sizes of arrays, got larger ones ({error})"
+            f"model: expected arrays that JAX can allocate, got larger ones ({error}); choose "
+            "smaller sizes"
         ) from error
     count, needed = sum(size for size, _ in sizes), COPIES * sum(size for _, size in sizes)
     if available is not None and needed > available:
         raise ValueError(
-            f"model: expected to fit into {available / 1e9:,.1f} GB of memory, got {count:,} "
-            f"parameters, which need at least {needed / 1e9:,.1f} GB with their gradients and the "
-            "moments of the optimizer; choose a smaller hidden_size, embedding_size or num_layers"
+            f"model: expected one that fits into {available / 1e9:,.1f} GB of memory, got one of "
+            f"{count:,} parameters, which needs at least {needed / 1e9:,.1f} GB with gradients and "
+            "the state of Adam; choose a smaller hidden_size, embedding_size or num_layers"
         )

@@ -35,20 +35,20 @@ def make_mesh(text: str | None, kind: str | None = None) -> Mesh | None:
         if jax.process_count() > 1:
             raise ArgumentError(
                 "mesh",
-                f"expected {AXIS}={jax.device_count()}, all devices of the "
-                f"{jax.process_count()} processes, got no mesh",
+                f"expected {AXIS}={jax.device_count()}, since {jax.process_count()} processes have "
+                f"{jax.device_count()} devices, got no mesh",
             )
         return None
     axis, _, number = text.partition("=")
     if axis != AXIS or not number.isdecimal() or int(number) < 1:
-        raise ArgumentError("mesh", f"expected {AXIS}=N, N the number of devices, got {text!r}")
+        raise ArgumentError("mesh", f"expected {AXIS}=N with N devices, got {text!r}")
     devices = sorted(jax.devices(kind), key=lambda device: (device.process_index, device.id))
     count = int(number)
     if count > len(devices) or (jax.process_count() > 1 and count != len(devices)):
         exactly = "exactly" if jax.process_count() > 1 else "at most"
         raise ArgumentError(
             "mesh",
-            f"expected {exactly} the {len(devices)} devices that JAX has, got {count}; "
+            f"expected {exactly} {len(devices)}, the number of devices that JAX has, got {count}; "
             "XLA_FLAGS=--xla_force_host_platform_device_count=N divides a CPU into N devices",
         )
     return Mesh(np.array(devices[:count]), (AXIS,), axis_types=(AxisType.Auto,))

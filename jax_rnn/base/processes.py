@@ -49,12 +49,16 @@ def join(
         ClusterError: JAX cannot detect or start the cluster.
     """
     if not connect_timeout > 0:
-        raise ArgumentError("connect_timeout", f"expected seconds above 0, got {connect_timeout}")
+        raise ArgumentError(
+            "connect_timeout", f"expected more than 0 seconds, got {connect_timeout}"
+        )
     given = {"coordinator": coordinator, "processes": processes, "process": process}
     missing = [name for name, value in given.items() if value is None]
     if 0 < len(missing) < len(given):
         raise ArgumentError(
-            missing[0], f"expected {', '.join(given)} together, got no {', '.join(missing)}"
+            missing[0],
+            "expected coordinator, processes and process together, got no "
+            + " and no ".join(missing),
         )
     if coordinator is not None and processes is not None and process is not None:
         host, _, port = coordinator.rpartition(":")
@@ -78,8 +82,8 @@ def join(
         )
     except (RuntimeError, ValueError) as error:
         raise ClusterError(
-            f"the processes did not form a cluster: {str(error).splitlines()[0]}; start all at "
-            "about the same time, or wait longer for the others"
+            f"the processes did not connect: {str(error).splitlines()[0]}; start all of them at "
+            "about the same time, or use a longer connect_timeout"
         ) from error
 
 
@@ -142,6 +146,6 @@ def together() -> Iterator[None]:
             raise
         raise OSError(
             f"process {jax.process_index()} cannot continue with the others: "
-            f"{str(error).splitlines()[0]}. One of them may have ended; start all of them again "
-            "and resume the run, which continues from the last checkpoint"
+            f"{str(error).splitlines()[0]}. One of them may have ended; start all processes again "
+            "and resume the run from its last checkpoint"
         ) from error

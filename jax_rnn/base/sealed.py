@@ -84,9 +84,9 @@ def examine(path: Path) -> About | Damage:
     except Exception:  # many kinds, where a file was forged
         return Damage("it cannot be read")
     if changed:
-        return Damage("it has changed")
+        return Damage("its checksum is wrong")
     whole = path.stem == f"step-{about.step:08d}"
-    return about if whole else Damage(f"it holds step {about.step}")
+    return about if whole else Damage(f"it is the checkpoint of step {about.step}")
 
 
 def read(path: Path, prefix: str = "") -> dict[str, np.ndarray]:

@@ -21,10 +21,10 @@ def print_row(console: Console, row: Row, ceiling: Mapping[str, float]) -> None:
     best = max(ceiling.values())
     checked = {name: max(values.values()) for name, values in row.parity.items()}
     others = [f"{name} {value:.0e}" for name, value in checked.items() if name not in row.refused]
-    say = f"[bold]{row.setting.title}[/]"
+    heading = f"[bold]{row.setting.title}[/]"
     if others:
-        say += f": equal before timing, largest relative difference {', '.join(others)}"
-    console.print(say, highlight=False, soft_wrap=True)
+        heading += f": equal results (largest relative difference: {', '.join(others)})"
+    console.print(heading, highlight=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("")
     headers = ("median", "minimum", "per step", "GFLOP/s", "ceiling", "1st call", "ratio")
@@ -45,11 +45,11 @@ def print_row(console: Console, row: Row, ceiling: Mapping[str, float]) -> None:
             )
     console.print(table)
     for name, note in row.notes.items():
-        console.print(f"other equations: {name}, {note}", highlight=False, soft_wrap=True)
+        console.print(f"other equations: {name}: {note}", highlight=False, soft_wrap=True)
     for name, reason in row.absent.items():
-        console.print(f"not timed: {name}, {reason}", highlight=False, soft_wrap=True)
+        console.print(f"not timed: {name}: {reason}", highlight=False, soft_wrap=True)
     for name, reason in row.refused.items():
-        console.print(f"refused: {name}, {reason}", style="bold red", soft_wrap=True)
+        console.print(f"not timed: {name}: {reason}", style="bold red", soft_wrap=True)
 
 
 def duration(seconds: float) -> str:

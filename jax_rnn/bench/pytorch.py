@@ -20,7 +20,7 @@ def pytorch(problem: Problem, device: str = "cpu") -> "TorchContender":
     import torch
 
     if device == "cuda" and not torch.cuda.is_available():
-        raise NotOfferedError("this torch was built without CUDA, or finds no GPU")
+        raise NotOfferedError("expected a GPU, but this torch was built without CUDA or finds none")
     setting = problem.setting
     module = getattr(torch.nn, setting.kind)(
         setting.I, setting.H, setting.layers, bidirectional=setting.bidirectional

@@ -56,7 +56,7 @@ def _square(kind: Any, source: str, **options: Any) -> Entry:
     def build(input_size: int, hidden_size: int, dtype: Any = None, *, rngs: nnx.Rngs) -> Cell:
         if input_size != hidden_size:
             raise ValueError(
-                f"{kind.__name__}: expected input_size to be hidden_size, {hidden_size}, got "
+                f"{kind.__name__}: expected input_size to equal hidden_size, {hidden_size}, got "
                 f"{input_size}; map the input with a Linear before it"
             )
         return kind(hidden_size, dtype=dtype, rngs=rngs, **options)

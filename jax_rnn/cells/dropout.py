@@ -102,7 +102,7 @@ def _check(name: str, cell: Cell | None, **rates: float) -> None:
     for option, rate in rates.items():
         check_rate(option, rate)
         if rate == 1:
-            raise ValueError(f"{option}: expected a number from 0 to below 1, got {rate}")
+            raise ValueError(f"{option}: expected a number of at least 0 and below 1, got {rate}")
     if cell is not None and not isinstance(cell._core(), GatedCell):
         raise TypeError(
             f"{name}: expected a GatedCell, whose hidden map reads the state, got "

@@ -49,8 +49,8 @@ def check_class(cls: type) -> None:
             place = getattr(getattr(method, "fget", method), "place", None)
             if place and getattr_static(cls, name) is not method:
                 raise TypeError(
-                    f"{cls.__name__}: expected {name} of {base.__name__} to stay as it is, got "
-                    f"another one, which the fast scans would not call; {place}"
+                    f"{cls.__name__}: expected {name} of {base.__name__} not to be overridden, got "
+                    f"an override, which the fast scans would not call; {place}"
                 )
     for name, needed in CALLED.items():
         method = vars(cls).get(name)

@@ -84,8 +84,8 @@ class GatedCell(AffineCell[CarryT]):
         super().__init_subclass__(**options)
         if cls.by_gate is not AffineCell.by_gate and not _splits_equally(cls):
             raise TypeError(
-                f"{cls.__name__}: expected by_gate of AffineCell to stay as it is, got another "
-                f"split, which the fast scans would not see; {MAPS}"
+                f"{cls.__name__}: expected by_gate of AffineCell not to be overridden, got an "
+                f"override that splits differently, which the fast scans would not call; {MAPS}"
             )
 
     @abstractmethod

@@ -34,8 +34,8 @@ class Residual(Wrapper[CarryT]):
             )
         if cell.output_size != cell.input_size:
             raise ValueError(
-                "Residual: expected a cell with as many output as input features, got "
-                f"{cell.input_size} and {cell.output_size}"
+                "Residual: expected a cell with as many output features as input features, got "
+                f"{cell.output_size} and {cell.input_size}"
             )
 
     def after(self, y: Array, x: Array) -> Array:

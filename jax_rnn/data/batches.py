@@ -125,15 +125,15 @@ class Stream:
             if shorter is not None or shapes != self._shapes:
                 if shorter is not None or not _is_shorter(shapes, self._shapes):
                     raise ValueError(
-                        f"data: expected batches of one shape, {self._shapes}, got "
-                        f"{shapes if shorter is None else shorter}; pad all to the same length"
+                        f"data: expected all batches of an epoch to have the shapes of the first, "
+                        f"{self._shapes}, got {shapes if shorter is None else shorter}; pad them"
                     )
                 shorter = shapes
                 continue
             complete += 1
             yield batch
         if not complete:
-            raise ValueError("data: expected an iterable of batches, got none in an epoch")
+            raise ValueError("data: expected an iterable of batches, got no batch")
 
     @staticmethod
     def _check_first(batch: Any) -> None:

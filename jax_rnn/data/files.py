@@ -95,19 +95,19 @@ def fetch(name: str) -> Path:
         OSError: the file cannot be written into the cache.
     """
     if name not in SUMS:
-        raise ValueError(f"expected a file among {', '.join(SUMS)}, got {name!r}")
+        raise ValueError(f"name: expected one of {', '.join(SUMS)}, got {name!r}")
     folder = os.environ.get("JAX_RNN_DATA")
     if folder:
         path = Path(folder) / name
         if not path.is_file():
             raise FileNotFoundError(
-                f"expected {path}, since JAX_RNN_DATA is {folder}, got no such file; "
-                f"save {URLS[name]} as that file, or unset JAX_RNN_DATA to download it"
+                f"{path}: expected a file, since JAX_RNN_DATA is {folder}, but it does not exist; "
+                f"save {URLS[name]} as this file, or unset JAX_RNN_DATA to download it"
             )
         if checksum(path) != SUMS[name]:
             raise ValueError(
                 f"{path}: expected SHA-256 {SUMS[name]}, got {checksum(path)}; "
-                f"replace it by {URLS[name]}"
+                f"replace it with {URLS[name]}"
             )
         return path
     path = cache_folder() / name
@@ -131,13 +131,13 @@ def download(name: str) -> Path:
         return Path(store.fetch(name, downloader=downloader))
     except requests.RequestException as error:
         raise ConnectionError(
-            f"expected to download {url}, got no such file or no network ({error}); "
-            f"connect and try again, or {by_hand}"
+            f"{url}: expected a download, got an error ({error}); connect to the network and try "
+            f"again, or {by_hand}"
         ) from error
     except ValueError as error:
         raise ValueError(
-            f"{url}: expected a file of SHA-256 {SUMS[name]}, got another ({error}); "
-            f"try again later, or get that file from another source and {by_hand}"
+            f"{url}: expected SHA-256 {SUMS[name]}, got another file ({error}); try again later, "
+            f"or get the file from another source and {by_hand}"
         ) from error
     except OSError as error:
         raise type(error)(

@@ -50,7 +50,9 @@ class Shuffled:
         held = {name: _as_numpy(array) for name, array in arrays.items()}
         counts = {name: len(array) if array.ndim else None for name, array in held.items()}
         if len(set(counts.values())) != 1 or None in counts.values():
-            raise ValueError(f"arrays: expected the same number of rows in all, got {counts}")
+            raise ValueError(
+                f"arrays: expected the same number of rows in all arrays, got {counts}"
+            )
         self.rows = next(len(array) for array in held.values())
         if not 1 <= batch_size <= self.rows:
             raise ValueError(

@@ -245,8 +245,8 @@ class TextBatches:
         needed = batch_size * window + 1
         if len(ids) < needed:
             raise ValueError(
-                f"expected at least {needed} characters for batch_size {batch_size} and window "
-                f"{window}, got {len(ids)}; use a longer text, or a smaller batch_size or window"
+                f"text: expected at least {needed} characters for batch_size {batch_size} and "
+                f"window {window}, got {len(ids)}; use a longer text"
             )
         self.ids = np.asarray(ids)
         self.size = batch_size

@@ -66,7 +66,7 @@ class Vocabulary:
         if unknown.size:
             place = int(unknown[0])
             raise ValueError(
-                f"expected symbols among {self.symbols!r}, "
+                f"text: expected symbols among {self.symbols!r}, "
                 f"got {text[place]!r} (U+{ord(text[place]):04X}) at character {place + 1}; "
                 "remove or replace it"
             )
@@ -81,5 +81,5 @@ class Vocabulary:
         ids = np.asarray(ids)
         wrong = ids[(ids < 0) | (ids >= len(self))]
         if wrong.size:
-            raise ValueError(f"expected ids from 0 to {len(self) - 1}, got {wrong[0]}")
+            raise ValueError(f"ids: expected 0 to {len(self) - 1}, got {wrong[0]}")
         return "".join(self.symbols[i - self.first] for i in ids.tolist() if i >= self.first)

@@ -172,8 +172,8 @@ def _refuse_ties(name: str, places: int, parameters: int) -> None:
     """Refuse shared parameters, whose copies would be trained separately."""
     if places != parameters:
         raise ValueError(
-            f"{name}: expected every parameter in one place, got {parameters} in {places} places; "
-            "build a model that shares them, and convert its submodules"
+            f"{name}: expected a model without shared parameters, got {parameters} parameters in "
+            f"{places} places; build a model that shares them, and convert its submodules"
         )
 
 

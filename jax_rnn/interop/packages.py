@@ -106,7 +106,7 @@ def load_package_weights(cell: nnx.Module, package: str, weights: Weights) -> No
     ]
     if faults:
         raise ValueError(
-            f"{name}: expected the names and shapes of package_weights, got\n  "
+            f"{name}: expected the names and shapes of package_weights, got others:\n  "
             + "\n  ".join(sorted(faults))
         )
     for key, value in layout(cell, package).to_ours(cell, given).items():
@@ -126,6 +126,6 @@ def layout(cell: Any, package: str) -> Layout:
             return LAYOUTS[kind, package]
     known = ", ".join(f"{kind.__name__} and {name}" for kind, name in LAYOUTS)
     raise ValueError(
-        f"expected a cell and a package of the table of jax_rnn.interop.packages, {known}; got "
-        f"{describe(cell)} and {package!r}"
+        "package: expected a cell and a package of the table in jax_rnn.interop.packages, "
+        f"({known}), got {describe(cell)} and {package!r}"
     )

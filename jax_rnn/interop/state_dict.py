@@ -87,14 +87,16 @@ def load_torch_state_dict(
         if array.shape != expected:
             why = ""
             if entries[name].heads != 1:
-                why = f"; of {entries[name].heads} heads, while torch's hidden maps are dense"
+                why = (
+                    f"; the cell has {entries[name].heads} heads, but torch's hidden maps are dense"
+                )
             faults.append(f"wrong shape: {name}, expected {expected}, got {array.shape}{why}")
         elif not jnp.issubdtype(array.dtype, jnp.floating):
             faults.append(f"not floating: {name}, got {array.dtype}")
     if faults:
         raise ValueError(
             f"this state dict does not fit {type(module).__name__}: expected the names and shapes "
-            "of jax_rnn.torch_state_dict(module), got\n  " + "\n  ".join(sorted(faults))
+            "of jax_rnn.torch_state_dict(module), got others:\n  " + "\n  ".join(sorted(faults))
         )
     for name in shared:
         entry = entries[name]

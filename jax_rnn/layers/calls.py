@@ -42,7 +42,8 @@ def check_sequence(name: str, input: Any, cell: Cell, batch_first: bool) -> None
     outer = {leaf.shape[: leaf.ndim - axes] for leaf, axes, *_ in leaves_of(cell, input)}
     if len(outer) > 1:
         raise ValueError(
-            f"{name}: expected arrays of the same steps and batch, got {sorted(outer, key=str)}"
+            f"{name}: expected input arrays with the same numbers of steps and sequences, got "
+            f"{sorted(outer, key=str)}"
         )
     (shape,) = outer
     if shape[-1 if batch_first else 0] == 0:

@@ -65,8 +65,8 @@ def decode(
         raise TypeError(f"prompt: expected integers, got {describe(prompt)}")
     if prompt.ndim == 0 or prompt.shape[0] == 0 or length < 1:
         raise ValueError(
-            f"decode: expected a prompt of at least one symbol and a length of at least 1, got "
-            f"shape {prompt.shape} and {length}"
+            f"decode: expected a prompt of at least one symbol and a length of at least 1, got a "
+            f"prompt of shape {prompt.shape} and a length of {length}"
         )
     choose = choose or (lambda key, logits: logits.argmax(-1))
     batch, read = prompt.shape[1:], prompt.shape[0] - 1

@@ -64,7 +64,7 @@ def check_lengths(lengths: Any, batch: tuple[Size, ...], steps: Size, name: str)
         except ValueError as error:
             raise ValueError(
                 f"{name}: expected lengths of shape {batch}, one for each sequence of the batch, "
-                f"got a list of unequal depth"
+                "got a list of unequal depth"
             ) from error
         if lengths.size == 0:
             lengths = lengths.astype(int)
@@ -82,8 +82,8 @@ def check_lengths(lengths: Any, batch: tuple[Size, ...], steps: Size, name: str)
         values = np.asarray(lengths)
         if values.size and not (values.min() >= 0 and values.max() <= steps):
             raise ValueError(
-                f"{name}: expected lengths between 0 and the {steps} time steps of the input, "
-                f"got values from {values.min()} to {values.max()}"
+                f"{name}: expected lengths from 0 to {steps}, the number of time steps, got "
+                f"values from {values.min()} to {values.max()}"
             )
     return lengths
 
@@ -106,7 +106,7 @@ def pack_padded_sequence(
     """
     if isinstance(input, Tracer) or isinstance(lengths, Tracer):
         raise TypeError(
-            "pack_padded_sequence: expected known values, got traced ones; inside jax.jit pass "
+            "pack_padded_sequence: expected concrete arrays, got traced ones; inside jax.jit pass "
             "lengths= to the layer instead"
         )
     padded = as_numpy(input)
@@ -123,7 +123,7 @@ def pack_padded_sequence(
     if lengths.size == 0 or lengths.min() < 1:
         raise ValueError(
             f"pack_padded_sequence: expected every length to be at least 1, got {lengths}; "
-            "a layer's lengths= takes 0 as well"
+            "the lengths= of a layer may be 0"
         )
     if enforce_sorted and (np.diff(lengths) > 0).any():
         raise ValueError(

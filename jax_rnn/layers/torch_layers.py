@@ -231,7 +231,7 @@ def _stack(
     if num_layers == 1 and dropout:
         warnings.warn(
             f"dropout={dropout} has no effect with one layer, since it is applied between layers; "
-            "expected num_layers above 1",
+            "use num_layers above 1",
             stacklevel=3,
         )
     layers: list[Cell | tuple[Cell, Cell]] = []

@@ -80,11 +80,13 @@ def _find(argument: str, word: str, known: Mapping[str, Callable[..., Any]]) -> 
         nearest = get_close_matches(word, known, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
         names = ", ".join(known)
-        reason = f"expected names among {names}, or FILE.py:NAME, got {word!r}{hint}"
+        reason = f"expected one of {names}, or FILE.py:NAME, got {word!r}{hint}"
         raise ArgumentError(argument, reason)
     file = Path(path)
     if not file.is_file():
-        raise ArgumentError(argument, f"expected FILE.py:NAME, got {word!r}: no file {path!r}")
+        raise ArgumentError(
+            argument, f"expected FILE.py:NAME, got {word!r}, but the file {path!r} does not exist"
+        )
     spec = spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None:
         raise ArgumentError(argument, f"expected a Python file, FILE.py:NAME, got {word!r}")
@@ -92,7 +94,7 @@ def _find(argument: str, word: str, known: Mapping[str, Callable[..., Any]]) -> 
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        reason = f"{path} cannot be run: {type(error).__name__}: {error}"
+        reason = f"expected a file that can be run, got {path} ({type(error).__name__}: {error})"
         raise ArgumentError(argument, reason) from error
     value = getattr(module, name, None)
     if not callable(value):

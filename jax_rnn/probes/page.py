@@ -17,10 +17,11 @@ def page(results: Sequence[Result], tasks: Mapping[str, Task]) -> str:
         "# Probes",
         f"An embedding, {layers} of {budget.hidden_size} features and a linear output; "
         f"{budget.steps:,} steps of Adam with a learning rate of {budget.learning_rate:g}, "
-        f"{budget.batch} sequences a step, gradients clipped to a norm of {budget.clip:g}; seeds "
-        f"{seeds[0]} to {seeds[-1]}. Scores are means over the seeds, with the lowest and the "
-        "highest where they differ by more than 0.01: the share of right symbols, or the mean "
-        "squared error of a number. The columns are tasks with the length of the sequences.",
+        f"{budget.batch} sequences per step, gradients clipped to a norm of {budget.clip:g}; "
+        f"{_seeds(seeds)}. A column is a task and the length of its sequences. A score is a share "
+        "of correct symbols (higher is better) or a mean squared error (lower is better): the mean "
+        "over the seeds, with the lowest and the highest in brackets if they differ by more than "
+        "0.01.",
         table(results).strip(),
         "\n".join(f"- {name}: {about(task)}" for name, task in tasks.items()),
     ]
@@ -34,9 +35,13 @@ def page(results: Sequence[Result], tasks: Mapping[str, Task]) -> str:
     return "\n\n".join(lines) + "\n"
 
 
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
+
+
 def about(task: Task) -> str:
     """What a task is, and what a model without memory scores."""
     text = f"{task.title}, trained at length {task.length}"
     if task.baseline is not None:
-        text += f"; without memory {task.baseline:.3f}"
+        text += f"; a model without memory scores {task.baseline:.3f}"
     return f"{text}. {task.source}.".replace("..", ".") if task.source else f"{text}."

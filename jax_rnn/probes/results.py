@@ -44,7 +44,7 @@ def read(path: Path) -> Result | None:
         return from_plain(msgspec.json.decode(path.read_bytes(), type=dict[str, Any]))
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArgumentError(
-            "out", f"expected a result of a probe in {path}, got {error}; remove the file"
+            "out", f"expected a result of a probe in {path}, got another ({error}); remove the file"
         ) from error
 
 

@@ -323,10 +323,11 @@ def agree(
     Raises:
         Wrong: the first difference.
     """
+    where = f" {where}" if where else ""
     for name in expected:
         a, b = np.asarray(actual[name]), np.asarray(expected[name])
         if a.shape != b.shape:
-            raise Wrong(f"{name} of shape {a.shape} instead of {b.shape} {where}", fix)
+            raise Wrong(f"{name} of shape {a.shape} instead of {b.shape}{where}", fix)
         if not a.size:
             continue
         allowed = tolerance * max(1.0, float(np.abs(b).max()))
@@ -334,7 +335,7 @@ def agree(
         if not (gap <= allowed).all():
             place = tuple(int(i) for i in np.unravel_index(np.nanargmax(_bad(gap)), gap.shape))
             raise Wrong(
-                f"{name}{list(place) if place else ''} = {a[place]:.6g} instead of {b[place]:.6g} "
+                f"{name}{list(place) if place else ''} = {a[place]:.6g} instead of {b[place]:.6g}"
                 f"{where} (allowed difference {allowed:.1e})",
                 fix,
             )

@@ -54,7 +54,7 @@ def check_cell(
     | gradients | equal finite differences, for weights, carry and inputs |
     | scans | every scan that supports the cell equals the sequential one |
     | resets | a reset in mid-sequence equals a run from the initial carry |
-    | streaming | steps one by one, and the recorded states, equal a run |
+    | streaming | steps one by one, and the states of ``return_states``, equal a run |
     | noise | the same key gives the same random numbers under every scan and step by step |
     | symbolic | a program for any batch size and length can be exported |
     | padding | masked steps that contain NaN affect no value and no gradient |

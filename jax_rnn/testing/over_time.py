@@ -117,7 +117,7 @@ def streaming(c: Candidate) -> None:
     layer = Recurrent(nnx.clone(c.cell))
     layer.eval()
     every = compiled(lambda xs: layer(xs, context=c.context, return_states=True)[2])
-    (recorded,) = every(c.xs)
+    (returned,) = every(c.xs)
     step = compiled(lambda x, state: layer.step(x, state, context=c.context))
     inner = lead(c.cell, c.example(c.batch))[1:]
     state, outputs, states = layer.initial_state(c.batch, inner=inner), [], []
@@ -130,9 +130,9 @@ def streaming(c: Candidate) -> None:
     agree(got, expected, "step by step", PURE)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
     agree(
-        recorded._asdict(),
+        returned._asdict(),
         stacked._asdict(),
-        "recorded at every step",
+        "with return_states",
         "return the new carry from step",
     )
 

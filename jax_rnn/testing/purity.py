@@ -74,7 +74,7 @@ def one_compilation(c: Candidate) -> None:
     c.run(c.carry_of(out), c.other_xs)
     if c.traced:
         raise Wrong(
-            f"{len(c.traced)} more",
+            f"{len(c.traced)} more compilation{'s' * (len(c.traced) > 1)}",
             "create every field of the initial carry with its dtype, e.g. jnp.full(shape, 1, "
             "dtype), since jnp.full(shape, 1.0) is weakly typed, and use attributes of the cell "
             "that compare equal to themselves",

@@ -113,7 +113,7 @@ QUESTIONS = (
     ),
     Question(
         "streaming",
-        "steps one by one, and the recorded states, to equal a run",
+        "steps one by one, and the states of return_states, to equal a run",
         streaming,
         PURE,
     ),

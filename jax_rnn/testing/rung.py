@@ -89,7 +89,7 @@ def _first_fault(
         mask = np.arange(gap.shape[time_axis]) == step
         shape = [-1 if axis == time_axis else 1 for axis in range(gap.ndim)]
         candidates = np.where(mask.reshape(shape), gap, -1.0)
-        where = f"first at time step {step}, most at"
+        where = f"first at time step {step}, with the largest difference at"
     index = tuple(int(i) for i in np.unravel_index(np.argmax(candidates), gap.shape))
     return (
         f"{part} differs {where} index {index}: {titles[0]} {ours[index]:.9g}, {titles[1]} "

@@ -118,7 +118,7 @@ class Checkpoints:
             main_does(lambda: self._write(step, arrays, figures, notes or {}))
         except (OSError, ValueError) as error:
             last = self.latest()
-            kept = "none was saved before" if last is None else f"that of step {last} is complete"
+            kept = "no earlier one exists" if last is None else f"that of step {last} is complete"
             raise CheckpointError(
                 f"the checkpoint of step {step} could not be written to {self.folder}: "
                 f"{_reason(error)}; {kept}. Free disk space or make the folder writable, then "
@@ -197,7 +197,9 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
         name = prefix + jax.tree_util.keystr(path, simple=True, separator="/")
         if name in named:
-            raise ValueError(f"expected arrays of different names, got several {name!r}")
+            raise ValueError(
+                f"expected arrays with different names, got several with the name {name!r}"
+            )
         named[name] = jax.random.key_data(leaf) if _is_key(leaf) else leaf
     return named
 

@@ -22,7 +22,9 @@ def check_arguments(
     if not callable(loss):
         raise ArgumentTypeError("loss", f"expected a function, got {type(loss).__name__}")
     if evaluate is None and patience is not None:
-        raise ArgumentError("patience", "expected evaluate=, which returns the figures, got None")
+        raise ArgumentError(
+            "patience", "expected evaluate= too, which returns the figures, got None"
+        )
 
 
 def _check_model(model: Any) -> None:
@@ -77,7 +79,9 @@ def count_steps(steps: int | None, epochs: int | None, batches: Any, accumulate:
     """
     if accumulate > 1 and isinstance(batches, Repeated):
         raise ArgumentError(
-            "accumulate", "expected batches to take several from, got the same arrays"
+            "accumulate",
+            f"expected 1, since every step trains on the same arrays, got {accumulate}; pass "
+            "batches, e.g. jax_rnn.data.Shuffled",
         )
     if (steps is None) == (epochs is None):
         raise TypeError("expected steps or epochs, got " + ("neither" if steps is None else "both"))
@@ -87,7 +91,8 @@ def count_steps(steps: int | None, epochs: int | None, batches: Any, accumulate:
     total = epochs * _per_epoch(batches, "epochs", "use steps")
     if total < accumulate:
         raise ArgumentError(
-            "epochs", f"expected at least {accumulate} batches for one step, got {total}"
+            "epochs",
+            f"expected at least {accumulate} batches for one step (accumulate), got {total}",
         )
     return total // accumulate
 
@@ -101,7 +106,7 @@ def count_to_restart(batches: Any, carry: Any, restart: bool) -> int | None:
     if not restart:
         return None
     if carry is None:
-        raise ArgumentError("restart_carry", "expected a carry that starts anew; pass carry=")
+        raise ArgumentError("restart_carry", "expected a carry to restart, got None; pass carry=")
     return _per_epoch(batches, "restart_carry", "add this attribute to the data")
 
 
@@ -109,6 +114,6 @@ def _per_epoch(batches: Any, name: str, remedy: str) -> int:
     """The number of batches in an epoch. ValueError: data without ``per_epoch``."""
     found = getattr(batches, "per_epoch", None)
     if found is None:
-        expected = "expected data with per_epoch, the batches in an epoch"
+        expected = "expected data with the attribute per_epoch, the number of batches in an epoch"
         raise ArgumentError(name, f"{expected}, got {type(batches).__name__}; {remedy}")
     return found

@@ -50,7 +50,8 @@ CALLS = """In Python, with the class of the model:
 
     model = jax_rnn.train.load({name!r}, model={kind})  # the best checkpoint
 
-Resume a stopped run, bit for bit, with the arguments that it was started with:
+To resume the run after it was stopped, pass the arguments that it was started with (the result is
+that of an uninterrupted run, bit for bit):
 
     with Run({name!r}, config, resume=True) as run:
         fit(model, loss, data, ..., run=run)"""
@@ -110,11 +111,12 @@ def as_config(config: Mapping[str, Any] | RunConfig) -> RunConfig:
         return msgspec.json.decode(msgspec.json.encode(config), type=RunConfig)
     except msgspec.ValidationError as error:
         raise RunError(
-            f"config: expected the fields of RunConfig, entries of your own in `own`, but: {error}"
+            f"config: expected the fields of RunConfig, got others ({error}); put entries of your "
+            "own into `own`"
         ) from error
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(
-            f"config: expected JSON-serializable values, got others: {error}"
+            f"config: expected JSON-serializable values, got others ({error})"
         ) from error
 
 
@@ -140,8 +142,8 @@ def read_config(folder: str | Path) -> RunConfig:
     found = find_config(Path(folder))
     if found is None:
         raise RunError(
-            f"{folder}: expected the folder of a run, got none with a {CONFIG}; create one with "
-            "train.Run"
+            f"{folder}: expected the folder of a run, got one without {CONFIG}; create a run with "
+            "jax_rnn.train.Run"
         )
     return found
 

@@ -73,9 +73,9 @@ class Feed:
             self.batches(count - 1, slice(0, 0))
         if self.checksum(steps) != expected:
             raise ValueError(
-                f"data: expected the same {count} batches that the run was trained on, got others; "
-                "use an iterable that returns the same ones each time it is read in a new process. "
-                "A DataLoader does with shuffle=False, or with a generator of a fixed seed"
+                f"data: expected the {count} batches that the run was trained on, got others; use "
+                "an iterable that returns the same batches in every process, such as a DataLoader "
+                "with shuffle=False or with a generator of a fixed seed"
             )
 
     def _read(self, span: Span) -> Any:

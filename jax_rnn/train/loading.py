@@ -51,16 +51,19 @@ def load(
     step: Any = kept.best() if checkpoint == "best" else kept.latest()
     kind = _class(described.class_, trust) if model is None else model
     if not (isinstance(kind, type) and issubclass(kind, nnx.Module)):
-        raise RunError(f"model: expected a class that is an nnx.Module, got {kind!r}")
+        raise RunError(f"model: expected a subclass of nnx.Module, got {kind!r}")
     about = kept.about(step)
     check_seal(folder, config, about)
     options = described.options
     if options is None:
-        raise RunError("expected the options of the model in the configuration, got none")
+        raise RunError(
+            f"{folder}: expected the options of the model in config.json, got none; pass them to "
+            'Run, as config={"model": {"class": ..., "options": {...}}}'
+        )
     if not trust:  # sizes of unknown origin: check before anything is allocated
         layers, arrays = options.get("num_layers", 1), len(about.dtypes)
         if not isinstance(layers, int) or layers > arrays:
-            expected = f"at most the {arrays} arrays of the checkpoint"
+            expected = f"at most {arrays}, the number of arrays in the checkpoint"
             raise RunError(f"num_layers: expected {expected}, got {layers!r}; restore config.json")
         abstract = nnx.eval_shape(lambda: nnx.state(_build(kind, options), nnx.Param))
         kept.restore(step, abstract, "params")
@@ -84,15 +87,16 @@ def _class(name: str, trust: bool) -> Any:
     """The class of this name in a configuration."""
     if not trust:
         raise RunError(
-            f"model: expected the class of the model, since loading {name!r} would run the code of "
-            "its module; pass it, as load(folder, model=MyModel), or use trust=True for your own "
-            "folders"
+            f"model: expected the class of the model, since importing {name!r} would run the code "
+            "of its module; pass it, as load(folder, model=MyModel), or use trust=True for your "
+            "own folders"
         )
     try:
         return resolve_name(name)
     except (ValueError, ImportError, AttributeError) as error:
         raise RunError(
-            f"the model in the configuration of this run cannot be imported: {error}"
+            f"model: expected a class that can be imported, got {name!r} ({error}); pass it, as "
+            "load(folder, model=MyModel)"
         ) from error
 
 
@@ -102,5 +106,6 @@ def _build(kind: Any, options: dict[str, Any]) -> Any:
         return kind(**options, rngs=nnx.Rngs(0))
     except (TypeError, ValueError, LookupError, ArithmeticError) as error:
         raise RunError(
-            f"expected a model that takes the options in the configuration of this run: {error}"
+            f"model: expected a class that accepts the options in config.json, got {kind!r} "
+            f"({type(error).__name__}: {error}); pass the class of this run, or restore config.json"
         ) from error

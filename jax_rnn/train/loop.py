@@ -249,8 +249,8 @@ def _resumed(
             evaluations.recall(notes)
         except (KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(
-                f"{run.folder}: expected the checkpoint of step {start} to hold the state of a "
-                f"training, got another ({type(error).__name__}: {error}); train in a new folder"
+                f"{run.folder}: expected a checkpoint of fit at step {start}, got another "
+                f"({type(error).__name__}: {error}); train in a new folder"
             ) from error
         if batches is not None:
             feed.check_same(start, batches)
@@ -265,8 +265,8 @@ def _not_finite(step: int, value: float, history: History, run: Run | None) -> N
     kept = "the model keeps its initial weights"
     if run is not None:
         last = main_does(run.checkpoints.latest)
-        stays = f"the last good checkpoint stays in {run.folder}"
-        kept += f", {'no checkpoint was saved before' if last is None else stays}"
+        saved = f"the last checkpoint is in {run.folder}"
+        kept += f", and {'no checkpoint has been saved' if last is None else saved}"
     return NonFiniteLossError(step, value, history, kept)
 
 

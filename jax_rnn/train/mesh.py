@@ -23,8 +23,8 @@ class Layout(NamedTuple):
     def check(self, size: int) -> None:
         """Check that the rows of a batch divide evenly over the devices. ValueError otherwise."""
         if self.mesh is not None and size % self.mesh.size:
-            devices = f"the {self.mesh.size} devices"
-            raise ArgumentError("batch_size", f"expected a multiple of {devices}, got {size}")
+            expected = f"a multiple of {self.mesh.size}, the number of devices"
+            raise ArgumentError("batch_size", f"expected {expected}, got {size}")
 
     def rows(self, size: int) -> slice:
         """The rows of a batch that this process reads."""

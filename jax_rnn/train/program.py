@@ -23,7 +23,7 @@ ONE_CALL_OPERATIONS = 1e9
 BUSY_CALL_OPERATIONS = 3e10
 """With a new batch per step: about a second on a laptop, much less on an accelerator."""
 
-MOST_STEPS_A_CALL = 100
+MAX_STEPS_PER_CALL = 100
 
 
 def scan_steps(
@@ -124,6 +124,6 @@ def choose_steps_per_call(
     operations = 6 * parameters * max(batches.tokens, 1)  # two forward, four backward
     if isinstance(batches, Repeated):
         return steps if operations * steps < ONE_CALL_OPERATIONS else -(-steps // 20)
-    most = max(1, min(MOST_STEPS_A_CALL, int(BUSY_CALL_OPERATIONS // max(operations, 1))))
+    most = max(1, min(MAX_STEPS_PER_CALL, int(BUSY_CALL_OPERATIONS // max(operations, 1))))
     span = evaluate_every or steps
     return next(size for size in range(min(most, span), 0, -1) if span % size == 0)

@@ -42,7 +42,7 @@ class NonFiniteLossError(FloatingPointError):
     """
 
     def __init__(self, step: int, loss: float, history: History, kept: str):
-        self.problem = f"the loss at step {step} is {loss}: training stopped and {kept}"
+        self.problem = f"the loss at step {step} is {loss}: training stopped; {kept}"
         super().__init__(f"{self.problem}. {ADVICE}; check the inputs for NaN too.")
         self.step, self.loss, self.history = step, loss, history
 
@@ -64,7 +64,7 @@ class InterruptedRunError(KeyboardInterrupt):
 
     def __init__(self, step: int, folder: object, resume: str):
         super().__init__(
-            f"stopped after step {step}, which is saved in {folder}; to resume: {resume}"
+            f"stopped after step {step}; the run is saved in {folder}; to resume: {resume}"
         )
         self.step = step
 
@@ -123,8 +123,8 @@ class Evaluations:
         if needed and self.monitor not in plain:
             raise ArgumentError(
                 "evaluate",
-                f"expected figures with {self.monitor!r}, for patience and the best checkpoint, "
-                f"got {', '.join(plain) or 'none'}; monitor= and mode= choose another",
+                f"expected figures with {self.monitor!r}, which patience and the best checkpoint "
+                f"use, got {', '.join(plain) or 'none'}; monitor= and mode= choose another",
             )
         self.rows.append({"step": step, **plain})
         return {f"{PREFIX}{name}": value for name, value in plain.items()}

@@ -173,7 +173,7 @@ class Run:
         try:
             self._log.write_plot()
         except ModuleNotFoundError as error:
-            self.say(f"the plot of the losses is not written: {error}")
+            self.say(f"loss.png is not written: {error}")
 
     def best(self, model: nnx.Module) -> nnx.Module:
         """A copy of ``model`` in evaluation mode, with the variables of the best checkpoint."""
@@ -202,7 +202,7 @@ class Run:
             except Timeout as error:
                 raise RunError(
                     f"{self.folder}: expected an unused folder, but another process is writing "
-                    "into this one; use another folder, or wait until it has ended"
+                    "into this one; use another folder, or wait until that process has ended"
                 ) from error
 
     def _check_same(self, before: RunConfig) -> None:
@@ -213,9 +213,9 @@ class Run:
             )
         if faults := differences(before, self.config):
             raise RunError(
-                f"{self.folder}: expected the configuration of the run, got\n  "
+                f"{self.folder}: expected the configuration of the run, got another:\n  "
                 + "\n  ".join(faults)
-                + f"\nonly {', '.join(MAY_CHANGE)} may change"
+                + f"\nOnly {', '.join(MAY_CHANGE[:-1])} and {MAY_CHANGE[-1]} may change"
             )
         step = self.checkpoints.latest()
         if step is not None:

@@ -26,7 +26,7 @@ from jax_rnn.train.step import Loss, Report, Training, TrainState, prepare
 
 __all__ = ["figures_of", "fit_seeds"]
 
-MOST_SEEDS = 1_000
+MAX_SEEDS = 1_000
 """Largest number of simultaneous trainings; more are not faster."""
 
 SHARE = 0.5
@@ -131,7 +131,7 @@ def _check(data: Any, seeds: int, steps: int, accumulate: int, seeds_per_call: i
     if isinstance(data, Batches):
         raise TypeError(
             f"data: expected arrays or a function of the seed, got {type(data).__name__}; for the "
-            "same batches for all seeds, pass `lambda seed: batches`"
+            "same batches with all seeds, pass `lambda seed: batches`"
         )
     if not callable(data):
         count_steps(steps, None, Repeated(data), accumulate)
@@ -142,7 +142,7 @@ def _check(data: Any, seeds: int, steps: int, accumulate: int, seeds_per_call: i
         raise ArgumentError(
             "seeds",
             f"expected losses that fit into {available / 1e9:,.1f} GB of memory, got "
-            f"{needed / 1e9:,.1f} GB for {seeds:,} seeds of {steps:,} steps; choose fewer seeds",
+            f"{needed / 1e9:,.1f} GB for {seeds:,} seeds and {steps:,} steps; use fewer seeds",
         )
 
 
@@ -170,9 +170,9 @@ class _Sweep:
     def _training(self, seed: Any) -> Training:
         model = self.build(nnx.Rngs(jax.random.key(seed)))
         carry = None if self.carry is None else self.carry(model)
-        drawn = seed if self.dropout else None
+        dropout_seed = seed if self.dropout else None
         loss, optimizer = self.objective
-        return prepare(model, loss, optimizer, carry, drawn, self.accumulate, *self.rest)
+        return prepare(model, loss, optimizer, carry, dropout_seed, self.accumulate, *self.rest)
 
     def _advance(self, seed: Any, state: Any, arrays: Any) -> tuple[TrainState, Report]:
         training = self._training(seed)
@@ -181,7 +181,7 @@ class _Sweep:
 
     def room(self, data: Any, seeds: Sequence[int]) -> int:
         """The number of simultaneous trainings, at least one."""
-        most, available = min(len(seeds), MOST_SEEDS), available_memory()
+        most, available = min(len(seeds), MAX_SEEDS), available_memory()
         if available is None:
             return 1 if self.streaming else most
         found = self._lower(data, seeds[0], most).compile().memory_analysis()

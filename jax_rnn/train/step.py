@@ -177,8 +177,8 @@ def _parts(result: Any, carry: PyTree) -> tuple[Any, Any, Any]:
     if len(parts) not in ((1, 2) if carry is None else (3,)):
         raise ArgumentTypeError(
             "loss",
-            f"expected {expected}, got {len(parts)} values; metrics may be {{}}, and a carry needs "
-            "the first one, as fit(..., carry=...)",
+            f"expected it to return {expected}, got {len(parts)} values; metrics may be {{}}, and "
+            "for a carry pass the initial one, fit(..., carry=...)",
         )
     value: Any = parts[0]
     metrics: Any = parts[1] if len(parts) > 1 else {}
@@ -186,7 +186,8 @@ def _parts(result: Any, carry: PyTree) -> tuple[Any, Any, Any]:
         value = jnp.asarray(value, float)
     if not hasattr(value, "shape") or value.shape or not jnp.issubdtype(value.dtype, jnp.floating):
         raise ArgumentError(
-            "loss", f"expected a floating scalar, got {describe(value)}; take the mean over rows"
+            "loss",
+            f"expected a floating-point scalar, got {describe(value)}; use the mean",
         )
     return value, metrics, None if carry is None else _like(parts[2], carry)
 
@@ -230,8 +231,8 @@ def split(model: nnx.Module) -> tuple[Any, Any, Any]:
     except TypeError as error:
         raise ArgumentTypeError(
             "model",
-            f"expected variables that hold numbers and arrays, got others ({error}); keep them in "
-            "attributes that are no nnx.Variable",
+            f"expected variables that hold numbers and arrays, got others ({error}); keep other "
+            "values in plain attributes",
         ) from error
 
 
@@ -257,7 +258,7 @@ def _state_after(model: nnx.Module, params: Any, model_state: Any) -> Any:
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         raise ArgumentError(
             "model",
-            f"expected a loss that creates, removes and reshapes no variables, got changes of "
+            f"expected a loss that creates, removes or reshapes no variables, but it changed "
             f"{shown}; create all variables in __init__, and return other results as metrics",
         )
     leaves = map(_with_dtype, jax.tree.leaves(new_state), jax.tree.leaves(model_state))

@@ -212,7 +212,7 @@ class TestCommands:
         words = "bench --layer RNN --shape 3,5,4,6 --pass forward --seconds 0.01"
         cli.main([*words.split(), "--json", str(path)])
         said = capsys.readouterr().out
-        assert "RNN (3,5,4,6): equal before timing" in said and "torch" in said
+        assert "RNN (3,5,4,6): equal results (largest" in said and "torch" in said
         result = json.loads(path.read_text())
         assert result["row"]["entries"]["forward"].keys() == {"jax_rnn", "torch"}
 

@@ -157,7 +157,7 @@ def test_other_libraries_have_dense_maps():
     for convert, module in ((to_torch, layer), (to_torch, cell), (to_flax, cell)):
         refused(VE, "heads=1, got heads=2", lambda convert=convert, module=module: convert(module))
     dense = torch_state_dict(GRU(I, H, rngs=rngs()))
-    words = "of 2 heads, while torch's hidden maps are dense"
+    words = "the cell has 2 heads, but torch's hidden maps are dense"
     refused(VE, words, lambda: load_torch_state_dict(layer, dense))
     copy = GRU(I, H, heads=2, rngs=nnx.Rngs(1))
     load_torch_state_dict(copy, torch_state_dict(layer))

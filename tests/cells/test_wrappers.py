@@ -181,13 +181,13 @@ ROWS = [
     (lambda: Zoneout(GRUCell), TE, "Zoneout: expected a cell, got <class"),
     (lambda: Zoneout(gru(), c=0.1), VE, "fields of the carry, h, got c"),
     (lambda: Zoneout(gru(), h=1.5), VE, "h: expected a number from 0"),
-    (lambda: RecurrentDropout(gru(), 1), VE, "from 0 to below 1"),
+    (lambda: RecurrentDropout(gru(), 1), VE, "at least 0 and below 1"),
     (
         lambda: RecurrentDropout(MinGRUCell(I, H, rngs=rngs()), 0.1),
         TE,
         "expected a GatedCell, whose hidden map reads the state, got MinGRUCell",
     ),
-    (lambda: Residual(gru()), VE, "features, got 3 and 4"),
+    (lambda: Residual(gru()), VE, "features, got 4 and 3"),
 ]
 
 

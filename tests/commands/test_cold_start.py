@@ -127,7 +127,7 @@ class TestCompilation:
         in_the_way.write_text("")
         run = command("train", "cell", cache=in_the_way)
         assert run.lines[0].startswith("input size")
-        assert run.said == f"compiled programs are not cached: {in_the_way} is a file\n"
+        assert run.said == f"warning: compiled programs are not cached: {in_the_way} is a file\n"
 
 
 class TestFolder:

@@ -65,7 +65,7 @@ def test_a_run_that_is_stopped_says_where_it_is_saved(run, monkeypatch, tmp_path
     monkeypatch.setattr("jax_rnn.lecture.teaching.training.train_lesson", stop)
     result = run("train", "char_lm", "--out", tmp_path)
     assert result.code == 130
-    assert "stopped after step 3, which is saved in runs/x; to resume: fit again" in result.err
+    assert "stopped after step 3; the run is saved in runs/x; to resume: fit again" in result.err
 
 
 def test_an_interrupt_is_seen_behind_the_error_that_it_caused():

@@ -15,7 +15,7 @@ from flax import nnx
 from jax_rnn.app import cli
 from jax_rnn.cells import LSTMCell
 from jax_rnn.lecture import open_run
-from jax_rnn.lecture.inspect.figures import MOST_CELLS, letters_figure, visible
+from jax_rnn.lecture.inspect.figures import MAX_ROWS, letters_figure, visible
 from jax_rnn.lecture.inspect.inside import Gate, look_inside
 from jax_rnn.lecture.inspect.page import render_html
 from jax_rnn.lecture.inspect.reading import LONGEST, Reading, own_text, read
@@ -96,12 +96,12 @@ REFUSED = [
     ("ihello --prompt=", "--prompt: |1 to 500|got none"),
     (f"ihello --prompt {'h' * (LONGEST + 1)}", "--prompt: |1 to 500|got 501"),
     ("softmax", "RUN: |recurrent layer|softmax"),
-    ("ihello --layer 1", "--layer: |0 to 0|got 1"),
+    ("ihello --layer 1", "--layer: |expected 0|got 1"),
     ("ihello --layer -1", "--layer: |got -1"),
     ("ihello --cells 0", "--cells: |1 to 32|got 0"),
     ("ihello --cells 33", "--cells: |1 to 32|got 33"),
     ("ihello --out ihello/config.json", "--out: |expected a folder|config.json"),
-    ("ihello --out ihello/config.json/x", "--out: |can be written|config.json"),
+    ("ihello --out ihello/config.json/x", "--out: |writable folder|config.json"),
     ("none", "RUN: |folder of a run"),
     (".", "RUN: |folder of a run"),
 ]
@@ -126,7 +126,7 @@ def test_a_run_of_a_lesson_on_another_kind_of_data_is_refused(
     words = SMALL.replace("--window 5", "").split()
     assert command("train", lesson, *words, "--out", tmp_path / "run") == 0
     assert command("inspect", tmp_path / "run") == 2
-    assert f"ihello or long_sentence, got one of {lesson}" in flowing(capsys.readouterr().err)
+    assert f"e.g. ihello, got one of {lesson}" in flowing(capsys.readouterr().err)
 
 
 def flowing(text):
@@ -168,7 +168,9 @@ def test_a_text_with_markup_is_escaped_and_the_held_out_text_is_the_default(deep
 def test_a_text_that_has_changed_asks_for_a_prompt(deep, capsys):
     (deep.parent / "text.txt").write_text(TEXT.upper())
     assert command("inspect", deep) == 2
-    assert flowing(capsys.readouterr().err).startswith("error: --prompt: none is given, and the te")
+    assert flowing(capsys.readouterr().err).startswith(
+        "error: --prompt: expected a text to read, got none, and th"
+    )
     assert command("inspect", deep, "--prompt", "be", "--html", deep.parent / "x.html") == 0
     (deep.parent / "text.txt").write_text(TEXT)
 
@@ -199,11 +201,11 @@ def test_saturation_is_the_share_of_the_letters():
 
 @pytest.mark.long
 def test_many_cells_and_letters_that_no_font_has(recwarn):
-    cell = LSTMCell(2, MOST_CELLS + 3, rngs=rngs())
+    cell = LSTMCell(2, MAX_ROWS + 3, rngs=rngs())
     text = "\t\x01漢\ud800$" + "x" * 95
     inside = look_inside(Reading(cell, jnp.asarray(normal(100, 1, 2), jnp.float32), 1), text)
     html = render_html(inside, title="<title>", cells=2)
-    assert f"the {MOST_CELLS} cells of the highest variance" in html and "&lt;title&gt;" in html
+    assert f"the {MAX_ROWS} cells of the highest variance" in html and "&lt;title&gt;" in html
     assert {letters[:5] for letters, _ in letters_of(html).values()} == {"→�漢�$"}
     assert len(letters_figure(inside, 2).axes) == 2
     assert [visible(letter) for letter in "\na "] == ["↵", "a", " "]

@@ -279,9 +279,9 @@ def test_the_confusion_matrix_has_a_white_border(tmp_path):
 
 test_what_cannot_be_shown_is_refused = refusals(
     [
-        (lambda: comparison_figure([untrained()]), ValueError, "nothing to plot"),
-        (lambda: sweep_figure([]), ValueError, "nothing to plot"),
-        (lambda: render_html([]), ValueError, "nothing to report"),
+        (lambda: comparison_figure([untrained()]), ValueError, "comparisons: expected one of a"),
+        (lambda: sweep_figure([]), ValueError, "sweeps: expected at least one"),
+        (lambda: render_html([]), ValueError, "comparisons: expected at least one"),
     ]
 )
 
@@ -289,7 +289,7 @@ test_what_cannot_be_shown_is_refused = refusals(
 @pytest.mark.parametrize("name", ["figure.jpg", "figure"])
 def test_other_suffixes_are_refused(tmp_path, name):
     save = partial(save_figure, difference_figure(trained()), tmp_path / name)
-    refused(ValueError, ".png, .svg, .pdf", save)
+    refused(ValueError, ".png, .svg or .pdf", save)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -308,8 +308,8 @@ def test_sweeps_of_both_frameworks_share_a_row():
     assert len(figure.axes) == 4
     heading = figure.subfigs[0].get_suptitle()
     assert "ihello (gru)" in heading
-    assert "JAX: of 4 seeds 3 ever correct, 2 correct at the end" in heading
-    assert "PyTorch: of 2 seeds 1 ever correct, 0 correct at the end" in heading
+    assert "JAX: 3 of 4 seeds correct at some epoch, 2 at the last" in heading
+    assert "PyTorch: 1 of 2 seeds correct at some epoch, 0 at the last" in heading
 
     (their_loss, _), (our_loss, _) = map(stairs, figure.axes[0].patches)
     assert (our_loss.sum(), their_loss.sum()) == pytest.approx((100, 100))
@@ -442,7 +442,7 @@ def test_a_lesson_on_data_has_figures_and_no_strings():
     }
     assert {name: page.row(name) for name in expected} == expected
     text = " ".join(page.html.split())
-    assert "no dropout instead of 0.3" in text
+    assert "dropout is 0 instead of 0.3" in text
     assert "predicts" not in text and "letters" not in text and "epoch" not in text
     axes = comparison_figure([on_data()]).axes
     assert [part.get_xlabel() for part in axes] == ["step", "step"]
@@ -450,7 +450,7 @@ def test_a_lesson_on_data_has_figures_and_no_strings():
     shown = (print_comparison, on_data()), (print_overview, [on_data(), trained()])
     found = printed(100, *shown)
     assert "held out, accuracy" in found and "held-out figures 2.5e-01" in found
-    assert "dropout is 0 instead of the recipe's 0.3" in found
+    assert "dropout is 0 instead of the preset's 0.3" in found
     assert "strings  " not in found.split("largest differences, float32")[0]
 
 
@@ -463,7 +463,7 @@ def test_a_sweep_on_data_shows_its_held_out_losses():
     assert figure.axes[1].get_xlabel() == "held-out loss at the end (nats)"
     values, _ = stairs(figure.axes[1].patches[0])
     assert values.sum() == pytest.approx(100)
-    assert "JAX: of 4 seeds half end below a loss of 0.5000" in figure.subfigs[0].get_suptitle()
+    assert "JAX: median of the last losses 0.5000, 4 seeds" in figure.subfigs[0].get_suptitle()
     found = printed(100, (print_sweeps, both))
     assert "letters" not in found
     assert " ".join(found.split()).count("held out, accuracy, max 0.7500 0.7500") == 1
@@ -509,7 +509,12 @@ def test_lines_below_the_tables_are_broken_between_words():
 def test_what_holds_for_all_comparisons_is_said_once():
     rungs = [Rung("forward", True, 1.2e-7, 1e-5, "")]
     page = page_of(trained(rungs=rungs), on_data(), trained(steps=2, rungs=rungs))
-    for text in ("import of PyTorch", "The rungs are checked", "divides each", "next number of"):
+    for text in (
+        "import of PyTorch",
+        "The rungs are checked",
+        "divides each",
+        "to the next larger",
+    ):
         assert page.html.count(text) == 1
     assert "over 2 to 4 steps each" in page.html
 

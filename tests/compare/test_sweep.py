@@ -85,7 +85,7 @@ class TestSeedBySeed:
         )
         load("softmax").sweep(3)
         monkeypatch.setattr(seeds, "available_memory", lambda: None)
-        monkeypatch.setattr(seeds, "MOST_SEEDS", 2)
+        monkeypatch.setattr(seeds, "MAX_SEEDS", 2)
         load("softmax").sweep(3)
         assert calls == [1, 2]
 

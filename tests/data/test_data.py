@@ -56,7 +56,7 @@ WORD = Vocabulary("ehlo", first=1)
 ROWS = [
     (lambda: WORD.encode("helium"), "'i' (U+0069) at character 4|ehlo"),
     (lambda: WORD.encode("hel\U0010ffff"), "(U+10FFFF) at character 4"),
-    (lambda: WORD.decode([1, 5]), "from 0 to 4, got 5"),
+    (lambda: WORD.decode([1, 5]), "0 to 4, got 5"),
     (lambda: WORD.decode([-1]), "got -1"),
     (lambda: Vocabulary(""), "symbols"),
     (lambda: Vocabulary("a", first=-1), "first"),
@@ -548,7 +548,9 @@ class TestFiles:
         (served[0] / "data.txt").unlink()
         refused_file(ConnectionError, "404", "set JAX_RNN_DATA")
         monkeypatch.setattr(files, "URLS", {NAME: "http://127.0.0.1:9/data.txt"})
-        refused_file(ConnectionError, "no network", "http://127.0.0.1:9/data.txt", f"as {NAME}")
+        refused_file(
+            ConnectionError, "connect to the network", "http://127.0.0.1:9/data.txt", f"as {NAME}"
+        )
         assert [path for path in cache.rglob("*") if path.is_file()] == []
 
     def test_a_cache_that_cannot_be_written_is_refused(self, served, cache):

@@ -93,7 +93,12 @@ def test_forced_symbols_are_written_in_place_of_the_chosen_ones(model):
 @pytest.mark.parametrize(
     ("prompt", "length", "error", "words"),
     [
-        (np.zeros((0, B), int), 3, ValueError, "at least one symbol|got shape (0, 3) and 3"),
+        (
+            np.zeros((0, B), int),
+            3,
+            ValueError,
+            "at least one symbol|prompt of shape (0, 3) and a length of 3",
+        ),
         (np.zeros((1, B), int), 0, ValueError, "a length of at least 1"),
         (np.zeros((1, B)), 3, TypeError, "prompt: expected integers, got a float32 array"),
     ],

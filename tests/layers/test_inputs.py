@@ -197,7 +197,11 @@ REFUSALS = [
         "an input with the structure of input_size, {'frame': 3, 'token': 7}",
     ),
     (lambda: Recurrent(by_name())(FRAMES), TE, "the structure of input_size|got a float32 array"),
-    (lambda: Recurrent(by_name())(UNEQUAL), VE, "same steps and batch, got [(3, 2), (5, 2)]"),
+    (
+        lambda: Recurrent(by_name())(UNEQUAL),
+        VE,
+        "numbers of steps and sequences, got [(3, 2), (5, 2)]",
+    ),
     (lambda: of_tokens()(jnp.zeros((T, B))), VE, "an input of dtype integer, got float32"),
     (lambda: Residual(by_name()), TE, "Residual: expected a cell that reads one array"),
     (lambda: VariationalDropout(gru_of_tokens(), input=0.2), TE, "inputs are floats, got Tokens"),

@@ -160,7 +160,7 @@ class TestDropout:
 
     @pytest.mark.parametrize("kind", ["tanh", "lstm", "gru"])
     def test_one_layer_drops_nothing_and_says_so_and_nothing_else_warns(self, kind, close):
-        with pytest.warns(UserWarning, match="expected num_layers above 1"):
+        with pytest.warns(UserWarning, match="use num_layers above 1"):
             layer = build(kind, dropout=0.9)
         with pytest.warns(UserWarning, match="num_layers greater than 1"):
             LAYERS[kind][1](I, H, dropout=0.9)

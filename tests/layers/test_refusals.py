@@ -142,8 +142,8 @@ LENGTHS = [
     (X, np.array([True, False]), TE, "lengths to be integers|got bool"),
     (X, ["5", "3"], TE, "lengths to be integers|got <U1"),
     (X, [None, 3], TE, "lengths to be integers|got object"),
-    (X, [T + 1, 3], VE, "lengths between 0 and the 5 time steps|from 3 to 6"),
-    (X, [T, -1], VE, "lengths between 0 and the 5 time steps|from -1 to 5"),
+    (X, [T + 1, 3], VE, "lengths from 0 to 5, the number of time steps|from 3 to 6"),
+    (X, [T, -1], VE, "lengths from 0 to 5, the number of time steps|from -1 to 5"),
 ]
 IN_JIT = [
     *INPUTS,
@@ -272,10 +272,18 @@ OTHERS = [
     (lambda b: to_torch(b.before), TE, "to_torch: |got jax_rnn.GRU"),
     (lambda b: to_torch(b.flax), TE, "to_torch: |got flax.Linear"),
     (lambda b: from_torch(torch.nn.GRU(I, H).state_dict()), TE, "from_torch: |OrderedDict"),
-    (lambda b: from_torch(torch.nn.Sequential(*2 * [torch.nn.Linear(I, I)])), VE, "2 in 4 places"),
-    (lambda b: to_torch(nnx.Sequential(b.linear, b.linear)), VE, "2 in 4 places"),
+    (
+        lambda b: from_torch(torch.nn.Sequential(*2 * [torch.nn.Linear(I, I)])),
+        VE,
+        "2 parameters in 4 places",
+    ),
+    (lambda b: to_torch(nnx.Sequential(b.linear, b.linear)), VE, "2 parameters in 4 places"),
     (lambda b: pack_padded_sequence(X, [5, 0]), VE, "every length|got [5 0]|lengths="),
-    (lambda b: pack_padded_sequence(X, [T + 1, 3]), VE, "lengths between 0 and the 5 time steps"),
+    (
+        lambda b: pack_padded_sequence(X, [T + 1, 3]),
+        VE,
+        "lengths from 0 to 5, the number of time steps",
+    ),
     (lambda b: pack_padded_sequence(X, [3, 5]), VE, "descending order|[3 5]|enforce_sorted=False"),
     (lambda b: pack_padded_sequence(X, [5]), VE, "lengths of shape (2,)|got shape (1,)"),
     (lambda b: pack_padded_sequence(X, [5.0, 3.0]), TE, "lengths to be integers|got float64"),

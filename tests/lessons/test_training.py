@@ -103,11 +103,11 @@ def test_a_text_that_is_no_file_is_refused(text, make):
 
 
 UNFIT = [
-    ("seq2seq", RECIPE, {"mesh": "data=3"}, "multiple of the 3 devices, got 4"),
+    ("seq2seq", RECIPE, {"mesh": "data=3"}, "multiple of 3, the number of devices, got 4"),
     ("seq2seq", RECIPE, {"text": Path("book.txt")}, "text: | seq2seq"),
     ("ihello", WordRecipe(), {"text": Path("book.txt")}, "text: | ihello"),
     ("ihello", WordRecipe(variant="elman"), {}, "'elman'"),
-    ("cell", WordRecipe(), {}, "a lesson that trains, got cell"),
+    ("cell", WordRecipe(), {}, "expected one that trains, got cell"),
 ]
 
 
@@ -143,7 +143,10 @@ def test_a_lesson_on_a_word_keeps_its_run_and_resumes_it_exactly(tmp_path, close
     answer = "".join(lesson.respond(model, opened.vocabulary, "hihell", Sampling()))
     right = sum(a == b for a, b in zip(answer, "ihello", strict=True))
     assert figures["accuracy"] == pytest.approx(right / 6)
-    words, wrong = "expected only letters of 'hielo'", (model, opened.vocabulary, "xyz", Sampling())
+    words, wrong = (
+        "expected only letters among 'hielo'",
+        (model, opened.vocabulary, "xyz", Sampling()),
+    )
     refused(ValueError, words, lambda: next(lesson.respond(*wrong)))
     last = lesson.facts.text(rest.metrics["prediction"][-1])
     assert figures["exact"] == (last == lesson.facts.target)
@@ -166,7 +169,7 @@ WRONG = [  # (name, values, words)
     ("clip", (0.0, -1.0), "above 0"),
     ("dropout", (1.5, -0.1), "from 0 to 1"),
     ("weight_decay", (-0.1,), "at least 0"),
-    ("warmup", (-1, 1001), "0 to 1000, the steps of the run"),
+    ("warmup", (-1, 1001), "0 to 1000, the number of steps"),
     ("seed", (-1,), "0 to 4294967295"),
     ("seed", (2**63,), "a larger number"),
     *((name, (0,), "at least 1") for name in ("steps", "accumulate", "patience", "evaluate_every")),
@@ -199,7 +202,7 @@ def test_a_model_that_needs_more_memory_than_there_is_is_refused_before_it_is_bu
     def check(recipe):
         check_memory(lambda: task.build(recipe, {"symbols": "ab"}, rngs=nnx.Rngs(0)))
 
-    words = "expected to fit into | GB|at least 600,000,|30,000,0"
+    words = "expected one that fits into | GB|at least 600,000,|30,000,0"
     refused(ValueError, words, lambda: check(replace(task.recipe, hidden_size=10**8)))
     check(task.recipe)
     assert (available_memory() or 0) > 1e8

@@ -98,7 +98,7 @@ def test_the_command_writes_results_and_continues(mine, tmp_path, capsys, monkey
     (out / "Mine-First.json").unlink()
     main([*words, "--out", str(out)])
     second = capsys.readouterr().out
-    assert second.count("read from its file") == 3
+    assert second.count("from an earlier run") == 3
     assert "4/4  Mine, First" in second.replace(" (read", "")
 
 
@@ -115,11 +115,11 @@ def test_a_diverged_seed_is_null_in_the_file_and_named_in_the_table(mine, tmp_pa
 REFUSED = [
     (["--cells", "grus"], "--cells: |did you mean gru"),
     (["--cells", "gru,gru"], "--cells: |different names"),
-    (["--cells", "none.py:A"], "--cells: |no file"),
+    (["--cells", "none.py:A"], "--cells: |does not exist"),
     (["--cells", "{mine}:Other"], "--cells: |'Other'|none"),
     (["--cells", "{mine}:number"], "--cells: |'number'|none"),
     (["--tasks", "{mine}:Mine"], "--tasks: |subclass of jax_rnn.probes.Task"),
-    (["--tasks", "{bad}:A"], "--tasks: |cannot be run|ZeroDivisionError"),
+    (["--tasks", "{bad}:A"], "--tasks: |can be run|ZeroDivisionError"),
     (["--seeds", "0"], "--seeds: |at least 1"),
     (["--steps", "0"], "steps: |at least 1"),
     (["--learning-rate", "0"], "learning_rate: |above 0"),
@@ -157,4 +157,4 @@ def test_results_of_another_command_are_not_mixed_in(tmp_path, capsys):
 def test_cells_and_tasks_are_found():
     assert find_cell("lru").value(3, 4, rngs=nnx.Rngs(0)).hidden_size == 4
     assert find_task("dyck").value.inputs == 2
-    refused(ValueError, "names among|dyck", lambda: find_task("x"))
+    refused(ValueError, "one of|dyck", lambda: find_task("x"))

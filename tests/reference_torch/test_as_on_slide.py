@@ -27,7 +27,7 @@ test_a_fault_of_the_slides_is_an_error = refusals(
             "Expected hidden size (1, 3, 5), got [3, 1, 5]",
         ),
         (loss_data.epoch_line, IndexError, "0-dim tensor"),
-        (caption.stacked, ValueError, "words of one length, got lengths [5, 6]"),
+        (caption.stacked, ValueError, "words: expected the same length, got lengths [5, 6]"),
     ]
 )
 

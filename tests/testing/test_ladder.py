@@ -76,7 +76,7 @@ def changing(change):
 def test_the_earliest_time_step_that_parts_is_named():
     error = failure(changing(lambda y, h: (y.at[3:, 1, 2].add(0.5), h)), theirs())
     assert error.rungs[-1].name == "forward"
-    assert "first at time step 3, most at index (3, 1, 2)" in str(error)
+    assert "first at time step 3, with the largest difference at index (3, 1, 2)" in str(error)
     assert "difference 5.0e-01" in str(error) and "2 of 40 numbers" in str(error)
 
 

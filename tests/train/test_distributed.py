@@ -242,9 +242,9 @@ def test_what_one_process_saved_two_go_on_with(one, folder, text):
 
 def test_several_processes_require_a_mesh_of_all_devices(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    words = "mesh: expected data=8, all devices of the 2 processes"
+    words = "mesh: expected data=8, since 2 processes have 8 devices"
     assert refused(ValueError, words, lambda: make_mesh(None)).startswith("mesh: ")
-    words = "expected exactly the 8 devices that JAX has, got 4"
+    words = "expected exactly 8, the number of devices that JAX has, got 4"
     refused(ValueError, words, lambda: make_mesh("data=4"))
 
 

@@ -270,7 +270,7 @@ MANY = {"seeds": range(10**14), "steps": 100}
 WRONG = [
     (MANY, ValueError, "got 40,000,000.0 GB for 100,000,000,000,000 seeds"),
     ({"data": SHUFFLED}, TypeError, "got Shuffled; |lambda"),
-    ({"accumulate": 2}, ValueError, "accumulate: expected batches | got the same arrays"),
+    ({"accumulate": 2}, ValueError, "accumulate: expected 1, since|got 2"),
     ({"seeds": []}, ValueError, "seeds|expected at least one seed|got none"),
     ({"steps": 0}, ValueError, "steps|expected at least 1|got 0"),
     ({"seeds_per_call": 0}, ValueError, "seeds_per_call|expected at least 1|got 0"),

@@ -78,19 +78,31 @@ ONE = jnp.ones(())
 SHUFFLED = Shuffled({"x": np.ones((7, 2))}, 2, 0)
 ENDLESS: Any = SimpleNamespace(size=1, tokens=1)
 ROWS = [  # (call, error, words)
-    (lambda: _parts((jnp.ones(3), {}), None), VE, "floating scalar, got a float32 |(3,)"),
-    (lambda: _parts(jnp.ones((), int), None), VE, "expected a floating scalar, got an int32"),
-    (lambda: _parts(None, None), VE, "expected a floating scalar, got None"),
-    (lambda: _parts((ONE, {}, 1), None), TE, "needs the first one, as fit(..., carry=...)"),
-    (lambda: _parts((ONE, {}), jnp.ones(2)), TE, "expected (loss, metrics, carry)"),
+    (lambda: _parts((jnp.ones(3), {}), None), VE, "floating-point scalar, got a float32 |(3,)"),
+    (lambda: _parts(jnp.ones((), int), None), VE, "expected a floating-point scalar, got an int32"),
+    (lambda: _parts(None, None), VE, "expected a floating-point scalar, got None"),
+    (lambda: _parts((ONE, {}, 1), None), TE, "pass the initial one, fit(..., carry=...)"),
+    (lambda: _parts((ONE, {}), jnp.ones(2)), TE, "return (loss, metrics, carry)"),
     (lambda: _parts((ONE, {}, jnp.ones(3)), jnp.ones(2)), VE, "carry: expected |shapes"),
-    (lambda: read([batch(), {"x": np.ones((4, 3))}]), VE, "expected batches of one shape"),
-    (lambda: read([batch(), batch(rows=3), batch()]), VE, "expected batches of one shape"),
+    (
+        lambda: read([batch(), {"x": np.ones((4, 3))}]),
+        VE,
+        "expected all batches of an epoch to have the shapes",
+    ),
+    (
+        lambda: read([batch(), batch(rows=3), batch()]),
+        VE,
+        "expected all batches of an epoch to have the shapes",
+    ),
     (lambda: read([{"x": np.float32(1)}]), VE, "batches of numbers with the batch axis first"),
     (lambda: read([{"x": np.array(["a", "b"])}]), VE, "expected batches of numbers"),
-    (lambda: as_batches(Dataset(empty=True)), VE, "got none in an epoch"),
-    (lambda: count_steps(None, 4, SHUFFLED, 13), VE, "at least 13 batches for one step, got 12"),
-    (lambda: count_steps(None, 1, ENDLESS, 1), VE, "expected data with per_epoch"),
+    (lambda: as_batches(Dataset(empty=True)), VE, "got no batch"),
+    (
+        lambda: count_steps(None, 4, SHUFFLED, 13),
+        VE,
+        "at least 13 batches for one step (accumulate), got 12",
+    ),
+    (lambda: count_steps(None, 1, ENDLESS, 1), VE, "expected data with the attribute per_epoch"),
     (
         lambda: Evaluations(3).add(1, {"accuracy": 1.0}),
         VE,
@@ -234,7 +246,7 @@ class TestEvaluation:
         data = {"x": np.full((4, 2), math.nan)}
         with Run(tmp_path, {}) as run:
             said = refused(
-                NonFiniteLossError, "no checkpoint was saved before", lambda: train(data, run=run)
+                NonFiniteLossError, "no checkpoint has been saved", lambda: train(data, run=run)
             )
         assert str(tmp_path) not in said
 
@@ -310,7 +322,7 @@ class TestCarry:
         refused(ValueError, words, lambda: seen(Batches(), carry=None, restart_carry=True))
         endless = Batches()
         endless.per_epoch = None
-        words = "restart_carry: expected data with per_epoch, |; add"
+        words = "restart_carry: expected data with the attribute per_epoch|; add"
         refused(ValueError, words, lambda: seen(endless, restart_carry=True))
 
 

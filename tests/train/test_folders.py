@@ -106,7 +106,7 @@ class TestForeignCode:
         (folder / "evil_module.py").write_text("open('evil', 'w')")
         monkeypatch.chdir(folder)
         monkeypatch.syspath_prepend(folder)
-        words = "since loading 'evil_module:Weight'|load(folder, model="
+        words = "since importing 'evil_module:Weight'|load(folder, model="
         refused(RunError, words, lambda: load(folder))
         refused(RunError, "expected a run of a lesson", lambda: open_run(folder))
         assert not (folder / "evil").exists()
@@ -192,7 +192,7 @@ ENTRIES = [
 ]
 OTHER_TYPES = [
     ({"name": 5}, RunError, "fields of RunConfig|`str`, got `int` - at `$.name`"),
-    ({"mine": 5}, RunError, "entries of your own in `own`|unknown field `mine`"),
+    ({"mine": 5}, RunError, "entries of your own into `own`|unknown field `mine`"),
     (RunConfig(own={"a": 1j}), TypeError, "expected JSON-serializable values"),
 ]
 
@@ -269,7 +269,10 @@ class TestCheckpointFolders:
         one.rename(other)
         last.rename(one)
         other.rename(last)
-        assert [examine(one), examine(last)] == ["it holds step 2", "it holds step 1"]
+        assert [examine(one), examine(last)] == [
+            "it is the checkpoint of step 2",
+            "it is the checkpoint of step 1",
+        ]
         refused(CheckpointError, "all are damaged", lambda: load(folder, model=Weight))
 
     @pytest.mark.parametrize("kind", ["fifo", "link"])

@@ -11,12 +11,12 @@ from tests.kit import refused
 
 ROWS = [
     (("host:1", None, 1), "processes", "together, got no processes"),
-    ((None, 2, None), "coordinator", "together, got no coordinator, process"),
+    ((None, 2, None), "coordinator", "together, got no coordinator and no process"),
     (("host", 2, 1), "coordinator", "expected host:port, got 'host'"),
     (("host:x", 2, 1), "coordinator", "expected host:port"),
     (("host:70000", 2, 1), "coordinator", "expected host:port"),
     (("host:1", 2, 2), "process", "expected 0 to 1, one of 2 processes, got 2"),
-    (("host:1", 2, 1, 0), "connect_timeout", "expected seconds above 0, got 0"),
+    (("host:1", 2, 1, 0), "connect_timeout", "expected more than 0 seconds, got 0"),
 ]
 
 
@@ -29,7 +29,7 @@ def test_what_does_not_fit_is_refused(arguments, argument, words):
 def test_an_error_of_the_runtime_is_a_sentence(monkeypatch):
     initialize = Mock(side_effect=RuntimeError("DEADLINE_EXCEEDED\nmore"))
     monkeypatch.setattr(jax.distributed, "initialize", initialize)
-    words = "cluster: DEADLINE_EXCEEDED; start all"
+    words = "connect: DEADLINE_EXCEEDED; start all"
     refused(ClusterError, words, lambda: join(None, None, None, 3))
     assert initialize.call_args.kwargs["initialization_timeout"] == 3
 

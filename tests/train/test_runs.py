@@ -220,7 +220,7 @@ def flip(path):
 
 DAMAGE = {
     "truncated": (truncate, "it cannot be read"),
-    "flipped": (flip, "it has changed"),
+    "flipped": (flip, "its checksum is wrong"),
     "empty": (lambda path: path.write_bytes(b""), "it cannot be read"),
     "no metadata": (lambda path: save_file(load_file(path), path), "it cannot be read"),
     "a link": (lambda path: path.symlink_to(path.rename(path.with_name("x"))), "not a regular"),
@@ -363,7 +363,7 @@ class TestSignals:
         acted, stops = [], InterruptedRunError
         before = signal.signal(number, lambda *_: acted.append(number))
         try:
-            words = "stopped after step 4, which is saved"
+            words = "stopped after step 4; the run is saved"
             refused(stops, words, lambda: train(tmp_path / "one", on_record=send(number, 1)))
             assert not acted
             refused(stops, "", lambda: train(tmp_path / "two", on_record=send(number, 2)))
@@ -420,7 +420,7 @@ class TestNotFinite:
         with pytest.raises(NonFiniteLossError) as caught:
             train(folder, optimizer=optax.chain(optimizer(RECIPE), spoil))
         assert caught.value.step == named
-        assert f"the last good checkpoint stays in {folder}" in str(caught.value)
+        assert f"the last checkpoint is in {folder}" in str(caught.value)
         assert kept(folder).latest() == 8
         model = load(folder, "last", model=Model)
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(weights(model)))
@@ -529,13 +529,21 @@ class TestRecords:
 
 OURS = f"{__name__}:Model"
 MODELS = [
-    ({"class": "builtins:dict", "options": {}}, RunError, "expected a class that is an nnx.Module"),
-    ({"class": "os:system", "options": {}}, RunError, "expected a class that is an nnx.Module"),
-    ({"class": "no.such.module:Model", "options": {}}, RunError, "cannot be imported"),
-    ({"class": f"{__name__}:Nothing", "options": {}}, RunError, "cannot be imported"),
+    ({"class": "builtins:dict", "options": {}}, RunError, "expected a subclass of nnx.Module"),
+    ({"class": "os:system", "options": {}}, RunError, "expected a subclass of nnx.Module"),
+    (
+        {"class": "no.such.module:Model", "options": {}},
+        RunError,
+        "expected a class that can be imported",
+    ),
+    (
+        {"class": f"{__name__}:Nothing", "options": {}},
+        RunError,
+        "expected a class that can be imported",
+    ),
     ({"class": OURS}, RunError, "expected the options of the model"),
-    ({"class": OURS, "options": {"width": 1}}, RunError, "takes the options"),
-    (None, RunError, "cannot be imported"),
+    ({"class": OURS, "options": {"width": 1}}, RunError, "accepts the options"),
+    (None, RunError, "expected a class that can be imported"),
     (
         {"class": OURS, "options": {"symbols": S + 1}},
         CheckpointError,
@@ -607,7 +615,7 @@ class TestHowItComputes:
         assert 0 < difference < 0.03
 
     def test_rows_that_do_not_divide_over_the_devices_are_refused(self, tmp_path):
-        words = "expected a multiple of the 3 devices, got 8"
+        words = "expected a multiple of 3, the number of devices, got 8"
         refused(ValueError, words, lambda: train(tmp_path, mesh="data=3"))
 
     def test_calls_are_cut_by_the_step_alone(self):

@@ -9,14 +9,22 @@ from typing import Any
 from jax_rnn.base.storage import write_text
 from jax_rnn.testing import Rung
 
-__all__ = ["Comparison", "title_of", "write_json"]
+__all__ = ["DISTRIBUTIONS", "Comparison", "counted", "title_of", "write_json"]
 
 TITLES = {"jax": "JAX", "torch": "PyTorch"}
+
+DISTRIBUTIONS = {"torch": "torch.nn", "flax": "Flax"}
+"""Value of ``init`` -> whose distribution of initial weights it is."""
 
 
 def title_of(framework: str) -> str:
     """The name of a framework in tables."""
     return TITLES.get(framework, framework)
+
+
+def counted(count: int, unit: str) -> str:
+    """``1 step`` or ``2 steps``."""
+    return f"{count} {unit}{'s' * (count != 1)}"
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,11 @@ class Comparison:
     def unit(self) -> str:
         """What a step is called."""
         return "step" if self.target is None else "epoch"
+
+    @property
+    def length(self) -> str:
+        """The number of steps with its unit."""
+        return counted(self.steps, self.unit)
 
 
 def write_json(path: Path, results: Sequence[Any]) -> None:

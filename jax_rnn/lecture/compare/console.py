@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from jax_rnn.lecture.compare.comparison import Comparison, title_of
+from jax_rnn.lecture.compare.comparison import DISTRIBUTIONS, Comparison, counted, title_of
 from jax_rnn.lecture.compare.parity import StepPair
 from jax_rnn.lecture.compare.sweep import Sweep, interval, spread
 from jax_rnn.lecture.teaching.lesson import Lesson
@@ -112,8 +112,8 @@ def print_comparison(console: Console, result: Comparison) -> None:
     console.print()
     if result.dropout:
         console.print(
-            f"dropout is 0 instead of the recipe's {result.dropout:g}: the two frameworks draw "
-            "different masks",
+            f"dropout is 0 instead of the preset's {result.dropout:g}, since the two frameworks "
+            "draw different masks",
             highlight=False,
         )
     for name, text, style in _verdict(result):
@@ -133,7 +133,7 @@ def _two_columns(result: Comparison) -> Table:
     for part in ("import", "compile", "run", "evaluate"):
         times = [result.seconds[side].get(part) for side in sides]
         if any(time is not None for time in times):
-            name = f"run, {result.steps} {result.unit}s" if part == "run" else part
+            name = f"run, {result.length}" if part == "run" else part
             table.add_row(f"{name} (s)", *("-" if t is None else f"{t:.4f}" for t in times))
     return table
 
@@ -175,10 +175,10 @@ def print_sweep_heading(
 ) -> None:
     """Print what a sweep does, before it begins."""
     title = lesson.name if preset is None else f"{lesson.name} ({preset})"
-    unit = "steps" if lesson.holds_out else "epochs"
-    drawn = {"torch": "torch.nn", "flax": "Flax"}[init]
+    runs = counted(seeds, "seed")
+    steps = counted(recipe.steps, "step" if lesson.holds_out else "epoch")
     console.print(
-        f"[bold]{title}[/], {seeds} seeds, {recipe.steps} {unit}, initial weights as in {drawn}",
+        f"[bold]{title}[/], {runs}, {steps}, initial weights as in {DISTRIBUTIONS[init]}",
         highlight=False,
     )
 
@@ -195,7 +195,7 @@ def print_sweeps(console: Console, sweeps: Sequence[Sweep]) -> None:
     console.print(table)
     if len(sweeps) > 1 and sweeps[0].init == "torch":
         console.print(
-            "Each framework draws its own initial weights from the same distribution: compare "
+            "Each framework draws its own initial weights from the same distribution, so compare "
             "the rates, not single seeds.",
             highlight=False,
         )
@@ -206,15 +206,15 @@ def _letters(sweeps: Sequence[Sweep]) -> Iterator[list[str]]:
     if any(s.ever is None for s in sweeps):
         return
     for name, counts in (
-        ("all letters correct at any epoch", [s.ever or 0 for s in sweeps]),
+        ("all letters correct at some epoch", [s.ever or 0 for s in sweeps]),
         (f"all letters correct at epoch {sweeps[0].steps}", [s.at_end or 0 for s in sweeps]),
     ):
         pairs = [(count, s.seeds) for count, s in zip(counts, sweeps, strict=True)]
         yield [name, *(_rate(*pair) for pair in pairs)]
-        yield ["  95 % interval", *(_interval(*pair) for pair in pairs)]
+        yield ["  95 % confidence interval", *(_interval(*pair) for pair in pairs)]
     yield ["first correct epoch, median", *(_epoch(s.median_first_epoch) for s in sweeps)]
     stable = (_epoch(s.median_stable_epoch) for s in sweeps)
-    yield ["correct from this epoch on, median", *stable]
+    yield ["stays correct from epoch, median", *stable]
 
 
 def _spreads(sweeps: Sequence[Sweep]) -> Iterator[list[str]]:
@@ -236,7 +236,7 @@ def _verdict(result: Comparison) -> Iterator[tuple[str, str, str]]:
         before += f", hidden {gaps['hidden']:.1e}"
     if result.steps:
         before += f", gradients {_gap(result.max_abs_gradient_difference)}"
-    yield "differences", "the largest of all elements", ""
+    yield "differences", "the largest absolute difference of any element", ""
     yield "  before training", before, ""
     if result.steps:
         after = (
@@ -245,18 +245,18 @@ def _verdict(result: Comparison) -> Iterator[tuple[str, str, str]]:
         )
         if result.max_abs_figure_difference is not None:
             after += f", held-out figures {_gap(result.max_abs_figure_difference)}"
-        yield f"  {result.steps} {result.unit}s", after, ""
+        yield f"  {result.length}", after, ""
         if result.target is not None:
             yield "  strings", _strings(result), ""
         if result.dtype == "float32" and (result.max_abs_loss_difference or 0) > CHAOTIC:
-            note = "rounding, which Adam amplifies; float64 shows the same run without it"
+            note = "rounding, which Adam amplifies; compare with --dtype float64"
             yield "  cause", note, ""
     yield _ladder(result.rungs)
 
 
 def _strings(result: Comparison) -> str:
     right = [result.predictions[side][-1] == result.target for side in result.frameworks]
-    last = {2: "both match the target", 1: "one matches the target", 0: "none matches"}
+    last = {2: "both match the target", 1: "one matches the target", 0: "neither matches"}
     equal = f"equal at {result.predictions_equal} of {result.steps} epochs"
     return f"{equal}; after the last, {last[sum(right)]}"
 

@@ -42,7 +42,7 @@ def import_seconds(framework: str) -> float | None:
                 import_module(module)
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
-                f"expected {error.name} to be installed, but it is not: "
+                f"expected {error.name} to be installed, but it is not; use "
                 f"{how_to_install(framework)}",
                 name=error.name,
             ) from error

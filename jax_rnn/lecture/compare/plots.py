@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jax_rnn.base.figures import COLOURS, INK, JAX, MUTED, TORCH, figure_of, finish
-from jax_rnn.lecture.compare.comparison import Comparison, title_of
+from jax_rnn.lecture.compare.comparison import DISTRIBUTIONS, Comparison, counted, title_of
 from jax_rnn.lecture.compare.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def comparison_figure(comparisons: Sequence[Comparison]) -> "Figure":
     """
     trained = [comparison for comparison in comparisons if comparison.steps]
     if not trained:
-        raise ValueError("nothing to plot: expected a comparison that trained, got none")
+        raise ValueError("comparisons: expected one of a lesson that trains, got none")
     figure = figure_of(9.6, 2.9 * len(trained))
     rows = figure.subfigures(len(trained), 1, squeeze=False)[:, 0]
     for row, comparison in zip(rows, trained, strict=True):
@@ -69,14 +69,15 @@ def sweep_figure(sweeps: Sequence[Sweep]) -> "Figure":
         ModuleNotFoundError: matplotlib is not installed.
     """
     if not sweeps:
-        raise ValueError("nothing to plot: expected at least one sweep, got none")
+        raise ValueError("sweeps: expected at least one, got none")
     groups: dict[tuple[str, str], list[Sweep]] = {}
     for sweep in sorted(sweeps, key=lambda sweep: sweep.framework, reverse=True):
         groups.setdefault((sweep.title, sweep.init), []).append(sweep)
     figure = figure_of(9.6, 3.5 * len(groups))
     rows = figure.subfigures(len(groups), 1, squeeze=False)[:, 0]
     for row, ((title, init), group) in zip(rows, groups.items(), strict=True):
-        heading = "\n".join([f"{title} · initialised as {init}", *map(_counts, reversed(group))])
+        first = f"{title} · initial weights as in {DISTRIBUTIONS.get(init, init)}"
+        heading = "\n".join([first, *map(_counts, reversed(group))])
         row.suptitle(heading, x=0.01, ha="left", fontsize=11, linespacing=1.4, color=INK)
         left, right = row.subplots(1, 2)
         unit = "epoch" if group[0].first_epoch else "step"
@@ -91,10 +92,10 @@ def sweep_figure(sweeps: Sequence[Sweep]) -> "Figure":
 
 
 def _counts(sweep: Sweep) -> str:
-    name = f"{title_of(sweep.framework)}: of {sweep.seeds} seeds "
+    name, runs = title_of(sweep.framework), counted(sweep.seeds, "seed")
     if sweep.ever is None:
-        return f"{name}half end below a loss of {sweep.loss['median']:.4f}"
-    return f"{name}{sweep.ever} ever correct, {sweep.at_end} correct at the end"
+        return f"{name}: median of the last losses {sweep.loss['median']:.4f}, {runs}"
+    return f"{name}: {sweep.ever} of {runs} correct at some epoch, {sweep.at_end} at the last"
 
 
 def first_right(comparison: Comparison, framework: str) -> int | None:
@@ -165,9 +166,9 @@ def _plot_difference(axes: "Axes", comparison: Comparison) -> None:
             fillstyle="none",
             markersize=4,
             clip_on=False,
-            label=f"0 at {zero.sum()} {comparison.unit}{'s' if zero.sum() > 1 else ''}",
+            label=f"0 at {counted(int(zero.sum()), comparison.unit)}",
         )
-    axes.plot(epochs, step, ":", color=MUTED, label=f"{comparison.dtype} step")
+    axes.plot(epochs, step, ":", color=MUTED, label=f"{comparison.dtype} spacing")
     axes.set_yticks(list(ticks), list(ticks.values()))
     axes.minorticks_off()
     axes.set_ylim(10 ** (bottom - margin / 3), 10 ** (high + margin / 3))

@@ -45,7 +45,7 @@ def render_html(comparisons: Sequence[Comparison]) -> str:
         ModuleNotFoundError: jinja2 or matplotlib is not installed.
     """
     if not comparisons:
-        raise ValueError("nothing to report: expected at least one comparison, got none")
+        raise ValueError("comparisons: expected at least one, got none")
     jinja2 = optional("jinja2")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True

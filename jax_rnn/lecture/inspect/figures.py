@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "MOST_CELLS",
+    "MAX_ROWS",
     "gates_figure",
     "gradient_figure",
     "letters_figure",
@@ -21,7 +21,7 @@ __all__ = [
     "visible",
 ]
 
-MOST_CELLS = 40
+MAX_ROWS = 40
 """Maximum number of rows of a heat map."""
 
 LETTERS_IN_ROW = 64
@@ -34,7 +34,7 @@ VISIBLE = {"\n": "↵", "\t": "→"}
 
 
 def visible(letter: str) -> str:
-    """A letter as it is drawn; what cannot be printed is drawn as �."""
+    """A letter as it is shown; what cannot be printed is shown as �."""
     return VISIBLE.get(letter, letter if letter.isprintable() else "�")
 
 
@@ -68,7 +68,7 @@ def letters_figure(inside: Inside, cells: int) -> "Figure":
 
 def gates_figure(inside: Inside) -> "Figure":
     """A heat map for each gate: the cells with the highest variance first, over the letters."""
-    shown = inside.order[:MOST_CELLS]
+    shown = inside.order[:MAX_ROWS]
     height = 0.6 + max(0.8, 0.06 * len(shown))
     figure = figure_of(_width(inside), height * len(inside.gates) + 0.3)
     all_axes = figure.subplots(len(inside.gates), sharex=True, squeeze=False)[:, 0]
@@ -101,10 +101,10 @@ def saturation_figure(inside: Inside) -> "Figure":
         axes.plot([0, 1], [1, 0], color=MUTED, linewidth=0.8)
         axes.scatter(gate.high, gate.low, s=22, color=JAX, alpha=0.5, linewidths=0, clip_on=False)
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-        finish(axes, f"share {_ends(gate)[1]}", "", legend=False)
+        finish(axes, f"share of letters {_ends(gate)[1]}", "", legend=False)
         axes.set_title(f"gate {gate.name}", loc="left", fontsize=10.5, color=INK)
         axes.set_xticks([0, 0.5, 1])
-        axes.set_ylabel(f"share {_ends(gate)[0]}", color=INK, fontsize=10.5)
+        axes.set_ylabel(f"share of letters {_ends(gate)[0]}", color=INK, fontsize=10.5)
     return figure
 
 
@@ -133,7 +133,7 @@ def _ends(gate: Gate) -> tuple[str, str]:
 def _name_letters(axes: "Axes", prompt: str) -> None:
     """Write the letters below an axis; of a long text their numbers."""
     if len(prompt) > LETTERS_IN_ROW:
-        axes.set_xlabel("letter", color=INK, fontsize=10.5)
+        axes.set_xlabel("index of the letter", color=INK, fontsize=10.5)
         return
     labels = axes.set_xticks(range(len(prompt)), [visible(letter) for letter in prompt])
     for tick in labels:

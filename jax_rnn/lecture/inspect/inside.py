@@ -87,8 +87,8 @@ def look_inside(reading: Reading, prompt: str) -> Inside:
     shown, values = _activations(states)
     if not np.isfinite(values).all():
         raise ValueError(
-            "expected states that are numbers, got infinity or NaN; the training of this run has "
-            "diverged"
+            "run: expected a model with finite states, got infinity or NaN; the training of this "
+            "run has diverged"
         )
     size = sum(leaf.shape[-1] for leaf in carry)
     exponents = lyapunov_exponents(cell, x, count=min(EXPONENTS, size))[0]

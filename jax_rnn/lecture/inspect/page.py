@@ -12,7 +12,7 @@ from jax_rnn.base.extras import optional
 from jax_rnn.base.figures import inline_svg, save_figure
 from jax_rnn.base.storage import write_text
 from jax_rnn.lecture.inspect.figures import (
-    MOST_CELLS,
+    MAX_ROWS,
     gates_figure,
     gradient_figure,
     letters_figure,
@@ -52,16 +52,16 @@ def render_html(inside: Inside, *, title: str, cells: int) -> str:
     )
     source = files("jax_rnn.lecture.inspect").joinpath("page.html.jinja")
     with _any_glyph():
-        drawn = _figures(inside)
-        figures = {name: inline_svg(figure, f"{name}-") for name, figure in drawn.items()}
+        plots = _figures(inside)
+        figures = {name: inline_svg(figure, f"{name}-") for name, figure in plots.items()}
     return environment.from_string(source.read_text(encoding="utf-8")).render(
         title=title,
         inside=inside,
         figures=figures,
-        widths={name: figure.get_figwidth() for name, figure in drawn.items()},
+        widths={name: figure.get_figwidth() for name, figure in plots.items()},
         cells=[(cell, list(_coloured(inside, cell))) for cell in inside.order[:cells].tolist()],
         shades=range(1, SHADES + 1),
-        rows=min(len(inside.order), MOST_CELLS),
+        rows=min(len(inside.order), MAX_ROWS),
         factor=math.exp(inside.exponents[0]),
     )
 
@@ -99,7 +99,7 @@ def _coloured(inside: Inside, cell: int) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _any_glyph() -> Iterator[None]:
-    """Context in which a letter that the font lacks is drawn as a box without a warning."""
+    """Context in which a letter that the font lacks is shown as a box without a warning."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         yield

@@ -43,8 +43,8 @@ def check_lesson(opened: OpenRun) -> None:
     if not (isinstance(lesson, WordLesson) or lesson.takes_text):
         raise ArgumentError(
             "run",
-            f"expected a run of char_lm or of a lesson on a word, e.g. ihello or long_sentence, "
-            f"got one of {lesson.name}",
+            "expected a run of char_lm or of a lesson on a word or a sentence, e.g. ihello, got "
+            f"one of {lesson.name}",
         )
 
 
@@ -57,7 +57,7 @@ def check_prompt(prompt: str, symbols: str) -> None:
     if unknown:
         raise ArgumentError(
             "prompt",
-            f"expected letters that the run was trained on, {symbols!r}, got "
+            f"expected only letters among {symbols!r}, on which the run was trained, got "
             f"{', '.join(map(repr, unknown))}",
         )
 
@@ -75,7 +75,8 @@ def own_text(opened: OpenRun) -> str:
     try:
         held_out = opened.data().held_out
     except ArgumentError as error:
-        raise ArgumentError("prompt", f"none is given, and the text: {error.reason}") from error
+        reason = f"expected a text to read, got none, and that of the run: {error.reason}"
+        raise ArgumentError("prompt", reason) from error
     return Vocabulary(opened.vocabulary["symbols"]).decode(held_out[:OWN_LENGTH])
 
 
@@ -95,21 +96,22 @@ def read(opened: OpenRun, model: Any, prompt: str, layer: int) -> Reading:
         inputs = opened.lesson.encode(prompt)
     else:
         inputs = Vocabulary(opened.vocabulary["symbols"]).encode(prompt)[None]
-    cells, x = _recorded(model, inputs)
+    cells, x = _cells_of(model, inputs)
     if not cells:
         raise ArgumentError(
             "run",
             f"expected a lesson with a recurrent layer, got {opened.lesson.name}, which has none",
         )
     if not 0 <= layer < len(cells):
-        raise ArgumentError("layer", f"expected 0 to {len(cells) - 1}, got {layer}")
+        last = len(cells) - 1
+        raise ArgumentError("layer", f"expected {f'0 to {last}' if last else 0}, got {layer}")
     for cell in cells[:layer]:
         _, x = run(cell, cell.initialize_carry(x.shape[1:]), x)
     return Reading(cells[layer], x, len(cells))
 
 
-class _Recorder:
-    """Keeps the inputs of a layer."""
+class _Watched:
+    """A layer that keeps its inputs."""
 
     def __init__(self, layer: Recurrent):
         self.layer, self.inputs = layer, []
@@ -119,15 +121,15 @@ class _Recorder:
         return self.layer(x, *more, **options)
 
 
-def _recorded(model: Any, inputs: Any) -> tuple[list[Cell], Any]:
+def _cells_of(model: Any, inputs: Any) -> tuple[list[Cell], Any]:
     """The cells of the recurrent layers, and the inputs of the lowest, time-major."""
     if isinstance(getattr(model, "cell", None), Cell):  # the lessons with equations by hand
         return [model.cell], jnp.swapaxes(inputs, 0, 1)
     for name, layer in vars(model).items():
         if isinstance(layer, Recurrent) and not layer.bidirectional:
-            watched, recorder = copy.copy(model), _Recorder(layer)
-            vars(watched)[name] = recorder
-            watched(inputs)
-            x = jnp.concatenate(recorder.inputs, 1)  # a lesson calls it once for each letter
+            copied, watched = copy.copy(model), _Watched(layer)
+            vars(copied)[name] = watched
+            copied(inputs)
+            x = jnp.concatenate(watched.inputs, 1)  # a lesson calls it once for each letter
             return [cell for cell in layer.cells if cell], jnp.swapaxes(x, 0, 1)
     return [], None

@@ -20,7 +20,7 @@ def explain(model):
     states = zip(*(jnp.split(state, len(inputs), axis=1) for state in hidden), strict=True)
     alone = [model(word, state)[0] for word, state in zip(words, states, strict=True)]
     difference = jnp.abs(together - jnp.concatenate(alone)).max()
-    yield f"three words together or one by one: largest difference {difference:.1e}"
+    yield f"three words in a batch or one by one: largest output difference {difference:.1e}"
 
 
 lesson = WordLesson(facts=words.BATCH, model=Model, recipe=WordRecipe(), explain=explain)

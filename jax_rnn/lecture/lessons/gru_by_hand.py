@@ -86,7 +86,8 @@ def never_reset(model: Model) -> Model:
 
 def explain(model):
     inputs = lesson.batch()["inputs"]
-    yield "Is it the library's GRU? Largest difference of the states with the same weights:"
+    yield "Is it the library's GRU? Only if nothing is reset. Largest difference of the states with"
+    yield "the same weights:"
     for title, m in (("as trained", model), ("nothing reset (r = 1)", never_reset(model))):
         gap = jnp.abs(m.states(inputs)[0] - as_library(m)(inputs)[0]).max()
         yield f"  {title:24}{gap:.1e}"

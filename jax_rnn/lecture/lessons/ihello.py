@@ -35,7 +35,7 @@ def loss(model, batch):
 def explain(model):
     yield f"Logits in [-1, 1] keep the loss above log(1 + 4 e^-2) = {words.TANH_BOUND:.5f}."
     reached = lesson.sweep(SEEDS).metrics["exact"][:, -1].sum()
-    yield f"The result depends on the seed: {reached} of {SEEDS} seeds end at ihello."
+    yield f"The result depends on the seed: {reached} of {SEEDS} seeds predict ihello at the end."
 
 
 lesson = WordLesson(

@@ -60,8 +60,7 @@ def explain(model):
     alone = lesson.facts.text(np.asarray(recite(model))[None])
     for inputs, text in (("the true letters", predicted), ("its own predictions", alone)):
         right = sum(a == b for a, b in zip(text, SENTENCE, strict=True))
-        verdict = "exact" if text == SENTENCE else f"{right} of {len(SENTENCE)} letters correct"
-        yield f"Inputs are {inputs}: {verdict}"
+        yield f"The model reads {inputs}: {right} of {len(SENTENCE)} letters are correct."
         yield f"  {text}"
 
 

@@ -37,9 +37,9 @@ def loss(model, batch):
 def explain(model):
     floor, ceiling = words.window_bounds()
     found, metrics = lesson.score(model, lesson.batch())
-    yield "Bounds of a predictor that reads only the letters of the window so far:"
-    yield f"  loss {found:.5f}, never below {floor:.5f}"
-    yield f"  accuracy {metrics['accuracy']:.4f}, never above {ceiling:.4f}"
+    yield "This model, and the bounds for any model that reads only the window so far:"
+    yield f"  loss {found:.5f} (lower bound {floor:.5f})"
+    yield f"  accuracy {metrics['accuracy']:.4f} (upper bound {ceiling:.4f})"
 
 
 lesson = WordLesson(

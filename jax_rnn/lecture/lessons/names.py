@@ -116,9 +116,10 @@ def report(model, data, folder):
     yield f"Held-out names classified as one of their languages: {found:.1%} of {names}."
     pairs = "names, counted once per language"
     for counted, what in ((confusion, pairs), (of_rows, "rows of the files")):
-        total, most = counted.sum(), int(counted.sum(1).argmax())
+        total, largest = counted.sum(), int(counted.sum(1).argmax())
+        share = counted[largest].sum() / total
         yield f"Correct: {np.trace(counted) / total:.1%} of {total} {what};"
-        yield f"  always {languages[most]}: {counted[most].sum() / total:.1%}."
+        yield f"  {share:.1%} if the answer were always {languages[largest]}."
     yield "language      names recall  most frequent error"
     for k, recall in enumerate(recalls(confusion)):
         count = confusion[k].sum()

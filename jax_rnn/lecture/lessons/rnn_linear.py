@@ -52,8 +52,8 @@ def explain(model):
     found, _ = loss(model, lesson.batch())
     yield "Why is it more stable? Its logits are not bounded:"
     bound = f"log(1 + 4 e^-2) = {words.TANH_BOUND:.5f}"
-    yield f"  loss {found:.5f}; with logits in [-1, 1] never below {bound}"
-    yield f"Runs at ihello after {lesson.recipe.steps} epochs, of {SEEDS} seeds:"
+    yield f"  loss {found:.5f}; with logits in [-1, 1] it is at least {bound}"
+    yield f"Runs that predict ihello after {lesson.recipe.steps} epochs, of {SEEDS} seeds:"
     for variant, title in (
         ("scale1", "logits = h, the slide's RNN"),
         ("scale3", "logits = 3 h"),

@@ -174,7 +174,7 @@ class Lesson(Program):
 
 
 def answers_nothing(model: Any, vocabulary: Any, prompt: str, sampling: Sampling) -> Iterator[str]:
-    raise ValueError("expected a lesson whose model answers a prompt, got one without")
+    raise ValueError("run: expected a lesson whose model responds to prompts, got another")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -98,7 +98,7 @@ def train_lesson(
     """
     lesson.check_text(text)
     if resume and out is None:
-        raise ArgumentError("resume", "expected the folder of a run, got none")
+        raise ArgumentError("resume", "expected the folder of a run, got none; pass out=")
     Layout(mesh).check(lesson.batch_size(recipe))
     data = lesson.read(recipe, text)
     _check_size(lesson, recipe, data)
@@ -188,12 +188,13 @@ class OpenRun:
         Raises:
             ValueError: the file has changed since training.
         """
+        self.lesson.check_text(text)
         data = self.lesson.read(self.recipe, text or self.text)
         if text is None and self.sha256 not in (None, data.sha256):
             raise ArgumentError(
                 "text",
                 f"expected the text that the run was trained on, but {self.text} has changed; "
-                "restore it, or specify another text",
+                "restore it, or use another text",
             )
         return data
 
@@ -221,9 +222,11 @@ def open_run(folder: str | Path) -> OpenRun:
         )
         expected = _described(lesson, recipe, vocabulary)
     if (described.class_, described.options) != (expected.class_, expected.options):
+        same = described.class_ == expected.class_
+        found = "other options of it" if same else repr(described.class_)
         raise RunError(
             f"{folder}: expected the model of the lesson {lesson.name}, {expected.class_}, got "
-            f"{described.class_!r} or other options; restore config.json"
+            f"{found}; restore config.json"
         )
     return opened
 
@@ -250,8 +253,8 @@ def whose_lesson(folder: str | Path) -> Iterator[None]:
     except (AttributeError, TypeError, ValueError, LookupError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise RunError(
-            f"{folder}: expected a run of a lesson, got another ({reason}). A run of a model of "
-            "your own is used from Python, see its README.md"
+            f"{folder}: expected a run of a lesson, got another config.json ({reason}). The "
+            "README.md of a run of your own model says how to use it in Python"
         ) from error
 
 

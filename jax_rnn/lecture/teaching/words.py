@@ -75,7 +75,7 @@ class WordLesson(Lesson):
             right = sum(a == b for a, b in zip(texts[-1], self.facts.target, strict=True))
             yield (
                 f"This run missed its target: {right} of {len(texts[-1])} letters are correct at "
-                "the end. A sweep over seeds shows how often it is reached."
+                "the end. A sweep over many seeds shows how often runs reach it."
             )
 
     def report(self, model: Any, data: Data, folder: Path) -> Iterator[str]:
