@@ -12,14 +12,28 @@ author = "the authors of jax_rnn"
 copyright = f"{author}, Apache-2.0"
 
 extensions = [
+    "docs.extensions.command_line",
+    "docs.extensions.docstrings",
+    "docs.extensions.reference",
     "docs.extensions.repository",
     "myst_parser",
     "sphinx-mathjax-offline",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
 ]
-exclude_patterns = ["extensions"]
+exclude_patterns = ["extensions", "reference/examples"]
 nitpicky = True
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!jax_rnn\.).*"),  # types of other libraries, which annotations name
+    ("py:.*", r"jax_rnn(\.\w+){3,}"),  # types of ours that are not public
+]
+
+maximum_signature_line_length = 80
+autodoc_member_order = "bysource"
+napoleon_custom_sections = [("Args of all layers", "params_style")]
+napoleon_use_ivar = True
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
