@@ -17,7 +17,7 @@ RUN := $(VENV)/bin/python -m
 INSTALL := $(PYTHON) tools/install.py --torch $(TORCH)
 NEEDS := pyproject.toml requirements.lock tools/install.py
 
-.PHONY: demo setup test test-all test-lowest test-oracles coverage lint lock bench docs docs-serve clean
+.PHONY: demo setup test test-all test-lowest test-oracles coverage lint lock bench docs docs-serve test-docs clean
 
 demo: $(VENV)/.demo
 	@$(VENV)/bin/jax-rnn compare ihello
@@ -30,7 +30,8 @@ test: $(VENV)/.test
 	$(RUN) pytest -n 2 -m "not long" --durations=20
 
 test-all: $(VENV)/.test
-	$(RUN) pytest -n 2 --durations=20
+	$(RUN) pytest -n 2 --durations=20 $(if $(wildcard $(DOCS)/.docs),--ignore=tests/site)
+	$(if $(wildcard $(DOCS)/.docs),@$(MAKE) test-docs)
 
 test-lowest: $(LOWEST)/.test
 	$(LOWEST)/bin/python -m pytest -n 2 -m "not long"
@@ -60,7 +61,10 @@ docs: $(DOCS)/.docs
 
 docs-serve: $(DOCS)/.docs
 	$(DOCS)/bin/sphinx-autobuild --watch jax_rnn --watch reference_torch --watch rnn_lecture \
-	  -d build/doctrees docs build/site
+	  --port 8000 -d build/doctrees docs build/site
+
+test-docs: docs
+	$(DOCS)/bin/python -m pytest -n 2 tests/site
 
 $(VENV)/.demo: $(NEEDS)
 	@$(INSTALL) $(VENV) torch

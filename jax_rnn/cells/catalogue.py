@@ -41,16 +41,18 @@ class Entry(NamedTuple):
     build: Callable[..., Cell]
     """``build(input_size, hidden_size, dtype=None, rngs=...)``."""
     source: str
+    oracles: str
+    """The implementations by others that it is compared with."""
 
 
-def _same(kind: Any, source: str, **options: Any) -> Entry:
+def _same(kind: Any, source: str, oracles: str, **options: Any) -> Entry:
     def build(input_size: int, hidden_size: int, dtype: Any = None, *, rngs: nnx.Rngs) -> Cell:
         return kind(input_size, hidden_size, dtype=dtype, rngs=rngs, **options)
 
-    return Entry(kind, build, source)
+    return Entry(kind, build, source, oracles)
 
 
-def _square(kind: Any, source: str, **options: Any) -> Entry:
+def _square(kind: Any, source: str, oracles: str, **options: Any) -> Entry:
     """A cell whose input and output have the features of its state."""
 
     def build(input_size: int, hidden_size: int, dtype: Any = None, *, rngs: nnx.Rngs) -> Cell:
@@ -61,7 +63,7 @@ def _square(kind: Any, source: str, **options: Any) -> Entry:
             )
         return kind(hidden_size, dtype=dtype, rngs=rngs, **options)
 
-    return Entry(kind, build, source)
+    return Entry(kind, build, source, oracles)
 
 
 def _projected(input_size: int, hidden_size: int, dtype: Any = None, *, rngs: nnx.Rngs) -> Cell:
@@ -71,29 +73,29 @@ def _projected(input_size: int, hidden_size: int, dtype: Any = None, *, rngs: nn
 
 
 CATALOGUE: dict[str, Entry] = {
-    "rnn": _same(RNNCell, "Elman 1990"),
-    "lstm": _same(LSTMCell, "Hochreiter & Schmidhuber 1997"),
-    "gru": _same(GRUCell, "Cho et al. 2014"),
-    "original_gru": _same(OriginalGRUCell, "Cho et al. 2014"),
-    "peephole_lstm": _same(PeepholeLSTMCell, "Gers et al. 2002"),
-    "projected_lstm": Entry(ProjectedLSTMCell, _projected, "Sak et al. 2014"),
-    "cifg_lstm": _same(CIFGLSTMCell, "Greff et al. 2015"),
-    "layer_norm_lstm": _same(LayerNormLSTMCell, "Ba et al. 2016"),
-    "ugrnn": _same(UGRNNCell, "Collins et al. 2016"),
-    "mgu": _same(MGUCell, "Zhou et al. 2016"),
-    "li_gru": _same(LiGRUCell, "Ravanelli et al. 2018"),
-    "ind_rnn": _same(IndRNNCell, "Li et al. 2018"),
-    "star": _same(STARCell, "Turkoglu et al. 2019"),
-    "co_rnn": _same(CoRNNCell, "Rusch & Mishra 2021"),
-    "slstm": _same(SLSTMCell, "Beck et al. 2024"),
-    "mlstm": _same(MLSTMCell, "Beck et al. 2024"),
-    "conv_lstm": _same(ConvLSTMCell, "Shi et al. 2015"),
-    "min_gru": _same(MinGRUCell, "Feng et al. 2024"),
-    "min_lstm": _same(MinLSTMCell, "Feng et al. 2024"),
-    "lru": _same(LRUCell, "Orvieto et al. 2023"),
-    "s5": _same(S5Cell, "Smith et al. 2022"),
-    "rg_lru": _square(RGLRUCell, "De et al. 2024"),
-    "lin_oss": _same(LinOSSCell, "Rusch & Rus 2024"),
-    "selective_ssm": _square(SelectiveSSMCell, "Gu & Dao 2023"),
+    "rnn": _same(RNNCell, "Elman 1990", "torch, flax.linen"),
+    "lstm": _same(LSTMCell, "Hochreiter & Schmidhuber 1997", "torch, flax.linen, ONNX"),
+    "gru": _same(GRUCell, "Cho et al. 2014", "torch, flax.linen, ONNX"),
+    "original_gru": _same(OriginalGRUCell, "Cho et al. 2014", "Haiku, ONNX"),
+    "peephole_lstm": _same(PeepholeLSTMCell, "Gers et al. 2002", "torchrecurrent, ONNX"),
+    "projected_lstm": Entry(ProjectedLSTMCell, _projected, "Sak et al. 2014", "torch"),
+    "cifg_lstm": _same(CIFGLSTMCell, "Greff et al. 2015", "torch"),
+    "layer_norm_lstm": _same(LayerNormLSTMCell, "Ba et al. 2016", "reference_torch"),
+    "ugrnn": _same(UGRNNCell, "Collins et al. 2016", "torchrecurrent"),
+    "mgu": _same(MGUCell, "Zhou et al. 2016", "torchrecurrent"),
+    "li_gru": _same(LiGRUCell, "Ravanelli et al. 2018", "torchrecurrent"),
+    "ind_rnn": _same(IndRNNCell, "Li et al. 2018", "torchrecurrent"),
+    "star": _same(STARCell, "Turkoglu et al. 2019", "torchrecurrent"),
+    "co_rnn": _same(CoRNNCell, "Rusch & Mishra 2021", "torchrecurrent"),
+    "slstm": _same(SLSTMCell, "Beck et al. 2024", "xlstm, reference_torch"),
+    "mlstm": _same(MLSTMCell, "Beck et al. 2024", "xlstm, reference_torch"),
+    "conv_lstm": _same(ConvLSTMCell, "Shi et al. 2015", "flax.linen, Keras"),
+    "min_gru": _same(MinGRUCell, "Feng et al. 2024", "minGRU-pytorch"),
+    "min_lstm": _same(MinLSTMCell, "Feng et al. 2024", "minGRU-pytorch"),
+    "lru": _same(LRUCell, "Orvieto et al. 2023", "lru-pytorch"),
+    "s5": _same(S5Cell, "Smith et al. 2022", "s5-pytorch"),
+    "rg_lru": _square(RGLRUCell, "De et al. 2024", "recurrentgemma, reference_torch"),
+    "lin_oss": _same(LinOSSCell, "Rusch & Rus 2024", "reference_torch"),
+    "selective_ssm": _square(SelectiveSSMCell, "Gu & Dao 2023", "reference_torch"),
 }
 """Every cell of the library by the name of its file."""
