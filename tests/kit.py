@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -12,10 +13,22 @@ import pytest
 from flax import nnx
 
 __all__ = ["cases", "environment", "long", "normal", "refusals", "refused", "rngs"]
-__all__ += ["rewrite_checkpoint"]
+__all__ += ["CODE", "rewrite_checkpoint", "run_page"]
 
 long = pytest.mark.long
 """In the long tier only."""
+
+
+CODE = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
+"""A block of Python in a page of the documentation."""
+
+
+def run_page(page: Path) -> None:
+    """Run the blocks of a page one after the other, with line numbers of the page."""
+    text, names = page.read_text(), {"__name__": "__main__"}
+    for block in CODE.finditer(text):
+        above = "\n" * (text[: block.start()].count("\n") + 1)
+        exec(compile(above + block[1], str(page), "exec"), names)
 
 
 @cache

@@ -27,7 +27,8 @@ NAMES = {
     "neg": "−", "logistic": "σ", "tanh": "tanh", "exp": "exp", "log": "log", "log1p": "log(1+·)",
     "expm1": "exp−1", "abs": "|·|", "sqrt": "√", "rsqrt": "1/√", "square": "²", "sin": "sin",
     "cos": "cos", "real": "Re", "imag": "Im", "complex": "Re, Im", "reduce_sum": "Σ",
-    "dot_general": "·", "erf": "erf", "select_n": "choose", "sign": "sign", "reduce_max": "max", "eq": "=",
+    "dot_general": "·", "erf": "erf", "select_n": "choose", "sign": "sign", "reduce_max": "max",
+    "eq": "=",
 }  # fmt: skip
 FUNCTIONS = {"softplus", "relu", "silu", "log_sigmoid", "sigmoid", "gelu", "elu"}
 """Functions of jax.nn that are one operation."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 from grandalf.graphs import Edge, Graph, Vertex
@@ -94,7 +95,7 @@ def _curves(edges: list[Any]) -> Iterator[str]:
         end = last.center[0] - last.h / 2, last.center[1]
         points = [start, *edge.view.points[1:-1], end]
         path = f"M{start[0]:.0f} {start[1]:.0f}"
-        for (x, y), (to_x, to_y) in zip(points, points[1:], strict=False):
+        for (x, y), (to_x, to_y) in pairwise(points):
             middle = (x + to_x) / 2
             path += f" C{middle:.0f} {y:.0f} {middle:.0f} {to_y:.0f} {to_x:.0f} {to_y:.0f}"
         yield f'<path class="flow" d="{path}"/>'
