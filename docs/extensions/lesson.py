@@ -62,12 +62,13 @@ class Slide(LessonDirective):
             f"[{title}]({address_of(path_of(lesson, framework))})"
             for framework, title in FRAMEWORKS.items()
         )
+        used = (f"{{py:obj}}`~jax_rnn.{name}`" for name in used_by(lesson))
         lines = [
             ":::{div} lesson-slide",
             f"**On the slides: {load(lesson).slide}**",
             question_of(lesson),
             f"Program: {' · '.join(files)} · {NOTEBOOK.format(lesson=lesson)}",
-            f"Uses: {', '.join(f'{{py:obj}}`jax_rnn.{name}`' for name in used_by(lesson))}",
+            f"Uses of `jax_rnn`: {', '.join(used)}",
             ":::",
         ]
         return "\n\n".join(lines)
