@@ -61,7 +61,7 @@ docs: $(DOCS)/.docs
 
 docs-serve: $(DOCS)/.docs
 	$(DOCS)/bin/sphinx-autobuild --watch jax_rnn --watch reference_torch --watch rnn_lecture \
-	  --port 8000 -d build/doctrees docs build/site
+	  --re-ignore __pycache__ --port 8000 -d build/doctrees docs build/site
 
 test-docs: docs
 	$(DOCS)/bin/python -m pytest -n 2 tests/site

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from docs.extensions.repository import ADDRESS
+from docs.extensions.files import ADDRESS
 
 project = "jax_rnn"
 author = "the authors of jax_rnn"
@@ -19,6 +19,7 @@ extensions = [
     "docs.extensions.lesson",
     "docs.extensions.lesson_runs",
     "docs.extensions.lesson_table",
+    "docs.extensions.notebooks",
     "docs.extensions.reference",
     "docs.extensions.repository",
     "myst_parser",

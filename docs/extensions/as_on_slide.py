@@ -20,7 +20,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from docs.extensions.repository import ROOT, address_of
+from docs.extensions.files import ROOT, address_of
 
 __all__ = ["session", "setup"]
 
@@ -43,7 +43,7 @@ class AsOnSlide(SphinxDirective):
             "",
             *(f"{paragraph}\n" for paragraph in said),
             f"```{{literalinclude}} /../{path}",
-            f":lines: {module.body[0].end_lineno + 2}-",
+            f":lines: {_lines_of_docstring(module) + 2}-",
             "```",
             "```pycon",
             session(list(self.content), dict(names)),
@@ -52,6 +52,10 @@ class AsOnSlide(SphinxDirective):
             "::::",
         ]
         return self.parse_text_to_nodes("\n".join(blocks))
+
+
+def _lines_of_docstring(module: ast.Module) -> int:
+    return module.body[0].end_lineno or 0
 
 
 def session(lines: list[str], names: dict) -> str:

@@ -9,7 +9,6 @@ Each has the name of a lesson as its argument:
     lesson-answer         what the lesson shows
 """
 
-import ast
 import re
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
@@ -19,21 +18,15 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from docs.extensions.files import FRAMEWORKS, ROOT, address_of, path_of, question_of
 from docs.extensions.lesson_runs import LessonRun, file_of, run_of
-from docs.extensions.repository import ROOT, address_of
+from docs.extensions.uses import used_by
 from jax_rnn.lecture.lessons import load
 
-__all__ = ["path_of", "setup", "tabs"]
+__all__ = ["setup"]
 
-FRAMEWORKS = {"jax": "JAX", "torch": "PyTorch"}
-FOLDERS = {"jax": "jax_rnn/lecture/lessons", "torch": "reference_torch"}
 FIRST, LAST = 3, 2
 """Numbers of epochs shown of an output, at its beginning and at its end."""
-
-
-def path_of(lesson: str, framework: str) -> str:
-    """The file of a lesson, relative to the repository."""
-    return f"{FOLDERS[framework]}/{lesson}.py"
 
 
 def tabs(contents: Mapping[str, str]) -> str:
@@ -64,26 +57,24 @@ class LessonDirective(SphinxDirective):
 
 class Slide(LessonDirective):
     def markdown(self, lesson: str) -> str:
+        self.env.note_dependency(path_of(lesson, "jax"))
         files = (
-            f"[{title}]({address_of(ROOT / path_of(lesson, framework))})"
+            f"[{title}]({address_of(path_of(lesson, framework))})"
             for framework, title in FRAMEWORKS.items()
         )
+        used = (f"{{py:obj}}`~jax_rnn.{name}`" for name in used_by(lesson))
         lines = [
             ":::{div} lesson-slide",
             f"**On the slides: {load(lesson).slide}**",
-            f"{self.question(lesson)}",
-            f"{{.lesson-files}}\nProgram: {' · '.join(files)}",
+            question_of(lesson),
+            f"Program: {' · '.join(files)} · {NOTEBOOK.format(lesson=lesson)}",
+            f"Uses of `jax_rnn`: {', '.join(used)}",
             ":::",
         ]
         return "\n\n".join(lines)
 
-    def question(self, lesson: str) -> str:
-        """The first sentence of the program, without the title of the slide."""
-        path = ROOT / path_of(lesson, "jax")
-        self.env.note_dependency(path)
-        said = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-        text = " ".join(said.split("\n\n")[0].split())
-        return re.sub(r"^Exercise [\d-]+: (.)", lambda found: found[1].upper(), text)
+
+NOTEBOOK = '<a href="../notebooks/{lesson}.ipynb" download>notebook</a>'
 
 
 class Source(LessonDirective):
@@ -92,13 +83,14 @@ class Source(LessonDirective):
     def markdown(self, lesson: str) -> str:
         parts = self.options.get("objects", "").split()
         options = [f":pyobject: {part}\n" for part in parts] or [""]
+        paths = {framework: path_of(lesson, framework) for framework in FRAMEWORKS}
         return tabs(
             {
                 framework: "\n".join(
-                    f"```{{literalinclude}} /../{path_of(lesson, framework)}\n{option}```\n"
+                    f"```{{literalinclude}} /../{path.relative_to(ROOT)}\n{option}```\n"
                     for option in options
                 )
-                for framework in FRAMEWORKS
+                for framework, path in paths.items()
             }
         )
 
@@ -110,8 +102,8 @@ class Output(LessonDirective):
             return f":::{{note}}\n{NOT_RUN}\n:::\n"
         return tabs(
             {
-                framework: f"```console\n$ {command}\n{shortened(found.printed[framework])}\n```"
-                for framework, command in found.commands.items()
+                framework: f"```console\n{shortened(text)}\n```"
+                for framework, text in found.printed.items()
             }
         )
 
@@ -157,16 +149,22 @@ def _differences(found: LessonRun) -> Iterator[str]:
     )
     if not compared["steps"]:
         gaps = compared["max_abs_value_difference"]
-        yield f"their outputs differ by at most {gaps['output']:.1e}, their states by at most"
-        yield f"{gaps['hidden']:.1e}."
+        yield f"their outputs differ by at most {_number(gaps['output'])}, their states by at most"
+        yield f"{_number(gaps['hidden'])}."
         return
     steps, unit = compared["steps"], compared["unit"]
     yield f"over {steps} {unit}s the losses differ by at most"
-    yield f"{compared['max_abs_loss_difference']:.1e} and the weights at the end by"
-    yield f"{compared['max_abs_weight_difference']:.1e}."
+    yield f"{_number(compared['max_abs_loss_difference'])} and the weights at the end by"
+    yield f"{_number(compared['max_abs_weight_difference'])}."
     equal = compared["predictions_equal"]
     if compared["target"] is not None:
         yield f"The predicted strings are equal at {equal} of {steps} epochs."
+
+
+def _number(value: float) -> str:
+    """A number as an equation, which no line break divides."""
+    digits, exponent = f"{value:.1e}".split("e")
+    return f"${digits} \\cdot 10^{{{int(exponent)}}}$" if value else "0"
 
 
 class Answer(LessonDirective):

@@ -7,6 +7,7 @@ hash of all sources, so that a build runs them only after a change.
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import chdir, redirect_stdout
 from dataclasses import asdict, dataclass, field
@@ -20,7 +21,7 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.util.display import status_iterator
 
-from docs.extensions.repository import ROOT
+from docs.extensions.files import ROOT
 from rnn_lecture.lessons import DATA_SETS, LESSONS
 
 __all__ = ["LessonRun", "file_of", "run", "run_of", "setup"]
@@ -29,11 +30,16 @@ STEPS = {
     "names": 100,
     "names_generate": 200,
     "char_lm": 100,
-    "seq2seq": 300,
-    "seq2seq_attention": 300,
+    "seq2seq": 250,
+    "seq2seq_attention": 250,
 }
 """Optimizer steps of the lessons whose whole training takes too long for a build."""
-COMPARED = 25
+SAMPLED = {
+    "names_generate": ("--prompt", "Japanese"),
+    "char_lm": ("--prompt", "ROMEO:", "--length", "300"),
+}
+"""What the JAX program is asked after its training, where it prints no sample."""
+COMPARED = 10
 """Optimizer steps of their comparison."""
 SEED = 2
 """Of the comparison: the seed of the lessons on words, which reaches the slide's target."""
@@ -56,14 +62,12 @@ class LessonRun:
     """The outputs of a lesson.
 
     Attributes:
-        commands: ``{"jax": ..., "torch": ...}``, the command lines.
-        printed: ``{"jax": ..., "torch": ...}``, what they print.
+        printed: ``{"jax": ..., "torch": ...}``, command lines and what they print.
         compared: fields of the ``Comparison`` in float64.
         figures: SVG elements of the losses and of their difference; empty without training.
         missing: why it could not run; empty if it did.
     """
 
-    commands: dict[str, str]
     printed: dict[str, str] = field(default_factory=dict)
     compared: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, str] = field(default_factory=dict)
@@ -78,29 +82,30 @@ def run(name: str) -> LessonRun:
 
     lesson = load(name)
     steps = ["--steps", str(STEPS[name])] if name in STEPS else []
-    ours = ["train", name, *steps, *(["--out", f"runs/{name}"] if name in STEPS else [])]
-    theirs = [name, *steps]
-    commands = {
-        "jax": " ".join(["jax-rnn", *ours]),
-        "torch": " ".join(["python -m reference_torch", *theirs]),
-    }
+    out = ["--out", f"runs/{name}"] if name in STEPS else []
+    ours = [["train", name, *steps, *out]]
+    if name in SAMPLED:
+        ours.append(["sample", f"runs/{name}", *SAMPLED[name]])
     try:
         if lesson.trained:
             lesson.read(lesson.recipe)
     except OSError as error:  # no network and no copy of the data
-        return LessonRun(commands, missing=str(error))
+        return LessonRun(missing=str(error))
     printed = {
-        "jax": _printed(lambda: cli.main(ours)),
-        "torch": _printed(lambda: reference.main(theirs)),
+        "jax": _printed("jax-rnn", cli.main, ours),
+        "torch": _printed("python -m reference_torch", reference.main, [[name, *steps]]),
     }
-    return LessonRun(commands, printed, *_compared(name))
+    return LessonRun(printed, *_compared(name))
 
 
-def _printed(call: Any) -> str:
-    """What a call prints in an empty folder."""
+def _printed(program: str, main: Callable[[list[str]], Any], calls: list[list[str]]) -> str:
+    """The command lines and what they print, one after another in an empty folder."""
     with TemporaryDirectory() as folder, chdir(folder), redirect_stdout(StringIO()) as output:
-        call()
-    return output.getvalue()
+        for words in calls:
+            print("$", program, *words)
+            main(words)
+            print()
+    return output.getvalue().rstrip()
 
 
 def _compared(name: str) -> tuple[dict[str, Any], dict[str, str]]:

@@ -4,7 +4,6 @@ A page links by a relative path, which also works where the page is read as a fi
 exist, so such a link cannot break unnoticed.
 """
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,9 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
-__all__ = ["ADDRESS", "ROOT", "address_of", "setup"]
+from docs.extensions.files import ROOT, address_of
 
-ROOT = Path(__file__).parents[2]
-ADDRESS: str = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"][
-    "Repository"
-]
-
-
-def address_of(path: Path) -> str:
-    """The page of a file or folder on GitHub."""
-    kind = "tree" if path.is_dir() else "blob"
-    return f"{ADDRESS}/{kind}/main/{path.relative_to(ROOT).as_posix()}"
+__all__ = ["setup"]
 
 
 class FilesOfTheRepository(SphinxTransform):

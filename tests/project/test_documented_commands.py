@@ -82,10 +82,16 @@ EXAMPLES = sorted({command.strip() for command in shown() if is_example(command)
 FIRST = ("jax-rnn compare ihello", "jax-rnn doctor", "jax-rnn lessons", "jax-rnn eval runs/mine")
 
 
+UNTRAINED = {"cell", "unfold", "batch"}
+"""Lessons without steps."""
+
+
 def shortened(command):
     """The words of a command, with options that make it quick."""
     _, name, *words = shlex.split(command)
     options = dict(QUICK.get(name, {}))
+    if UNTRAINED & {*words[:1]}:
+        options.pop("--steps", None)
     if "--seeds" in words:
         options["--seeds"] = "2"
     if name == "train" and {*DATA_SETS} & {*words[:1]} and "--help" not in words:

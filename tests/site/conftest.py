@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.site.kit import SITE, Browser
+from tests.site.kit import SITE, Browser, pages
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars "
@@ -57,8 +57,7 @@ def browser(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """``page``: every page of the site, by its path."""
     if "page" in metafunc.fixturenames:
-        pages = sorted(str(path.relative_to(SITE)) for path in SITE.rglob("*.html"))
-        metafunc.parametrize("page", pages or ["index.html"])
+        metafunc.parametrize("page", pages() or ["index.html"])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

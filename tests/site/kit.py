@@ -7,10 +7,22 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SITE", "Browser"]
+__all__ = ["SITE", "Browser", "pages"]
 
 SITE = Path(__file__).parents[2] / "build" / "site"
 SERIOUS = ("serious", "critical")
+STILL = """
+    const style = document.createElement('style');
+    style.textContent = '* { transition: none !important; animation: none !important }';
+    document.head.append(style);
+    await new Promise(resolve => setTimeout(resolve, 100))"""
+"""Ends transitions, in which colours are those of no theme."""
+
+
+def pages() -> list[str]:
+    """Every page of the site, by its path; none if it is not built."""
+    paths = (path.relative_to(SITE) for path in SITE.rglob("*.html"))
+    return sorted(path.as_posix() for path in paths if path.parts[0] != "_static")
 
 
 class Browser:
@@ -46,14 +58,16 @@ class Browser:
         return [note["message"] for note in log if note["level"] in ("SEVERE", "WARNING")]
 
     def requested(self) -> list[str]:
-        """The addresses that were asked for."""
+        """The addresses that were asked for, of any host."""
         return [*self._requests()]
 
     def _requests(self) -> Iterator[str]:
         for note in self.chrome.get_log("performance"):
             message = json.loads(note["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
-                yield message["params"]["request"]["url"]
+                url = message["params"]["request"]["url"]
+                if url.startswith(("http", "ws")):
+                    yield url
 
     def too_wide(self) -> int:
         """The number of pixels by which the page is wider than the window."""
@@ -62,6 +76,7 @@ class Browser:
     def violations(self) -> list[str]:
         """Serious violations of the rules of accessibility that axe finds."""
         self.chrome.execute_script(_axe())
+        self.run(STILL)
         found = self.run("return (await axe.run({ resultTypes: ['violations'] })).violations")
         return [
             f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}"
