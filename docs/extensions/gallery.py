@@ -21,7 +21,7 @@ from sphinx.util.docutils import SphinxDirective
 from docs.extensions.dataflow import dataflow
 from docs.extensions.drawing import svg
 from docs.extensions.public import public
-from docs.extensions.repository import ROOT
+from docs.extensions.files import ROOT
 from jax_rnn.cells.catalogue import CATALOGUE, Entry
 from tools.cells import Facts, facts
 

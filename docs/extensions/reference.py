@@ -14,7 +14,7 @@ from sphinx.pycode import ModuleAnalyzer
 
 from docs.extensions.docstrings import prepared, prose
 from docs.extensions.public import NAMESPACES, Public, names_of, public
-from docs.extensions.repository import ROOT
+from docs.extensions.files import ROOT
 
 __all__ = ["page", "setup"]
 
