@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 import reference_torch
 from jax_rnn.app import cli
 from jax_rnn.app.train import describe
-from jax_rnn.lecture.lessons import DATA_SETS, load
+from jax_rnn.lecture.lessons import DATA_SETS, LESSONS, load
 from tests.kit import cases
 
 ROOT = Path(__file__).parents[2]
@@ -82,16 +82,12 @@ EXAMPLES = sorted({command.strip() for command in shown() if is_example(command)
 FIRST = ("jax-rnn compare ihello", "jax-rnn doctor", "jax-rnn lessons", "jax-rnn eval runs/mine")
 
 
-UNTRAINED = {"cell", "unfold", "batch"}
-"""Lessons without steps."""
-
-
 def shortened(command):
     """The words of a command, with options that make it quick."""
     _, name, *words = shlex.split(command)
     options = dict(QUICK.get(name, {}))
-    if UNTRAINED & {*words[:1]}:
-        options.pop("--steps", None)
+    if any(word in LESSONS and not load(word).trained for word in words):
+        options = {}
     if "--seeds" in words:
         options["--seeds"] = "2"
     if name == "train" and {*DATA_SETS} & {*words[:1]} and "--help" not in words:
