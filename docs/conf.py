@@ -6,6 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from docs.extensions.files import ADDRESS
+from docs.extensions.source_links import linkcode_resolve as linkcode_resolve
 
 project = "jax_rnn"
 author = "the authors of jax_rnn"
@@ -27,7 +28,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx.ext.napoleon",
-    "sphinx.ext.viewcode",
+    "sphinx.ext.linkcode",
 ]
 exclude_patterns = ["extensions", "reference/examples"]
 nitpicky = True

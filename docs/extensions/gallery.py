@@ -20,8 +20,8 @@ from sphinx.util.docutils import SphinxDirective
 
 from docs.extensions.dataflow import dataflow
 from docs.extensions.drawing import svg
-from docs.extensions.public import public
 from docs.extensions.files import ROOT
+from docs.extensions.public import public
 from jax_rnn.cells.catalogue import CATALOGUE, Entry
 from tools.cells import Facts, facts
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["NAMESPACES", "Public", "names_of", "public"]
+__all__ = ["NAMESPACES", "Public", "module_of", "names_of", "public"]
 
 EXAMPLES = Path(__file__).parents[1] / "reference" / "examples"
 
@@ -62,17 +62,18 @@ def public() -> dict[str, Public]:
                 first = found[name]
                 found[name] = first._replace(others=(*first.others, namespace))
             else:
-                value = getattr(_module(namespace), name)
+                value = getattr(module_of(namespace), name)
                 found[name] = Public(name, namespace, value, ())
     return found
 
 
 def names_of(namespace: str) -> list[str]:
-    module = _module(namespace)
+    module = module_of(namespace)
     return [name for name in module.__all__ if not inspect.ismodule(getattr(module, name))]
 
 
-def _module(namespace: str) -> Any:
+def module_of(namespace: str) -> Any:
+    """The module of a namespace; that of the initializers has another name."""
     if namespace == "jax_rnn.initializers":
         return import_module("jax_rnn.base.initializers")
     return import_module(namespace)

@@ -13,8 +13,8 @@ from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
 
 from docs.extensions.docstrings import prepared, prose
-from docs.extensions.public import NAMESPACES, Public, names_of, public
 from docs.extensions.files import ROOT
+from docs.extensions.public import NAMESPACES, Public, names_of, public
 
 __all__ = ["page", "setup"]
 
