@@ -1,0 +1,8 @@
+from flax import nnx
+
+from jax_rnn import GRU
+from jax_rnn.base.initializers import FLAX
+
+layer = GRU(3, 4, init=FLAX, rngs=nnx.Rngs(0))  # or init="flax"
+cell = layer.cells[0]
+assert (cell.bias_ih[...] == 0).all()

@@ -1,0 +1,11 @@
+from flax import nnx
+
+from jax_rnn import GRU
+from jax_rnn.base.initializers import Init
+
+
+def encoder(size: int, init: Init = "torch") -> GRU:
+    return GRU(size, 4, init=init, rngs=nnx.Rngs(0))
+
+
+assert encoder(3, "flax").cells[0].weight_ih.shape == (12, 3)

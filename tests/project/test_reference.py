@@ -1,0 +1,45 @@
+"""Every public name has a docstring and an example, which runs as the reference shows it."""
+
+import re
+import runpy
+
+import pytest
+
+from docs.extensions.public import EXAMPLES, public
+from tests.kit import cases
+
+pytest.importorskip("torch")
+
+FIRST = (
+    "jax_rnn.Zoneout",
+    "jax_rnn.LSTM",
+    "jax_rnn.scans.Newton",
+    "jax_rnn.data.Vocabulary",
+    "jax_rnn.train.Run",
+    "jax_rnn.testing.CellExamError",
+)
+EXTRAS = {"equinox": "equinox", "haiku": "haiku"}
+
+
+@cases("path", sorted(public(), key=lambda path: path not in FIRST), short=len(FIRST))
+def test_the_example_of_a_name_runs(path, tmp_path, monkeypatch):
+    found = public()[path]
+    assert found.example.exists(), "write an example: see CONTRIBUTING.md"
+    text = found.example.read_text("utf-8")
+    imported = rf"^from {found.namespace} import .*\b{found.name}\b"
+    assert re.search(rf"{imported}|\binitializers\.{found.name}\b", text, re.M)
+    for word, module in EXTRAS.items():
+        if word in found.name:
+            pytest.importorskip(module)
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(found.example), run_name="__main__")
+    assert not [*tmp_path.iterdir()], "it leaves files in the working directory"
+
+
+@pytest.mark.parametrize("path", [p for p, found in public().items() if found.kind != "data"])
+def test_a_name_has_a_docstring(path):
+    assert public()[path].value.__doc__
+
+
+def test_every_example_belongs_to_a_public_name():
+    assert {path.stem for path in EXAMPLES.iterdir()} <= {*public()}
