@@ -1,0 +1,10 @@
+import equinox
+import jax
+import jax.numpy as jnp
+
+from jax_rnn.interop import from_equinox
+
+theirs = equinox.nn.GRUCell(3, 4, key=jax.random.key(0))
+ours = from_equinox(theirs)
+x, h = jnp.ones(3), jnp.ones(4)
+assert jnp.allclose(ours((h,), x)[1], theirs(x, h), atol=1e-6)
