@@ -6,6 +6,8 @@ import runpy
 import pytest
 
 from docs.extensions.public import EXAMPLES, public
+from jax_rnn import data
+from jax_rnn.data import files, names
 from tests.kit import cases
 
 pytest.importorskip("torch")
@@ -18,16 +20,23 @@ FIRST = (
     "jax_rnn.train.Run",
     "jax_rnn.testing.CellExamError",
 )
+DATA = ("fetch", "fetch_names", "read_names", "Names", "NameRows")
+"""Their examples read data sets of the lecture."""
 EXTRAS = {"equinox": "equinox", "haiku": "haiku"}
 
 
 @cases("path", sorted(public(), key=lambda path: path not in FIRST), short=len(FIRST))
-def test_the_example_of_a_name_runs(path, tmp_path, monkeypatch):
+def test_the_example_of_a_name_runs(path, request, tmp_path, monkeypatch):
     found = public()[path]
     assert found.example.exists(), "write an example: see CONTRIBUTING.md"
     text = found.example.read_text("utf-8")
     imported = rf"^from {found.namespace} import .*\b{found.name}\b"
     assert re.search(rf"{imported}|\binitializers\.{found.name}\b", text, re.M)
+    if found.name in DATA:
+        request.getfixturevalue("little_data")
+        for name in ("fetch", "fetch_names"):  # of the names, as ``little_data`` replaced them
+            place = names if name == "fetch_names" else files
+            monkeypatch.setattr(data, name, getattr(place, name))
     for word, module in EXTRAS.items():
         if word in found.name:
             pytest.importorskip(module)

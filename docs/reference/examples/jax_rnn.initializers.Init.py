@@ -1,10 +1,9 @@
 from flax import nnx
 
-from jax_rnn import GRU
-from jax_rnn.base.initializers import Init
+from jax_rnn import GRU, initializers
 
 
-def encoder(size: int, init: Init = "torch") -> GRU:
+def encoder(size: int, init: initializers.Init = "torch") -> GRU:
     return GRU(size, 4, init=init, rngs=nnx.Rngs(0))
 
 

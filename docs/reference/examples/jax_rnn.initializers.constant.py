@@ -2,9 +2,13 @@ from dataclasses import replace
 
 from flax import nnx
 
-from jax_rnn import LSTMCell
-from jax_rnn.base.initializers import TORCH, constant
+from jax_rnn import LSTMCell, initializers
 
-scheme = replace(TORCH, name="remember", bias=constant(0, 1, 0, 0), bias_hh=constant(0, 0, 0, 0))
+scheme = replace(
+    initializers.TORCH,
+    name="remember",
+    bias=initializers.constant(0, 1, 0, 0),
+    bias_hh=initializers.constant(0, 0, 0, 0),
+)
 cell = LSTMCell(3, 2, init=scheme, rngs=nnx.Rngs(0))
 assert cell.bias_ih[...].tolist() == [0, 0, 1, 1, 0, 0, 0, 0]  # i f g o: the forget gate

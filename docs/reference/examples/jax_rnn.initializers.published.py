@@ -1,8 +1,9 @@
 from flax import nnx
 
-from jax_rnn import LSTMCell
-from jax_rnn.base.initializers import FLAX, published
+from jax_rnn import LSTMCell, initializers
 
-scheme = published(FLAX, 0, 1, 0, 0)  # i f g o: a forget gate that starts open
+scheme = initializers.published(
+    initializers.FLAX, 0, 1, 0, 0
+)  # i f g o: a forget gate that starts open
 cell = LSTMCell(3, 2, init=scheme, rngs=nnx.Rngs(0))
 assert cell.bias_ih[...].tolist() == [0, 0, 1, 1, 0, 0, 0, 0]

@@ -1,4 +1,4 @@
-from jax_rnn.base.initializers import FLAX, TORCH, resolve
+from jax_rnn import initializers
 
-assert resolve("torch") is TORCH
-assert resolve(FLAX) is FLAX  # a scheme stays as it is
+assert initializers.resolve("torch") is initializers.TORCH
+assert initializers.resolve(initializers.FLAX) is initializers.FLAX  # a scheme stays as it is
