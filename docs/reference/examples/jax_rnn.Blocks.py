@@ -1,10 +1,16 @@
+from typing import Any, NamedTuple
+
 import jax.numpy as jnp
 from flax import nnx
 
-from jax_rnn import Blocks, HiddenCarry, LinearCell, Recurrent
+from jax_rnn import Blocks, LinearCell, Recurrent
 
 
-class Rotation(LinearCell[HiddenCarry]):
+class Pairs(NamedTuple):
+    h: Any  # (*batch, H, 2)
+
+
+class Rotation(LinearCell[Pairs]):
     """Pairs of numbers that turn by an angle of their own at every step."""
 
     def __init__(self, size):
@@ -14,7 +20,7 @@ class Rotation(LinearCell[HiddenCarry]):
     def coefficients(self, x):
         c, s = jnp.cos(self.angle[...]), jnp.sin(self.angle[...])
         turn = jnp.stack([jnp.stack([c, -s], -1), jnp.stack([s, c], -1)], -2)  # (H, 2, 2)
-        return HiddenCarry(Blocks(turn)), HiddenCarry(jnp.stack([x, jnp.zeros_like(x)], -1))
+        return Pairs(Blocks(turn)), Pairs(jnp.stack([x, jnp.zeros_like(x)], -1))
 
     def output(self, carry, x):
         return carry.h[..., 0]

@@ -1,7 +1,7 @@
+import jax.numpy as jnp
 from flax import nnx
 
-from jax_rnn import GRU, initializers
+from jax_rnn import GRUCell, initializers
 
-layer = GRU(3, 4, init=initializers.FLAX, rngs=nnx.Rngs(0))  # or init="flax"
-cell = layer.cells[0]
-assert (cell.bias_ih[...] == 0).all()
+cell = GRUCell(3, 4, init=initializers.FLAX, rngs=nnx.Rngs(0))  # or init="flax"
+assert abs(cell.weight_hh[:4] @ cell.weight_hh[:4].T - jnp.eye(4)).max() < 1e-5  # orthogonal

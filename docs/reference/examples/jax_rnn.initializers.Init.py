@@ -7,4 +7,4 @@ def encoder(size: int, init: initializers.Init = "torch") -> GRU:
     return GRU(size, 4, init=init, rngs=nnx.Rngs(0))
 
 
-assert encoder(3, "flax").cells[0].weight_ih.shape == (12, 3)
+assert encoder(3, "flax").hidden_size == 4

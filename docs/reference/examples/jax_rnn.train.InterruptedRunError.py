@@ -10,7 +10,8 @@ from jax_rnn.train import InterruptedRunError, Run
 
 
 def stop(record):
-    signal.raise_signal(signal.SIGINT)  # Ctrl-C
+    if record["step"] == 1:
+        signal.raise_signal(signal.SIGINT)  # Ctrl-C
 
 
 def loss(model, x):
