@@ -12,22 +12,19 @@ from tests.kit import cases
 
 pytest.importorskip("torch")
 
-FIRST = (
-    "jax_rnn.Zoneout",
-    "jax_rnn.LSTM",
-    "jax_rnn.scans.Newton",
-    "jax_rnn.data.Vocabulary",
-    "jax_rnn.train.Run",
-    "jax_rnn.testing.CellExamError",
-)
+FIRST = ("Zoneout", "LSTM", "Newton", "Vocabulary", "Run", "CellExamError")
 DATA = ("fetch", "fetch_names", "read_names", "Names", "NameRows")
 """Their examples read data sets of the lecture."""
 EXTRAS = {"equinox": "equinox", "haiku": "haiku"}
 
 
-@cases("path", sorted(public(), key=lambda path: path not in FIRST), short=len(FIRST))
-def test_the_example_of_a_name_runs(path, request, tmp_path, monkeypatch):
-    found = public()[path]
+@cases(
+    "found",
+    sorted(public().values(), key=lambda found: found.name not in FIRST),
+    ids=lambda found: found.path,
+    short=len(FIRST),
+)
+def test_the_example_of_a_name_runs(found, request, tmp_path, monkeypatch):
     assert found.example.exists(), "write an example: see CONTRIBUTING.md"
     text = found.example.read_text("utf-8")
     imported = rf"^from {found.namespace} import .*\b{found.name}\b"
@@ -45,10 +42,12 @@ def test_the_example_of_a_name_runs(path, request, tmp_path, monkeypatch):
     assert not [*tmp_path.iterdir()], "it leaves files in the working directory"
 
 
-@pytest.mark.parametrize("path", [p for p, found in public().items() if found.kind != "data"])
-def test_a_name_has_a_docstring(path):
-    assert public()[path].value.__doc__
+@pytest.mark.parametrize(
+    "found", [f for f in public().values() if f.kind != "data"], ids=lambda found: found.path
+)
+def test_a_name_has_a_docstring(found):
+    assert found.value.__doc__
 
 
 def test_every_example_belongs_to_a_public_name():
-    assert {path.stem for path in EXAMPLES.iterdir()} <= {*public()}
+    assert {path.stem for path in EXAMPLES.iterdir()} <= {found.path for found in public().values()}
