@@ -236,9 +236,7 @@ class TestLoss:
 
     @pytest.mark.parametrize("name", WRONG)
     def test_a_loss_that_changes_the_variables_themselves_is_refused(self, name):
-        words = (
-            f"model: expected a loss |changed {'new' if 'created' in name else 'state'}; create"
-        )
+        words = f"model: expected a loss |changed {'new' if 'created' in name else 'state'}; create"
         refused(ValueError, words, lambda: go(WRONG[name]))
 
     def test_a_variable_of_text_is_refused(self):
