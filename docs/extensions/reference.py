@@ -35,6 +35,8 @@ TITLES = {
     "jax_rnn.initializers": "initial values",
 }
 
+IMPORTED = {"jax_rnn.initializers": "Import it as ``from jax_rnn import initializers``."}
+
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", _write_all)
@@ -108,7 +110,8 @@ def _namespace(namespace: str) -> str:
     own = [found.path for found in rows if found.namespace == namespace]
     tree = [".. toctree::", "   :hidden:", "", *(f"   {path}" for path in own)]
     title = f"{namespace}: {TITLES[namespace]}"
-    return "\n\n".join([_heading(title, "="), "\n".join(table), "\n".join(tree)]) + "\n"
+    parts = [_heading(title, "="), IMPORTED.get(namespace, ""), "\n".join(table), "\n".join(tree)]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _heading(text: str, line: str) -> str:
