@@ -202,7 +202,7 @@ class TestResuming:
         self.go(tmp_path, Dataset(), 3, resume=False)
         other = Dataset(shuffled=True)
         other.read = 5
-        words = "expected the same 3 batches |A DataLoader does"
+        words = "expected the 3 batches that the run was trained on|DataLoader with shuffle=False"
         refused(VE, words, lambda: self.go(tmp_path, other, 5))
 
     @pytest.mark.long
