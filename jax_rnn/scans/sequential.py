@@ -7,11 +7,11 @@ import jax
 from jax import lax
 
 from jax_rnn.base.typing import CarryT, is_symbolic
-from jax_rnn.cells.affine import with_transposes
+from jax_rnn.cells.affine import AffineCell, with_transposes
 from jax_rnn.cells.base import Cell
 from jax_rnn.cells.linear import LinearCell
 from jax_rnn.scans.base import Constants, Inputs, Scan, check_options
-from jax_rnn.scans.sizes import is_tiny, is_wide, steps_of
+from jax_rnn.scans.sizes import is_tiny, is_wide, projects_inside, steps_of
 from jax_rnn.scans.step import advance, advance_projected, project_all, with_wide_gradients
 
 __all__ = ["Sequential"]
@@ -31,8 +31,8 @@ class Sequential(Scan):
     Args:
         unroll: int, steps per iteration of the loop; 1 by default.
         project: where ``cell.project`` is computed: ``"before"`` the loop, for all steps at once,
-            ``"inside"``, step by step, or ``"auto"`` (default), inside for tiny steps and for
-            linear cells with many states per hidden unit.
+            ``"inside"``, step by step, or ``"auto"`` (default), inside for tiny steps, for linear
+            cells with many states per hidden unit, and on a CPU for affine cells of some sizes.
         unroll_gradient: int, steps per iteration if the scan is differentiated; None (default) is
             ``unroll``, or all steps of a short sequence of tiny steps.
     """
@@ -52,9 +52,7 @@ class Sequential(Scan):
         elif gradient is None:
             gradient = steps if tiny and steps <= FEW and unroll == 1 else unroll
         if project == "auto":
-            core = cell._core()
-            wide = isinstance(core, LinearCell) and is_wide(core)
-            project = "inside" if tiny or wide else "before"
+            project = "inside" if tiny or _prefers_inside(cell, shape, platform) else "before"
         return Sequential(unroll, project, gradient)
 
     def __call__(
@@ -102,3 +100,10 @@ class Sequential(Scan):
         if not inside:
             inputs = inputs._replace(x=project_all(cell, inputs, constants))
         return lax.scan(body, carry, inputs, reverse=reverse, unroll=unroll or 1)
+
+
+def _prefers_inside(cell: Cell, shape: Any, platform: str) -> bool:
+    core = cell._core()
+    if isinstance(core, AffineCell):  # whether it is differentiated is not known
+        return platform == "cpu" and projects_inside(cell, shape, keep=True, changed=True)
+    return isinstance(core, LinearCell) and is_wide(core)

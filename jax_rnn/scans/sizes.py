@@ -69,7 +69,7 @@ def is_wide(core: LinearCell) -> bool:
 
 
 def projects_inside(cell: Cell, shape: Any, keep: bool, changed: bool = False) -> bool:
-    """Whether inputs of a gated cell, also in wrappers, are projected in the loop on a CPU.
+    """Whether inputs of an affine cell, also in wrappers, are projected in the loop on a CPU.
 
     ``keep``: steps are stored for the gradient; ``changed``: the hidden map does not read h itself.
     """
