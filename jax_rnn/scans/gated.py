@@ -13,8 +13,10 @@ from jax_rnn.cells.base import Cell
 from jax_rnn.cells.gated import GatedCell
 from jax_rnn.cells.inputs import example, shape_of
 from jax_rnn.scans.base import Constants, Inputs, Scan, Unsupported, check_options
+from jax_rnn.scans.gated_backward import backward
 from jax_rnn.scans.gated_forward import Run, forward, reads_h
-from jax_rnn.scans.gated_tangent import tangent
+from jax_rnn.scans.gated_tangent import Saved, tangent
+from jax_rnn.scans.linear_call import linear_call
 from jax_rnn.scans.sizes import is_tiny, projects_inside, steps_of
 
 __all__ = ["Gated"]
@@ -119,4 +121,5 @@ def _scan(run: Run, params: Any, carries: Any, xs: Any, fixed: Any) -> Any:
 def _scan_jvp(run: Run, primals: Any, tangents: Any) -> Any:
     params, carries, xs, fixed = primals
     out, kept = forward(run, params, carries, xs, fixed, keep=True)
-    return out, tangent(run, params, xs, fixed, carries, kept, *tangents[:3])
+    saved = Saved(params, carries, xs, fixed, kept)
+    return out, linear_call(partial(tangent, run), partial(backward, run), saved, tangents[:3])

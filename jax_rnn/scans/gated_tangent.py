@@ -1,13 +1,13 @@
 """The tangent rule of the gated scan, derived from ``update``.
 
 Tangents of inputs, weights and biases are mapped for all steps at once, outside the loop; only
-tangents of the carry are computed step by step. JAX transposes the rule into the backward pass:
-cotangents pass ``update`` inside the loop, and the gradients of weights, biases and inputs are
-large products after it. Forward mode and higher derivatives follow from the same rule.
+tangents of the carry are computed step by step. Forward mode and higher derivatives follow from
+this rule, and the backward pass is its transpose.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,39 +21,49 @@ from jax_rnn.scans.gates import Gates, biased, product, rows, weighted, widened
 from jax_rnn.scans.placement import is_explicit, like
 from jax_rnn.scans.step import noise_of, over_time, where_rows
 
-__all__ = ["tangent"]
+__all__ = ["Saved", "mapped", "step_of", "tangent", "wide"]
 
 
-def tangent(
-    run: Run,
-    params: Any,
-    xs: Array,
-    fixed: Any,
-    carries: Any,
-    kept: Residuals,
-    dparams: Any,
-    dcarries: Any,
-    dxs: Any,
-) -> Any:
-    """Tangents of the last carry and the outputs, linear in the tangents of the inputs."""
-    inputs, constants = fixed[1:]
-    cell, _ = merged(run, params, fixed)
-    core: Any = cell._core()
-    dparams, dcarries = _instantiate(dparams, params), _instantiate(dcarries, carries)
-    dparams = jax.tree.map(lambda d: d.astype(accumulator(d.dtype)), dparams)
-    dcell, _ = merged(run, dparams, fixed)
-    dcarry, dinitial = dcarries
-    summed, separate = _order(kept)
-    dx, dh = _maps(cell, dcell, xs, dxs, kept, _read_all(run, params, fixed, kept))
+class Saved(NamedTuple):
+    """What the derivatives read: the arguments of the scan, and what its steps stored."""
+
+    params: Any
+    carries: Any
+    xs: Array
+    fixed: Any
+    kept: Residuals
+
+
+def tangent(run: Run, saved: Saved, tangents: Any) -> Any:
+    """Tangents of the last carry and the outputs, from those of parameters, carries and inputs."""
+    dparams, dcarries, dxs = tangents
+    dparams, dcarries = _filled(dparams, saved.params), _filled(dcarries, saved.carries)
+    step = step_of(run, saved)
+
+    @partial(jax.checkpoint, prevent_cse=False)
+    def body(dcarry, arguments):
+        dmaps, *known = arguments
+        return step(known)(dparams, dcarries[1], dcarry, dmaps)
+
+    steps = (mapped(run, saved)(wide(dparams), dxs), saved.kept, saved.fixed[1])
+    return lax.scan(body, dcarries[0], steps, reverse=run.reverse, unroll=run.unroll)
+
+
+def step_of(run: Run, saved: Saved) -> Callable[[Any], Callable[..., Any]]:
+    """The tangent of a step: from what the step stored and reads to a linear function.
+
+    That function maps the tangents of the parameters, the carry after a reset, the carry and both
+    maps to those of the new carry and the outputs.
+    """
+    params, fixed, constants = saved.params, saved.fixed, saved.fixed[2]
+    core: Any = merged(run, params, fixed)[0]._core()
+    summed, separate = _order(saved.kept)
     dtype = accumulator(core.dtype)
     weight_hh = rows(core, core.weight_hh, summed + separate).astype(dtype)
 
-    @partial(jax.checkpoint, prevent_cse=False)
-    def body(dcarry, step):
-        dx, dh, kept, inputs = step
+    def step(known: Any) -> Callable[..., Any]:
+        kept, inputs = known
         noise = noise_of(inputs.noise, constants.noise)
-        dbefore = dcarry if inputs.resets is None else where_rows(inputs.resets, dinitial, dcarry)
-        narrow = jax.tree.map(lambda d, p: d.astype(p.dtype), dparams, params)
 
         def read(params, carry):
             cell, context = merged(run, params, fixed)
@@ -64,26 +74,74 @@ def tangent(
             new, y = update(cell, x, h, carry, noise, context)
             return new, (y, new) if constants.states else y
 
-        _, dread = jax.jvp(read, (params, kept.carry), (narrow, dbefore))
-        dh = dh + hidden_product(dread.astype(dtype), weight_hh, core.hidden_size, core.heads)
-        dx, dh = lax.optimization_barrier((dx, dh))  # its cotangent is computed once
-        x, h = _by_gate(summed, separate, dx, dh)
-        _, (dnew, dy) = jax.jvp(updated, (params, *kept), (narrow, x, h, dbefore))
-        zero = jax.tree.map(jnp.zeros_like, dy)
-        return where_rows(inputs.mask, (like(dnew, dcarry), dy), (dcarry, zero))
+        def linear(dparams, dinitial, dcarry, dmaps):
+            dx, dh = dmaps
+            dbefore = dcarry
+            if inputs.resets is not None:
+                dbefore = where_rows(inputs.resets, dinitial, dcarry)
+            _, dread = jax.jvp(read, (params, kept.carry), (dparams, dbefore))
+            dh = dh + hidden_product(dread.astype(dtype), weight_hh, core.hidden_size, core.heads)
+            dx, dh = lax.optimization_barrier((dx, dh))  # its cotangent is computed once
+            x, h = _by_gate(summed, separate, dx, dh)
+            _, (dnew, dout) = jax.jvp(updated, (params, *kept), (dparams, x, h, dbefore))
+            zero = jax.tree.map(jnp.zeros_like, dout)
+            return where_rows(inputs.mask, (like(dnew, dcarry), dout), (dcarry, zero))
 
-    steps = (dx, dh, kept, inputs)
-    return lax.scan(body, dcarry, steps, reverse=run.reverse, unroll=run.unroll)
+        return linear
+
+    return step
 
 
-def _read_all(run: Run, params: Any, fixed: Any, kept: Residuals) -> Array:
-    """The argument of the hidden map in all steps."""
+def wide(tree: Any) -> Any:
+    """The same arrays in the dtypes of their sums."""
+    return jax.tree.map(lambda leaf: leaf.astype(accumulator(leaf.dtype)), tree)
+
+
+def mapped(run: Run, saved: Saved) -> Callable[[Any, Any], tuple[Array | None, Array]]:
+    """The tangents of both maps in all steps, linear in those of the parameters and the inputs.
+
+    The first is that of the input's map of the separate gates; the second is that of the hidden
+    map, to which the input's map of the other gates is added. That of the carry is missing.
+    """
+    params, _, xs, fixed, kept = saved
     cell, context = merged(run, params, fixed)
+    core: Any = cell._core()
+    dtype = accumulator(core.dtype)
+    summed, separate = _order(kept)
+
+    def flat(x):
+        """Merge to two axes: on CPU, the transpose of a product over more axes is not fused."""
+        x = x.astype(dtype)
+        return x if is_explicit() else x.reshape(-1, x.shape[-1])
 
     def read(noise, carry):
         return cell._read(carry, noise, context)
 
-    return over_time(read, fixed[1].noise, fixed[2].noise, kept.carry)
+    h = flat(over_time(read, fixed[1].noise, fixed[2].noise, kept.carry).astype(core.dtype))
+
+    def linear(dparams, dxs):
+        dcore: Any = merged(run, dparams, fixed)[0]._core()
+
+        def x_map(gates):
+            weight, bias = (rows(core, p, gates) for p in (dcore.weight_ih, dcore.bias_ih))
+            dx = biased(weighted(flat(xs), weight), bias)
+            if isinstance(dxs, SymbolicZero):
+                return dx
+            return dx + product(flat(dxs), rows(core, core.weight_ih, gates).astype(dtype))
+
+        order = summed + separate
+        weight, bias = (rows(core, p, order) for p in (dcore.weight_hh, dcore.bias_hh))
+        if core.heads == 1:
+            dh = weighted(h, weight)
+        else:
+            dh = hidden_product(h, weight, core.hidden_size, core.heads)
+        dh = biased(dh, bias)
+        if summed:
+            dh = dh + widened(x_map(summed), dh.shape[-1])
+        dx = x_map(separate) if separate else None
+        return jax.tree.map(lambda d: d.reshape(*xs.shape[:-1], d.shape[-1]), (dx, dh))
+
+    return linear
 
 
 def _order(kept: Residuals) -> tuple[list[int], list[int]]:
@@ -94,44 +152,6 @@ def _order(kept: Residuals) -> tuple[list[int], list[int]]:
     """
     summed = [k for k, h in enumerate(kept.h) if h is None]
     return summed, [k for k, h in enumerate(kept.h) if h is not None]
-
-
-def _maps(
-    cell: Any, dcell: Any, xs: Array, dxs: Any, kept: Residuals, read: Array
-) -> tuple[Array | None, Array]:
-    """Tangents of both maps in all steps, except for that of the carry.
-
-    The first is that of the input's map of the separate gates; the second is that of the hidden
-    map, to which the input's map of the other gates is added.
-    """
-    core, dcore = cell._core(), dcell._core()
-    dtype = accumulator(core.dtype)
-    summed, separate = _order(kept)
-
-    def flat(x):
-        """Merge to two axes: on CPU, the transpose of a product over more axes is not fused."""
-        x = x.astype(dtype)
-        return x if is_explicit() else x.reshape(-1, x.shape[-1])
-
-    def x_map(gates):
-        weight, bias = (rows(core, p, gates) for p in (dcore.weight_ih, dcore.bias_ih))
-        dx = biased(weighted(flat(xs), weight), bias)
-        if isinstance(dxs, SymbolicZero):
-            return dx
-        return dx + product(flat(dxs), rows(core, core.weight_ih, gates).astype(dtype))
-
-    order = summed + separate
-    weight, bias = (rows(core, p, order) for p in (dcore.weight_hh, dcore.bias_hh))
-    read = flat(read.astype(core.dtype))
-    if core.heads == 1:
-        dh = weighted(read, weight)
-    else:
-        dh = hidden_product(read, weight, core.hidden_size, core.heads)
-    dh = biased(dh, bias)
-    if summed:
-        dh = dh + widened(x_map(summed), dh.shape[-1])
-    dx = x_map(separate) if separate else None
-    return jax.tree.map(lambda d: d.reshape(*xs.shape[:-1], d.shape[-1]), (dx, dh))
 
 
 def _by_gate(
@@ -147,11 +167,13 @@ def _by_gate(
     return x, tuple(of_h[k] if k in of_x else None for k in range(len(order)))
 
 
-def _instantiate(tangents: Any, primals: Any) -> Any:
+def _filled(tangents: Any, primals: Any) -> Any:
+    """The tangents with zeros, of the dtypes of the primals, where there are none."""
+
     def is_zero(t: Any) -> bool:
         return isinstance(t, SymbolicZero)
 
     def zeros(t: Any, p: Any) -> Any:
-        return jnp.zeros_like(p, t.dtype) if is_zero(t) else t
+        return jnp.zeros_like(p) if is_zero(t) else t
 
     return jax.tree.map(zeros, tangents, primals, is_leaf=is_zero)
