@@ -18,7 +18,7 @@ from jax_rnn.bench.console import TITLES, duration
 from jax_rnn.bench.problem import Setting
 from jax_rnn.bench.race import OURS
 
-__all__ = ["markdown", "show", "tables"]
+__all__ = ["Cells", "as_markdown", "markdown", "show", "show_tables", "tables"]
 
 Cells = list[list[str]]
 
@@ -168,25 +168,22 @@ def _size(count: float) -> str:
 
 def show(result: dict[str, Any]) -> None:
     """Print on the terminal, without wrapping lines."""
+    show_tables(tables(result), LEGEND)
+
+
+def show_tables(found: dict[str, Cells], legend: str) -> None:
+    """Print tables by title, without wrapping lines, and a legend."""
     console = Console(width=max(Console().width, 220))
-    for title, cells in tables(result).items():
-        table = Table(
-            box=None,
-            pad_edge=False,
-            padding=(0, 2, 0, 0),
-            header_style="bold",
-            title=title,
-            title_justify="left",
-            title_style="bold",
-        )
+    for title, cells in found.items():
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for k, header in enumerate(cells[0]):
             table.add_column(header, justify="left" if k == 0 else "right", no_wrap=True)
         for row in cells[1:]:
             table.add_row(*map(_styled, row))
-        console.print()
+        console.print(f"\n[bold]{title}[/]", highlight=False)
         console.print(table)
     console.print()
-    Console().print(LEGEND, highlight=False)
+    Console().print(legend, highlight=False)
 
 
 def _styled(cell: str) -> str:
@@ -194,11 +191,16 @@ def _styled(cell: str) -> str:
 
 
 def markdown(result: dict[str, Any]) -> str:
+    return as_markdown(tables(result), LEGEND)
+
+
+def as_markdown(found: dict[str, Cells], legend: str) -> str:
+    """Tables by title in Markdown, and a legend."""
     lines: list[str] = []
-    for title, (headers, *rows) in tables(result).items():
+    for title, (headers, *rows) in found.items():
         lines += [f"{title}:", "", _line(headers), _line(["---", *["---:"] * (len(headers) - 1)])]
         lines += [*map(_line, rows), ""]
-    return "\n".join([*lines, LEGEND + "."])
+    return "\n".join([*lines, legend + "."])
 
 
 def _line(cells: list[str]) -> str:
