@@ -18,7 +18,7 @@ RUN := $(VENV)/bin/python -m
 INSTALL := $(PYTHON) tools/install.py --torch $(TORCH)
 NEEDS := pyproject.toml requirements.lock tools/install.py
 
-.PHONY: demo setup test test-all test-lowest test-oracles coverage lint lock bench bench-compiled docs docs-serve test-docs clean
+.PHONY: demo setup test test-all test-lowest test-oracles coverage lint lock bench bench-compiled bench-gpu bench-tpu docs docs-serve test-docs clean
 
 demo: $(VENV)/.demo
 	@$(VENV)/bin/jax-rnn compare ihello
@@ -60,6 +60,12 @@ bench-compiled: $(AOT)/.aot
 	for target in h100 v5e v6e; do \
 	  $(AOT)/bin/python -m benchmarks.compiled --for $$target $(BENCHMARKS) || exit 1; done
 
+bench-gpu: .venv-gpu/.bench
+	.venv-gpu/bin/python -m benchmarks --device gpu $(BENCHMARKS)
+
+bench-tpu: .venv-tpu/.bench
+	.venv-tpu/bin/python -m benchmarks --device tpu $(BENCHMARKS)
+
 docs: $(DOCS)/.docs
 	$(DOCS)/bin/sphinx-build -W --keep-going -q -d build/doctrees docs build/site
 	@echo "The site is in build/site/index.html"
@@ -93,6 +99,10 @@ $(ORACLES)/.test: $(NEEDS) tests/oracles/requirements.txt
 
 $(BENCH)/.bench: $(NEEDS) benchmarks/requirements.txt
 	@$(INSTALL) $(BENCH) torch plot --requirement benchmarks/requirements.txt
+	@touch $@
+
+.venv-gpu/.bench .venv-tpu/.bench: .venv-%/.bench: $(NEEDS) benchmarks/requirements.txt benchmarks/requirements-%.txt
+	@$(INSTALL) .venv-$* test --requirement benchmarks/requirements-$*.txt
 	@touch $@
 
 $(AOT)/.aot: $(NEEDS) benchmarks/requirements.txt benchmarks/requirements-compiled.txt

@@ -33,10 +33,9 @@ def tables(result: dict[str, Any]) -> dict[str, Cells]:
     """Tables by title; the first row of each holds the headers."""
     custom = [row for row in result["rows"] if row["setting"]["custom"]]
     others = [row for row in result["rows"] if not row["setting"]["custom"]]
-    best = max(result["ceiling"].values(), default=0.0)
     found = {
-        "Layers": _layers(others, best),
-        "User-defined cell": _layers(custom, best),
+        "Layers": _layers(others, result["ceiling"]),
+        "User-defined cell": _layers(custom, result["ceiling"]),
         "Peers": _summary(result["summary"]),
     }
     if result.get("lecture"):
@@ -62,7 +61,7 @@ def tables(result: dict[str, Any]) -> dict[str, Cells]:
     return {title: cells for title, cells in found.items() if len(cells) > 1}
 
 
-def _layers(rows: list[dict[str, Any]], best: float) -> Cells:
+def _layers(rows: list[dict[str, Any]], ceilings: dict[str, float]) -> Cells:
     peers = list(
         dict.fromkeys(
             name
@@ -74,7 +73,8 @@ def _layers(rows: list[dict[str, Any]], best: float) -> Cells:
     )
     cells = [["", "pass", "jax_rnn", "a step", "GFLOP/s", "ceiling", "compile", *peers]]
     for row in rows:
-        title = Setting(**row["setting"]).title
+        setting = Setting(**row["setting"])
+        title, best = setting.title, _ceiling(ceilings, setting)
         for kind, entries in row["entries"].items():
             ours = entries.get(OURS)
             if ours is None:
@@ -93,6 +93,15 @@ def _layers(rows: list[dict[str, Any]], best: float) -> Cells:
             )
             title = ""
     return cells
+
+
+def _ceiling(ceilings: dict[str, float], setting: Setting) -> float:
+    """The fastest product in the precision of a row; a name without a precision is of float32."""
+    by_precision = {"float32": [0.0]}
+    for name, value in ceilings.items():
+        _, _, precision = name.partition(" ")
+        by_precision.setdefault(precision or "float32", []).append(value)
+    return max(by_precision[setting.precision])
 
 
 def _ratio(entry: dict[str, Any] | None, other: bool) -> str:
