@@ -10,6 +10,7 @@ else
 VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 endif
 BENCH := .venv-bench
+AOT := .venv-aot
 LOWEST := .venv-lowest
 ORACLES := .venv-oracles
 DOCS := .venv-docs
@@ -17,7 +18,7 @@ RUN := $(VENV)/bin/python -m
 INSTALL := $(PYTHON) tools/install.py --torch $(TORCH)
 NEEDS := pyproject.toml requirements.lock tools/install.py
 
-.PHONY: demo setup test test-all test-lowest test-oracles coverage lint lock bench docs docs-serve test-docs clean
+.PHONY: demo setup test test-all test-lowest test-oracles coverage lint lock bench bench-compiled bench-gpu bench-tpu docs docs-serve test-docs clean
 
 demo: $(VENV)/.demo
 	@$(VENV)/bin/jax-rnn compare ihello
@@ -55,6 +56,16 @@ lock:
 bench: $(BENCH)/.bench
 	$(BENCH)/bin/python -m benchmarks $(BENCHMARKS)
 
+bench-compiled: $(AOT)/.aot
+	for target in h100 v5e v6e; do \
+	  $(AOT)/bin/python -m benchmarks.compiled --for $$target $(BENCHMARKS) || exit 1; done
+
+bench-gpu: .venv-gpu/.bench
+	.venv-gpu/bin/python -m benchmarks --device gpu $(BENCHMARKS)
+
+bench-tpu: .venv-tpu/.bench
+	.venv-tpu/bin/python -m benchmarks --device tpu $(BENCHMARKS)
+
 docs: $(DOCS)/.docs
 	$(DOCS)/bin/sphinx-build -W --keep-going -q -d build/doctrees docs build/site
 	@echo "The site is in build/site/index.html"
@@ -88,6 +99,14 @@ $(ORACLES)/.test: $(NEEDS) tests/oracles/requirements.txt
 
 $(BENCH)/.bench: $(NEEDS) benchmarks/requirements.txt
 	@$(INSTALL) $(BENCH) torch plot --requirement benchmarks/requirements.txt
+	@touch $@
+
+.venv-gpu/.bench .venv-tpu/.bench: .venv-%/.bench: $(NEEDS) benchmarks/requirements.txt benchmarks/requirements-%.txt
+	@$(INSTALL) .venv-$* test --requirement benchmarks/requirements-$*.txt
+	@touch $@
+
+$(AOT)/.aot: $(NEEDS) benchmarks/requirements.txt benchmarks/requirements-compiled.txt
+	@$(INSTALL) $(AOT) --requirement benchmarks/requirements-compiled.txt
 	@touch $@
 
 $(DOCS)/.docs: $(NEEDS) docs/requirements.txt

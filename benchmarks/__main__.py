@@ -4,7 +4,8 @@
     python -m benchmarks --quick                   small rows, two minutes
     python -m benchmarks --rows 64,256,256,256 --kinds LSTM --passes step --peers torch flax.nnx
     python -m benchmarks --sections lecture        ihello warm, cold and from 10,000 seeds
-    python -m benchmarks --device gpu --json gpu.json
+    python -m benchmarks --device gpu              layers, training and tests on a GPU, or on a tpu
+    python -m benchmarks --device gpu --sections layers --rows 16,1024,768,768 --json gpu.json
 
 All libraries run in this process with the same weights, and their results must agree before they
 are timed. They run alternately, once per round, and each round starts with another library.
@@ -25,12 +26,17 @@ SECTIONS = ("layers", "projection", "heads", "lecture", "memory")
 KINDS = ("RNN", "LSTM", "GRU")
 PASSES = ("forward", "backward", "step", "loop")
 PEERS = ("torch", "flax.nnx", "flax.linen", "haiku", "equinox", "keras")
+STAGES = ("layers", "char_lm", "tests")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _complete(_parser().parse_args(arguments))
+    if options.device != "cpu" and not options.sections:
+        from benchmarks.device import measure_device
+
+        return measure_device(options, sys.argv[1:] if arguments is None else arguments, RESULTS)
     options.threads = _use_threads(options.threads)
-    if options.device == "cpu":
+    if options.device == "cpu" or options.pretend:
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
     from rich.console import Console
 
@@ -39,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     errors = Console(stderr=True)
     try:
-        device = choose(options.device)
+        device = choose("cpu" if options.pretend else options.device)
         result = run(options, device, errors)
     except (DeviceError, ValueError) as error:
         say(errors, error, "error:")
@@ -65,10 +71,9 @@ def run(options: argparse.Namespace, device: Any, errors: Any) -> dict[str, Any]
     from jax_rnn.bench.race import race
 
     began = time.perf_counter()
-    gpu = options.device == "gpu"
-    every = (*NAMES, shape_name(FLASHRNN)) if gpu else NAMES
+    every = NAMES if options.device == "cpu" else (*NAMES, shape_name(FLASHRNN))
     names = options.rows or (QUICK if options.quick else every)
-    sections = options.sections or _sections(options.quick, gpu)
+    sections = options.sections or (("layers", "lecture") if options.quick else SECTIONS)
     wanted = list(settings(names, options.kinds, options.device))
     result: dict[str, Any] = {
         "environment": environment(options.threads),
@@ -85,16 +90,18 @@ def run(options: argparse.Namespace, device: Any, errors: Any) -> dict[str, Any]
         errors.print(f"{elapsed:5.0f} s  {words}", highlight=False, soft_wrap=True, markup=False)
 
     def ceiling() -> None:
-        found = measure_ceiling(0.3 if options.quick else 1.0, device=device)
-        for name, value in found.items():
-            result["ceiling"][name] = max(value, result["ceiling"].get(name, 0.0))
+        for precision in dict.fromkeys(setting.precision for setting in wanted):
+            seconds = 0.3 if options.quick else 1.0
+            for name, value in measure_ceiling(seconds, device=device, precision=precision).items():
+                name = name if precision == "float32" else f"{name} {precision}"
+                result["ceiling"][name] = max(value, result["ceiling"].get(name, 0.0))
 
     if "layers" in sections:
         ceiling()
         for k, setting in enumerate(wanted, 1):
             say(f"{k} of {len(wanted)}: {setting.title}")
             problem = Problem.draw(setting)
-            entrants = builders(setting, options.peers, options.device)
+            entrants = builders(setting, options.peers, options.device, options.pretend)
             row = race(problem, entrants, options.passes, seconds=options.seconds)
             for name, reason in row.refused.items():
                 say(f"refused: {name}, {reason}")
@@ -118,15 +125,11 @@ def run(options: argparse.Namespace, device: Any, errors: Any) -> dict[str, Any]
     result["summary"] = summarise(result["rows"], PEERS[1:])
     result["seconds"] = time.perf_counter() - began
     result["options"] = {
-        name: value for name, value in vars(options).items() if name not in ("json", "plot")
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in vars(options).items()
+        if name not in ("json", "plot")
     }
     return result
-
-
-def _sections(quick: bool, gpu: bool) -> tuple[str, ...]:
-    if gpu:
-        return ("layers",)
-    return ("layers", "lecture") if quick else SECTIONS
 
 
 def _use_threads(threads: int | None) -> int:
@@ -180,12 +183,20 @@ def _parser() -> argparse.ArgumentParser:
     add("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="layers (default: all)")
     add("--passes", nargs="+", choices=PASSES, default=list(PASSES), help="default: all")
     add("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="libraries (default: all)")
-    add("--sections", nargs="+", choices=SECTIONS, help="default: all on a CPU, layers on a GPU")
+    add("--sections", nargs="+", choices=SECTIONS, help="default: all on a CPU")
     add("--seconds", type=float, help="approximate time per library and pass; at least 5 rounds")
     add("--threads", type=int, help="threads of both frameworks (default: number of cores)")
-    add("--device", choices=("cpu", "gpu"), default="cpu", help="default: cpu")
+    add("--device", choices=("cpu", "gpu", "tpu"), default="cpu", help="default: cpu")
     add("--json", type=Path, help="result file (default: results/speed.json if all rows run)")
     add("--plot", type=Path, help="plot file (default: results/speed.png if all rows run)")
+    group = parser.add_argument_group("on a GPU or TPU, without --sections")
+    add = group.add_argument
+    add("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="default: all")
+    add("--out", type=Path, help="folder (default: results/DEVICE-NAME)")
+    add("--steps", type=int, help="steps of char_lm (default: the lesson's)")
+    add("--text", type=Path, help="text of char_lm (default: the lesson's)")
+    add("--tests", default="-m 'not long'", help="words for pytest (default: %(default)s)")
+    add("--pretend", action="store_true", help="run on the CPU, to try the command")
     return parser
 
 
@@ -193,12 +204,11 @@ def _complete(options: argparse.Namespace) -> argparse.Namespace:
     """Fill in the default duration and the result files of a complete run."""
     if options.seconds is None:
         options.seconds = 0.2 if options.quick else 0.6
-    whole = not (options.quick or options.rows or options.sections)
+    whole = not (options.quick or options.rows or options.sections or options.device != "cpu")
     whole = whole and set(options.kinds) == set(KINDS) and set(options.passes) == set(PASSES)
     if whole:
-        name = "speed" if options.device == "cpu" else f"speed_{options.device}"
-        options.json = options.json or RESULTS / f"{name}.json"
-        options.plot = options.plot or RESULTS / f"{name}.png"
+        options.json = options.json or RESULTS / "speed.json"
+        options.plot = options.plot or RESULTS / "speed.png"
     return options
 
 

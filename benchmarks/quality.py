@@ -7,7 +7,8 @@
 
 JAX and PyTorch train the same recipe on the same batches from the same weights, alternating every
 few hundred steps, with the same number of threads. The time of each framework is measured
-separately. It includes import, compilation, training and evaluation, but not writing files.
+separately. It includes import, compilation, training and evaluation, but not writing files. JAX
+runs on its default device, PyTorch on the GPU too if that is one.
 """
 
 import time
@@ -44,15 +45,19 @@ class Clock:
 
 def torch_side(name: str, recipe: Any, state: dict[str, Any], text: Path | None) -> Iterator[Any]:
     """Held-out figures of PyTorch every ``evaluate_every`` steps, and the mean loss in between."""
+    import jax
     import torch
 
     import reference_torch
+    from jax_rnn.bench.pytorch import torch_device
     from reference_torch.teaching.training import train
 
     task = reference_torch.load(name)
     data = task.read(recipe, text)
     model = task.build(recipe, data.vocabulary)
     model.load_state_dict({key: torch.tensor(value) for key, value in state.items()})
+    if torch.cuda.is_available():
+        model.to(torch_device(jax.devices()[0].platform))
     yield None
     losses = []
     for step, loss, _ in train(task, model, recipe, data):
@@ -195,7 +200,8 @@ def main() -> None:
     task = load(options.lesson)
     recipe = {"default": task.recipe, **task.recipes}[options.preset]
     if options.steps:
-        recipe = replace(recipe, steps=options.steps)
+        warmup = min(recipe.warmup, options.steps)
+        recipe = replace(recipe, steps=options.steps, warmup=warmup)
     started = time.perf_counter() - BEGAN
 
     from jax_rnn.base.environment import environment

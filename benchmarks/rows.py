@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import product
 
-from jax_rnn.bench.problem import KINDS, Kind, Setting
+from jax_rnn.bench.problem import KINDS, Kind, Precision, Setting
 
 __all__ = ["FLASHRNN", "NAMES", "PRECISIONS", "QUICK", "SHAPES", "settings", "shape_name"]
 
@@ -18,10 +18,14 @@ SHAPES = (
 """B, T, I, H."""
 
 FLASHRNN = (16, 1024, 768, 768)
-"""Measured on a GPU only."""
+"""Measured on a GPU and a TPU only."""
 
-PRECISIONS = ("float32", "tf32", "bfloat16", "float16")
-"""Precisions on a GPU; on a CPU only float32 is measured."""
+PRECISIONS: dict[str, tuple[Precision, ...]] = {
+    "cpu": ("float32",),
+    "gpu": ("float32", "tf32", "bfloat16", "float16"),
+    "tpu": ("float32", "bfloat16"),
+}
+"""By the kind of device."""
 
 
 def shape_name(shape: Sequence[int]) -> str:
@@ -34,11 +38,11 @@ QUICK = ("1,6,5,5", "32,35,200,200")
 
 def settings(names: Sequence[str], kinds: Sequence[Kind], device: str = "cpu") -> Iterator[Setting]:
     """The settings in the order of the table. ValueError: an unknown row."""
-    known = (*NAMES, shape_name(FLASHRNN)) if device == "gpu" else NAMES
+    known = NAMES if device == "cpu" else (*NAMES, shape_name(FLASHRNN))
     for name in names:
         if name not in known:
             raise ValueError(f"--rows: expected names among {' '.join(known)}, got {name!r}")
-    precisions = PRECISIONS if device == "gpu" else PRECISIONS[:1]
+    precisions = PRECISIONS[device]
     for precision, kind, shape in product(precisions, KINDS, (*SHAPES, FLASHRNN)):
         if kind in kinds and shape_name(shape) in names:
             yield Setting(kind, *shape, precision=precision)

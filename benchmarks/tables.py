@@ -18,7 +18,7 @@ from jax_rnn.bench.console import TITLES, duration
 from jax_rnn.bench.problem import Setting
 from jax_rnn.bench.race import OURS
 
-__all__ = ["markdown", "show", "tables"]
+__all__ = ["Cells", "as_markdown", "markdown", "show", "show_tables", "tables"]
 
 Cells = list[list[str]]
 
@@ -33,10 +33,9 @@ def tables(result: dict[str, Any]) -> dict[str, Cells]:
     """Tables by title; the first row of each holds the headers."""
     custom = [row for row in result["rows"] if row["setting"]["custom"]]
     others = [row for row in result["rows"] if not row["setting"]["custom"]]
-    best = max(result["ceiling"].values(), default=0.0)
     found = {
-        "Layers": _layers(others, best),
-        "User-defined cell": _layers(custom, best),
+        "Layers": _layers(others, result["ceiling"]),
+        "User-defined cell": _layers(custom, result["ceiling"]),
         "Peers": _summary(result["summary"]),
     }
     if result.get("lecture"):
@@ -62,7 +61,7 @@ def tables(result: dict[str, Any]) -> dict[str, Cells]:
     return {title: cells for title, cells in found.items() if len(cells) > 1}
 
 
-def _layers(rows: list[dict[str, Any]], best: float) -> Cells:
+def _layers(rows: list[dict[str, Any]], ceilings: dict[str, float]) -> Cells:
     peers = list(
         dict.fromkeys(
             name
@@ -74,7 +73,8 @@ def _layers(rows: list[dict[str, Any]], best: float) -> Cells:
     )
     cells = [["", "pass", "jax_rnn", "a step", "GFLOP/s", "ceiling", "compile", *peers]]
     for row in rows:
-        title = Setting(**row["setting"]).title
+        setting = Setting(**row["setting"])
+        title, best = setting.title, _ceiling(ceilings, setting)
         for kind, entries in row["entries"].items():
             ours = entries.get(OURS)
             if ours is None:
@@ -93,6 +93,15 @@ def _layers(rows: list[dict[str, Any]], best: float) -> Cells:
             )
             title = ""
     return cells
+
+
+def _ceiling(ceilings: dict[str, float], setting: Setting) -> float:
+    """The fastest product in the precision of a row; a name without a precision is of float32."""
+    by_precision = {"float32": [0.0]}
+    for name, value in ceilings.items():
+        _, _, precision = name.partition(" ")
+        by_precision.setdefault(precision or "float32", []).append(value)
+    return max(by_precision[setting.precision])
 
 
 def _ratio(entry: dict[str, Any] | None, other: bool) -> str:
@@ -168,25 +177,22 @@ def _size(count: float) -> str:
 
 def show(result: dict[str, Any]) -> None:
     """Print on the terminal, without wrapping lines."""
+    show_tables(tables(result), LEGEND)
+
+
+def show_tables(found: dict[str, Cells], legend: str) -> None:
+    """Print tables by title, without wrapping lines, and a legend."""
     console = Console(width=max(Console().width, 220))
-    for title, cells in tables(result).items():
-        table = Table(
-            box=None,
-            pad_edge=False,
-            padding=(0, 2, 0, 0),
-            header_style="bold",
-            title=title,
-            title_justify="left",
-            title_style="bold",
-        )
+    for title, cells in found.items():
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for k, header in enumerate(cells[0]):
             table.add_column(header, justify="left" if k == 0 else "right", no_wrap=True)
         for row in cells[1:]:
             table.add_row(*map(_styled, row))
-        console.print()
+        console.print(f"\n[bold]{title}[/]", highlight=False)
         console.print(table)
     console.print()
-    Console().print(LEGEND, highlight=False)
+    Console().print(legend, highlight=False)
 
 
 def _styled(cell: str) -> str:
@@ -194,11 +200,16 @@ def _styled(cell: str) -> str:
 
 
 def markdown(result: dict[str, Any]) -> str:
+    return as_markdown(tables(result), LEGEND)
+
+
+def as_markdown(found: dict[str, Cells], legend: str) -> str:
+    """Tables by title in Markdown, and a legend."""
     lines: list[str] = []
-    for title, (headers, *rows) in tables(result).items():
+    for title, (headers, *rows) in found.items():
         lines += [f"{title}:", "", _line(headers), _line(["---", *["---:"] * (len(headers) - 1)])]
         lines += [*map(_line, rows), ""]
-    return "\n".join([*lines, LEGEND + "."])
+    return "\n".join([*lines, legend + "."])
 
 
 def _line(cells: list[str]) -> str:

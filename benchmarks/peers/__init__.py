@@ -36,8 +36,17 @@ CUSTOM: dict[str, Callable[..., object]] = {
 TORCH = (pytorch, custom_in_torch)
 
 
-def builders(setting: Setting, peers: list[str], device: str = "cpu") -> dict[str, Build]:
-    """jax_rnn, then the selected libraries; for a custom cell also the hand-written versions."""
+def builders(
+    setting: Setting, peers: list[str], device: str = "cpu", pretend: bool = False
+) -> dict[str, Build]:
+    """jax_rnn, then the selected libraries; for a custom cell also the hand-written versions.
+
+    Args:
+        setting: the row.
+        peers: names of libraries.
+        device: kind of device: torch runs on a GPU through CUDA, and not on a TPU.
+        pretend: whether torch runs on the CPU in place of the GPU.
+    """
     found: dict[str, Callable[..., object]] = {OURS: ours}
     found |= {name: PEERS[name] for name in peers if not setting.custom or name == "torch"}
     if setting.custom:
@@ -48,7 +57,10 @@ def builders(setting: Setting, peers: list[str], device: str = "cpu") -> dict[st
         }
     if setting.dtype != "float32":  # half precision differs between the libraries
         found = {name: build for name, build in found.items() if build in (ours, *TORCH)}
+    if device == "tpu":
+        found = {name: build for name, build in found.items() if build not in TORCH}
+    on_cuda = device == "gpu" and not pretend
     return {
-        name: partial(build, device="cuda") if device == "gpu" and build in TORCH else build
+        name: partial(build, device="cuda") if on_cuda and build in TORCH else build
         for name, build in found.items()
     }  # type: ignore[return-value]

@@ -123,12 +123,28 @@ class JaxContender:
 
     def compiled(self, kind: Pass) -> Any:
         """The compiled program of a pass (see ``jax.stages.Compiled``)."""
+        return self.lowered(kind).compile()
+
+    def lowered(self, kind: Pass, device: Any = None) -> Any:
+        """The program of a pass before compilation (see ``jax.stages.Lowered``).
+
+        Args:
+            kind: the pass.
+            device: the device to compile for, also one that can only be compiled for; None is that
+                of the contender.
+        """
         x, cotangent, lengths = self.inputs
         if kind == "forward":
-            return self._forward.lower(self.params, x, lengths).compile()
-        if kind == "backward":
-            return self._backward.lower(self.params, x, cotangent, lengths).compile()
-        return self._training[kind].lower(*self._trained, x, cotangent, lengths).compile()
+            program, arguments = self._forward, (self.params, x, lengths)
+        elif kind == "backward":
+            program, arguments = self._backward, (self.params, x, cotangent, lengths)
+        else:
+            program = self._training[kind]
+            arguments = (*self._trained, x, cotangent, lengths)
+        if device is not None:
+            place = partial(_abstract, sharding=jax.sharding.SingleDeviceSharding(device))
+            arguments = jax.tree.map(place, arguments)
+        return program.lower(*arguments)
 
     def output(self, result: Any) -> np.ndarray:
         return self._major(np.asarray(result.astype(jnp.float32)))
@@ -144,6 +160,10 @@ class JaxContender:
     def _major(self, x: np.ndarray) -> np.ndarray:
         """Convert (B, T, features) to the layout of ``apply``, and back."""
         return np.swapaxes(x, 0, 1) if self.time_major else x
+
+
+def _abstract(leaf: Any, sharding: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
 
 def _training(loss: Callable[..., Any]) -> tuple[Callable[..., Any], dict[Pass, Any]]:

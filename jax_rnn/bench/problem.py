@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-__all__ = ["KINDS", "LOOP", "PASSES", "Kind", "Pass", "Problem", "Setting", "flop"]
+__all__ = ["KINDS", "LOOP", "PASSES", "Kind", "Pass", "Precision", "Problem", "Setting", "flop"]
 
 Kind = Literal["RNN", "LSTM", "GRU"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

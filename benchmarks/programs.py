@@ -1,0 +1,152 @@
+"""Compile the passes of a row for a target, and count what its programs launch."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import Any
+
+from benchmarks.launches import Loop, Work, count
+from benchmarks.peers import builders
+from jax_rnn.bench.contender import Build
+from jax_rnn.bench.ours import build_layer, ours
+from jax_rnn.bench.problem import Pass, Problem, Setting
+from jax_rnn.bench.race import OURS, Row, race
+from jax_rnn.scans import Gated
+
+__all__ = ["CompiledEntry", "check_options", "compile_row", "entrants", "values"]
+
+
+@dataclass(frozen=True)
+class CompiledEntry:
+    """One contender in one pass.
+
+    Attributes:
+        launches: kernels and copies of the whole program.
+        per_step: kernels and copies in loops, divided by the time steps.
+        outside: what is launched outside of loops.
+        loops: one iteration of each loop, and their numbers.
+        cycles: the compiler's estimate for the whole program; None if it makes none.
+        temporaries: bytes of temporary arrays in the device's memory.
+        seconds: seconds of the processor for the compilation, of all threads together.
+        ratio: cycles, or launches if there are none, divided by those of jax_rnn.
+    """
+
+    launches: int
+    per_step: float
+    outside: Work
+    loops: list[Loop]
+    cycles: int | None
+    temporaries: int
+    seconds: float
+    ratio: float | None
+
+
+def entrants(
+    setting: Setting, peers: Sequence[str], scans: Sequence[str], unroll: Sequence[int]
+) -> dict[str, Build]:
+    """jax_rnn with its own choice, with the named scans, with ``Gated(unroll)``; then the peers.
+
+    Args:
+        setting: the row.
+        peers: names of other libraries.
+        scans: names of scans of jax_rnn; ``"auto"`` is its own choice.
+        unroll: steps per iteration of the gated scan.
+    """
+    first, *others = builders(setting, list(peers)).items()
+    found = dict([first])
+    for scan in (*scans, *map(Gated, unroll)):
+        name = f"gated unroll={scan.unroll}" if isinstance(scan, Gated) else scan
+        if name != "auto" and not setting.custom:
+            found[f"{OURS} {name}"] = partial(_with_scan, scan)
+    return found | dict(others)
+
+
+def _with_scan(scan: Any, problem: Problem) -> Any:
+    return ours(problem, build_layer(problem, scan=scan))
+
+
+def compile_row(
+    setting: Setting,
+    builds: Mapping[str, Build],
+    passes: Sequence[Pass],
+    target: Any,
+    options: Mapping[str, Any],
+    *,
+    scalars: bool,
+) -> Row:
+    """Check on the CPU that all compute the same, then compile every pass of those that do.
+
+    Args:
+        setting: the row.
+        builds: builders by name.
+        passes: the passes to compile.
+        target: the device to compile for.
+        options: options of the compiler by name.
+        scalars: see ``benchmarks.launches.count``.
+    """
+    problem = Problem.draw(setting)
+    row = race(problem, builds, (), seconds=0.0)
+    names = [name for name in builds if name not in row.absent and name not in row.refused]
+    for kind in passes:
+        row.entries[kind] = {}
+    contenders: dict[str, Any] = {name: builds[name](problem) for name in names}
+    for (name, contender), kind in product(contenders.items(), passes):
+        try:
+            compiled, seconds = _compile(contender.lowered(kind, target), options)
+        except Exception as error:  # the compiler's own, of several types
+            row.refused[name] = f"{kind}: it is not compiled: {first_line(error)}"
+            continue
+        entry: Any = _entry(compiled, seconds, setting.T, row.entries[kind].get(OURS), scalars)
+        row.entries[kind][name] = entry
+    return row
+
+
+def _compile(lowered: Any, options: Mapping[str, Any]) -> tuple[Any, float]:
+    began = time.process_time()
+    return lowered.compile(compiler_options=dict(options)), time.process_time() - began
+
+
+def _entry(compiled: Any, seconds: float, steps: int, mine: Any, scalars: bool) -> CompiledEntry:
+    program = count(compiled.as_text(), scalars=scalars)
+    cycles = None if scalars else program.cycles
+    of_ours = mine and (mine.launches if scalars else mine.cycles)
+    work = program.launches if scalars else program.cycles
+    return CompiledEntry(
+        launches=program.launches,
+        per_step=program.launches_in_loops / steps,
+        outside=program.outside,
+        loops=program.loops,
+        cycles=cycles,
+        temporaries=compiled.memory_analysis().temp_size_in_bytes,
+        seconds=seconds,
+        ratio=work / of_ours if of_ours else None if mine else 1.0,
+    )
+
+
+def first_line(error: Exception) -> str:
+    return next(iter(f"{error}".splitlines()), type(error).__name__)
+
+
+def check_options(target: Any, options: Mapping[str, Any]) -> None:
+    """Compile a program of one addition. ValueError: the compiler refuses an option."""
+    import jax
+    import jax.numpy as jnp
+
+    place = jax.sharding.SingleDeviceSharding(target)
+    x = jax.ShapeDtypeStruct((8,), jnp.float32, sharding=place)
+    try:
+        _compile(jax.jit(lambda x: x + 1).lower(x), options)
+    except Exception as error:
+        raise ValueError(f"--compiler-option: {first_line(error)}") from error
+
+
+def values(words: Sequence[str]) -> Iterator[tuple[str, bool | int | str]]:
+    """``NAME=VALUE`` as pairs; numbers, true and false as such. ValueError: another form."""
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not (name and sign):
+            raise ValueError(f"--compiler-option: expected NAME=VALUE, got {word!r}")
+        known = {"true": True, "false": False}
+        yield name, known.get(value.lower(), int(value) if value.isdecimal() else value)
