@@ -21,16 +21,18 @@ from jax_rnn.scans.sizes import is_tiny, projects_inside, steps_of
 
 __all__ = ["Gated"]
 
-UNROLL = {"cuda": 4, "rocm": 4}
+UNROLL = {"cuda": 8, "rocm": 8}
 """Steps per iteration of the loop on a platform, for sequences of at least ``LONG`` steps; else 1.
 
-A GPU launches a kernel for every operation of an iteration. Kernels and copies a step of LSTM and
-GRU of size (32, 128, 256, 256), compiled for an H100, and seconds of CPU for the compilation:
+A GPU launches a kernel for every operation of an iteration. Kernels and copies a step of LSTM of
+size (32, 128, 256, 256), compiled for an H100, and seconds of CPU for the compilation:
 
-    steps per iteration       1     4     8
-    forward                   4   2.5  2.25
-    forward and backward     15   7.5  6.25
-    compilation             1.3   2.3   3.8
+    steps per iteration       1     4     8    16
+    forward                   4  2.50  2.25  2.12
+    forward and backward     11  6.50  5.75  5.38
+    compilation             0.7   1.3   2.1   3.3
+
+With an array for each gate that is stored for the gradient they are 15, 7.5 and 6.25.
 """
 
 LONG = 16
@@ -48,10 +50,13 @@ class Gated(Scan):
         project: where the inputs are projected: ``"before"`` the loop, for all steps at once, or
             ``"inside"``, step by step, which needs less memory; ``"auto"`` (default) chooses by
             platform and size, on a CPU also by whether the scan is differentiated.
+        pack: bool, whether a step stores the gates for the gradient as one array, which saves
+            kernels on a GPU; None (default) is true on a GPU only.
     """
 
     unroll: int | None = None
     project: str = "auto"
+    pack: bool | None = None
 
     def __post_init__(self):
         check_options(self)
@@ -84,7 +89,8 @@ class Gated(Scan):
             inside = {platform == "cpu" and projects_inside(cell, shape, *c) for c in choices}
             if len(inside) == 1:  # otherwise it depends on what is known when it is called
                 project = "inside" if inside.pop() else "before"
-        return replace(self, unroll=unroll, project=project)
+        pack = platform in UNROLL if self.pack is None else self.pack
+        return replace(self, unroll=unroll, project=project, pack=pack)
 
     def __call__(
         self,
@@ -102,7 +108,7 @@ class Gated(Scan):
             changed = not reads_h(cell, carry, inputs, constants)
             place = partial(projects_inside, cell._core(), shape, changed=changed)
             inside = place(keep=False), place(keep=True)
-        run = Run(graphdef, reverse, self.unroll or 1, inside)
+        run = Run(graphdef, reverse, self.unroll or 1, inside, bool(self.pack))
         context, other = floats_of(constants.context)
         steps = fixed, inputs._replace(x=None), replace(constants, initial=None, context=other)
         return _scan(run, (params, context), (carry, constants.initial), inputs.x, steps)

@@ -12,10 +12,11 @@ from jax_rnn.cells.affine import hidden_product
 from jax_rnn.cells.gated import GatedCell, Maps
 from jax_rnn.scans.base import Constants, Inputs
 from jax_rnn.scans.gates import Gates, biases, by_gate, columns, joined, matmul, plus
+from jax_rnn.scans.kept import Kept, Residuals, packed
 from jax_rnn.scans.placement import like
 from jax_rnn.scans.step import noise_of, where_rows
 
-__all__ = ["Residuals", "Run", "forward", "merged", "reads_h", "update"]
+__all__ = ["Run", "forward", "merged", "reads_h", "update"]
 
 
 class Run(NamedTuple):
@@ -26,26 +27,14 @@ class Run(NamedTuple):
     unroll: int
     inside: tuple[bool, bool]
     """Whether inputs are projected in the loop, without and with storing steps."""
-
-
-class Residuals(NamedTuple):
-    """The arrays that every step stores for the tangent, one per gate.
-
-    On CPU a loop that slices gates from one array of all steps is not vectorised.
-    """
-
-    x: Gates
-    """The sum of both maps, or the input's map for a separate gate."""
-    h: Gates
-    """The hidden map of a separate gate, otherwise None."""
-    carry: Any
-    """The carry before the step, after a reset."""
+    packed: bool
+    """Whether a step stores arrays of one shape as one array."""
 
 
 def forward(
     run: Run, params: Any, carries: Any, xs: Array, fixed: Any, *, keep: bool
 ) -> tuple[Any, Any]:
-    """The last carry and all outputs; with ``keep``, also the residuals for the tangent."""
+    """The last carry and all outputs; with ``keep``, also what the derivatives need."""
     (carry, initial), (inputs, constants) = carries, fixed[1:]
     cell, context = merged(run, params, fixed)
     core: Any = cell._core()
@@ -76,17 +65,20 @@ def forward(
         new, outputs = where_rows(inputs.mask, (like(new, carry), outputs), (carry, zero))
         if not keep:
             return new, (outputs, None)
-        return new, (outputs, Residuals(x, h, before if stores_h else before._replace(h=None)))
+        stored = Residuals(x, h, before if stores_h else before._replace(h=None))
+        return new, (outputs, packed(stored) if run.packed else stored)
 
     steps: Any = xs if inside else tuple(matmul(xs, w) for w in by_gate(core, x_weight)), inputs
     last, (ys, kept) = lax.scan(body, carry, steps, reverse=run.reverse, unroll=run.unroll)
-    if kept is not None and not stores_h:
-        y = ys[0] if constants.states else ys
-        h = jnp.concatenate([y[1:], carry.h[None]] if run.reverse else [carry.h[None], y[:-1]])
-        if inputs.resets is not None:
-            h = where_rows(inputs.resets, jnp.broadcast_to(initial.h, h.shape), h)
-        kept = kept._replace(carry=kept.carry._replace(h=h))
-    return (last, ys), kept
+    if kept is None:
+        return (last, ys), None
+    if stores_h:
+        return (last, ys), Kept(kept, None)
+    y = ys[0] if constants.states else ys
+    h = jnp.concatenate([y[1:], carry.h[None]] if run.reverse else [carry.h[None], y[:-1]])
+    if inputs.resets is not None:
+        h = where_rows(inputs.resets, jnp.broadcast_to(initial.h, h.shape), h)
+    return (last, ys), Kept(kept, h)
 
 
 def merged(run: Run, params: Any, fixed: Any) -> tuple[Any, Any]:

@@ -16,8 +16,9 @@ from jax.custom_derivatives import SymbolicZero
 
 from jax_rnn.base.typing import Array, accumulator
 from jax_rnn.cells.affine import hidden_product
-from jax_rnn.scans.gated_forward import Residuals, Run, merged, update
+from jax_rnn.scans.gated_forward import Run, merged, update
 from jax_rnn.scans.gates import Gates, biased, product, rows, weighted, widened
+from jax_rnn.scans.kept import Kept
 from jax_rnn.scans.placement import is_explicit, like
 from jax_rnn.scans.step import noise_of, over_time, where_rows
 
@@ -31,7 +32,7 @@ class Saved(NamedTuple):
     carries: Any
     xs: Array
     fixed: Any
-    kept: Residuals
+    kept: Kept
 
 
 def tangent(run: Run, saved: Saved, tangents: Any) -> Any:
@@ -57,12 +58,12 @@ def step_of(run: Run, saved: Saved) -> Callable[[Any], Callable[..., Any]]:
     """
     params, fixed, constants = saved.params, saved.fixed, saved.fixed[2]
     core: Any = merged(run, params, fixed)[0]._core()
-    summed, separate = _order(saved.kept)
+    summed, separate = _order(core)
     dtype = accumulator(core.dtype)
     weight_hh = rows(core, core.weight_hh, summed + separate).astype(dtype)
 
     def step(known: Any) -> Callable[..., Any]:
-        kept, inputs = known
+        kept, inputs = known[0].residuals(), known[1]
         noise = noise_of(inputs.noise, constants.noise)
 
         def read(params, carry):
@@ -107,7 +108,7 @@ def mapped(run: Run, saved: Saved) -> Callable[[Any, Any], tuple[Array | None, A
     cell, context = merged(run, params, fixed)
     core: Any = cell._core()
     dtype = accumulator(core.dtype)
-    summed, separate = _order(kept)
+    summed, separate = _order(core)
 
     def flat(x):
         """Merge to two axes: on CPU, the transpose of a product over more axes is not fused."""
@@ -117,7 +118,11 @@ def mapped(run: Run, saved: Saved) -> Callable[[Any, Any], tuple[Array | None, A
     def read(noise, carry):
         return cell._read(carry, noise, context)
 
-    h = flat(over_time(read, fixed[1].noise, fixed[2].noise, kept.carry).astype(core.dtype))
+    h = flat(
+        over_time(read, fixed[1].noise, fixed[2].noise, kept.residuals(axis=1).carry).astype(
+            core.dtype
+        )
+    )
 
     def linear(dparams, dxs):
         dcore: Any = merged(run, dparams, fixed)[0]._core()
@@ -144,14 +149,14 @@ def mapped(run: Run, saved: Saved) -> Callable[[Any, Any], tuple[Array | None, A
     return linear
 
 
-def _order(kept: Residuals) -> tuple[list[int], list[int]]:
+def _order(core: Any) -> tuple[list[int], list[int]]:
     """The numbers of the gates that read the sum of both maps, and those of the separate ones.
 
     A gate of the first kind has one tangent, that of the sum. In the tangent of the hidden map
     these gates come first, so that their part is contiguous.
     """
-    summed = [k for k, h in enumerate(kept.h) if h is None]
-    return summed, [k for k, h in enumerate(kept.h) if h is not None]
+    summed = [k for k, name in enumerate(core.gates) if name not in core.separate]
+    return summed, [k for k, name in enumerate(core.gates) if name in core.separate]
 
 
 def _by_gate(

@@ -94,7 +94,7 @@ def test_the_split_into_gates_may_be_written_again_if_it_is_the_same():
             return super().by_gate(x)
 
     layer = Recurrent(Same(I, 32, rngs=rngs()))
-    assert layer.chosen_scans((T, 9, I), "cpu") == (Gated(1, "before"),)
+    assert layer.chosen_scans((T, 9, I), "cpu") == (Gated(1, "before", False),)
 
 
 def scaled(base, method, function=None):

@@ -120,7 +120,7 @@ def test_an_initial_state_that_is_learnt():
 def test_a_layer_without_values_knows_its_dtype_and_scans():
     layer = nnx.eval_shape(lambda: GRU(I, H, dtype="bfloat16", rngs=nnx.Rngs(0)))
     assert layer.dtype == jnp.bfloat16
-    assert layer.chosen_scans((T, B, I)) == (Gated(unroll=1, project="before"),)
+    assert layer.chosen_scans((T, B, I)) == (Gated(unroll=1, project="before", pack=False),)
     assert layer.chosen_scans((T, 1, I)) == (Sequential(1, "inside", T),)
 
 

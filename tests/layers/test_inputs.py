@@ -154,7 +154,7 @@ def test_layers_of_both_directions_take_any_layout_and_run_in_chunks(name, close
 def test_wrappers_and_cells_that_read_other_inputs_or_context_keep_the_fast_scans():
     for cell in (tokens(GRUCell(I, 32, rngs=rngs())), Attending(I, 32, rngs=rngs())):
         shape = (T, 9) if isinstance(cell, Tokens) else (T, B, I)
-        assert Recurrent(cell).chosen_scans(shape, "cpu") == (Gated(1, "before"),)
+        assert Recurrent(cell).chosen_scans(shape, "cpu") == (Gated(1, "before", False),)
     shapes = Inputs((T, B, H), (T, B, H))
     chosen = Recurrent(Selective()).chosen_scans(shapes, "cpu")
     assert chosen == (Associative(parallel=False),)

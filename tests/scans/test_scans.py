@@ -236,7 +236,7 @@ def test_where_inputs_are_projected_goes_by_size(kind, size, shape, forward, gra
 @cases("project", ["inside", "before"], short=2)
 def test_gated_scan_is_the_sequential_one(name, project):
     cell = GATED[name](I, H, rngs=nnx.Rngs(3))
-    fast_scan = partial(run, scan=Gated(project=project))
+    fast_scan = partial(run, scan=Gated(project=project, pack=project == "inside"))
     assert Gated().supports(cell)
     carry = jax.tree.map(lambda leaf: normal(*leaf.shape), cell.initialize_carry((B, I)))
     for options in ({}, {"reverse": True}, {"mask": up_to(T, 2), "reverse": True}):
@@ -382,7 +382,7 @@ def test_gradients_of_half_precision_are_summed_in_float32(every):
 
 
 def test_the_scan_is_chosen_and_can_be_seen():
-    fast, plain = Gated(1, "before"), Sequential(1, "before", 1)
+    fast, plain = Gated(1, "before", False), Sequential(1, "before", 1)
     tiny = Sequential(1, "inside", 1)
     wide = GRU(I, 32, 2, bidirectional=True, rngs=rngs())
     assert wide.chosen_scans((T, B, I)) == (fast,) * 4
@@ -394,7 +394,7 @@ def test_the_scan_is_chosen_and_can_be_seen():
     assert GRU(I, 32, scan="sequential", rngs=rngs()).chosen_scans((T, 9, I)) == (plain,)
     assert Recurrent(OriginalGRUCell(I, 32, rngs=rngs())).chosen_scans((T, 9, I)) == (plain,)
     on_gpu = wide.chosen_scans((128, 32, I), "cuda")
-    assert on_gpu == (Gated(4, "before"),) * 4
+    assert on_gpu == (Gated(8, "before", True),) * 4
     assert wide.chosen_scans((128, 32, I), "tpu") == (fast,) * 4
     assert "scan='auto'" in repr(wide)
     assert not Gated().supports(Counting())
