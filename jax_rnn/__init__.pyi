@@ -1,5 +1,6 @@
 from . import data, scans, testing, train
 from .base import initializers
+from .base.compiler import compiler_options
 from .cells.affine import AffineCell
 from .cells.base import Cell, HiddenCarry, Noise
 from .cells.dropout import RecurrentDropout, VariationalDropout
@@ -68,6 +69,7 @@ __all__ = [
     "VariationalDropout",
     "Wrapper",
     "Zoneout",
+    "compiler_options",
     "data",
     "decode",
     "fit",

@@ -1,7 +1,7 @@
 """``jax-rnn bench``: the speed of a layer on this machine."""
 
 import os
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from jax_rnn.app.common import File, Kind, check_outputs, console, say_written
 from jax_rnn.base.console import say
@@ -25,6 +25,8 @@ def bench(
     ragged: bool = False,
     precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32",
     seconds: float = 1.0,
+    tune: bool = False,
+    cell: Annotated[str | None, "NAME"] = None,
     device: Kind = None,
     json: File = None,
 ) -> None:
@@ -35,9 +37,14 @@ def bench(
     time step, GFLOP/s and its share of the fastest matrix product on this machine, the time of the
     first call including compilation, and the ratio of the median to that of jax_rnn.
 
+    With --tune, the layer is compiled with each of the options of XLA that are known to help some
+    layers, and the speed with them is compared with that without.
+
     $ jax-rnn bench
     $ jax-rnn bench --layer GRU --shape 20,35,650,650 --pass step
     $ jax-rnn bench --device gpu --precision tf32 --json gpu.json
+    $ jax-rnn bench --tune --layer LSTM --shape 20,35,650,650
+    $ jax-rnn bench --tune --cell mine.py:MyCell --shape 32,35,200,200
 
     Args:
         layer: Kind of layer, as in torch.nn.
@@ -49,6 +56,10 @@ def bench(
         ragged: Use sequences of different lengths, from 1 to T.
         precision: Data type of weights and inputs; tf32 is float32 with matrix products in TF32.
         seconds: Approximate time to measure each pass in each framework.
+        tune: Time forward and backward under options of XLA, in jax_rnn only, and print those that
+            helped.
+        cell: With --tune, the layer of this cell: a name, or FILE.py:NAME, a class or function that
+            is called with the input size, the hidden size and rngs.
         device: Device of both frameworks; by default the best one that JAX finds.
         json: Write all results to this JSON file.
     """
@@ -57,6 +68,10 @@ def bench(
         raise ArgumentError("layers", f"expected 1 to {MAX_LAYERS:,}, got {layers:,}")
     if not seconds > 0:
         raise ArgumentError("seconds", f"expected more than 0, got {seconds:g}")
+    if cell is not None and not tune:
+        raise ArgumentError("cell", f"expected --tune with it, got {cell!r} alone")
+    if tune and pass_ in ("step", "loop"):
+        raise ArgumentError("pass", f"expected forward, backward or all with --tune, got {pass_!r}")
     from functools import partial
 
     from jax_rnn.base.devices import choose
@@ -73,6 +88,16 @@ def bench(
     warn_if_busy()
     where = choose(device)
     setting = Setting(layer, *sizes, layers, bidirectional, ragged, precision=precision)
+    if tune:
+        _tune(
+            setting,
+            cell,
+            ("forward", "backward") if pass_ == "all" else (pass_,),
+            seconds,
+            where,
+            json,
+        )
+        return
     builders = {
         OURS: partial(ours, device=where),
         "torch": partial(pytorch, device=torch_device(where.platform)),
@@ -88,6 +113,38 @@ def bench(
     say_written(json)
     if row.refused:
         raise SystemExit(1)
+
+
+def _tune(
+    setting: Any, cell: str | None, kinds: tuple[str, ...], seconds: float, device: Any, json: File
+) -> None:
+    """Time the layer under options of XLA."""
+    import jax
+    from flax import nnx
+
+    from jax_rnn.base.environment import environment
+    from jax_rnn.bench.console import print_tuned
+    from jax_rnn.bench.files import write_json
+    from jax_rnn.bench.ours import build_layer
+    from jax_rnn.bench.problem import Problem
+    from jax_rnn.bench.tune import tune
+    from jax_rnn.layers.recurrent import Recurrent
+    from jax_rnn.probes.found import find_cell
+
+    with jax.default_device(device):
+        problem, title = Problem.draw(setting), setting.title
+        if cell is None:
+            layer = build_layer(problem)
+        else:
+            found = find_cell(cell, "cell")
+            layer = Recurrent(found.value(setting.I, setting.H, rngs=nnx.Rngs(0)))
+            title = f"{found.name} {setting.shape}".replace(", ", ",")
+        x = problem.x.swapaxes(0, 1).astype(setting.dtype)
+        rows = tune(layer, x, kinds=kinds, seconds=seconds)
+    print_tuned(console, title, rows)
+    if json:
+        write_json(json, {"title": title, "rows": rows, "environment": environment()})
+    say_written(json)
 
 
 def warn_if_busy() -> None:

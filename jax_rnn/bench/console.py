@@ -1,13 +1,14 @@
 """Print one row of a race on a terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from jax_rnn.bench.race import OURS, Row
+from jax_rnn.bench.tune import Tuned
 
-__all__ = ["duration", "print_row"]
+__all__ = ["duration", "print_row", "print_tuned"]
 
 TITLES = {"forward": "forward", "backward": "+ backward", "step": "+ Adam", "loop": "in a loop"}
 
@@ -50,6 +51,34 @@ def print_row(console: Console, row: Row, ceiling: Mapping[str, float]) -> None:
         console.print(f"not timed: {name}: {reason}", highlight=False, soft_wrap=True)
     for name, reason in row.refused.items():
         console.print(f"not timed: {name}: {reason}", style="bold red", soft_wrap=True)
+
+
+def print_tuned(console: Console, title: str, rows: Sequence[Tuned]) -> None:
+    """Print the times under each of the options, and how to pass those that helped."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(title, no_wrap=True)
+    for header in ("median", "minimum", "speed"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for k, row in enumerate(rows):
+        if k == 0 or row.kind != rows[k - 1].kind:
+            table.add_row(TITLES[row.kind], style="italic")
+        if not row.refused:
+            assert row.median and row.minimum and row.speed
+            times = duration(row.median), duration(row.minimum), f"{row.speed:.2f}"
+            table.add_row(f"  {row.name}", *times)
+    console.print(table)
+    for row in rows:
+        if row.refused:
+            line = f"not timed: {row.name}, {row.kind}: {row.refused}"
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
+    lines = [
+        f"{row.name} helped: {row.kind} {row.speed:.2f} times as fast with "
+        f"compiler_options={dict(row.options)}"
+        for row in rows
+        if row.helps
+    ]
+    for line in lines or ["no option helped; leave compiler_options out"]:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def duration(seconds: float) -> str:

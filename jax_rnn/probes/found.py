@@ -51,13 +51,13 @@ class Found(NamedTuple):
     source: str = ""
 
 
-def find_cell(word: str) -> Found:
+def find_cell(word: str, argument: str = "cells") -> Found:
     """A cell by name, or ``FILE.py:NAME``, a class or function ``NAME(I, H, rngs=...)``.
 
     Raises:
         ArgumentError: there is no such cell.
     """
-    return _find("cells", word, CELLS)
+    return _find(argument, word, CELLS)
 
 
 def find_task(word: str) -> Found:

@@ -12,6 +12,7 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh
 
+from jax_rnn.base.compiler import Options, check_compiler_options
 from jax_rnn.base.errors import ArgumentError
 from jax_rnn.base.interrupt import Interrupt
 from jax_rnn.base.meshes import in_mesh
@@ -60,6 +61,7 @@ def fit(
     run: Run | None = None,
     checkpoint_every: int | None = None,
     steps_per_call: int | None = None,
+    compiler_options: Options | None = None,
     on_record: Callable[[dict[str, Any]], None] = lambda record: None,
     description: str = "training",
 ) -> History:
@@ -117,6 +119,9 @@ def fit(
             is always written at the end.
         steps_per_call: steps in one call of the compiled program; None (default) chooses a number
             with little overhead that still reports progress.
+        compiler_options: options of XLA for the program by name, as ``compiler_options`` of
+            ``jax.jit``; ``jax_rnn.compiler_options("gpu")`` returns those known to help. None
+            (default) is none.
         on_record: function that is called after every call of the program with the row of the log,
             ``{"step", "loss", "tokens_per_second", "seconds", ...}``.
         description: text of the progress bar.
@@ -142,6 +147,7 @@ def fit(
         patience=patience,
     )
     check_arguments(model, loss, optimizer, evaluate, patience)
+    compiler = check_compiler_options(compiler_options)
     evaluations = Evaluations(patience, monitor, mode)
     layout = Layout(mesh)
     feed = Feed(as_batches(data), layout, accumulate)
@@ -150,7 +156,7 @@ def fit(
     restart = count_to_restart(feed.batches, carry, restart_carry)
     options = seed, accumulate, compute_dtype, restart
     training = prepare(model, loss, optimizer, carry, *options, layout.local)
-    program = Program(training, layout, feed.streaming)
+    program = Program(training, layout, feed.streaming, compiler)
     sizes = training.state.params, feed.batches, steps
     schedule = Schedule(
         steps,

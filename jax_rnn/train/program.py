@@ -10,6 +10,7 @@ import numpy as np
 from jax import lax
 
 from jax_rnn.base.caches import cached
+from jax_rnn.base.compiler import Options
 from jax_rnn.base.typing import PyTree
 from jax_rnn.data.batches import Batches, Repeated
 from jax_rnn.train.mesh import Layout
@@ -35,20 +36,29 @@ def scan_steps(
     return lax.scan(lambda state, _: step(state, arrays), state, length=steps)
 
 
-def _jitted(step: Callable, streaming: bool, layout: Layout, structure: Any) -> Any:
+def _jitted(
+    step: Callable, streaming: bool, layout: Layout, structure: Any, options: tuple[Any, ...]
+) -> Any:
     """The program for states of this tree structure."""
     state = jax.tree.unflatten(structure, range(structure.num_leaves))
     shardings = layout.shardings(state), layout.replicated
     scan = partial(scan_steps, step, streaming)
-    return jax.jit(scan, static_argnums=2, donate_argnums=0, out_shardings=shardings)
+    return jax.jit(
+        scan,
+        static_argnums=2,
+        donate_argnums=0,
+        out_shardings=shardings,
+        compiler_options=dict(options),
+    )
 
 
 class Program:
     """The scan over steps, compiled once per number of steps, and timed."""
 
-    def __init__(self, training: Training, layout: Layout, streaming: bool):
+    def __init__(self, training: Training, layout: Layout, streaming: bool, options: Options):
         structure = jax.tree.structure(training.state)
-        self.run = cached(_jitted, training.step, streaming, layout, structure)
+        named = tuple(options.items())
+        self.run = cached(_jitted, training.step, streaming, layout, structure, named)
         self.compiled: set[int] = set()
         self.compile_seconds = self.run_seconds = self.last_seconds = self._called = 0.0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from flax import nnx
 
 from benchmarks import __main__ as benchmarks
 from benchmarks.heads import heads
@@ -21,12 +22,15 @@ from benchmarks.summary import BEST_JAX, summarise
 from benchmarks.tables import markdown
 from benchmarks.zoo import table as zoo_table
 from benchmarks.zoo import zoo
+from jax_rnn import LSTM
 from jax_rnn.app import cli
+from jax_rnn.base.compiler import CANDIDATES
 from jax_rnn.bench.files import plain
 from jax_rnn.bench.ours import ours
 from jax_rnn.bench.problem import PASSES, Problem, Setting, flop
 from jax_rnn.bench.race import Entry, Row, race
 from jax_rnn.bench.timing import interleave
+from jax_rnn.bench.tune import tune
 
 pytest.importorskip("torch")
 
@@ -215,6 +219,30 @@ class TestCommands:
         assert "RNN (3,5,4,6): equal results (largest" in said and "torch" in said
         result = json.loads(path.read_text())
         assert result["row"]["entries"]["forward"].keys() == {"jax_rnn", "torch"}
+
+    def test_jax_rnn_bench_tune_compares_options_of_the_compiler(self, tmp_path, capsys):
+        (tmp_path / "mine.py").write_text("from jax_rnn import GRUCell as Mine\n")
+        path = tmp_path / "tuned.json"
+        words = "bench --tune --shape 3,5,4,6 --pass forward --seconds 0.01 --cell"
+        cli.main([*words.split(), f"{tmp_path}/mine.py:Mine", "--json", str(path)])
+        said = capsys.readouterr().out
+        assert "Mine (3,5,4,6)" in said and "YNNPACK off" in said and "help" in said
+        rows = json.loads(path.read_text())["rows"]
+        assert [row["name"] for row in rows] == ["default", *CANDIDATES["cpu"]]
+        assert all(row["speed"] > 0 or row["refused"] for row in rows)
+
+
+class TestTuning:
+    def test_options_that_xla_refuses_or_that_change_results_are_not_timed(self, monkeypatch):
+        layer, x = LSTM(4, 6, rngs=nnx.Rngs(0)), np.ones((5, 3, 4), np.float32)
+        unknown = {"unknown": {"xla_cpu_no_such_option": True}}
+        rows = tune(layer, x, kinds=("forward",), seconds=0.01, candidates=unknown)
+        assert rows[0].speed == 1.0 and not rows[0].helps
+        assert rows[1].speed is None and "xla_cpu_no_such_option" in rows[1].refused
+        monkeypatch.setattr("jax_rnn.bench.tune.TOLERANCE", -1.0)
+        known = {"known": {"xla_cpu_multi_thread_eigen": True}}
+        rows = tune(layer, x, kinds=("forward",), seconds=0.01, candidates=known)
+        assert rows[1].speed is None and "differ from those without options" in rows[1].refused
 
 
 class TestCellsAndNewton:

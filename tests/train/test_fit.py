@@ -137,6 +137,19 @@ class TestFit:
         history = fit(model, squares, batch, steps=STEPS, **options)
         close((history.loss, history.metrics, parameters(model)), by_hand(line))
 
+    def test_compiler_options_are_those_of_the_program(self, batch, close, monkeypatch):
+        jit, seen, model = jax.jit, [], line()
+        options = {"xla_cpu_multi_thread_eigen": False}
+
+        def spy(function, **given):
+            seen.append(given.get("compiler_options"))
+            return jit(function, **given)
+
+        monkeypatch.setattr("jax_rnn.train.program.jax.jit", spy)
+        history = fit(model, squares, batch, steps=STEPS, optimizer=ADAM, compiler_options=options)
+        close((history.loss, history.metrics, parameters(model)), by_hand(line))
+        assert options in seen
+
     def test_history_is_numpy_with_one_entry_a_step(self, batch):
         history = fit(line(), squares, batch, steps=STEPS, optimizer=ADAM)
         shapes = {"outputs": (STEPS, B, 2), "bias": (STEPS,)}

@@ -63,6 +63,8 @@ WRONG = [
     ({"steps": None}, TE, "expected steps or epochs, got neither"),
     ({"steps": None, "epochs": 0}, VE, "epochs: expected at least 1, got 0"),
     ({"patience": 2}, VE, "patience: expected evaluate="),
+    ({"compiler_options": "fast"}, TE, "compiler_options: expected a dict|got 'fast'"),
+    ({"compiler_options": {"fast": 1}}, VE, "of XLA for cpu|No such compile option: 'fast'"),
     ({"mode": "most"}, VE, "mode: expected min or max, got 'most'"),
 ]
 
