@@ -1,0 +1,94 @@
+"""The sizes of the blocks of a kernel, and the memory that they need on a TPU core."""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+
+__all__ = ["MIB", "Blocks", "Limits", "Sizes", "blocks_of"]
+
+MIB = 2**20
+
+MOST_STEPS = 8
+"""Steps of a program, if they are not given and fit: a program has a cost of its own."""
+
+
+class Limits(NamedTuple):
+    """What a user allows."""
+
+    rows: int | None
+    """Rows of a block; None for the whole batch."""
+    steps: int | None
+    """Steps of a program at most; None for as many as fit, up to ``MOST_STEPS``."""
+    bytes: int
+    """Memory of the kernel."""
+    interpret: bool
+    """Whether the kernel is run by JAX, on any device and without a limit."""
+
+
+class Blocks(NamedTuple):
+    """The arrays of a kernel, inputs and outputs."""
+
+    steps: Any
+    """Of all steps, (T, B, K)."""
+    rows: Any
+    """The same in all steps, (B, K)."""
+    weights: Any
+    """The same in all rows too."""
+
+
+class Sizes(NamedTuple):
+    """The size of a block, (steps, rows, K)."""
+
+    steps: int
+    rows: int
+
+
+def blocks_of(arrays: Blocks, limits: Limits, name: str) -> Sizes:
+    """The sizes of the blocks.
+
+    Raises:
+        ValueError: not even one step fits into memory.
+    """
+    total, count = jax.tree.leaves(arrays.steps)[0].shape[:2]
+    rows = count if limits.rows is None else min(limits.rows, count)
+    most = min(total, limits.steps or MOST_STEPS)
+    fitting = [steps for steps in range(most, 0, -1) if total % steps == 0]
+    if limits.interpret or limits.steps:
+        fitting = fitting[:1]
+    for steps in fitting:
+        need = _bytes(arrays, Sizes(steps, rows))
+        if limits.interpret or need <= limits.bytes:
+            return Sizes(steps, rows)
+    raise ValueError(_message(arrays, Sizes(fitting[-1], rows), limits, name))
+
+
+def _bytes(arrays: Blocks, sizes: Sizes) -> int:
+    """Two blocks of what changes from program to program, and what a step computes with."""
+    one = sum(_padded((sizes.rows, leaf.shape[-1]), leaf) for leaf in jax.tree.leaves(arrays.steps))
+    rows = sum(_padded((sizes.rows, leaf.shape[-1]), leaf) for leaf in jax.tree.leaves(arrays.rows))
+    weights = sum(_padded(leaf.shape, leaf) for leaf in jax.tree.leaves(arrays.weights))
+    return 2 * sizes.steps * one + 2 * rows + weights + one
+
+
+def _padded(shape: tuple[int, ...], leaf: Any) -> int:
+    """Bytes of an array, whose last two axes are stored in tiles of (8, 128) words of 32 bits."""
+    itemsize = leaf.dtype.itemsize
+    tile = (max(8, 32 // itemsize), 128)
+    last = [math.ceil(size / unit) * unit for size, unit in zip(shape[-2:], tile, strict=True)]
+    return math.prod([*shape[:-2], *last]) * itemsize
+
+
+def _message(arrays: Blocks, sizes: Sizes, limits: Limits, name: str) -> str:
+    need = _bytes(arrays, sizes)
+    weights = sum(_padded(leaf.shape, leaf) for leaf in jax.tree.leaves(arrays.weights))
+    smaller = range(sizes.rows - sizes.rows % 16, 0, -16)
+    fits = [rows for rows in smaller if _bytes(arrays, Sizes(1, rows)) <= limits.bytes]
+    advice = ["steps=1"] if sizes.steps > 1 else []
+    advice += [f"batch_block={fits[0]}"] if fits else []
+    advice += ["bfloat16 weights" if fits else "fewer hidden units or bfloat16 weights"]
+    return (
+        f"{name}: expected blocks of at most {limits.bytes / MIB:.0f} MiB, the memory of a core, "
+        f"got {need / MIB:.1f} MiB for {sizes.rows} rows and {sizes.steps} steps, of which "
+        f"{weights / MIB:.1f} MiB are weights; try {', '.join(advice)}, or scan='auto'"
+    )

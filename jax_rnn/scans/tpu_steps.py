@@ -1,0 +1,175 @@
+"""The steps of a gated cell and their derivative, as kernels for a TPU.
+
+The backward pass differentiates ``update`` inside its kernel, at the gates and the carry that every
+step of the forward pass has stored. The gradient of the hidden weight is a product of all steps
+after it.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jax_rnn.base.typing import Array, accumulator
+from jax_rnn.scans.gated_forward import Residuals, update
+from jax_rnn.scans.gates import Gates
+from jax_rnn.scans.step import noise_of, over_time, where_rows
+from jax_rnn.scans.tpu_loop import loop
+from jax_rnn.scans.tpu_memory import Limits
+
+__all__ = ["Fixed", "Kernel", "Start", "run"]
+
+
+class Kernel(NamedTuple):
+    """What a kernel is made of; the cell has shapes in place of parameters."""
+
+    cell: Any
+    reverse: bool
+    states: bool
+    limits: Limits
+
+
+class Hidden(NamedTuple):
+    """The map of the hidden state."""
+
+    weight: Array
+    """(G, H, O)."""
+    bias: Gates
+    """(1, H) for a separate gate that has one, else None."""
+
+
+class Start(NamedTuple):
+    """The carries before the first step, and after a reset."""
+
+    carry: Any
+    initial: Any
+
+
+class Fixed(NamedTuple):
+    """Arrays without derivatives."""
+
+    mask: Any
+    """(T, B, 1), like the resets."""
+    resets: Any
+    noise: Any
+    sequence: Any
+    """The random numbers of the sequence, (B, K)."""
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def run(kernel: Kernel, x: Gates, hidden: Hidden, start: Start, fixed: Fixed) -> Any:
+    """The last carry and the outputs of all steps, given the input's map of all steps."""
+    return _forward(kernel, x, hidden, start, fixed, keep=False)[:2]
+
+
+def _forward(
+    kernel: Kernel, x: Gates, hidden: Hidden, start: Start, fixed: Fixed, keep: bool
+) -> tuple[Any, Any, Any]:
+    cell: Any = kernel.cell
+    core = cell._core()
+    separate = [name in core.separate for name in core.gates]
+
+    def step(carry: Any, inputs: Any, rows: Any, weights: Hidden) -> Any:
+        x, fixed = inputs
+        initial, sequence = rows
+        before = where_rows(fixed.resets, initial, carry) if fixed.resets is not None else carry
+        noise = noise_of(fixed.noise, sequence)
+        read = cell._read(before, noise, None).astype(core.dtype)
+        maps = [_product(read, weights.weight[k]) for k in range(len(separate))]
+        maps = [y if b is None else y + b[...] for y, b in zip(maps, weights.bias, strict=True)]
+        x = tuple(a if s else a + b for a, b, s in zip(x, maps, separate, strict=True))
+        h = tuple(b if s else None for b, s in zip(maps, separate, strict=True))
+        new, y = update(cell, x, h, before, noise, None)
+        outputs = (y, new) if kernel.states else y
+        zero = jax.tree.map(jnp.zeros_like, outputs)
+        new, outputs = where_rows(fixed.mask, (new, outputs), (carry, zero))
+        return new, (outputs, Residuals(x, h, before) if keep else None)
+
+    weights = hidden._replace(weight=jnp.swapaxes(hidden.weight, 1, 2))
+    rows, xs = (start.initial, fixed.sequence), (x, fixed._replace(sequence=None))
+    options: Any = {"reverse": kernel.reverse, "limits": kernel.limits, "name": _name(kernel)}
+    last, (ys, kept) = loop(step, start.carry, xs, rows, weights, **options)
+    return last, ys, kept
+
+
+def _run_fwd(kernel: Kernel, x: Gates, hidden: Hidden, start: Start, fixed: Fixed) -> Any:
+    last, ys, kept = _forward(kernel, x, hidden, start, fixed, keep=True)
+    return (last, ys), (kept, hidden, fixed)
+
+
+def _run_bwd(kernel: Kernel, residuals: Any, cotangents: Any) -> Any:
+    kept, hidden, fixed = residuals
+    cell: Any = kernel.cell
+    core = cell._core()
+    dtype = core.dtype
+
+    def step(carry: Any, inputs: Any, sequence: Any, weight: Array) -> Any:
+        dcarry, dinitial = carry
+        dout, kept, fixed = inputs
+        noise = noise_of(fixed.noise, sequence)
+
+        def read(carry: Any) -> Array:
+            return cell._read(carry, noise, None)
+
+        def updated(x: Gates, h: Gates, carry: Any) -> Any:
+            new, y = update(cell, x, h, carry, noise, None)
+            return new, (y, new) if kernel.states else y
+
+        zero = jax.tree.map(jnp.zeros_like, (dcarry, dout))
+        dnew, rest = dcarry, zero[0]
+        if fixed.mask is not None:
+            (dnew, dout) = where_rows(fixed.mask, (dcarry, dout), zero)
+            rest = where_rows(fixed.mask, zero[0], dcarry)
+        dx, dh, dbefore = jax.vjp(updated, *kept)[1]((dnew, dout))
+        dmaps = tuple(a if b is None else b for a, b in zip(dx, dh, strict=True))
+        dread = sum(_product(d.astype(dtype), weight[k]) for k, d in enumerate(dmaps))
+        value, pull = jax.vjp(read, kept.carry)
+        dbefore = _sum(dbefore, pull(dread.astype(value.dtype))[0])
+        if fixed.resets is not None:
+            dinitial = _sum(dinitial, where_rows(fixed.resets, dbefore, zero[0]))
+            dbefore = where_rows(fixed.resets, zero[0], dbefore)
+        return (_sum(rest, dbefore), dinitial), (dx, dh)
+
+    last, dys = cotangents
+    dinitial = None
+    if fixed.resets is not None:
+        dinitial = jax.tree.map(jnp.zeros_like, last)
+    xs = dys, kept, fixed._replace(sequence=None)
+    options: Any = {"reverse": not kernel.reverse, "limits": kernel.limits}
+    options["name"] = f"gradient of {_name(kernel)}"
+    weight = hidden.weight
+    start, (dx, dh) = loop(step, (last, dinitial), xs, fixed.sequence, weight, **options)
+    read = over_time(partial(_read, cell), fixed.noise, fixed.sequence, kept.carry)
+    read = read.astype(dtype).astype(accumulator(dtype))
+    dmaps = [a if b is None else b for a, b in zip(dx, dh, strict=True)]
+    dweight = jnp.stack([_over_steps(d, read) for d in dmaps]).astype(weight.dtype)
+    dbias = tuple(
+        None if b is None else d.sum((0, 1))[None] for b, d in zip(hidden.bias, dh, strict=True)
+    )
+    return dx, Hidden(dweight, dbias), Start(*start), None
+
+
+run.defvjp(_run_fwd, _run_bwd)
+
+
+def _name(kernel: Kernel) -> str:
+    return type(kernel.cell._core()).__name__
+
+
+def _read(cell: Any, noise: Any, carry: Any) -> Array:
+    return cell._read(carry, noise, None)
+
+
+def _product(x: Array, columns: Array) -> Array:
+    return jnp.matmul(x, columns, preferred_element_type=accumulator(columns.dtype))
+
+
+def _over_steps(d: Array, read: Array) -> Array:
+    """The gradient of a weight, (H, O), the sum over all steps and rows."""
+    return lax.dot_general(d, read, (((0, 1), (0, 1)), ((), ())))
+
+
+def _sum(a: Any, b: Any) -> Any:
+    return jax.tree.map(jnp.add, a, b)
