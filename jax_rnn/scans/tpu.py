@@ -10,6 +10,7 @@ from flax import nnx
 from jax_rnn.base.arguments import check_count
 from jax_rnn.base.typing import Array, CarryT, accumulator, is_symbolic
 from jax_rnn.cells.base import Cell
+from jax_rnn.cells.gated import Maps
 from jax_rnn.cells.inputs import example, shape_of
 from jax_rnn.scans.base import Constants, Inputs, Scan, Unsupported
 from jax_rnn.scans.gated import Gated
@@ -37,9 +38,22 @@ class Tpu(Scan):
                 check_count(f"Tpu.{name}", getattr(self, name))
 
     def supports(self, cell: Cell) -> bool | Unsupported:
-        found = Gated().supports(cell)
-        if not found:
+        if not (found := Gated().supports(cell)):
             return found
+        core: Any = cell._core()
+        if core.heads > 1:
+            return Unsupported(f"expected a dense hidden map, got {core.heads} heads")
+        if cell._takes("context"):
+            return Unsupported("expected steps that read no context, got a method that takes it")
+        carry: Any = _carry(cell, ())
+        for name, leaf in carry._asdict().items():
+            if leaf.ndim != 1:
+                return Unsupported(f"expected a carry of vectors, got {name} of shape {leaf.shape}")
+        if read := _arrays_read(cell):
+            return Unsupported(
+                f"expected an update that computes with gates and carry alone, got one that reads "
+                f"{read[0]}"
+            )
         return True
 
     def suits(self, cell: Cell, shape: Any, platform: str) -> bool:
@@ -93,3 +107,27 @@ class Tpu(Scan):
 def _hollow(cell: Cell) -> Cell:
     """The cell with shapes in place of parameters, which a kernel cannot read."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), cell)
+
+
+def _carry(cell: Cell, batch: tuple[int, ...]) -> Any:
+    return jax.eval_shape(lambda: cell.initialize_carry(shape_of(example(cell, batch))))
+
+
+def _arrays_read(cell: Cell) -> list[str]:
+    """The arrays that a step computes with, apart from both maps."""
+    core: Any = cell._core()
+    graphdef, state = nnx.split(cell)
+    gate: Any = jax.ShapeDtypeStruct((1, core.hidden_size), accumulator(core.dtype))
+    gates = tuple(Maps(gate, gate) if name in core.separate else gate for name in core.gates)
+
+    def step(state: Any, gates: Any, carry: Any) -> Any:
+        own: Any = nnx.merge(graphdef, state)
+        updated = own._core()._update_inside(own, gates, carry, None, None)
+        return updated, own._read(carry, None, None)
+
+    program = jax.make_jaxpr(step)(state, gates, _carry(cell, (1,)))
+    inner = program.jaxpr
+    used = {id(v) for v in [*inner.outvars, *(v for e in inner.eqns for v in e.invars)]}
+    names = [".".join(map(str, path)) for path, _ in nnx.to_flat_state(state)]
+    found = [name for name, v in zip(names, inner.invars, strict=False) if id(v) in used]
+    return found + [f"an array of shape {array.shape}" for array in program.consts]
