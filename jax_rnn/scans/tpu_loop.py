@@ -68,7 +68,9 @@ def loop(
         return pl.BlockSpec(leaf.shape, lambda b, t: (0,) * leaf.ndim, pipeline_mode=once)
 
     kinds = of_rows, of_rows, of_weights, of_steps
-    in_specs = [kind(leaf) for kind, tree in zip(kinds, inputs, strict=True) for leaf in _flat(tree)]
+    in_specs = [
+        kind(leaf) for kind, tree in zip(kinds, inputs, strict=True) for leaf in _flat(tree)
+    ]
     out_specs = [*map(of_rows, _flat(last)), *map(of_steps, _flat(ys))]
     structures = jax.tree.structure(inputs), jax.tree.structure((last, ys))
 
@@ -89,7 +91,7 @@ def loop(
 
         jax.tree.map(_write, state, lax.fori_loop(0, blocks.steps, body, _read(state)))
 
-    return structures[1].unflatten(
+    call = jax.custom_jvp(
         pl.pallas_call(
             kernel,
             [*_flat(last), *_flat(ys)],
@@ -101,8 +103,17 @@ def loop(
             compiler_params=pltpu.CompilerParams(
                 dimension_semantics=("parallel", "arbitrary"), vmem_limit_bytes=limits.bytes
             ),
-        )(*_flat(inputs))
+        )
     )
+
+    @call.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        raise NotImplementedError(
+            f"{name}: expected a kernel to be differentiated once, in reverse mode, got another "
+            "derivative; use scan='auto'"
+        )
+
+    return structures[1].unflatten(call(*_flat(inputs)))
 
 
 def _flat(tree: Any) -> list[Any]:
@@ -119,8 +130,8 @@ def _write(ref: Any, value: Any, k: Any = ...) -> None:
 
 def _as_number(leaf: Any) -> Any:
     """A block of booleans is one of integers."""
-    return leaf.astype(jnp.int32) if leaf.dtype == bool else leaf
+    return leaf.astype(jnp.int32) if leaf.dtype == jnp.bool_ else leaf
 
 
 def _as_bool(leaf: Any, dtype: Any) -> Any:
-    return leaf != 0 if dtype == bool else leaf
+    return leaf != 0 if dtype == jnp.bool_ else leaf

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-__all__ = ["MIB", "Blocks", "Limits", "Sizes", "blocks_of"]
+__all__ = ["MIB", "Blocks", "Limits", "Sizes", "blocks_of", "needed"]
 
 MIB = 2**20
 
@@ -57,13 +57,13 @@ def blocks_of(arrays: Blocks, limits: Limits, name: str) -> Sizes:
     if limits.interpret or limits.steps:
         fitting = fitting[:1]
     for steps in fitting:
-        need = _bytes(arrays, Sizes(steps, rows))
+        need = needed(arrays, Sizes(steps, rows))
         if limits.interpret or need <= limits.bytes:
             return Sizes(steps, rows)
     raise ValueError(_message(arrays, Sizes(fitting[-1], rows), limits, name))
 
 
-def _bytes(arrays: Blocks, sizes: Sizes) -> int:
+def needed(arrays: Blocks, sizes: Sizes) -> int:
     """Two blocks of what changes from program to program, and what a step computes with."""
     one = sum(_padded((sizes.rows, leaf.shape[-1]), leaf) for leaf in jax.tree.leaves(arrays.steps))
     rows = sum(_padded((sizes.rows, leaf.shape[-1]), leaf) for leaf in jax.tree.leaves(arrays.rows))
@@ -80,10 +80,10 @@ def _padded(shape: tuple[int, ...], leaf: Any) -> int:
 
 
 def _message(arrays: Blocks, sizes: Sizes, limits: Limits, name: str) -> str:
-    need = _bytes(arrays, sizes)
+    need = needed(arrays, sizes)
     weights = sum(_padded(leaf.shape, leaf) for leaf in jax.tree.leaves(arrays.weights))
     smaller = range(sizes.rows - sizes.rows % 16, 0, -16)
-    fits = [rows for rows in smaller if _bytes(arrays, Sizes(1, rows)) <= limits.bytes]
+    fits = [rows for rows in smaller if needed(arrays, Sizes(1, rows)) <= limits.bytes]
     advice = ["steps=1"] if sizes.steps > 1 else []
     advice += [f"batch_block={fits[0]}"] if fits else []
     advice += ["bfloat16 weights" if fits else "fewer hidden units or bfloat16 weights"]

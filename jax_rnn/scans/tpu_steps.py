@@ -71,7 +71,7 @@ def _forward(
     core = cell._core()
     separate = [name in core.separate for name in core.gates]
 
-    def step(carry: Any, inputs: Any, rows: Any, weights: Hidden) -> Any:
+    def step(carry: Any, inputs: Any, rows: Any, weights: Any) -> Any:
         x, fixed = inputs
         initial, sequence = rows
         before = where_rows(fixed.resets, initial, carry) if fixed.resets is not None else carry
@@ -105,7 +105,7 @@ def _run_bwd(kernel: Kernel, residuals: Any, cotangents: Any) -> Any:
     core = cell._core()
     dtype = core.dtype
 
-    def step(carry: Any, inputs: Any, sequence: Any, weight: Array) -> Any:
+    def step(carry: Any, inputs: Any, sequence: Any, weight: Any) -> Any:
         dcarry, dinitial = carry
         dout, kept, fixed = inputs
         noise = noise_of(fixed.noise, sequence)
