@@ -12,6 +12,7 @@ from jax_rnn.cells.base import Cell
 from jax_rnn.scans.base import Constants, Inputs, Scan, Unsupported
 from jax_rnn.scans.gated import Gated
 from jax_rnn.scans.gates import biases, by_gate, columns, joined, matmul, plus
+from jax_rnn.scans.placement import is_explicit
 from jax_rnn.scans.sequential import Sequential
 from jax_rnn.scans.sizes import rows_of, steps_of
 from jax_rnn.scans.tpu_cells import emptied, why_not
@@ -50,10 +51,11 @@ class Tpu(Scan):
 
     .. math::
         G \cdot H \cdot lines \cdot w
-        + 4 \cdot rows \cdot lines \cdot ((2 \cdot steps + 1)(2 G + A + F + 1) + 6 F)
+        + 4 \cdot rows \cdot lines \cdot ((2 \cdot steps + 1)(2 G + A + F + 1) + 4 F)
 
-    bytes at most in the forward pass of training, and 2 A in place of A in the backward pass.
-    Masks, resets, random numbers and returned states add their own blocks.
+    bytes in the forward pass of training, and 2 A in place of A in the backward pass; without a
+    gradient it is G + 1 in place of 2 G + A + F + 1. Masks, resets, random numbers, returned states
+    and biases of separate gates add their own blocks.
 
     Args:
         batch_block: int, rows of a block, a multiple of 8, or of 16 for bfloat16; None (default) is
@@ -114,7 +116,8 @@ class Tpu(Scan):
             return jax.tree.map(lambda a: a.reshape(*a.shape[:-2], *batch, a.shape[-1]), tree)
 
         flags = jax.tree.map(lambda leaf: leaf[..., None], (inputs.mask, inputs.resets))
-        fixed = Fixed(*rows((*flags, inputs.noise), 1), rows(constants.noise, 0))
+        mask, resets, noise = rows((*flags, inputs.noise), 1)
+        fixed = Fixed(mask, resets, noise, rows(constants.noise, 0))
         separate = [name in core.separate for name in core.gates]
         x_bias, h_bias = joined(separate, biases(core, core.bias_ih), biases(core, core.bias_hh))
         x = tuple(matmul(inputs.x, w) for w in by_gate(core, columns(core.weight_ih)))
@@ -126,8 +129,14 @@ class Tpu(Scan):
         return split(run(kernel, rows(plus(x, x_bias), 1), hidden, start, fixed))
 
     def _check(self, cell: Any) -> None:
-        """Check what depends on the device."""
+        """Check what depends on the devices."""
         dtype, block = cell.dtype, self.batch_block
+        if is_explicit():
+            raise ValueError(
+                "Tpu: expected a mesh whose axes are not explicit, got "
+                f"{jax.sharding.get_abstract_mesh()}; call the layer in jax.shard_map(..., "
+                "check_vma=False), or use scan='auto'"
+            )
         if self.interpret:
             return
         if dtype not in (jnp.float32, jnp.bfloat16):

@@ -81,14 +81,17 @@ def _padded(shape: tuple[int, ...], leaf: Any) -> int:
 
 def _message(arrays: Blocks, sizes: Sizes, limits: Limits, name: str) -> str:
     need = needed(arrays, sizes)
-    weights = sum(_padded(leaf.shape, leaf) for leaf in jax.tree.leaves(arrays.weights))
-    smaller = range(sizes.rows - sizes.rows % 16, 0, -16)
+    leaves = jax.tree.leaves(arrays.weights)
+    weights = sum(_padded(leaf.shape, leaf) for leaf in leaves)
+    smaller = range(sizes.rows - sizes.rows % -16 - 16, 0, -16)
     fits = [rows for rows in smaller if needed(arrays, Sizes(1, rows)) <= limits.bytes]
     advice = ["steps=1"] if sizes.steps > 1 else []
     advice += [f"batch_block={fits[0]}"] if fits else []
-    advice += ["bfloat16 weights" if fits else "fewer hidden units or bfloat16 weights"]
+    if need - weights // 2 <= limits.bytes and leaves[0].dtype.itemsize > 2:
+        advice += ["bfloat16"]
     return (
-        f"{name}: expected blocks of at most {limits.bytes / MIB:.0f} MiB, the memory of a core, "
-        f"got {need / MIB:.1f} MiB for {sizes.rows} rows and {sizes.steps} steps, of which "
-        f"{weights / MIB:.1f} MiB are weights; try {', '.join(advice)}, or scan='auto'"
+        f"{name}: expected blocks of at most {limits.bytes / MIB:.0f} MiB, the part of VMEM that "
+        f"a kernel may use, got {need / MIB:.1f} MiB with batch_block={sizes.rows} and "
+        f"steps={sizes.steps}, {weights / MIB:.1f} MiB of them weights; try "
+        f"{', '.join(advice) or 'fewer hidden units'}, or scan='auto'"
     )

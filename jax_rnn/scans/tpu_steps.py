@@ -5,7 +5,7 @@ step of the forward pass has stored. The gradient of the hidden weight is a prod
 after it.
 """
 
-from functools import partial
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -124,7 +124,8 @@ def _run_bwd(kernel: Kernel, residuals: Any, cotangents: Any) -> Any:
             rest = where_rows(fixed.mask, zero[0], dcarry)
         dx, dh, dbefore = jax.vjp(updated, *kept)[1]((dnew, dout))
         dmaps = tuple(a if b is None else b for a, b in zip(dx, dh, strict=True))
-        dread = sum(_product(d.astype(dtype), weight[k]) for k, d in enumerate(dmaps))
+        products = (_product(d.astype(dtype), weight[k]) for k, d in enumerate(dmaps))
+        dread = reduce(jnp.add, products)
         value, pull = jax.vjp(read, kept.carry)
         dbefore = _sum(dbefore, pull(dread.astype(value.dtype))[0])
         if fixed.resets is not None:

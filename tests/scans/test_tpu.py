@@ -29,7 +29,7 @@ from jax_rnn.cells import (
     PeepholeLSTMCell,
     SLSTMCell,
 )
-from jax_rnn.scans import Sequential, Tpu, tpu_memory
+from jax_rnn.scans import Sequential, Tpu, tpu_loop, tpu_memory
 from jax_rnn.scans.runner import run_all
 from jax_rnn.testing import check_scan
 from tests.kit import cases, long, normal, refusals, refused, rngs
@@ -222,20 +222,28 @@ def test_the_cells_of_the_catalogue_that_it_runs():
     assert found == {"lstm", "gru", "rnn", "cifg_lstm", "ugrnn", "li_gru", "co_rnn", "slstm"}
 
 
-def test_the_memory_is_that_of_the_formula():
-    steps, rows, gates, separate, fields = 4, 24, 3, 1, 1
+@pytest.mark.parametrize(("name", "fields", "separate"), [("lstm", 2, 0), ("no bias", 1, 1)])
+def test_the_memory_of_both_kernels_is_that_of_the_formula(name, fields, separate, monkeypatch):
+    found = []
 
-    def many(count, *shape):
-        return [jax.ShapeDtypeStruct(shape, jnp.float32)] * count
+    def note(arrays, limits, name):
+        sizes = tpu_memory.blocks_of(arrays, limits, name)
+        found.append(tpu_memory.needed(arrays, sizes))
+        return sizes
 
-    arrays = tpu_memory.Blocks(
-        many(2 * gates + separate + fields + 1, 8, 20, 200),
-        many(3 * fields, 20, 200),
-        many(1, 3, 200, 200),
-    )
-    found = tpu_memory.needed(arrays, tpu_memory.Sizes(steps, 20))
-    blocks = (2 * steps + 1) * (2 * gates + separate + fields + 1) + 6 * fields
-    assert found == 3 * 200 * 256 * 4 + 4 * rows * 256 * blocks
+    monkeypatch.setattr(tpu_loop, "blocks_of", note)
+    cell = CELLS[name](3, 200, rngs=rngs())
+    x = jax.ShapeDtypeStruct((8, B, 3), jnp.float32)
+    layer = Recurrent(cell, scan=Tpu(steps=4, interpret=True))
+    jax.eval_shape(jax.grad(lambda x: layer(x)[0].sum()), x)
+    rows, lines, gates = 24, 256, len(cell.gates)
+
+    def need(arrays):
+        weight = gates * 200 * lines * 4
+        return weight + 4 * rows * lines * ((2 * 4 + 1) * arrays + 4 * fields)
+
+    forward = 2 * gates + separate + fields + 1
+    assert found[-2:] == [need(forward), need(forward + separate)]
 
 
 class Constant(GatedCell[HiddenCarry]):
@@ -274,7 +282,12 @@ test_what_it_does_not_run = refusals(
         (of(Contextual), ValueError, "without context"),
         (of(GRUCell, heads=2), ValueError, "a dense hidden map, got 2 heads"),
         (of(LSTMCell, 4, 4000, shape=(8, 16)), ValueError, "at most 96 MiB|fewer hidden units"),
-        (of(LSTMCell, 4, 512, shape=(8, 10_000)), ValueError, "10000 rows|try batch_block=2"),
+        (of(LSTMCell, 4, 3000, shape=(8, 16)), ValueError, "bfloat16, or scan='auto'"),
+        (
+            of(LSTMCell, 4, 512, shape=(8, 10_000)),
+            ValueError,
+            "batch_block=10000 and steps=1|try batch_block=2",
+        ),
         (of(GRUCell, scan=Tpu(vmem=1, steps=6), shape=(T, 512)), ValueError, "try steps=1|1 MiB"),
         (of(GRUCell, dtype=jnp.float16), ValueError, "float32 or bfloat16, got float16"),
         (
