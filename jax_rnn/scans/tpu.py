@@ -41,8 +41,8 @@ class Tpu(Scan):
     float32 or bfloat16 parameters, and an ``update`` that computes with gates, carry and random
     numbers alone, without parameters, arrays or context. The gradient is a first derivative in
     reverse mode: JAX refuses forward mode, and second derivatives are refused too. On several
-    devices, call the layer in ``jax.shard_map(..., check_vma=False)``. Sequences of symbolic length
-    or number run on ``Sequential``.
+    devices, call the layer in ``jax.shard_map(..., check_vma=False)``. Inputs of symbolic sizes,
+    and empty ones, run on ``Sequential``.
 
     A program of the kernel runs a few steps of a block of rows. The blocks are (steps, rows, H) for
     every gate, with nothing padded in H. With rows = ceil8(B) (bfloat16 outputs: ceil16), lines =
@@ -90,7 +90,8 @@ class Tpu(Scan):
         return False
 
     def resolved(self, cell: Cell, shape: Any, platform: str) -> Scan:
-        if any(map(is_symbolic, (steps_of(cell, shape), rows_of(cell, shape)))):
+        size = steps_of(cell, shape) * rows_of(cell, shape)
+        if is_symbolic(size) or size == 0:
             return Sequential().resolved(cell, shape, platform)
         interpret = platform != "tpu" if self.interpret is None else self.interpret
         return replace(self, interpret=interpret)

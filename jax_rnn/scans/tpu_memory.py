@@ -10,7 +10,7 @@ __all__ = ["MIB", "Blocks", "Limits", "Sizes", "blocks_of", "needed"]
 MIB = 2**20
 
 MOST_STEPS = 8
-"""Steps of a program, if they are not given and fit: a program has a cost of its own."""
+"""Steps of a program at most, if they are not given; every program has a cost of its own."""
 
 
 class Limits(NamedTuple):
@@ -65,10 +65,16 @@ def blocks_of(arrays: Blocks, limits: Limits, name: str) -> Sizes:
 
 def needed(arrays: Blocks, sizes: Sizes) -> int:
     """Two blocks of what changes from program to program, and what a step computes with."""
-    one = sum(_padded((sizes.rows, leaf.shape[-1]), leaf) for leaf in jax.tree.leaves(arrays.steps))
-    rows = sum(_padded((sizes.rows, leaf.shape[-1]), leaf) for leaf in jax.tree.leaves(arrays.rows))
-    weights = sum(_padded(leaf.shape, leaf) for leaf in jax.tree.leaves(arrays.weights))
-    return 2 * sizes.steps * one + 2 * rows + weights + one
+    step, rows = (_of_rows(tree, sizes.rows) for tree in (arrays.steps, arrays.rows))
+    return 2 * sizes.steps * step + 2 * rows + _of_weights(arrays) + step
+
+
+def _of_rows(tree: Any, rows: int) -> int:
+    return sum(_padded((rows, leaf.shape[-1]), leaf) for leaf in jax.tree.leaves(tree))
+
+
+def _of_weights(arrays: Blocks) -> int:
+    return sum(_padded(leaf.shape, leaf) for leaf in jax.tree.leaves(arrays.weights))
 
 
 def _padded(shape: tuple[int, ...], leaf: Any) -> int:
@@ -80,14 +86,13 @@ def _padded(shape: tuple[int, ...], leaf: Any) -> int:
 
 
 def _message(arrays: Blocks, sizes: Sizes, limits: Limits, name: str) -> str:
-    need = needed(arrays, sizes)
-    leaves = jax.tree.leaves(arrays.weights)
-    weights = sum(_padded(leaf.shape, leaf) for leaf in leaves)
+    need, weights = needed(arrays, sizes), _of_weights(arrays)
+    wide = jax.tree.leaves(arrays.weights)[0].dtype.itemsize > 2
     smaller = range(sizes.rows - sizes.rows % -16 - 16, 0, -16)
     fits = [rows for rows in smaller if needed(arrays, Sizes(1, rows)) <= limits.bytes]
     advice = ["steps=1"] if sizes.steps > 1 else []
     advice += [f"batch_block={fits[0]}"] if fits else []
-    if need - weights // 2 <= limits.bytes and leaves[0].dtype.itemsize > 2:
+    if wide and need - weights // 2 <= limits.bytes:
         advice += ["bfloat16"]
     return (
         f"{name}: expected blocks of at most {limits.bytes / MIB:.0f} MiB, the part of VMEM that "

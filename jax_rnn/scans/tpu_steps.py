@@ -14,12 +14,12 @@ from jax import lax
 
 from jax_rnn.base.typing import Array, accumulator
 from jax_rnn.scans.gated_forward import Residuals, update
-from jax_rnn.scans.gates import Gates
+from jax_rnn.scans.gates import Gates, joined, matmul, plus
 from jax_rnn.scans.step import noise_of, over_time, where_rows
 from jax_rnn.scans.tpu_loop import loop
 from jax_rnn.scans.tpu_memory import Limits
 
-__all__ = ["Fixed", "Kernel", "Start", "run"]
+__all__ = ["Fixed", "Hidden", "Kernel", "Start", "run"]
 
 
 class Kernel(NamedTuple):
@@ -67,30 +67,34 @@ def run(kernel: Kernel, x: Gates, hidden: Hidden, start: Start, fixed: Fixed) ->
 def _forward(
     kernel: Kernel, x: Gates, hidden: Hidden, start: Start, fixed: Fixed, keep: bool
 ) -> tuple[Any, Any, Any]:
-    cell: Any = kernel.cell
-    core = cell._core()
+    cell, core = kernel.cell, kernel.cell._core()
     separate = [name in core.separate for name in core.gates]
 
     def step(carry: Any, inputs: Any, rows: Any, weights: Any) -> Any:
         x, fixed = inputs
         initial, sequence = rows
-        before = where_rows(fixed.resets, initial, carry) if fixed.resets is not None else carry
+        before = carry if fixed.resets is None else where_rows(fixed.resets, initial, carry)
         noise = noise_of(fixed.noise, sequence)
-        read = cell._read(before, noise, None).astype(core.dtype)
-        maps = [_product(read, weights.weight[k]) for k in range(len(separate))]
-        maps = [y if b is None else y + b[...] for y, b in zip(maps, weights.bias, strict=True)]
-        x = tuple(a if s else a + b for a, b, s in zip(x, maps, separate, strict=True))
-        h = tuple(b if s else None for b, s in zip(maps, separate, strict=True))
+        read = cell._read(before, noise, None).astype(cell.dtype)
+        h = tuple(matmul(read, weights.weight[k]) for k in range(len(x)))
+        x, h = joined(separate, x, h)
+        h = plus(h, jax.tree.map(lambda b: b[...], weights.bias))
         new, y = update(cell, x, h, before, noise, None)
         outputs = (y, new) if kernel.states else y
         zero = jax.tree.map(jnp.zeros_like, outputs)
         new, outputs = where_rows(fixed.mask, (new, outputs), (carry, zero))
         return new, (outputs, Residuals(x, h, before) if keep else None)
 
-    weights = hidden._replace(weight=jnp.swapaxes(hidden.weight, 1, 2))
-    rows, xs = (start.initial, fixed.sequence), (x, fixed._replace(sequence=None))
-    options: Any = {"reverse": kernel.reverse, "limits": kernel.limits, "name": _name(kernel)}
-    last, (ys, kept) = loop(step, start.carry, xs, rows, weights, **options)
+    last, (ys, kept) = loop(
+        step,
+        start.carry,
+        (x, fixed._replace(sequence=None)),
+        (start.initial, fixed.sequence),
+        hidden._replace(weight=jnp.swapaxes(hidden.weight, 1, 2)),
+        reverse=kernel.reverse,
+        limits=kernel.limits,
+        name=_name(kernel),
+    )
     return last, ys, kept
 
 
@@ -101,17 +105,15 @@ def _run_fwd(kernel: Kernel, x: Gates, hidden: Hidden, start: Start, fixed: Fixe
 
 def _run_bwd(kernel: Kernel, residuals: Any, cotangents: Any) -> Any:
     kept, hidden, fixed = residuals
-    cell: Any = kernel.cell
-    core = cell._core()
-    dtype = core.dtype
+    cell = kernel.cell
+
+    def read(noise: Any, carry: Any) -> Array:
+        return cell._read(carry, noise, None)
 
     def step(carry: Any, inputs: Any, sequence: Any, weight: Any) -> Any:
         dcarry, dinitial = carry
         dout, kept, fixed = inputs
         noise = noise_of(fixed.noise, sequence)
-
-        def read(carry: Any) -> Array:
-            return cell._read(carry, noise, None)
 
         def updated(x: Gates, h: Gates, carry: Any) -> Any:
             new, y = update(cell, x, h, carry, noise, None)
@@ -123,10 +125,9 @@ def _run_bwd(kernel: Kernel, residuals: Any, cotangents: Any) -> Any:
             (dnew, dout) = where_rows(fixed.mask, (dcarry, dout), zero)
             rest = where_rows(fixed.mask, zero[0], dcarry)
         dx, dh, dbefore = jax.vjp(updated, *kept)[1]((dnew, dout))
-        dmaps = tuple(a if b is None else b for a, b in zip(dx, dh, strict=True))
-        products = (_product(d.astype(dtype), weight[k]) for k, d in enumerate(dmaps))
-        dread = reduce(jnp.add, products)
-        value, pull = jax.vjp(read, kept.carry)
+        maps = enumerate(_of_hidden(dx, dh))
+        dread = reduce(jnp.add, (matmul(d.astype(cell.dtype), weight[k]) for k, d in maps))
+        value, pull = jax.vjp(partial(read, noise), kept.carry)
         dbefore = _sum(dbefore, pull(dread.astype(value.dtype))[0])
         if fixed.resets is not None:
             dinitial = _sum(dinitial, where_rows(fixed.resets, dbefore, zero[0]))
@@ -134,22 +135,24 @@ def _run_bwd(kernel: Kernel, residuals: Any, cotangents: Any) -> Any:
         return (_sum(rest, dbefore), dinitial), (dx, dh)
 
     last, dys = cotangents
-    dinitial = None
-    if fixed.resets is not None:
-        dinitial = jax.tree.map(jnp.zeros_like, last)
+    dinitial = None if fixed.resets is None else jax.tree.map(jnp.zeros_like, last)
     xs = dys, kept, fixed._replace(sequence=None)
-    options: Any = {"reverse": not kernel.reverse, "limits": kernel.limits}
-    options["name"] = f"gradient of {_name(kernel)}"
-    weight = hidden.weight
-    start, (dx, dh) = loop(step, (last, dinitial), xs, fixed.sequence, weight, **options)
-    read = over_time(partial(_read, cell), fixed.noise, fixed.sequence, kept.carry)
-    read = read.astype(dtype).astype(accumulator(dtype))
-    dmaps = [a if b is None else b for a, b in zip(dx, dh, strict=True)]
-    dweight = jnp.stack([_over_steps(d, read) for d in dmaps]).astype(weight.dtype)
-    dbias = tuple(
-        None if b is None else d.sum((0, 1))[None] for b, d in zip(hidden.bias, dh, strict=True)
+    start, (dx, dh) = loop(
+        step,
+        (last, dinitial),
+        xs,
+        fixed.sequence,
+        hidden.weight,
+        reverse=not kernel.reverse,
+        limits=kernel.limits,
+        name=f"gradient of {_name(kernel)}",
     )
-    return dx, Hidden(dweight, dbias), Start(*start), None
+    reads = over_time(read, fixed.noise, fixed.sequence, kept.carry).astype(cell.dtype)
+    reads = reads.astype(accumulator(cell.dtype))
+    dweight = jnp.stack([_over_steps(d, reads) for d in _of_hidden(dx, dh)])
+    pairs = zip(hidden.bias, dh, strict=True)
+    dbias = tuple(None if b is None else d.sum((0, 1))[None] for b, d in pairs)
+    return dx, Hidden(dweight.astype(cell.dtype), dbias), Start(*start), None
 
 
 run.defvjp(_run_fwd, _run_bwd)
@@ -159,12 +162,9 @@ def _name(kernel: Kernel) -> str:
     return type(kernel.cell._core()).__name__
 
 
-def _read(cell: Any, noise: Any, carry: Any) -> Array:
-    return cell._read(carry, noise, None)
-
-
-def _product(x: Array, columns: Array) -> Array:
-    return jnp.matmul(x, columns, preferred_element_type=accumulator(columns.dtype))
+def _of_hidden(dx: Gates, dh: Gates) -> tuple[Any, ...]:
+    """The cotangents of the hidden map, which are those of the sum unless a gate is separate."""
+    return tuple(a if b is None else b for a, b in zip(dx, dh, strict=True))
 
 
 def _over_steps(d: Array, read: Array) -> Array:

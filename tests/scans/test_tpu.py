@@ -3,10 +3,12 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax.sharding import AxisType
 
 from jax_rnn import (
     GRU,
@@ -215,6 +217,13 @@ def test_auto_never_chooses_it_and_a_tpu_does_not_interpret_it():
     assert Tpu(interpret=True).resolved(cell, shape, "tpu").interpret
 
 
+def test_symbolic_and_empty_inputs_run_on_sequential():
+    cell, (steps,) = LSTMCell(3, H, rngs=rngs()), jax.export.symbolic_shape("t")
+    for shape in ((steps, B, 3), (T, 0, 3), (0, B, 3)):
+        assert isinstance(Tpu().resolved(cell, shape, "tpu"), Sequential)
+
+
+@long
 def test_the_cells_of_the_catalogue_that_it_runs():
     found = {
         name for name, entry in CATALOGUE.items() if Tpu().supports(entry.build(4, 4, rngs=rngs()))
@@ -266,6 +275,9 @@ class Contextual(Constant):
         return HiddenCarry(h), h
 
 
+SMALL = Tpu(vmem=1)
+
+
 def layer(cell, scan: Any = "tpu", shape=(T, B)):
     return Recurrent(cell, scan=scan)(jnp.zeros((*shape, cell.input_size), cell.dtype))
 
@@ -281,14 +293,10 @@ test_what_it_does_not_run = refusals(
         (of(Captured), ValueError, "an array of shape (4,)"),
         (of(Contextual), ValueError, "without context"),
         (of(GRUCell, heads=2), ValueError, "a dense hidden map, got 2 heads"),
-        (of(LSTMCell, 4, 4000, shape=(8, 16)), ValueError, "at most 96 MiB|fewer hidden units"),
-        (of(LSTMCell, 4, 3000, shape=(8, 16)), ValueError, "bfloat16, or scan='auto'"),
-        (
-            of(LSTMCell, 4, 512, shape=(8, 10_000)),
-            ValueError,
-            "batch_block=10000 and steps=1|try batch_block=2",
-        ),
-        (of(GRUCell, scan=Tpu(vmem=1, steps=6), shape=(T, 512)), ValueError, "try steps=1|1 MiB"),
+        (of(LSTMCell, 4, 400, scan=SMALL), ValueError, "at most 1 MiB|try fewer hidden units"),
+        (of(LSTMCell, 4, 250, scan=SMALL, shape=(8, 8)), ValueError, "try bfloat16, or"),
+        (of(GRUCell, 4, 64, scan=SMALL, shape=(8, 999)), ValueError, "batch_block=999|block=1"),
+        (of(GRUCell, scan=Tpu(vmem=1, steps=6), shape=(T, 512)), ValueError, "try steps=1, batch"),
         (of(GRUCell, dtype=jnp.float16), ValueError, "float32 or bfloat16, got float16"),
         (
             of(GRUCell, dtype=jnp.bfloat16, scan=Tpu(batch_block=8)),
@@ -300,6 +308,12 @@ test_what_it_does_not_run = refusals(
         (lambda: Tpu(vmem=0), ValueError, "Tpu.vmem"),
     ]
 )
+
+
+def test_a_mesh_with_explicit_axes_is_refused():
+    mesh = jax.make_mesh((1,), ("data",), axis_types=(AxisType.Explicit,))
+    with jax.set_mesh(mesh):
+        refused(ValueError, "not explicit|jax.shard_map|check_vma=False", of(RNNCell))
 
 
 def test_no_derivative_but_the_first_in_reverse_mode():
