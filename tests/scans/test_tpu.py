@@ -31,7 +31,7 @@ from jax_rnn.cells import (
     PeepholeLSTMCell,
     SLSTMCell,
 )
-from jax_rnn.scans import Sequential, Tpu, tpu_loop, tpu_memory
+from jax_rnn.scans import AUTO, Sequential, Tpu, tpu_loop, tpu_memory
 from jax_rnn.scans.runner import run_all
 from jax_rnn.testing import check_scan
 from tests.kit import cases, long, normal, refusals, refused, rngs
@@ -211,7 +211,9 @@ def test_under_vmap_and_in_chunks(close):
 def test_auto_never_chooses_it_and_a_tpu_does_not_interpret_it():
     layer = LSTM(64, 64, rngs=rngs())
     assert not any(isinstance(scan, Tpu) for scan in layer.chosen_scans((100, 64, 64)))
+    assert not any(isinstance(scan, Tpu) for scan in AUTO)
     cell, shape = LSTMCell(3, H, rngs=rngs()), (T, B, 3)
+    assert not Tpu().suits(cell, shape, "tpu")
     found = {name: Tpu().resolved(cell, shape, name) for name in ("cpu", "cuda", "tpu")}
     assert [scan.interpret for scan in found.values()] == [True, True, False]
     assert Tpu(interpret=True).resolved(cell, shape, "tpu").interpret
