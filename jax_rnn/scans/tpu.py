@@ -44,6 +44,9 @@ class Tpu(Scan):
     devices, call the layer in ``jax.shard_map(..., check_vma=False)``. Inputs of symbolic sizes,
     and empty ones, run on ``Sequential``.
 
+    Products have the precision of ``jax.default_matmul_precision``; with bfloat16 weights their
+    operands are bfloat16, in the backward pass too. Sums and carries are float32.
+
     A program of the kernel runs a few steps of a block of rows. The blocks are (steps, rows, H) for
     every gate, with nothing padded in H. With rows = ceil8(B) (bfloat16 outputs: ceil16), lines =
     ceil128(H), G gates of which A are separate, F fields of the carry, and w bytes for a weight,
