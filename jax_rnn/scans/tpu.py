@@ -27,10 +27,9 @@ class Tpu(Scan):
     r"""All steps of a ``GatedCell`` in one kernel for a TPU, also in wrappers.
 
     The hidden weight is copied to the fast memory of a core (VMEM) once, and the carry never leaves
-    it, where a compiled loop reads the weight and launches a step again and again. The input's map
-    of all steps is a product before the kernel. The backward pass is a second kernel, which
-    differentiates ``update`` step by step; the gradients of the weights are products after it.
-    Values and gradients are those of ``Sequential``.
+    it. The input's map of all steps is a product before the kernel. The backward pass is a second
+    kernel, which differentiates ``update`` step by step; the gradients of the weights are products
+    after it. Values and gradients are those of ``Sequential``.
 
     It has been compiled for TPU v5e and v6e, and its steps compared with ``Sequential`` on a CPU,
     but **it has not yet run on a TPU**, so that ``scan="auto"`` never chooses it. Its name is
