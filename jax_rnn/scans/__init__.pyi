@@ -8,6 +8,7 @@ from .parallel_adjoint import ParallelAdjoint
 from .runner import run
 from .sequential import Sequential
 from .step import advance
+from .tpu import Tpu
 
 __all__ = [
     "AUTO",
@@ -21,6 +22,7 @@ __all__ = [
     "ParallelAdjoint",
     "Scan",
     "Sequential",
+    "Tpu",
     "Unsupported",
     "advance",
     "run",

@@ -14,6 +14,7 @@ from jax_rnn.scans.gated import Gated
 from jax_rnn.scans.newton import Newton
 from jax_rnn.scans.parallel_adjoint import ParallelAdjoint
 from jax_rnn.scans.sequential import Sequential
+from jax_rnn.scans.tpu import Tpu
 
 __all__ = ["AUTO", "Choice", "check_scan", "choice", "chosen", "named", "why_slow"]
 
@@ -26,6 +27,7 @@ NAMES: dict[str, Scan] = {
     "sequential": Sequential(),
     "newton": Newton(),
     "parallel_adjoint": ParallelAdjoint(),
+    "tpu": Tpu(),
 }
 
 
