@@ -229,3 +229,21 @@ def test_the_tables_are_those_of_the_results(target):
     file = ROOT / "benchmarks" / "results" / f"compiled-{target}.json"
     tables = compiled_tables(json.loads(file.read_text("utf-8")))
     assert file.with_suffix(".md").read_text("utf-8") == as_markdown(tables, LEGEND) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "titles"),
+    [
+        ("h100", ("Kernels and copies per step, ", "Kernels and copies divided")),
+        ("v5e", ("Cycles per step", "Cycles divided")),
+        ("v6e", ("Cycles divided",)),
+    ],
+)
+def test_the_page_has_the_tables_of_the_results(target, titles):
+    page = (ROOT / "docs" / "explanation" / "accelerators.md").read_text("utf-8")
+    file = ROOT / "benchmarks" / "results" / f"compiled-{target}.json"
+    tables = compiled_tables(json.loads(file.read_text("utf-8")))
+    for title in titles:
+        (cells,) = [cells for name, cells in tables.items() if name.startswith(title)]
+        lines = as_markdown({title: cells}, "").splitlines()
+        assert "\n".join(line for line in lines if line.startswith("|")) in page
