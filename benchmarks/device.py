@@ -50,7 +50,8 @@ def measure_device(options: argparse.Namespace, words: Sequence[str], results: P
         return 1
     environment = json.loads(done.stdout)
     name = re.sub(r"\W+", "-", environment["device"]).strip("-")
-    folder = (options.out or results / f"{options.device}-{name}").resolve()
+    usual = ROOT / "build" / "pretended" if options.pretend else results
+    folder = (options.out or usual / f"{options.device}-{name}").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "environment.json", json.dumps(environment, indent=1) + "\n")
     began, failed = time.perf_counter(), []
