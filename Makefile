@@ -57,8 +57,7 @@ bench: $(BENCH)/.bench
 	$(BENCH)/bin/python -m benchmarks $(BENCHMARKS)
 
 bench-compiled: $(AOT)/.aot
-	for target in h100 v5e v6e; do \
-	  $(AOT)/bin/python -m benchmarks.compiled --for $$target $(BENCHMARKS) || exit 1; done
+	$(AOT)/bin/python -m benchmarks.compiled --for h100 v5e v6e $(BENCHMARKS)
 
 bench-gpu: .venv-gpu/.bench
 	.venv-gpu/bin/python -m benchmarks --device gpu $(BENCHMARKS)

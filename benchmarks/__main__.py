@@ -192,7 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("on a GPU or TPU, without --sections")
     add = group.add_argument
     add("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="default: all")
-    add("--out", type=Path, help="folder (default: results/DEVICE-NAME)")
+    add("--out", type=Path, help="folder (default: results/DEVICE-NAME, of --pretend in build)")
     add("--steps", type=int, help="steps of char_lm (default: the lesson's)")
     add("--text", type=Path, help="text of char_lm (default: the lesson's)")
     add("--tests", default="-m 'not long'", help="words for pytest (default: %(default)s)")

@@ -1,7 +1,7 @@
 """What the layers and other JAX libraries compile to on a GPU or TPU, without having one.
 
-    make bench-compiled                                        all three devices
-    python -m benchmarks.compiled --for h100
+    make bench-compiled                                        everything, half an hour
+    python -m benchmarks.compiled --for h100 v5e v6e
     python -m benchmarks.compiled --for v5e --rows 32,35,200,200 --kinds LSTM --passes forward
     python -m benchmarks.compiled --for h100 --peers --scan sequential gated --unroll 1 8 16
     python -m benchmarks.compiled --for h100 --compiler-option xla_gpu_graph_min_graph_size=1
@@ -15,7 +15,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,68 +30,82 @@ PACKAGES = ("libtpu", "jax-cuda13-plugin", "nvidia-cuda-nvcc")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    target = TARGETS[options.target]
+    options = _parser().parse_args(arguments)
+    targets = {name: TARGETS[name] for name in options.targets}
     from rich.console import Console
 
     from jax_rnn.base.console import say
 
     errors = Console(stderr=True)
     try:
-        target.prepare()
-        result = run(options, target, errors)
+        for target in targets.values():
+            target.prepare()
+        results = run(options, targets, errors)
     except (MissingError, ValueError) as error:
         say(errors, error, "error:")
         return 2 if isinstance(error, ValueError) else 1
-    _finish(result, options)
-    return 1 if any(row.refused for row in result["rows"]) else 0
+    folder = options.out or (RESULTS if _whole(options) else None)
+    for name, result in results.items():
+        _finish(result, folder and folder / f"compiled-{name}.json")
+    refused = [row.refused for result in results.values() for row in result["rows"] if row.refused]
+    return 1 if refused else 0
 
 
-def run(options: argparse.Namespace, target: Target, errors: Any) -> dict[str, Any]:
-    """Compile the selected rows. ValueError: an unknown row, scan or option of the compiler."""
+def run(
+    options: argparse.Namespace, targets: Mapping[str, Target], errors: Any
+) -> dict[str, dict[str, Any]]:
+    """The results by target. ValueError: an unknown row, scan or option of the compiler."""
     import jax
 
     from benchmarks.environment import environment
-    from benchmarks.programs import check_options, compile_row, entrants, values
+    from benchmarks.programs import check_options, check_row, compile_row, entrants, values
     from benchmarks.rows import NAMES, settings
     from benchmarks.summary import summarise
     from jax_rnn.base.environment import installed
     from jax_rnn.scans.choice import named
 
     began = time.perf_counter()
+
+    def say(words: str) -> None:
+        elapsed = time.perf_counter() - began
+        errors.print(f"{elapsed:5.0f} s  {words}", highlight=False, soft_wrap=True, markup=False)
+
     wanted = list(settings(options.rows or NAMES[:-1], options.kinds))
     for scan in options.scan:
         named(scan)
     if min(options.unroll, default=1) < 1:
         raise ValueError(f"--unroll: expected at least 1, got {min(options.unroll)}")
     flags = dict(values(options.compiler_option))
-    device = target.device()
-    check_options(device, flags)
-    rows = []
+    devices = {name: target.device() for name, target in targets.items()}
+    for device in devices.values():
+        check_options(device, flags)
+    found: dict[str, list[Any]] = {name: [] for name in targets}
     for k, setting in enumerate(wanted, 1):
-        elapsed = time.perf_counter() - began
-        words = f"{elapsed:5.0f} s  {k} of {len(wanted)}: {setting.title}"
-        errors.print(words, highlight=False, soft_wrap=True, markup=False)
+        say(f"{k} of {len(wanted)}: {setting.title}")
         builds = entrants(setting, options.peers, options.scan, options.unroll)
-        row = compile_row(setting, builds, options.passes, device, flags, scalars=target.scalars)
-        for name, reason in row.refused.items():
-            words = f"refused: {name}, {reason}"
-            errors.print(words, highlight=False, soft_wrap=True, markup=False)
-        rows.append(row)
+        contenders, rows = check_row(setting, builds, targets)
+        for name, row in rows.items():
+            say(f"{k} of {len(wanted)}: for {targets[name].title}")
+            scalars = targets[name].scalars
+            compile_row(row, contenders, options.passes, devices[name], flags, scalars=scalars)
+            for refused, reason in row.refused.items():
+                say(f"refused: {refused}, {reason}")
+            found[name].append(row)
         jax.clear_caches()
     packages = {name: installed(name) or "not installed" for name in PACKAGES}
-    return {
+    about = {
         "environment": environment(os.cpu_count() or 1) | packages,
-        "target": target.title,
-        "rows": rows,
-        "summary": summarise(rows, PEERS),
         "seconds": time.perf_counter() - began,
-        "options": {k: v for k, v in vars(options).items() if k != "json"},
+        "options": {k: v for k, v in vars(options).items() if k != "out"},
+    }
+    return {
+        name: {"target": targets[name].title, "rows": rows, "summary": summarise(rows, PEERS)}
+        | about
+        for name, rows in found.items()
     }
 
 
-def _finish(result: dict[str, Any], options: argparse.Namespace) -> None:
+def _finish(result: dict[str, Any], path: Path | None) -> None:
     """Print the tables and write the files."""
     from benchmarks.compiled_tables import LEGEND, compiled_tables
     from benchmarks.tables import as_markdown, show_tables
@@ -103,19 +117,18 @@ def _finish(result: dict[str, Any], options: argparse.Namespace) -> None:
     show_tables(tables, LEGEND)
     for line in {f"{n}: {why}": None for row in result["rows"] for n, why in row["absent"].items()}:
         print(f"not compiled: {line}")
-    if path := options.json or _default(options):
+    if path:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, result)
         write_text(path.with_suffix(".md"), as_markdown(tables, LEGEND) + "\n")
         print(f"written: {path}, {path.with_suffix('.md')}")
 
 
-def _default(options: argparse.Namespace) -> Path | None:
-    """The result file of a complete run."""
-    whole = not (options.rows or options.scan or options.unroll or options.compiler_option)
+def _whole(options: argparse.Namespace) -> bool:
+    """Whether all rows, passes and libraries run, with the defaults of the compiler."""
+    chosen = options.rows or options.scan or options.unroll or options.compiler_option
     same = (options.kinds, options.passes, options.peers)
-    whole = whole and same == (list(KINDS), list(PASSES[:2]), list(PEERS))
-    return RESULTS / f"compiled-{options.target}.json" if whole else None
+    return not chosen and same == (list(KINDS), list(PASSES[:2]), list(PEERS))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -125,7 +138,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--for", dest="target", choices=tuple(TARGETS), required=True, help="the device")
+    add(
+        "--for",
+        dest="targets",
+        nargs="+",
+        choices=tuple(TARGETS),
+        required=True,
+        help="the devices",
+    )
     add("--rows", nargs="+", metavar="ROW", help="B,T,I,H, ragged or custom (default: not custom)")
     add("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="layers (default: all)")
     add(
@@ -145,7 +165,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="options of XLA, as for jax.jit(..., compiler_options=)",
     )
-    add("--json", type=Path, help="result file (default: results/compiled-*.json if all rows run)")
+    add(
+        "--out",
+        type=Path,
+        help="folder for compiled-DEVICE.json and .md (default: results if all rows run)",
+    )
     return parser
 
 

@@ -1,8 +1,8 @@
 """Compile the passes of a row for a target, and count what its programs launch."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from typing import Any
@@ -15,7 +15,7 @@ from jax_rnn.bench.problem import Pass, Problem, Setting
 from jax_rnn.bench.race import OURS, Row, race
 from jax_rnn.scans import Gated
 
-__all__ = ["CompiledEntry", "check_options", "compile_row", "entrants", "values"]
+__all__ = ["CompiledEntry", "check_options", "check_row", "compile_row", "entrants", "values"]
 
 
 @dataclass(frozen=True)
@@ -67,40 +67,53 @@ def _with_scan(scan: Any, problem: Problem) -> Any:
     return ours(problem, build_layer(problem, scan=scan))
 
 
+def check_row(
+    setting: Setting, builds: Mapping[str, Build], names: Iterable[str]
+) -> tuple[dict[str, Any], dict[str, Row]]:
+    """Check on the CPU that all compute the same: those that do, and an empty row for each target.
+
+    Args:
+        setting: the row.
+        builds: builders by name.
+        names: of the targets.
+    """
+    problem = Problem.draw(setting)
+    row = race(problem, builds, (), seconds=0.0)
+    left = [name for name in builds if name not in row.absent and name not in row.refused]
+    rows = {name: replace(row, entries={}, refused=dict(row.refused)) for name in names}
+    return {name: builds[name](problem) for name in left}, rows
+
+
 def compile_row(
-    setting: Setting,
-    builds: Mapping[str, Build],
+    row: Row,
+    contenders: Mapping[str, Any],
     passes: Sequence[Pass],
     target: Any,
     options: Mapping[str, Any],
     *,
     scalars: bool,
-) -> Row:
-    """Check on the CPU that all compute the same, then compile every pass of those that do.
+) -> None:
+    """Compile every pass of all contenders, and add the entries to the row.
 
     Args:
-        setting: the row.
-        builds: builders by name.
+        row: a row of ``check_row``; those that the compiler refuses are added to ``refused``.
+        contenders: contenders by name, those of ``check_row``.
         passes: the passes to compile.
         target: the device to compile for.
         options: options of the compiler by name.
         scalars: see ``benchmarks.launches.count``.
     """
-    problem = Problem.draw(setting)
-    row = race(problem, builds, (), seconds=0.0)
-    names = [name for name in builds if name not in row.absent and name not in row.refused]
     for kind in passes:
         row.entries[kind] = {}
-    contenders: dict[str, Any] = {name: builds[name](problem) for name in names}
     for (name, contender), kind in product(contenders.items(), passes):
         try:
             compiled, seconds = _compile(contender.lowered(kind, target), options)
         except Exception as error:  # the compiler's own, of several types
             row.refused[name] = f"{kind}: it is not compiled: {first_line(error)}"
             continue
-        entry: Any = _entry(compiled, seconds, setting.T, row.entries[kind].get(OURS), scalars)
+        mine = row.entries[kind].get(OURS)
+        entry: Any = _entry(compiled, seconds, row.setting.T, mine, scalars)
         row.entries[kind][name] = entry
-    return row
 
 
 def _compile(lowered: Any, options: Mapping[str, Any]) -> tuple[Any, float]:

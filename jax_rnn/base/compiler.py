@@ -45,8 +45,8 @@ def compiler_options(platform: str) -> dict[str, Any]:
     On a GPU they record the whole loop over time as one command buffer, a CUDA graph: its kernels
     are launched without the host. By default XLA records the body of a loop only, if it has at
     least 5 kernels. They were compiled for an H100, not timed. For CPU and TPU the dict is empty:
-    no option is known that is faster at every size. ``jax-rnn bench --tune`` times those that are
-    faster at some.
+    no option is known that is faster at every size. The benchmark of the command line can time
+    those that are faster at some.
 
     Args:
         platform: ``"cpu"``, ``"gpu"`` or ``"tpu"``.

@@ -39,9 +39,9 @@ class Packed:
     A GPU needs a kernel to store each array of a step.
     """
 
-    stacked: Array
+    stacked: Any
     """The leaves of one shape and dtype, before whose axes there is one over them."""
-    others: list[Array]
+    others: Any
     places: tuple[int, ...]
     """The numbers of the stacked leaves."""
     structure: Any

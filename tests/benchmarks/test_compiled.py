@@ -11,7 +11,7 @@ from benchmarks import compiled
 from benchmarks.compiled_tables import LEGEND, compiled_tables
 from benchmarks.launches import Loop, Work, count
 from benchmarks.peers import builders
-from benchmarks.programs import compile_row, entrants, values
+from benchmarks.programs import check_row, compile_row, entrants, values
 from benchmarks.tables import as_markdown
 from benchmarks.targets import TARGETS
 from jax_rnn.bench.ours import ours
@@ -128,7 +128,10 @@ def test_a_row_is_checked_and_compiled_for_another_device():
         problem.with_weights({name: -weight for name, weight in problem.weights.items()})
     )
     device = jax.devices("cpu")[1]
-    row = compile_row(setting, builds, ("forward", "step"), device, {}, scalars=True)
+    contenders, rows = check_row(setting, builds, ["one", "two"])
+    row, untouched = rows["one"], rows["two"]
+    compile_row(row, contenders, ("forward", "step"), device, {}, scalars=True)
+    assert untouched.entries == {}
     same = ["jax_rnn", "jax_rnn sequential", "jax_rnn gated unroll=2", "flax.nnx"]
     assert "differ from those of jax_rnn" in row.refused["other"] and len(row.refused) == 1
     assert [list(entries) for entries in row.entries.values()] == [same, same]
@@ -144,7 +147,9 @@ def test_a_row_is_checked_and_compiled_for_another_device():
 def test_a_program_that_the_compiler_refuses_is_named():
     setting = Setting("RNN", 2, 3, 4, 5)
     device, option = jax.devices("cpu")[0], {"no_such_option": True}
-    row = compile_row(setting, builders(setting, []), ("forward",), device, option, scalars=True)
+    contenders, rows = check_row(setting, builders(setting, []), ["one"])
+    row = rows["one"]
+    compile_row(row, contenders, ("forward",), device, option, scalars=True)
     assert (
         "forward: it is not compiled: INVALID_ARGUMENT: No such compile option"
         in row.refused["jax_rnn"]
@@ -192,17 +197,17 @@ class TestCommand:
     def test_help_has_examples_and_all_options(self, run):
         found = run("--help", main=compiled.main)
         assert found.code == 0 and "--scan sequential gated --unroll 1 8 16" in found.out
-        options = "--for --rows --kinds --passes --peers --scan --unroll --compiler-option --json"
+        options = "--for --rows --kinds --passes --peers --scan --unroll --compiler-option --out"
         assert all(option in found.out for option in options.split())
 
     @long
     @pytest.mark.parametrize("target", TARGETS)
     @pytest.mark.skipif(not PYTHON.exists(), reason="`make bench-compiled` makes .venv-aot")
     def test_a_small_row_is_compiled_and_written(self, target, tmp_path):
-        file = tmp_path / "compiled.json"
+        file = tmp_path / f"compiled-{target}.json"
         words = f"-m benchmarks.compiled --for {target} --rows 1,6,5,5 --kinds RNN --peers haiku"
         done = subprocess.run(
-            [PYTHON, *words.split(), "--json", file],
+            [PYTHON, *words.split(), "--out", tmp_path],
             cwd=ROOT,
             env=environment(XLA_FLAGS="", PYTHONPATH=str(ROOT)),
             capture_output=True,
@@ -224,3 +229,21 @@ def test_the_tables_are_those_of_the_results(target):
     file = ROOT / "benchmarks" / "results" / f"compiled-{target}.json"
     tables = compiled_tables(json.loads(file.read_text("utf-8")))
     assert file.with_suffix(".md").read_text("utf-8") == as_markdown(tables, LEGEND) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "titles"),
+    [
+        ("h100", ("Kernels and copies per step, ", "Kernels and copies divided")),
+        ("v5e", ("Cycles per step", "Cycles divided")),
+        ("v6e", ("Cycles divided",)),
+    ],
+)
+def test_the_page_has_the_tables_of_the_results(target, titles):
+    page = (ROOT / "docs" / "explanation" / "accelerators.md").read_text("utf-8")
+    file = ROOT / "benchmarks" / "results" / f"compiled-{target}.json"
+    tables = compiled_tables(json.loads(file.read_text("utf-8")))
+    for title in titles:
+        (cells,) = [cells for name, cells in tables.items() if name.startswith(title)]
+        lines = as_markdown({title: cells}, "").splitlines()
+        assert "\n".join(line for line in lines if line.startswith("|")) in page
