@@ -395,6 +395,8 @@ def test_the_scan_is_chosen_and_can_be_seen():
     assert Recurrent(OriginalGRUCell(I, 32, rngs=rngs())).chosen_scans((T, 9, I)) == (plain,)
     on_gpu = wide.chosen_scans((128, 32, I), "cuda")
     assert on_gpu == (Gated(8, "before", True),) * 4
+    unrolled = [wide.chosen_scans((t, 32, I), "cuda")[0].unroll for t in (15, 35, 37, 100)]
+    assert unrolled == [1, 7, 8, 10]
     assert wide.chosen_scans((128, 32, I), "tpu") == (fast,) * 4
     assert "scan='auto'" in repr(wide)
     assert not Gated().supports(Counting())
