@@ -58,9 +58,10 @@ def run(
     import jax
 
     from benchmarks.environment import environment
-    from benchmarks.programs import check_options, check_row, compile_row, entrants, values
+    from benchmarks.programs import check_options, check_row, compile_row, entrants
     from benchmarks.rows import NAMES, settings
     from benchmarks.summary import summarise
+    from jax_rnn.base.compiler import parsed_options
     from jax_rnn.base.environment import installed
     from jax_rnn.scans.choice import named
 
@@ -75,7 +76,7 @@ def run(
         named(scan)
     if min(options.unroll, default=1) < 1:
         raise ValueError(f"--unroll: expected at least 1, got {min(options.unroll)}")
-    flags = dict(values(options.compiler_option))
+    flags = parsed_options(options.compiler_option)
     devices = {name: target.device() for name, target in targets.items()}
     for device in devices.values():
         check_options(device, flags)

@@ -25,6 +25,7 @@ LEGEND = (
 )
 
 Entry = dict[str, Any]
+Figure = Callable[[Entry, int], float | None]
 
 
 def compiled_tables(result: dict[str, Any]) -> dict[str, Cells]:
@@ -37,7 +38,7 @@ def compiled_tables(result: dict[str, Any]) -> dict[str, Cells]:
     }
     if tpu:
         found["Cycles per step, by the compiler's estimate"] = _table(
-            rows, lambda e, T: e["cycles"] / T, "{:,.0f}"
+            rows, lambda e, T: e["cycles"] and e["cycles"] / T, "{:,.0f}"
         )
     what = "Cycles" if tpu else "Kernels and copies"
     found |= {
@@ -48,12 +49,12 @@ def compiled_tables(result: dict[str, Any]) -> dict[str, Cells]:
     return {f"{title}, {result['target']}": cells for title, cells in found.items() if cells[1:]}
 
 
-def _table(rows: list[dict[str, Any]], value: Callable[[Entry, int], float], form: str) -> Cells:
+def _table(rows: list[dict[str, Any]], value: Figure, form: str) -> Cells:
     """A figure of all contenders, a line for each row and pass.
 
     Args:
         rows: the rows of a result.
-        value: maps an entry and the time steps to the figure.
+        value: maps an entry and the time steps to the figure, None if there is none.
         form: the format of the figure.
     """
     entries = [entries for row in rows for entries in row["entries"].values()]
@@ -62,7 +63,8 @@ def _table(rows: list[dict[str, Any]], value: Callable[[Entry, int], float], for
     for row in rows:
         setting = Setting(**row["setting"])
         for k, (kind, by_name) in enumerate(row["entries"].items()):
-            figures = {name: value(entry, setting.T) for name, entry in by_name.items()}
+            every = {name: value(entry, setting.T) for name, entry in by_name.items()}
+            figures = {name: figure for name, figure in every.items() if figure is not None}
             shown = {name: form.format(figure) for name, figure in figures.items()}
             ours, own = figures.get(OURS, 0.0), shown.get(OURS)
             for name, figure in figures.items():

@@ -37,6 +37,8 @@ FREE |= {"partition-id", "replica-id", "domain"}
 COPIES = {"copy", "slice", "dynamic-slice", "dynamic-update-slice"}
 """Instructions that only move data, where they stand alone."""
 
+OWN = 'custom_call_target="tpu_custom_call"'
+
 MEMORY = ('custom_call_target="AllocateBuffer"', 'custom_call_target="ConcatBitcast"')
 """Custom calls of the TPU compiler that name memory."""
 
@@ -61,11 +63,13 @@ class Work:
         kernels: fusions, products, reductions, custom calls.
         copies: copies and slices from memory to memory.
         cycles: the compiler's estimates, of the instructions for which it makes one.
+        own_kernels: kernels that are no work of XLA, for which it makes no estimate.
     """
 
     kernels: int = 0
     copies: int = 0
     cycles: int = 0
+    own_kernels: int = 0
 
     @property
     def launches(self) -> int:
@@ -105,8 +109,10 @@ class Program:
         return sum(loop.iterations * loop.launches for loop in self.loops)
 
     @property
-    def cycles(self) -> int:
-        """Of the whole program, as far as they are estimated."""
+    def cycles(self) -> int | None:
+        """Of the whole program; None if it has kernels that XLA does not estimate."""
+        if any(work.own_kernels for work in (self.outside, *self.loops)):
+            return None
         return self.outside.cycles + sum(loop.iterations * loop.cycles for loop in self.loops)
 
 
@@ -191,6 +197,7 @@ def _walk_branches(
     place.kernels += longest.outside.kernels
     place.copies += longest.outside.copies
     place.cycles += longest.outside.cycles
+    place.own_kernels += longest.outside.own_kernels
     program.loops += longest.loops
 
 
@@ -207,6 +214,7 @@ def _add(
         place.kernels += 1
     cycles = CYCLES.search(instruction.rest)
     place.cycles += int(cycles[1]) if cycles else 0
+    place.own_kernels += OWN in instruction.rest
 
 
 def _is_copy(computations: Computations, instruction: Instruction) -> bool:

@@ -1,7 +1,7 @@
 """Compile the passes of a row for a target, and count what its programs launch."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -15,7 +15,7 @@ from jax_rnn.bench.problem import Pass, Problem, Setting
 from jax_rnn.bench.race import OURS, Row, race
 from jax_rnn.scans import Gated
 
-__all__ = ["CompiledEntry", "check_options", "check_row", "compile_row", "entrants", "values"]
+__all__ = ["CompiledEntry", "check_options", "check_row", "compile_row", "entrants"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class CompiledEntry:
         per_step: kernels and copies in loops, divided by the time steps.
         outside: what is launched outside of loops.
         loops: one iteration of each loop, and their numbers.
-        cycles: the compiler's estimate for the whole program; None if it makes none.
+        cycles: the compiler's estimate for the whole program; None if it makes none, e.g. of a
+            kernel of our own.
         temporaries: bytes of temporary arrays in the device's memory.
         seconds: seconds of the processor for the compilation, of all threads together.
         ratio: cycles, or launches if there are none, divided by those of jax_rnn.
@@ -134,7 +135,7 @@ def _entry(compiled: Any, seconds: float, steps: int, mine: Any, scalars: bool) 
         cycles=cycles,
         temporaries=compiled.memory_analysis().temp_size_in_bytes,
         seconds=seconds,
-        ratio=work / of_ours if of_ours else None if mine else 1.0,
+        ratio=work / of_ours if work and of_ours else None if mine else 1.0,
     )
 
 
@@ -153,13 +154,3 @@ def check_options(target: Any, options: Mapping[str, Any]) -> None:
         _compile(jax.jit(lambda x: x + 1).lower(x), options)
     except Exception as error:
         raise ValueError(f"--compiler-option: {first_line(error)}") from error
-
-
-def values(words: Sequence[str]) -> Iterator[tuple[str, bool | int | str]]:
-    """``NAME=VALUE`` as pairs; numbers, true and false as such. ValueError: another form."""
-    for word in words:
-        name, sign, value = word.partition("=")
-        if not (name and sign):
-            raise ValueError(f"--compiler-option: expected NAME=VALUE, got {word!r}")
-        known = {"true": True, "false": False}
-        yield name, known.get(value.lower(), int(value) if value.isdecimal() else value)

@@ -27,6 +27,7 @@ def bench(
     seconds: float = 1.0,
     tune: bool = False,
     cell: Annotated[str | None, "NAME"] = None,
+    compiler_options: Annotated[str, "'NAME=VALUE ...'"] = "",
     device: Kind = None,
     json: File = None,
 ) -> None:
@@ -43,6 +44,7 @@ def bench(
     $ jax-rnn bench
     $ jax-rnn bench --layer GRU --shape 20,35,650,650 --pass step
     $ jax-rnn bench --device gpu --precision tf32 --json gpu.json
+    $ jax-rnn bench --compiler-options xla_cpu_prefer_vector_width=512
     $ jax-rnn bench --tune --layer LSTM --shape 20,35,650,650
     $ jax-rnn bench --tune --cell mine.py:MyCell --shape 32,35,200,200
 
@@ -60,6 +62,8 @@ def bench(
             helped.
         cell: With --tune, the layer of this cell: a name, or FILE.py:NAME, a class or function that
             is called with the input size, the hidden size and rngs.
+        compiler_options: Options of XLA for the programs of jax_rnn, as --tune prints those that
+            helped, separated by spaces.
         device: Device of both frameworks; by default the best one that JAX finds.
         json: Write all results to this JSON file.
     """
@@ -71,9 +75,16 @@ def bench(
     if cell is not None and not tune:
         raise ArgumentError("cell", f"expected --tune with it, got {cell!r} alone")
     if tune and pass_ in ("step", "loop"):
-        raise ArgumentError("pass", f"expected forward, backward or all with --tune, got {pass_!r}")
+        raise ArgumentError(
+            "pass_", f"expected forward, backward or all with --tune, got {pass_!r}"
+        )
+    if tune and compiler_options:
+        raise ArgumentError("compiler_options", "expected it without --tune, which tries several")
     from functools import partial
 
+    import jax
+
+    from jax_rnn.base.compiler import check_compiler_options, parsed_options
     from jax_rnn.base.devices import choose
     from jax_rnn.base.environment import environment
     from jax_rnn.bench.ceiling import measure_ceiling
@@ -87,19 +98,15 @@ def bench(
     check_outputs(json=json)
     warn_if_busy()
     where = choose(device)
+    with jax.default_device(where):
+        options = check_compiler_options(parsed_options(compiler_options.split()))
     setting = Setting(layer, *sizes, layers, bidirectional, ragged, precision=precision)
     if tune:
-        _tune(
-            setting,
-            cell,
-            ("forward", "backward") if pass_ == "all" else (pass_,),
-            seconds,
-            where,
-            json,
-        )
+        passes = ("forward", "backward") if pass_ == "all" else (pass_,)
+        _tune(setting, cell, passes, seconds, where, json)
         return
     builders = {
-        OURS: partial(ours, device=where),
+        OURS: partial(ours, device=where, compiler_options=options),
         "torch": partial(pytorch, device=torch_device(where.platform)),
     }
     ceiling = measure_ceiling(seconds, device=where, precision=precision)
@@ -109,7 +116,8 @@ def bench(
     fastest = f"{max(ceiling.values()):.0f} GFLOP/s"
     say(console, f"ceiling: {fastest}, the fastest matrix product on this machine")
     if json:
-        write_json(json, {"ceiling": ceiling, "row": row, "environment": environment()})
+        about = {"environment": environment(), "compiler_options": options}
+        write_json(json, {"ceiling": ceiling, "row": row} | about)
     say_written(json)
     if row.refused:
         raise SystemExit(1)

@@ -1,6 +1,6 @@
 """Options of XLA for one program: which are known to help, and whether XLA accepts them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -8,7 +8,14 @@ import jax
 
 from jax_rnn.base.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["CANDIDATES", "Options", "accepted", "check_compiler_options", "compiler_options"]
+__all__ = [
+    "CANDIDATES",
+    "Options",
+    "accepted",
+    "check_compiler_options",
+    "compiler_options",
+    "parsed_options",
+]
 
 Options = Mapping[str, bool | int | float | str]
 
@@ -82,6 +89,22 @@ def check_compiler_options(options: Any) -> dict[str, Any]:
             "jax_rnn.compiler_options(platform) returns options that it knows",
         )
     return dict(options)
+
+
+def parsed_options(words: Iterable[str]) -> dict[str, bool | int | str]:
+    """``NAME=VALUE`` words as a dict; numbers, true and false as such.
+
+    Raises:
+        ValueError: a word of another form.
+    """
+    found: dict[str, bool | int | str] = {}
+    known = {"true": True, "false": False}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not (name and sign):
+            raise ArgumentError("compiler_options", f"expected NAME=VALUE, got {word!r}")
+        found[name] = known.get(value.lower(), int(value) if value.isdecimal() else value)
+    return found
 
 
 @cache

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jax_rnn.base.compiler import Options
 from jax_rnn.bench.problem import LOOP, Pass, Problem
 
 __all__ = [
@@ -74,6 +75,7 @@ class JaxContender:
         time_major: whether ``apply`` takes and returns (T, B, features).
         note: see ``Contender``.
         device: the device; None is JAX's default.
+        compiler_options: options of XLA for all programs; None is none.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class JaxContender:
         time_major: bool = True,
         note: str = "",
         device: Any = None,
+        compiler_options: Options | None = None,
     ):
         self.problem, self.convert, self.given = problem, convert, given
         self.time_major, self.note = time_major, note
@@ -105,9 +108,9 @@ class JaxContender:
         def loss(params, x, cotangent, lengths):
             return jnp.mean((forward(params, x, lengths) * cotangent).astype(jnp.float32))
 
-        self._forward = jax.jit(forward)
-        self._backward = jax.jit(jax.value_and_grad(loss))
-        start, self._training = _training(loss)
+        jit = partial(jax.jit, compiler_options=dict(compiler_options or {}))
+        self._forward, self._backward = jit(forward), jit(jax.value_and_grad(loss))
+        start, self._training = _training(loss, jit)
         trained = jax.tree.map(jnp.copy, self.params)
         self._trained = (trained, jax.jit(start)(trained))
 
@@ -166,7 +169,9 @@ def _abstract(leaf: Any, sharding: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
 
-def _training(loss: Callable[..., Any]) -> tuple[Callable[..., Any], dict[Pass, Any]]:
+def _training(
+    loss: Callable[..., Any], jit: Callable[..., Any]
+) -> tuple[Callable[..., Any], dict[Pass, Any]]:
     """The start of Adam's state, and the programs of one step and of ``LOOP`` steps with it."""
     optimizer = optax.adam(LEARNING_RATE)
 
@@ -184,6 +189,6 @@ def _training(loss: Callable[..., Any]) -> tuple[Callable[..., Any], dict[Pass, 
         return values[-1], *trained
 
     return optimizer.init, {
-        "step": jax.jit(step, donate_argnums=(0, 1)),
-        "loop": jax.jit(loop, donate_argnums=(0, 1)),
+        "step": jit(step, donate_argnums=(0, 1)),
+        "loop": jit(loop, donate_argnums=(0, 1)),
     }

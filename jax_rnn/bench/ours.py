@@ -7,6 +7,7 @@ from typing import Any
 from flax import nnx
 
 import jax_rnn.layers.torch_layers as layers
+from jax_rnn.base.compiler import Options
 from jax_rnn.bench.contender import JaxContender, Weights
 from jax_rnn.bench.modules import functional
 from jax_rnn.bench.problem import Problem
@@ -15,7 +16,12 @@ from jax_rnn.layers.recurrent import Recurrent
 __all__ = ["build_layer", "ours"]
 
 
-def ours(problem: Problem, layer: Recurrent | None = None, device: Any = None) -> JaxContender:
+def ours(
+    problem: Problem,
+    layer: Recurrent | None = None,
+    device: Any = None,
+    compiler_options: Options | None = None,
+) -> JaxContender:
     """RNN, LSTM or GRU of this library, or ``layer``, with the weights of the problem."""
     paths, with_values = functional(layer or build_layer(problem))
     names = [torch_name(path) for path in paths]
@@ -26,7 +32,8 @@ def ours(problem: Problem, layer: Recurrent | None = None, device: Any = None) -
     def apply(params: list[Any], x: Any, lengths: Any) -> Any:
         return with_values(params)(x, lengths=lengths)[0]
 
-    return JaxContender(problem, apply, convert, device=device)
+    options: Any = {"device": device, "compiler_options": compiler_options}
+    return JaxContender(problem, apply, convert, **options)
 
 
 def build_layer(problem: Problem, **options: Any) -> Recurrent:

@@ -214,11 +214,13 @@ class TestCommands:
         monkeypatch.setattr("jax_rnn.bench.ceiling.SIZES", (64,))
         path = tmp_path / "bench.json"
         words = "bench --layer RNN --shape 3,5,4,6 --pass forward --seconds 0.01"
+        words += " --compiler-options xla_cpu_multi_thread_eigen=false"
         cli.main([*words.split(), "--json", str(path)])
         said = capsys.readouterr().out
         assert "RNN (3,5,4,6): equal results (largest" in said and "torch" in said
         result = json.loads(path.read_text())
         assert result["row"]["entries"]["forward"].keys() == {"jax_rnn", "torch"}
+        assert result["compiler_options"] == {"xla_cpu_multi_thread_eigen": False}
 
     def test_jax_rnn_bench_tune_compares_options_of_the_compiler(self, tmp_path, capsys):
         (tmp_path / "mine.py").write_text("from jax_rnn import GRUCell as Mine\n")
@@ -230,6 +232,22 @@ class TestCommands:
         rows = json.loads(path.read_text())["rows"]
         assert [row["name"] for row in rows] == ["default", *CANDIDATES["cpu"]]
         assert all(row["speed"] > 0 or row["refused"] for row in rows)
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ("--cell lru", "--cell: expected --tune with it, got 'lru' alone"),
+            ("--tune --pass step", "--pass: expected forward, backward or all with --tune"),
+            ("--tune --compiler-options a=1", "--compiler-options: expected it without --tune"),
+            ("--compiler-options fast", "--compiler-options: expected NAME=VALUE, got 'fast'"),
+            ("--compiler-options fast=1", "No such compile option: 'fast'"),
+            ("--tune --cell nope", "--cell: expected one of rnn, lstm"),
+        ],
+    )
+    def test_what_cannot_be_tuned_is_refused(self, words, said, capsys):
+        with pytest.raises(SystemExit):
+            cli.main(["bench", *words.split()])
+        assert said in capsys.readouterr().err.replace("\n", " ")
 
 
 class TestTuning:
