@@ -264,3 +264,13 @@ def test_the_page_has_the_tables_of_the_results(target, titles):
         (cells,) = [cells for name, cells in tables.items() if name.startswith(title)]
         lines = as_markdown({title: cells}, "").splitlines()
         assert "\n".join(line for line in lines if line.startswith("|")) in page
+
+
+def test_the_readme_has_the_numbers_of_the_results():
+    rows = json.loads((RESULTS / "compiled-h100.json").read_text("utf-8"))["rows"]
+    wanted = {"kind": "LSTM", "B": 64, "T": 256, "I": 256, "H": 256}
+    (row,) = [row for row in rows if wanted.items() <= row["setting"].items()]
+    found = {name: entry["launches"] / 256 for name, entry in row["entries"]["backward"].items()}
+    ours = found.pop("jax_rnn")
+    said = f"starts {ours:.1f} kernels and copies a time step, and {min(found.values()):.0f} to "
+    assert said + f"{max(found.values()):.0f}" in (ROOT / "README.md").read_text("utf-8")
